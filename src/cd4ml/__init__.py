@@ -1,0 +1,33 @@
+"""Continuous Delivery for Machine Learning in one Python package.
+
+What a project's own modules need is here; everything else is reached through
+`cd4ml VERB` on the command line. Names are loaded when they are first used, so
+that importing cd4ml costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cd4ml.pipeline.step import Metrics, Model, step
+    from cd4ml.records.contract import Contract, Field
+
+__version__ = "0.1.0"
+__all__ = ["Contract", "Field", "Metrics", "Model", "__version__", "step"]
+
+_HOME = {
+    "Contract": "cd4ml.records.contract",
+    "Field": "cd4ml.records.contract",
+    "Metrics": "cd4ml.pipeline.step",
+    "Model": "cd4ml.pipeline.step",
+    "step": "cd4ml.pipeline.step",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        msg = f"module 'cd4ml' has no attribute {name!r}"
+        raise AttributeError(msg)
+    return getattr(import_module(_HOME[name]), name)

@@ -1,0 +1,95 @@
+"""One class per situation that somebody may want to catch.
+
+Every message answers four questions: which thing, what was expected, what
+came, and what to do now. The command line prints the message and nothing else,
+and leaves with the class's `exit_code`; the HTTP API answers with its
+`http_status`. A traceback is for bugs of cd4ml, never for bad input.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class Cd4mlError(Exception):
+    """Something cd4ml can explain; its text is written for the person who caused it."""
+
+    exit_code: ClassVar[int] = 1
+    http_status: ClassVar[int] = 400
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        self.message = message
+        self.hint = hint
+        super().__init__(f"{message}\n  hint: {hint}" if hint else message)
+
+
+class ConfigurationError(Cd4mlError):
+    """`cd4ml.toml`, or a module it names, cannot be read as it should be."""
+
+
+class ProjectNotFound(Cd4mlError):
+    """No `cd4ml.toml` in the folder or above it."""
+
+    http_status: ClassVar[int] = 404
+
+
+class NotFound(Cd4mlError):
+    """The named thing does not exist; the hint lists the names that do."""
+
+    http_status: ClassVar[int] = 404
+
+
+class AlreadyExists(Cd4mlError):
+    """The name is taken, and what has it is different."""
+
+    http_status: ClassVar[int] = 409
+
+
+class Conflict(Cd4mlError):
+    """Somebody else changed the thing in between; look again and repeat."""
+
+    http_status: ClassVar[int] = 409
+
+
+class InvalidInput(Cd4mlError):
+    """A value from outside has the wrong form, type or range."""
+
+    http_status: ClassVar[int] = 422
+
+
+class ContractViolated(InvalidInput):
+    """Rows or a request break their contract; the message lists the violations."""
+
+
+class PipelineError(Cd4mlError):
+    """The graph of steps cannot be built, or a step failed."""
+
+
+class Refused(Cd4mlError):
+    """A gate or a missing approval stands in the way."""
+
+    exit_code: ClassVar[int] = 3
+    http_status: ClassVar[int] = 403
+
+
+class NotAllowed(Refused):
+    """The actor lacks the role that this needs."""
+
+
+class Inconclusive(Cd4mlError):
+    """Measured, but undecided: more rows or more time are needed."""
+
+    exit_code: ClassVar[int] = 4
+    http_status: ClassVar[int] = 409
+
+
+class Corrupted(Cd4mlError):
+    """Stored bytes or a chained entry are not what was recorded."""
+
+    http_status: ClassVar[int] = 500
+
+
+class Unavailable(Cd4mlError):
+    """A store, port or service that is needed now does not answer."""
+
+    http_status: ClassVar[int] = 503

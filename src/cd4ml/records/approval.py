@@ -1,0 +1,46 @@
+"""A person's decision on exactly one content, or on a bounded class of them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+
+class Approval(msgspec.Struct, frozen=True, kw_only=True):
+    """Who decided what about which release, and why.
+
+    It counts only for the content whose address is `subject`: a release whose
+    code, data, model, policy or plan changed has another address. `standing` is
+    the number of the standing approval it rests on (0: a person's own decision).
+    """
+
+    number: int
+    release: int
+    subject: str
+    decision: Literal["approve", "reject"]
+    reason: str
+    standing: int = 0
+    decided_at: datetime
+    decided_by: str
+
+
+class StandingApproval(msgspec.Struct, frozen=True, kw_only=True):
+    """A person's approval in advance, for retrained candidates of one model.
+
+    It covers releases of `model` to `environment` that the system requested after
+    retraining and whose verdict is a pass, until `expires_at`, and only while the
+    policy (gates and rollout plan) is the one at `policy`.
+    """
+
+    number: int
+    model: str
+    environment: str
+    policy: str
+    reason: str
+    given_at: datetime
+    given_by: str
+    role: str
+    expires_at: datetime
+    revoked_at: datetime | None = None

@@ -1,0 +1,64 @@
+"""One execution of a pipeline, its steps and its metrics."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """One execution of the pipeline: code, parameters, data, and how it ended.
+
+    `revision` is the git commit ("" outside git); `is_dirty` says that the tree had
+    changes, then stored under `patch`. `code` is the fingerprint of everything the
+    steps reach, `environment` the address of the list of installed distributions.
+    `datasets` maps input names to version digests, `refs` to `name@number`.
+    """
+
+    number: int
+    experiment: str
+    search: int = 0  # the number of the search it is a trial of; 0 for none
+    state: Literal["running", "finished", "failed"]
+    reason: str = ""
+    revision: str = ""
+    is_dirty: bool = False
+    patch: str = ""
+    code: str = ""
+    environment: str = ""
+    parameters: dict[str, Any] = {}  # "step.parameter" -> value
+    datasets: dict[str, str] = {}
+    refs: dict[str, str] = {}
+    outputs: dict[str, str] = {}  # step -> content address of its output
+    started_at: datetime
+    finished_at: datetime | None = None
+    created_by: str
+
+    @property
+    def ref(self) -> str:
+        """`run/number`."""
+        return f"run/{self.number}"
+
+
+class StepRun(msgspec.Struct, frozen=True, kw_only=True):
+    """One step within a run: computed, taken from the cache, or failed."""
+
+    run: int
+    step: str
+    position: int
+    fingerprint: str
+    state: Literal["computed", "cached", "failed"]
+    kind: str  # how the output is stored: table, array, model, metrics, json, file
+    output: str = ""
+    seconds: float = 0.0
+    reason: str = ""
+
+
+class Metric(msgspec.Struct, frozen=True, kw_only=True):
+    """A recorded value of a measure on a run; `None` when it could not be computed."""
+
+    run: int
+    name: str
+    value: float | None
+    logged_at: datetime

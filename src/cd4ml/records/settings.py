@@ -1,0 +1,126 @@
+"""The keys of `cd4ml.toml`: the project's policy, reviewed like code."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from cd4ml.records.rollout import RolloutStep
+
+
+class ProjectSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[project]`: its name and the Python module with the steps."""
+
+    name: str
+    pipeline: str = "pipeline"
+    description: str = ""
+
+
+class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[store]`: where things last. The environment variables CD4ML_DATABASE and
+    CD4ML_BLOBS take precedence, so that no password has to stand in the file."""
+
+    database: str = "sqlite:///.cd4ml/cd4ml.db"
+    blobs: str = ".cd4ml/blobs"
+
+
+class DataSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[data.NAME]`: a dataset the steps can take by this name.
+
+    Either `path` (a file or glob below the project) or `source = "production"`:
+    labelled requests of the model, curated by `cd4ml label`.
+    """
+
+    path: str = ""
+    source: Literal["files", "production"] = "files"
+    owner: str = ""
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    licence: str = ""
+    contract: str = ""  # "module:Name" of a Contract
+
+
+class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[model]`: which step makes the model, which rows judge it, and for what.
+
+    `step` may be left out when exactly one step returns a Model. The steps
+    `training` and `holdout` give the rows it learned from and is judged on;
+    `target` is their column to predict, `event_time` says when a row happened.
+    """
+
+    step: str = ""
+    training: str = "training"
+    holdout: str = "holdout"
+    target: str = "target"
+    event_time: str = "event_at"
+    slices: tuple[str, ...] = ()
+    contract: str = ""  # "module:Name" of the request's Contract; "" derives it
+
+
+class GateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[[gate]]`: limits on one metric, judged on the holdout.
+
+    `better_than = "trivial"` asks for the interval to lie on the better side of a
+    model that knows only the base rate. `no_worse_than = { champion = 0.005 }`
+    compares on the same rows and refuses when the candidate is worse by more.
+    """
+
+    metric: str
+    at_least: float | None = None
+    at_most: float | None = None
+    better_than: Literal["trivial"] | None = None
+    no_worse_than: dict[str, float] = {}
+
+
+class EnvironmentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[environments.NAME]`: who must agree, and how traffic moves."""
+
+    approvals: int = 0
+    roles: tuple[str, ...] = ()
+    rollout: tuple[RolloutStep, ...] = (RolloutStep(mode="full"),)
+    worse_by: float = 0.01  # abort when the new version's Brier score is worse by more, for sure
+
+
+class MonitoringSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[monitoring]`: how production is measured.
+
+    A window is judged `matures_after_hours` after its end. `drift` is the PSI from
+    which a change counts (beyond noise); `metrics` are compared with the trivial
+    baseline and with their level at release.
+    """
+
+    window: Literal["day", "week", "month"] = "week"
+    matures_after_hours: int = 24
+    drift: float = 0.2
+    metrics: tuple[str, ...] = ("auc", "brier")
+    environment: str = "production"
+
+
+class RetrainSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[retrain]`: when to retrain, into which dataset, and who agrees."""
+
+    when: tuple[Literal["drift", "performance", "window"], ...] = ()
+    dataset: str = "labelled"
+    environment: str = "production"
+    approval: Literal["person", "standing"] = "person"
+
+
+class RehearsalSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[rehearsal]`: the module that plays the outside world."""
+
+    world: str = "world"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole of `cd4ml.toml`."""
+
+    project: ProjectSettings
+    store: StoreSettings = StoreSettings()
+    data: dict[str, DataSettings] = {}
+    model: ModelSettings = ModelSettings()
+    gate: tuple[GateSettings, ...] = ()
+    environments: dict[str, EnvironmentSettings] = {}
+    monitoring: MonitoringSettings = MonitoringSettings()
+    retrain: RetrainSettings = RetrainSettings()
+    rehearsal: RehearsalSettings = RehearsalSettings()
