@@ -1,0 +1,188 @@
+"""Long work under a lease: one process at a time, taken over when it falls silent."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from cd4ml.errors import Conflict
+from cd4ml.records.job import Job
+from cd4ml.store import rows
+from cd4ml.store.clock import Clock
+from cd4ml.store.database import Database
+from cd4ml.store.tables import TABLES, leases
+
+_JOBS = TABLES[Job]
+
+
+def ask(
+    connection: sa.Connection,
+    *,
+    kind: str,
+    key: str,
+    payload: dict[str, Any],
+    at: datetime,
+    actor: str,
+) -> Job:
+    """Ask for work; a job with the same key is the same work, and is returned instead."""
+    for job in rows.find(connection, Job, key=key):
+        return job
+    job = Job(
+        number=rows.next_number(connection, Job),
+        kind=kind,
+        key=key,
+        payload=payload,
+        created_at=at,
+        created_by=actor,
+    )
+    rows.insert(connection, job)
+    return job
+
+
+def claim(
+    connection: sa.Connection,
+    *,
+    owner: str,
+    machine_time: datetime,
+    lease_s: float = 30.0,
+    kinds: tuple[str, ...] | None = None,
+) -> Job | None:
+    """Take the oldest job that is queued, or whose owner's lease has run out.
+
+    Two claimers never get the same job: the row is locked until the transaction ends.
+    """
+    is_free = sa.or_(
+        _JOBS.c.state == "queued",
+        sa.and_(_JOBS.c.state == "running", _JOBS.c.lease_until < machine_time),
+    )
+    statement = sa.select(_JOBS.c.number).where(is_free).order_by(_JOBS.c.number).limit(1)
+    if kinds is not None:
+        statement = statement.where(_JOBS.c.kind.in_(kinds))
+    number = connection.execute(statement.with_for_update(skip_locked=True)).scalar()
+    if number is None:
+        return None
+    job = rows.get(connection, Job, number)
+    taken = msgspec.structs.replace(
+        job,
+        state="running",
+        owner=owner,
+        attempts=job.attempts + 1,
+        lease_until=machine_time + timedelta(seconds=lease_s),
+    )
+    rows.replace(connection, taken)
+    return taken
+
+
+def extend(connection: sa.Connection, job: Job, *, until: datetime) -> None:
+    """Prolong the lease: the owner is alive.
+
+    Raises:
+        Conflict: If another process has taken the job over in between.
+    """
+    rows.replace(connection, msgspec.structs.replace(_own(connection, job), lease_until=until))
+
+
+def finish(connection: sa.Connection, job: Job, *, at: datetime, reason: str = "") -> Job:
+    """The work is done.
+
+    Raises:
+        Conflict: If another process has taken the job over in between.
+    """
+    return _end(connection, job, state="done", at=at, reason=reason)
+
+
+def fail(
+    connection: sa.Connection, job: Job, *, at: datetime, reason: str, is_final: bool = True
+) -> Job:
+    """The work could not be done; unless that is final it is queued again.
+
+    Raises:
+        Conflict: If another process has taken the job over in between.
+    """
+    return _end(connection, job, state="failed" if is_final else "queued", at=at, reason=reason)
+
+
+def _end(connection: sa.Connection, job: Job, *, state: Any, at: datetime, reason: str) -> Job:
+    ended = msgspec.structs.replace(
+        _own(connection, job),
+        state=state,
+        reason=reason,
+        owner="",
+        lease_until=None,
+        finished_at=None if state == "queued" else at,
+    )
+    rows.replace(connection, ended)
+    return ended
+
+
+def _own(connection: sa.Connection, job: Job) -> Job:
+    current = rows.get(connection, Job, job.number, lock=True)
+    if (current.owner, current.attempts) != (job.owner, job.attempts):
+        msg = f"job/{job.number} was taken over by {current.owner or 'nobody'} in between"
+        raise Conflict(msg, hint="its lease had run out; this process must not end it")
+    return current
+
+
+@contextmanager
+def heartbeat(
+    database: Database, job: Job, clock: Clock, *, lease_s: float = 30.0
+) -> Iterator[None]:
+    """Keep a claimed job's lease alive, from a thread, while the work goes on."""
+    stop = threading.Event()
+
+    def beat() -> None:
+        while not stop.wait(lease_s / 3):
+            try:
+                with database.write() as connection:
+                    until = clock.machine_time() + timedelta(seconds=lease_s)
+                    extend(connection, job, until=until)
+            except Conflict:
+                return
+
+    thread = threading.Thread(target=beat, name=f"heartbeat job/{job.number}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+@contextmanager
+def held(
+    database: Database, name: str, *, owner: str, clock: Clock, lease_s: float = 30.0
+) -> Iterator[bool]:
+    """Hold a named lease, if nobody else does: yields whether it is held.
+
+    For work that only one process may do at a time and that ends well within
+    `lease_s` seconds (draining the prediction log).
+    """
+    is_held = _take(database, name, owner, clock, lease_s)
+    try:
+        yield is_held
+    finally:
+        if is_held:
+            with database.write() as connection:
+                mine = sa.and_(leases.c.name == name, leases.c.owner == owner)
+                connection.execute(leases.delete().where(mine))
+
+
+def _take(database: Database, name: str, owner: str, clock: Clock, lease_s: float) -> bool:
+    with database.write() as connection:
+        now = clock.machine_time()
+        values = {"name": name, "owner": owner, "until": now + timedelta(seconds=lease_s)}
+        insert = postgresql.insert if database.dialect == "postgresql" else sqlite.insert
+        statement = insert(leases).values(values)
+        taken = connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=[leases.c.name], set_=values, where=leases.c.until < now
+            )
+        )
+        return taken.rowcount == 1

@@ -1,0 +1,97 @@
+"""The ledger: append-only, each entry chained to the one before.
+
+An entry's digest covers its own words and the digest before it, so that a changed,
+removed or inserted entry breaks the chain. The database refuses updates and
+deletions by trigger; `verify` finds them where somebody removed the trigger.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from cd4ml.errors import Corrupted
+from cd4ml.records.ledger_entry import LedgerEntry
+from cd4ml.store import rows
+from cd4ml.store.address import PREFIX, address_of, canonical
+
+GENESIS = PREFIX + "0" * 64
+
+
+def append(
+    connection: sa.Connection,
+    *,
+    at: datetime,
+    actor: str,
+    action: str,
+    subject: str,
+    reason: str = "",
+    details: dict[str, Any] | None = None,
+) -> LedgerEntry:
+    """Write down a state change, in the transaction that makes it.
+
+    Args:
+        connection: Of the write transaction that makes the change.
+        at: When, by the project's clock.
+        actor: Who.
+        action: What was done, as `noun.verb` in the past ("release.requested").
+        subject: To what: a ref or a content address.
+        reason: Why, in words.
+        details: What decided it, in plain JSON values.
+    """
+    sequence = rows.next_number(connection, LedgerEntry)  # serialises appenders until commit
+    previous = rows.get(connection, LedgerEntry, sequence - 1).digest if sequence > 1 else GENESIS
+    entry = LedgerEntry(
+        sequence=sequence,
+        at=at,
+        actor=actor,
+        action=action,
+        subject=subject,
+        reason=reason,
+        details=msgspec.to_builtins(details or {}),
+        previous=previous,
+        digest="",
+    )
+    entry = msgspec.structs.replace(entry, digest=digest_of(entry))
+    rows.insert(connection, entry)
+    return entry
+
+
+def entries(
+    connection: sa.Connection, subject: str | None = None, limit: int | None = None
+) -> list[LedgerEntry]:
+    """The entries, newest first; of one subject if it is given."""
+    equal = {} if subject is None else {"subject": subject}
+    return rows.find(connection, LedgerEntry, limit=limit, newest_first=True, **equal)
+
+
+def verify(connection: sa.Connection) -> int:
+    """Walk the whole chain; returns how many entries were checked.
+
+    Raises:
+        Corrupted: If an entry is missing, was changed, or does not follow from the
+            one before; the message names its sequence.
+    """
+    previous = GENESIS
+    checked = 0
+    for entry in rows.find(connection, LedgerEntry):
+        checked += 1
+        if entry.sequence != checked:
+            msg = f"the ledger is broken: entry {checked} is missing, the next one is {entry.sequence}"
+            raise Corrupted(msg)
+        if entry.previous != previous or entry.digest != digest_of(entry):
+            msg = f"the ledger is broken at entry {entry.sequence} ({entry.action} {entry.subject})"
+            raise Corrupted(msg, hint="it was changed after it was written")
+        previous = entry.digest
+    return checked
+
+
+def digest_of(entry: LedgerEntry) -> str:
+    """The digest that an entry's words and its predecessor's digest give."""
+    words = msgspec.to_builtins(entry)
+    del words["digest"]
+    words["at"] = entry.at.isoformat(timespec="microseconds")
+    return address_of(canonical(words))

@@ -1,0 +1,93 @@
+"""The graph of what was made from what, between content addresses and refs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from cd4ml.records.lineage import Edge, Node
+from cd4ml.store import rows
+from cd4ml.store.tables import TABLES
+
+_EDGES = TABLES[Edge]
+_NODES = TABLES[Node]
+
+
+class Hop(NamedTuple):
+    """One edge met on a walk, with the node it leads to and how far away that is."""
+
+    depth: int
+    edge: Edge
+    node: Node
+
+
+def note(connection: sa.Connection, *, address: str, kind: str, name: str, at: datetime) -> None:
+    """Give an address its kind and the name people know it by."""
+    rows.put(connection, Node(address=address, kind=kind, name=name, seen_at=at))
+
+
+def link(connection: sa.Connection, child: str, parent: str, role: str) -> None:
+    """`child` was made from, or decided by, `parent`; saying it twice is harmless."""
+    rows.put(connection, Edge(child=child, parent=parent, role=role))
+
+
+def upstream(connection: sa.Connection, address: str) -> list[Hop]:
+    """Everything `address` comes from, nearest first."""
+    return _walk(connection, address, leaving=_EDGES.c.child, reaching=_EDGES.c.parent)
+
+
+def downstream(connection: sa.Connection, address: str) -> list[Hop]:
+    """Everything that was made from `address`, nearest first."""
+    return _walk(connection, address, leaving=_EDGES.c.parent, reaching=_EDGES.c.child)
+
+
+def _walk(
+    connection: sa.Connection,
+    address: str,
+    *,
+    leaving: sa.Column[str],
+    reaching: sa.Column[str],
+) -> list[Hop]:
+    reached = sa.select(sa.literal(address).label("address")).cte("reached", recursive=True)
+    reached = reached.union(sa.select(reaching).where(leaving == reached.c.address))
+    statement = sa.select(_EDGES).where(leaving.in_(sa.select(reached.c.address)))
+    edges = [
+        Edge(child=row.child, parent=row.parent, role=row.role)
+        for row in connection.execute(statement)
+    ]
+    return _in_order(edges, address, leaving.name, reaching.name, _nodes(connection, edges))
+
+
+def _nodes(connection: sa.Connection, edges: Iterable[Edge]) -> dict[str, Node]:
+    wanted = {end for edge in edges for end in (edge.child, edge.parent)}
+    statement = _NODES.select().where(_NODES.c.address.in_(wanted))
+    return {
+        row.address: Node(address=row.address, kind=row.kind, name=row.name, seen_at=row.seen_at)
+        for row in connection.execute(statement)
+    }
+
+
+def _in_order(
+    edges: list[Edge], start: str, leaving: str, reaching: str, nodes: dict[str, Node]
+) -> list[Hop]:
+    from_address: dict[str, list[Edge]] = {}
+    for edge in sorted(edges, key=lambda edge: (edge.role, edge.parent, edge.child)):
+        from_address.setdefault(getattr(edge, leaving), []).append(edge)
+    hops: list[Hop] = []
+    seen = {start}
+    level, depth = [start], 1
+    while level:
+        found = [edge for address in level for edge in from_address.get(address, [])]
+        hops += [
+            Hop(depth, edge, nodes[getattr(edge, reaching)])
+            for edge in found
+            if getattr(edge, reaching) in nodes
+        ]
+        level = list(dict.fromkeys(getattr(edge, reaching) for edge in found))
+        level = [address for address in level if address not in seen]
+        seen.update(level)
+        depth += 1
+    return hops

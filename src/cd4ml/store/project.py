@@ -1,0 +1,146 @@
+"""A project: reads `cd4ml.toml`, opens its stores, and nothing else."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import msgspec
+
+from cd4ml.errors import ConfigurationError, ProjectNotFound
+from cd4ml.records.settings import Settings
+
+if TYPE_CHECKING:
+    from cd4ml.store.blobs import Blobs
+    from cd4ml.store.clock import Clock
+    from cd4ml.store.database import Database
+    from cd4ml.store.log import PredictionLog
+
+FILE = "cd4ml.toml"
+STATE = ".cd4ml"
+
+
+class Project:
+    """A folder with a `cd4ml.toml`, its settings, and its open stores.
+
+    The stores are opened when they are first asked for. Close it, or use it in a
+    `with` block.
+    """
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        self.folder = folder
+        self.settings = settings
+        self.state = folder / STATE
+        self._database: Database | None = None
+        self._blobs: Blobs | None = None
+        self._clock: Clock | None = None
+        self._log: PredictionLog | None = None
+
+    @property
+    def database(self) -> Database:
+        """The database: CD4ML_DATABASE, else `[store] database`."""
+        if self._database is None:
+            from cd4ml.store.database import open_database
+
+            self._database = open_database(self._database_url())
+        return self._database
+
+    @property
+    def blobs(self) -> Blobs:
+        """The blob store: CD4ML_BLOBS, else `[store] blobs`."""
+        if self._blobs is None:
+            from cd4ml.store.blobs import open_blobs
+
+            self._blobs = open_blobs(self._blobs_url(), cache=self.state / "cache")
+        return self._blobs
+
+    @property
+    def clock(self) -> Clock:
+        """The machine's clock, or the simulated one that a rehearsal left."""
+        if self._clock is None:
+            from cd4ml.store.clock import open_clock
+
+            self._clock = open_clock(self.state)
+        return self._clock
+
+    @property
+    def segments(self) -> Path:
+        """Where serving processes append what they answered."""
+        return self.state / "segments"
+
+    @property
+    def log(self) -> PredictionLog:
+        """The prediction log, beside the blobs."""
+        if self._log is None:
+            from cd4ml.store.log import PredictionLog
+
+            url = self._blobs_url().rstrip("/")
+            self._log = PredictionLog(f"{url}-log", self.segments)
+        return self._log
+
+    def close(self) -> None:
+        """Close the database, if it was opened."""
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _database_url(self) -> str:
+        url = os.environ.get("CD4ML_DATABASE") or self.settings.store.database
+        prefix = "sqlite:///"
+        if url.startswith(prefix):
+            return f"{prefix}{self.folder / url.removeprefix(prefix)}"
+        return url
+
+    def _blobs_url(self) -> str:
+        url = os.environ.get("CD4ML_BLOBS") or self.settings.store.blobs
+        return url if "://" in url else str(self.folder / url)
+
+
+def open_project(folder: Path | None = None) -> Project:
+    """The project in a folder, or in the nearest folder above it that has a `cd4ml.toml`.
+
+    Args:
+        folder: Where to begin; CD4ML_PROJECT or the working directory by default.
+
+    Raises:
+        ProjectNotFound: If there is none.
+        ConfigurationError: If the file is not as it should be; the message has its
+            path and the place in it.
+    """
+    start = (folder or Path(os.environ.get("CD4ML_PROJECT", "."))).absolute()
+    for candidate in (start, *start.parents):
+        if (candidate / FILE).is_file():
+            return Project(candidate, read_settings(candidate / FILE))
+    msg = f"no {FILE} in {start} or above it"
+    raise ProjectNotFound(msg, hint="cd4ml init NAME lays out a new project")
+
+
+def read_settings(path: Path) -> Settings:
+    """The settings in a `cd4ml.toml`.
+
+    Raises:
+        ConfigurationError: With file, place and remedy.
+    """
+    try:
+        return msgspec.toml.decode(path.read_bytes(), type=Settings)
+    except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
+        msg = f"{path}: {_with_key(str(error))}"
+        raise ConfigurationError(msg, hint="docs/reference/settings.md lists every key") from None
+
+
+def _with_key(text: str) -> str:
+    # msgspec says "$.gate[0].at_least"; people look for "gate[0].at_least"
+    return text[:1].lower() + text[1:].replace("`$.", "`")

@@ -1,0 +1,163 @@
+"""The tables, derived from the records: one definition serves both.
+
+Strings, numbers and times become columns; tuples, dicts and nested records become
+one JSON column. Times are stored in UTC: as ISO text with microseconds in SQLite
+(which sorts as time does), as `timestamptz` in PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+from cd4ml.records.actor import Actor
+from cd4ml.records.alert import Alert
+from cd4ml.records.approval import Approval, StandingApproval
+from cd4ml.records.dataset import Dataset, DatasetVersion
+from cd4ml.records.job import Job
+from cd4ml.records.ledger_entry import LedgerEntry
+from cd4ml.records.lineage import Edge, Node
+from cd4ml.records.model_version import Alias, ModelVersion
+from cd4ml.records.plan import Plan
+from cd4ml.records.release import Release
+from cd4ml.records.run import Metric, Run, StepRun
+from cd4ml.records.trigger import Trigger
+from cd4ml.records.verdict import Verdict
+from cd4ml.records.window import Window
+from cd4ml.records.worker import Worker
+
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+    }
+)
+
+
+class UtcDateTime(sa.types.TypeDecorator[datetime]):
+    """An aware UTC datetime."""
+
+    impl = sa.String(27)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+        """`timestamptz` where there is one, else text."""
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(sa.DateTime(timezone=True))
+        return dialect.type_descriptor(sa.String(27))
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> Any:
+        """Refuse a naive time: nobody knows which moment it is."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            msg = f"expected an aware datetime, got the naive {value!r}"
+            raise ValueError(msg)
+        moment = value.astimezone(UTC)
+        if dialect.name == "postgresql":
+            return moment
+        return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> datetime | None:
+        """Back to aware UTC."""
+        if value is None:
+            return None
+        moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+        return moment.astimezone(UTC)
+
+
+_COLUMN_TYPES: dict[type, sa.types.TypeEngine[Any]] = {
+    str: sa.Text(),
+    int: sa.BigInteger(),
+    float: sa.Double(),
+    bool: sa.Boolean(),
+    datetime: UtcDateTime(),
+}
+
+JSON = sa.JSON().with_variant(JSONB(), "postgresql")
+
+
+def _column(field: msgspec.structs.FieldInfo, key: tuple[str, ...]) -> sa.Column[Any]:
+    annotation, is_optional = _without_none(field.type)
+    if typing.get_origin(annotation) is Literal:
+        annotation = type(typing.get_args(annotation)[0])
+    return sa.Column(
+        field.name,
+        _COLUMN_TYPES.get(annotation, JSON),
+        primary_key=field.name in key,
+        nullable=is_optional,
+        autoincrement=False,
+    )
+
+
+def _without_none(annotation: Any) -> tuple[Any, bool]:
+    parts = typing.get_args(annotation)
+    is_union = typing.get_origin(annotation) in (types.UnionType, typing.Union)
+    if is_union and type(None) in parts:
+        return next(part for part in parts if part is not type(None)), True
+    return annotation, False
+
+
+TABLES: dict[type[msgspec.Struct], sa.Table] = {}
+
+
+def _table(
+    kind: type[msgspec.Struct],
+    name: str,
+    key: tuple[str, ...],
+    *,
+    unique: tuple[str, ...] = (),
+    indexes: tuple[tuple[str, ...], ...] = (),
+) -> sa.Table:
+    columns = [_column(field, key) for field in msgspec.structs.fields(kind)]
+    constraints = [sa.UniqueConstraint(*unique)] if unique else []
+    table = sa.Table(name, metadata, *columns, *constraints)
+    for names in indexes:
+        sa.Index(None, *(table.c[column] for column in names))
+    TABLES[kind] = table
+    return table
+
+
+_table(Actor, "actors", ("name",))
+_table(Dataset, "datasets", ("name",))
+_table(DatasetVersion, "dataset_versions", ("dataset", "number"), indexes=(("digest",),))
+_table(Run, "runs", ("number",), indexes=(("experiment", "number"), ("search",)))
+_table(StepRun, "step_runs", ("run", "step"), indexes=(("fingerprint",), ("output",)))
+_table(Metric, "metrics", ("run", "name"))
+_table(ModelVersion, "model_versions", ("model", "number"), indexes=(("artifact",), ("run",)))
+_table(Alias, "aliases", ("model", "name"))
+_table(Verdict, "verdicts", ("number",), indexes=(("run",),))
+_table(Approval, "approvals", ("number",), indexes=(("release",),))
+_table(StandingApproval, "standing_approvals", ("number",), indexes=(("model", "environment"),))
+_table(Release, "releases", ("number",), indexes=(("model", "environment"), ("state",)))
+_table(Plan, "plans", ("number",), indexes=(("environment", "model", "number"),))
+_table(Window, "windows", ("environment", "model", "start"))
+_table(Alert, "alerts", ("number",), unique=("environment", "model", "kind", "window_start"))
+_table(Trigger, "triggers", ("number",), indexes=(("job",),))
+_table(Job, "jobs", ("number",), unique=("key",), indexes=(("state",),))
+_table(LedgerEntry, "ledger", ("sequence",), indexes=(("subject",),))
+_table(Node, "nodes", ("address",))
+_table(Edge, "edges", ("child", "parent", "role"), indexes=(("parent",),))
+_table(Worker, "workers", ("name",))
+
+sequences = sa.Table(
+    "sequences",
+    metadata,
+    sa.Column("name", sa.Text(), primary_key=True),
+    sa.Column("value", sa.BigInteger(), nullable=False),
+)
+
+leases = sa.Table(
+    "leases",
+    metadata,
+    sa.Column("name", sa.Text(), primary_key=True),
+    sa.Column("owner", sa.Text(), nullable=False),
+    sa.Column("until", UtcDateTime(), nullable=False),
+)
