@@ -62,7 +62,7 @@ def server() -> Iterator[str]:
     Its superuser `cd4ml` needs no password: it listens on loopback only. `initdb` refuses
     to run as root, so root runs it as Debian's user postgres.
     """
-    folder = Path(tempfile.mkdtemp(prefix="cd4ml-postgres-"))
+    folder = Path(tempfile.mkdtemp(prefix="cd4ml-postgres-", dir=_memory()))
     user = _unprivileged_user()
     if user:
         shutil.chown(folder, user)
@@ -71,6 +71,14 @@ def server() -> Iterator[str]:
             yield url
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _memory() -> Path | None:
+    """A file system in memory with a GB to spare: a database is copied in 9 ms there, not 190."""
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or not os.access(memory, os.W_OK):
+        return None
+    return memory if shutil.disk_usage(memory).free > 2**30 else None
 
 
 def _unprivileged_user() -> str | None:
@@ -128,7 +136,7 @@ class Databases:
         self._connection = _connect(server_url)
 
     def create(self, *, template: str = "template1") -> str:
-        """URL of a new database, a copy of the template (some 30 ms)."""
+        """URL of a new database, a copy of the template."""
         name = f"cd4ml_test_{uuid4().hex}"
         statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
         self._connection.execute(
