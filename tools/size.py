@@ -18,7 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "requirements" / "base.txt"
 ENVIRONMENT = ROOT / ".cache" / "base"
 
-MLFLOW_MB, MLFLOW_DISTRIBUTIONS = 620, 87  # pip install mlflow, Python 3.11, Linux x86-64
+# mlflow 3.17.2 on Python 3.11, Linux x86-64, weighed by `weigh` below.
+MLFLOW_MB, MLFLOW_DISTRIBUTIONS = 620, 87
 INSTALLER = {"pip", "setuptools"}  # came with the environment, not with cd4ml
 
 
@@ -72,14 +73,20 @@ def _pip(*arguments: str) -> None:
 
 
 def weigh(site_packages: Path) -> tuple[float, int]:
-    """Megabytes on disk and number of distributions, without the installer itself."""
+    """What an environment takes on the disk, and how many distributions are in it.
+
+    Not counted are the installer itself and bytecode, which some installers write at once
+    and Python writes later.
+
+    Returns:
+        Units of 2**20 bytes in whole blocks, as `du -m` shows them; number of distributions.
+    """
     found = importlib.metadata.distributions(path=[str(site_packages)])
     count = sum(each.metadata["Name"].lower() not in INSTALLER for each in found)
     counted = (path for path in site_packages.iterdir() if not _is_installer(path))
-    size = sum(
-        file.stat().st_size for top in counted for file in (top, *top.rglob("*")) if file.is_file()
-    )
-    return size / 1e6, count
+    entries = (entry for top in counted for entry in (top, *top.rglob("*")))
+    blocks = sum(entry.stat().st_blocks for entry in entries if "__pycache__" not in entry.parts)
+    return blocks * 512 / 2**20, count
 
 
 def _is_installer(path: Path) -> bool:
