@@ -114,7 +114,8 @@ def next_number(connection: sa.Connection, kind: type[msgspec.Struct], scope: st
     upsert = statement.on_conflict_do_update(
         index_elements=[sequences.c.name], set_={"value": sequences.c.value + 1}
     ).returning(sequences.c.value)
-    return connection.execute(upsert).scalar_one()
+    number: int = connection.execute(upsert).scalar_one()
+    return number
 
 
 def _insert(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
