@@ -159,8 +159,8 @@ def s3_url(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def files_url(tmp_path: Path) -> str:
-    """URL of a folder of this test alone."""
-    return (tmp_path / "blobs").as_uri()
+    """A folder of this test alone, as `open_blobs` takes it."""
+    return str(tmp_path / "blobs")
 
 
 @pytest.fixture(params=["files", "s3"])
@@ -171,11 +171,11 @@ def blobs_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def blobs(blobs_url: str) -> "Blobs":
+def blobs(blobs_url: str, tmp_path: Path) -> "Blobs":
     """An empty blob store; the test runs once on each kind."""
     from cd4ml.store.blobs import open_blobs
 
-    return open_blobs(blobs_url)
+    return open_blobs(blobs_url, cache=tmp_path / "cache")
 
 
 def _migrate(url: str) -> None:
