@@ -57,8 +57,7 @@ def auc(y_true: ArrayLike, score: ArrayLike, *, confidence: float = 0.95) -> Est
     if n_pairs == 1:
         return Estimate(value, 0.0, 1.0, n)
     if value in (0.0, 1.0):
-        pairs = wilson(round(value) * n_pairs, n_pairs, confidence=confidence)
-        return Estimate(value, pairs.low, pairs.high, n)
+        half = _unseen(n_pairs, confidence)
     return Estimate(value, max(0.0, value - half), min(1.0, value + half), n)
 
 
@@ -74,8 +73,8 @@ def auc_difference(
         confidence: Coverage of the interval.
 
     Returns:
-        The difference in -1..1 with DeLong's interval, cut to -1..1; exactly 0 with no width
-        where both place every row alike. One row of a class alone: -1..1.
+        The difference in -1..1 with DeLong's interval, cut to -1..1. Where both order every
+        pair alike, or one row of a class is alone, the width is found as in `auc`.
 
     Raises:
         UndefinedMeasure: If the rows are all of one class.
@@ -93,10 +92,12 @@ def auc_difference(
     value = float(placements.positives.mean())
     half = two_sided_z(confidence) * _standard_error(placements)
     n_positives, n_negatives = placements.positives.size, placements.negatives.size
-    if min(n_positives, n_negatives) == 1:
-        return Estimate(value, -1.0, 1.0, n_positives + n_negatives)
-    low, high = max(-1.0, value - half), min(1.0, value + half)
-    return Estimate(value, low, high, n_positives + n_negatives)
+    n, n_pairs = n_positives + n_negatives, min(n_positives, n_negatives)
+    if n_pairs == 1:
+        return Estimate(value, -1.0, 1.0, n)
+    if a.positives.mean() in (0.0, 1.0) and b.positives.mean() in (0.0, 1.0):
+        half = _unseen(n_pairs, confidence)
+    return Estimate(value, max(-1.0, value - half), min(1.0, value + half), n)
 
 
 def _placements(y_true: ArrayLike, score: ArrayLike) -> Placements:
@@ -120,6 +121,11 @@ def _midranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
     _, at, counts = np.unique(values, return_inverse=True, return_counts=True)
     middle: NDArray[np.float64] = counts.cumsum() - (counts - 1) / 2
     return middle[at]
+
+
+def _unseen(n_pairs: int, confidence: float) -> float:
+    """Share of badly ordered pairs that may exist though none of so many disjoint ones was."""
+    return wilson(0, n_pairs, confidence=confidence).high
 
 
 def _standard_error(placements: Placements) -> float:
