@@ -1,0 +1,186 @@
+"""The two JSON texts of the log: a segment's line, and the request inside it."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import msgspec
+
+from cd4ml.errors import InvalidInput
+from cd4ml.records.contract import Contract, FieldType
+from cd4ml.records.plan import Role
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_ID = "^[0-9a-f]{32}$"
+TIME_DIGITS = 12  # of a prediction id
+_LAST_MICROSECOND = 253_402_300_799_999_999  # the end of the year 9999
+_MOST_SHOWN = 3
+
+
+class Line(msgspec.Struct, frozen=True, gc=False):
+    """A segment's line: a `records.Prediction` as a serving process writes it.
+
+    `answered_at` is in microseconds since 1970 (UTC); `inputs` is the request as it came,
+    a JSON object that only readers decode.
+    """
+
+    prediction_id: Annotated[str, msgspec.Meta(pattern=_ID)]
+    answered_at: Annotated[int, msgspec.Meta(ge=0, le=_LAST_MICROSECOND)]
+    environment: str
+    plan: int
+    role: Role
+    model: str
+    number: int
+    artifact: str
+    score: float | None
+    inputs: msgspec.Raw
+
+
+class Lines(NamedTuple):
+    """Lines that were read, and the ones that are not predictions (with line breaks)."""
+
+    good: list[Line]
+    bad: bytes
+
+
+_ONE = msgspec.json.Decoder(Line)
+
+
+def read_lines(data: bytes) -> Lines:
+    r"""Read complete lines; a line that does not fit is handed back, never an error.
+
+    Examples:
+        >>> read_lines(b"not JSON\n").bad
+        b'not JSON\n'
+    """
+    try:
+        lines = _ONE.decode_lines(data)
+        if all(_is_object(line) for line in lines):
+            return Lines(lines, b"")
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        pass  # some line is bad: read them one by one
+    good: list[Line] = []
+    bad: list[bytes] = []
+    for text in data.removesuffix(b"\n").split(b"\n"):
+        try:
+            line = _ONE.decode(text)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            bad.append(text)
+            continue
+        if _is_object(line):
+            good.append(line)
+        else:
+            bad.append(text)
+    return Lines(good, b"".join(text + b"\n" for text in bad))
+
+
+def inputs(predictions: pl.DataFrame, contract: Contract) -> pl.DataFrame:
+    """The requests behind some predictions, as columns of the contract's types.
+
+    Args:
+        predictions: With `prediction_id` and `inputs` (JSON text); one row per answer.
+        contract: Names and types of the fields. A field that a request lacks is null, one
+            that the contract does not know is left out.
+
+    Returns:
+        One column a field (times in UTC; a time without a zone is taken as UTC), one row
+        per row of `predictions`, in their order.
+
+    Raises:
+        InvalidInput: If a request holds a value of another type than the contract's field;
+            the message names the first such predictions.
+    """
+    import polars as pl
+    from polars.exceptions import ComputeError
+
+    decode = pl.col("inputs").str.json_decode(_row_type(contract)).struct.unnest()
+    try:
+        requests = predictions.select(decode)
+    except ComputeError as error:
+        raise _misfits(predictions, contract) from error
+    times = [field.name for field in contract.fields if field.type == "datetime"]
+    typed = requests.with_columns(_time(name) for name in times)
+    if any(typed[name].null_count() > requests[name].null_count() for name in times):
+        raise _misfits(predictions, contract)
+    return typed
+
+
+def id_time(prediction_id: str) -> datetime:
+    """When a prediction was made, as its id says.
+
+    The form of an id is settled in `models.prediction_id`; the log relies only on its
+    first twelve hex digits being milliseconds since 1970.
+
+    Raises:
+        InvalidInput: If this is not the form of a prediction id.
+
+    Examples:
+        >>> id_time("013bf368580000000100000200000003").isoformat()
+        '2013-01-01T00:00:00+00:00'
+    """
+    try:
+        if re.fullmatch(_ID, prediction_id) is None:
+            raise ValueError
+        since_1970 = timedelta(milliseconds=int(prediction_id[:TIME_DIGITS], 16))
+        return datetime(1970, 1, 1, tzinfo=UTC) + since_1970
+    except (ValueError, OverflowError) as error:
+        msg = f"{prediction_id!r} is not a prediction id"
+        raise InvalidInput(msg, hint="it has 32 hex digits, of which 12 tell the time") from error
+
+
+def _is_object(line: Line) -> bool:
+    return bytes(line.inputs)[:1] == b"{"
+
+
+def _row_type(contract: Contract) -> pl.Struct:
+    import polars as pl
+
+    types: dict[FieldType, Any] = {
+        "integer": pl.Int64,
+        "number": pl.Float64,
+        "boolean": pl.Boolean,
+        "string": pl.String,
+        "datetime": pl.String,
+    }
+    return pl.Struct({field.name: types[field.type] for field in contract.fields})
+
+
+def _time(name: str) -> pl.Expr:
+    import polars as pl
+
+    text = pl.col(name).str
+    with_zone = text.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
+    without = text.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False)
+    return pl.coalesce(with_zone, without.dt.replace_time_zone("UTC")).alias(name)
+
+
+def _misfits(predictions: pl.DataFrame, contract: Contract) -> InvalidInput:
+    """Find the requests that a whole column stumbled over, one by one."""
+    python: dict[FieldType, Any] = {
+        "integer": int,
+        "number": float,
+        "boolean": bool,
+        "string": str,
+        "datetime": datetime,
+    }
+    kinds: list[tuple[str, Any, Any]] = [  # a field's name need not be one of Python's
+        (f"f{i}", python[field.type] | None, msgspec.field(default=None, name=field.name))
+        for i, field in enumerate(contract.fields)
+    ]
+    decoder = msgspec.json.Decoder(msgspec.defstruct("Request", kinds))
+    reasons = []
+    for prediction_id, text in predictions.select("prediction_id", "inputs").iter_rows():
+        try:
+            decoder.decode(text)
+        except msgspec.MsgspecError as error:
+            reasons.append(f"  - {prediction_id}: {error}")
+    count = f"{len(reasons)} of {predictions.height} requests"
+    head = f"{count} do not fit contract {contract.name} {contract.version}"
+    return InvalidInput(
+        "\n".join([head, *reasons[:_MOST_SHOWN]]),
+        hint="read them with the contract of the version that answered",
+    )

@@ -1,0 +1,295 @@
+"""The prediction log: what was answered, and what turned out to be true.
+
+Serving processes append lines to segments (see `segments`); one committer at a time, who
+holds a lease, drains them into a Delta table that every engine can read. The commit that
+adds the rows also notes how far each segment was read, so that a collector killed anywhere
+counts every line exactly once. Labels are a second table, appended batch by batch.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from cd4ml.records.prediction import Prediction
+from cd4ml.store.delta import DAY, GrowingTable
+from cd4ml.store.lines import TIME_DIGITS, Line, id_time, inputs, read_lines
+from cd4ml.store.segments import complete_lines, remove_if_abandoned, segments_in
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from cd4ml.records.contract import Contract
+
+_BATCH_BYTES = 256 * 2**20  # of segments in one commit: bounds the memory of a late collector
+
+
+class SetAside(NamedTuple):
+    """Lines of a segment that are not predictions, kept in a file of their own."""
+
+    path: Path
+    n_lines: int
+
+
+class _Piece(NamedTuple):
+    """What one segment has that the table has not."""
+
+    segment: Path
+    offset: int
+    data: bytes
+
+    @property
+    def end(self) -> int:
+        """Where the piece ends in its segment, in bytes."""
+        return self.offset + len(self.data)
+
+
+class PredictionLog:
+    """Predictions and labels of a project.
+
+    `tables` is a local folder or an `s3://` URL, `segments` always a local folder: the
+    serving processes of this machine write there.
+    """
+
+    def __init__(self, tables: str, segments: Path) -> None:
+        self.tables = tables.rstrip("/")
+        self.segments = segments
+
+    def collect(self) -> int:
+        """Drain the segments into the table; returns the number of new rows.
+
+        Every complete line is counted exactly once, in one commit (several only after
+        more than 256 MB). A line that is not a prediction is set aside, see `set_aside`.
+        Drained segments whose writer is gone are removed.
+
+        Raises:
+            Conflict: If another collector was at work at the same time; nothing is
+                counted twice, repeat.
+        """
+        table = self._predictions.open()
+        drained = {
+            path: (table.transaction_version(path.name) or 0) if table else 0
+            for path in segments_in(self.segments)
+        }
+        n_rows = 0
+        for pieces in _batches(dict(drained)):
+            rows = self._frame(self._read(pieces))
+            table = table or self._predictions.create()
+            marks = {piece.segment.name: piece.end for piece in pieces}
+            self._predictions.append(table, rows, marks)
+            drained |= {piece.segment: piece.end for piece in pieces}
+            n_rows += rows.height
+        for segment, offset in drained.items():
+            remove_if_abandoned(segment, offset)
+        return n_rows
+
+    def predictions(
+        self,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        environment: str | None = None,
+        plan: int | None = None,
+    ) -> pl.LazyFrame:
+        """Collected predictions answered from `start` (included) to `end` (excluded).
+
+        Days outside are not read.
+
+        Returns:
+            The columns of `records.Prediction` in no particular order of rows; one row per
+            answer, so two with one id where a shadow answered too. `inputs` is JSON text:
+            see `inputs`.
+        """
+        import polars as pl
+
+        rows = self._predictions.scan()
+        if start is not None:
+            rows = rows.filter(pl.col(DAY) >= _day(start), pl.col("answered_at") >= start)
+        if end is not None:
+            rows = rows.filter(pl.col(DAY) <= _day(end), pl.col("answered_at") < end)
+        if environment is not None:
+            rows = rows.filter(pl.col("environment") == environment)
+        if plan is not None:
+            rows = rows.filter(pl.col("plan") == plan)
+        return rows.select(Prediction.__struct_fields__)
+
+    def prediction(self, prediction_id: str) -> list[Prediction]:
+        """The rows of one prediction, champion or canary first; none if not collected.
+
+        Reads only the days around the time that is written in the id.
+
+        Raises:
+            InvalidInput: If this is not the form of a prediction id.
+        """
+        import polars as pl
+
+        made_at = id_time(prediction_id)
+        days = (_day(made_at), _day(made_at + timedelta(days=1)))  # answered past midnight
+        nearby = self._predictions.scan().filter(pl.col(DAY).is_in(days))
+        rows = nearby.filter(pl.col("prediction_id") == prediction_id).collect()
+        found = [_prediction(row) for row in rows.drop(DAY).iter_rows(named=True)]
+        return sorted(found, key=lambda prediction: prediction.role == "shadow")
+
+    def add_labels(self, labels: pl.DataFrame, batch: str) -> int:
+        """Append a batch of labels; returns how many, 0 if this batch is there already.
+
+        Args:
+            labels: `prediction_id`, `value`, `labelled_at`, `arrived_at` (aware),
+                `labelled_by`; one row per label.
+            batch: Names the batch, the same batch always by the same name: its address.
+
+        Raises:
+            Conflict: If the same batch is being added by another process; repeat.
+        """
+        table = self._labels.create()
+        if table.transaction_version(batch) is not None:
+            return 0
+        rows = _with_day_of_id(labels).cast(self._labels.schema)  # type: ignore[arg-type]
+        self._labels.append(table, rows.select(self._labels.schema.keys()), {batch: 1})
+        return labels.height
+
+    def labels(
+        self,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        known_at: datetime | None = None,
+    ) -> pl.LazyFrame:
+        """The label that counts for each prediction: the one with the latest `labelled_at`.
+
+        Args:
+            start: Leaves out days on which no prediction after this time was made.
+            end: Leaves out days on which no prediction before this time was made.
+            known_at: Only what had arrived by then counts.
+
+        Returns:
+            `prediction_id`, `value`, `labelled_at`, `arrived_at`, `labelled_by`; one row
+            per labelled prediction. Of two labels from one moment the later arrival counts.
+        """
+        import polars as pl
+
+        rows = self._labels.scan()
+        if start is not None:  # an answer just after midnight may belong to the day before
+            rows = rows.filter(pl.col(DAY) >= _day(start - timedelta(days=1)))
+        if end is not None:
+            rows = rows.filter(pl.col(DAY) <= _day(end))
+        if known_at is not None:
+            rows = rows.filter(pl.col("arrived_at") <= known_at)
+        latest_last = rows.sort("labelled_at", "arrived_at", "value")
+        return latest_last.unique("prediction_id", keep="last").drop(DAY)
+
+    def inputs(self, predictions: pl.DataFrame, contract: Contract) -> pl.DataFrame:
+        """The requests behind some predictions in typed columns, see `lines.inputs`."""
+        return inputs(predictions, contract)
+
+    def set_aside(self) -> list[SetAside]:
+        """Files with lines that could not be read as predictions, for somebody to look at."""
+        files = sorted(self._aside.glob("*.lines"))
+        return [SetAside(path, path.read_bytes().count(b"\n")) for path in files]
+
+    @property
+    def _aside(self) -> Path:
+        return self.segments / "set_aside"
+
+    @cached_property
+    def _predictions(self) -> GrowingTable:
+        import polars as pl
+
+        text, whole = pl.String(), pl.Int64()
+        schema: dict[str, pl.DataType] = {
+            "prediction_id": text,
+            "answered_at": pl.Datetime("us", "UTC"),
+            "environment": text,
+            "plan": whole,
+            "role": text,
+            "model": text,
+            "number": whole,
+            "artifact": text,
+            "score": pl.Float64(),
+            "inputs": text,
+            DAY: pl.Date(),
+        }
+        return GrowingTable(f"{self.tables}/predictions", schema, ["environment", DAY])
+
+    @cached_property
+    def _labels(self) -> GrowingTable:
+        import polars as pl
+
+        schema: dict[str, pl.DataType] = {
+            "prediction_id": pl.String(),
+            "value": pl.Float64(),
+            "labelled_at": pl.Datetime("us", "UTC"),
+            "arrived_at": pl.Datetime("us", "UTC"),
+            "labelled_by": pl.String(),
+            DAY: pl.Date(),
+        }
+        return GrowingTable(f"{self.tables}/labels", schema, [DAY])
+
+    def _read(self, pieces: list[_Piece]) -> list[Line]:
+        """The predictions in some pieces; what is none is set aside and reported.
+
+        A collector that was killed before its commit writes the same file again.
+        """
+        found: list[Line] = []
+        for piece in pieces:
+            good, bad = read_lines(piece.data)
+            found.extend(good)
+            if bad:
+                self._aside.mkdir(exist_ok=True)
+                path = self._aside / f"{piece.segment.stem}@{piece.offset}.lines"
+                path.write_bytes(bad)
+                n_bad = bad.count(b"\n")
+                logging.getLogger(__name__).warning("%d bad log lines set aside: %s", n_bad, path)
+        return found
+
+    def _frame(self, lines: list[Line]) -> pl.DataFrame:
+        import polars as pl
+
+        columns: dict[str, Any] = {
+            name: [getattr(line, name) for line in lines] for name in Line.__struct_fields__
+        }
+        columns["inputs"] = [bytes(line.inputs).decode() for line in lines]
+        moment = pl.from_epoch("answered_at", time_unit="us").dt.replace_time_zone("UTC")
+        schema = {**self._predictions.schema, "answered_at": pl.Int64()}
+        del schema[DAY]
+        rows = pl.DataFrame(columns, schema=schema).with_columns(moment)
+        # In the order of the ids, a reader of one prediction skips most of a file.
+        return rows.with_columns(pl.col("answered_at").dt.date().alias(DAY)).sort("prediction_id")
+
+
+def _batches(drained: Mapping[Path, int]) -> Iterator[list[_Piece]]:
+    """New complete lines of all segments, in as few batches as memory allows."""
+    batch: list[_Piece] = []
+    n_bytes = 0
+    for segment, offset in drained.items():
+        piece = _Piece(segment, offset, complete_lines(segment, offset))
+        if not piece.data:
+            continue
+        batch.append(piece)
+        n_bytes += len(piece.data)
+        if n_bytes >= _BATCH_BYTES:
+            yield batch
+            batch, n_bytes = [], 0
+    if batch:
+        yield batch
+
+
+def _prediction(row: Mapping[str, Any]) -> Prediction:
+    request = msgspec.json.decode(row["inputs"])
+    return Prediction(**{**row, "inputs": request})
+
+
+def _with_day_of_id(labels: pl.DataFrame) -> pl.DataFrame:
+    """Labels lie with the day of their prediction, so that a month's are found together."""
+    import polars as pl
+
+    milliseconds = pl.col("prediction_id").str.head(TIME_DIGITS).str.to_integer(base=16)
+    return labels.with_columns(pl.from_epoch(milliseconds, time_unit="ms").dt.date().alias(DAY))
+
+
+def _day(moment: datetime) -> date:
+    return moment.astimezone(UTC).date()

@@ -1,0 +1,105 @@
+"""Collectors and writers are killed at the worst moments; every answer counts exactly once."""
+
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from cd4ml.store.log import PredictionLog
+from cd4ml.store.segments import Segment, segments_in
+from tests.store.answers import answer, line, prediction_id
+
+HERE = Path(__file__).parent
+pytestmark = pytest.mark.crash
+
+
+def log_in(folder: Path) -> PredictionLog:
+    return PredictionLog(str(folder / "tables"), folder / "segments")
+
+
+def ids(log: PredictionLog) -> list[str]:
+    return sorted(log.predictions().collect()["prediction_id"])
+
+
+def test_a_collector_killed_at_any_step_counts_each_line_once(tmp_path: Path) -> None:
+    before = tmp_path / "before"
+    for i in range(3):
+        segment = Segment(before / "segments", f"worker-{i}")
+        segment.append(line(answer(i)))
+        segment.append(b"not a prediction")
+        segment.close()
+
+    program = [sys.executable, str(HERE / "kill_collector.py"), str(tmp_path)]
+    finished = subprocess.run(program, capture_output=True, text=True, check=True)
+
+    n_killed = int(finished.stdout)
+    assert n_killed > 50
+    for i in range(n_killed + 1):
+        log = log_in(tmp_path / f"killed-{i}")
+        log.collect()
+        assert ids(log) == [prediction_id(k) for k in range(3)]
+        assert sum(aside.n_lines for aside in log.set_aside()) == 3
+        assert segments_in(log.segments) == []
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from cd4ml.store.segments import Segment
+from tests.store.answers import answer, line
+segment = Segment(Path(sys.argv[1]), "writer", rotate_bytes=20_000)
+for i in range(int(sys.argv[2]), 10**9):
+    segment.append(line(answer(i)))
+    sys.stdout.write(f"{i}\\n")
+    sys.stdout.flush()
+"""
+
+COLLECTOR = """
+import sys
+from pathlib import Path
+from cd4ml.store.log import PredictionLog
+import polars, deltalake
+log = PredictionLog(sys.argv[1] + "/tables", Path(sys.argv[1], "segments"))
+print("ready", flush=True)
+while True:
+    log.collect()
+"""
+
+
+def run(program: str, *arguments: str) -> subprocess.Popen[bytes]:
+    root = str(HERE.parents[1])
+    command = [sys.executable, "-c", program, *arguments]
+    environment = {**os.environ, "PYTHONPATH": root}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
+
+
+def test_writers_and_collectors_killed_at_random_lose_and_repeat_nothing(tmp_path: Path) -> None:
+    chance = random.Random(7)
+    answered: list[int] = []
+    for attempt in range(4):
+        collector = run(COLLECTOR, str(tmp_path))
+        assert collector.stdout is not None
+        collector.stdout.readline()
+        writer = run(WRITER, str(tmp_path / "segments"), str(attempt * 10**6))
+        time.sleep(0.4 + chance.random() * 0.4)
+        for process in chance.sample([writer, collector], 2):
+            process.kill()
+            time.sleep(chance.random() * 0.05)
+        output, _ = writer.communicate()
+        collector.communicate()
+        answered.extend(int(text) for text in output.split(b"\n")[:-1])
+
+    log = log_in(tmp_path)
+    log.collect()
+
+    collected = pl.Series(ids(log))
+    assert len(answered) > 100
+    assert collected.is_unique().all()
+    assert set(map(prediction_id, answered)) <= set(collected)
+    assert len(collected) <= len(answered) + 4  # one line a writer may have come before its answer
+    assert segments_in(log.segments) == []

@@ -1,0 +1,159 @@
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cd4ml.errors import InvalidInput
+from cd4ml.store.segments import Segment, complete_lines, remove_if_abandoned, segments_in
+
+
+def only(folder: Path) -> Path:
+    (path,) = segments_in(folder)
+    return path
+
+
+def test_a_line_is_in_the_file_when_append_returns(tmp_path: Path) -> None:
+    segment = Segment(tmp_path, "worker")
+
+    segment.append(b"one")
+    segment.append(b"two")
+
+    assert only(tmp_path).read_bytes() == b"one\ntwo\n"
+    segment.close()
+
+
+def test_a_line_survives_kill_9_of_its_writer(tmp_path: Path) -> None:
+    program = (
+        "import os, sys, signal; from pathlib import Path; from cd4ml.store.segments import Segment;"
+        "Segment(Path(sys.argv[1]), 'w').append(b'answered'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+
+    ended = subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False)
+
+    assert ended.returncode == -signal.SIGKILL
+    assert complete_lines(only(tmp_path), 0) == b"answered\n"
+    assert remove_if_abandoned(only(tmp_path), len(b"answered\n"))
+
+
+def test_two_workers_of_one_name_write_to_two_files(tmp_path: Path) -> None:
+    first, second = Segment(tmp_path, "worker"), Segment(tmp_path, "worker")
+
+    first.append(b"1")
+    second.append(b"2")
+
+    assert sorted(path.read_bytes() for path in segments_in(tmp_path)) == [b"1\n", b"2\n"]
+    first.close()
+    second.close()
+
+
+def test_the_name_of_a_worker_may_be_an_address(tmp_path: Path) -> None:
+    Segment(tmp_path, "../http://127.0.0.1:8500").close()
+
+    assert only(tmp_path).name.startswith(".._http___127.0.0.1_8500-")
+
+
+def test_a_full_file_is_followed_by_a_new_one(tmp_path: Path) -> None:
+    segment = Segment(tmp_path, "worker", rotate_bytes=10)
+
+    for text in (b"12345", b"6789", b"next"):
+        segment.append(text)
+
+    assert sorted(path.read_bytes() for path in segments_in(tmp_path)) == [
+        b"12345\n6789\n",
+        b"next\n",
+    ]
+    segment.close()
+
+
+def test_a_line_with_a_line_break_is_refused_before_it_is_written(tmp_path: Path) -> None:
+    segment = Segment(tmp_path, "worker")
+
+    with pytest.raises(InvalidInput) as refused:
+        segment.append(b"two\nlines")
+
+    assert str(refused.value) == "a log line must not contain a line break, got b'two\\nlines'"
+    assert only(tmp_path).read_bytes() == b""
+    segment.close()
+
+
+def test_a_disk_that_fills_up_in_the_middle_of_a_line_refuses_the_answer_and_harms_no_later_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segment = Segment(tmp_path, "worker")
+    segment.append(b"before")
+    write = os.write
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda file, data: write(file, data[:3]))
+        with pytest.raises(OSError, match="wrote 3 of 7 bytes"):
+            segment.append(b"during")
+    segment.append(b"after!")
+
+    lines = [complete_lines(path, 0) for path in segments_in(tmp_path)]
+    assert sorted(lines) == [b"after!\n", b"before\n"]
+    segment.close()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_is_an_error_of_append(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    segment = Segment(tmp_path, "worker")
+    write, full = os.write, os.open("/dev/full", os.O_WRONLY)
+    monkeypatch.setattr(os, "write", lambda _file, data: write(full, data))
+
+    with pytest.raises(OSError, match="No space left on device"):
+        segment.append(b"line")
+
+    os.close(full)
+
+
+def test_a_torn_line_is_left_for_the_next_time(tmp_path: Path) -> None:
+    path = tmp_path / "worker.jsonl"
+    path.write_bytes(b"first\nsecond\nthi")
+
+    assert complete_lines(path, 0) == b"first\nsecond\n"
+    assert complete_lines(path, 6) == b"second\n"
+    assert complete_lines(path, 13) == b""
+
+
+def test_a_segment_with_a_living_writer_is_kept(tmp_path: Path) -> None:
+    segment = Segment(tmp_path, "worker")
+
+    assert not remove_if_abandoned(only(tmp_path), 0)
+
+    segment.append(b"line")
+    segment.close()
+    assert not remove_if_abandoned(only(tmp_path), 0)
+    assert remove_if_abandoned(only(tmp_path), 5)
+    assert segments_in(tmp_path) == []
+
+
+def test_a_torn_line_of_a_dead_writer_does_not_keep_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "worker.jsonl"
+    path.write_bytes(b"first\ntor")
+
+    assert remove_if_abandoned(path, len(b"first\n"))
+
+
+def test_a_file_taken_away_before_it_was_locked_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = fcntl.flock
+    removed: list[bool] = []
+
+    def collector_comes_first(descriptor: int, operation: int) -> None:
+        if not removed and operation == fcntl.LOCK_EX:
+            removed.append(True)
+            removed.append(remove_if_abandoned(only(tmp_path), 0))
+        lock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", collector_comes_first)
+    segment = Segment(tmp_path, "worker")
+    segment.append(b"line")
+
+    assert removed == [True, True]
+    assert only(tmp_path).read_bytes() == b"line\n"
+    segment.close()
