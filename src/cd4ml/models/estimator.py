@@ -1,0 +1,89 @@
+"""A fitted estimator as bytes, and its answers to a table.
+
+An estimator is any object with scikit-learn's `predict_proba` (two classes) or `predict`
+that was fitted on a Polars frame with named columns.
+"""
+
+from __future__ import annotations
+
+import pickle
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cd4ml.errors import InvalidInput
+
+if TYPE_CHECKING:
+    import polars as pl
+    from numpy.typing import NDArray
+
+_PROTOCOL = 5
+
+
+def dump(estimator: Any) -> bytes:
+    """The estimator's bytes.
+
+    Raises:
+        InvalidInput: If it holds something that cannot be stored, such as a lambda.
+    """
+    try:
+        return pickle.dumps(estimator, protocol=_PROTOCOL)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        msg = f"the {type(estimator).__name__} cannot be stored: {error}"
+        hint = "use functions defined at the top of a module instead of lambdas and local ones"
+        raise InvalidInput(msg, hint=hint) from None
+
+
+def load(data: bytes) -> Any:
+    """The estimator in some bytes.
+
+    Bytes can run any code while they are loaded: give only those whose digest a run of
+    this project recorded (`models.trust`).
+
+    Raises:
+        InvalidInput: If a class it needs cannot be imported here, or has changed.
+    """
+    try:
+        return pickle.loads(data)  # noqa: S301 - callers have compared the digest, see above
+    except (pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError) as error:
+        msg = f"the stored estimator cannot be loaded: {error}"
+        hint = "its classes must be importable: are the project and its dependencies installed?"
+        raise InvalidInput(msg, hint=hint) from None
+
+
+def is_classifier(estimator: Any) -> bool:
+    """Whether its answer is a probability."""
+    return hasattr(estimator, "predict_proba")
+
+
+def score_frame(estimator: Any, frame: pl.DataFrame) -> NDArray[np.float64]:
+    """The estimator's answer to each row.
+
+    Args:
+        estimator: Fitted.
+        frame: The columns it was fitted on; others are left out.
+
+    Returns:
+        The probability of the second class, or the predicted value; shape (rows,).
+
+    Raises:
+        InvalidInput: If the estimator classifies without probabilities, or not into two classes.
+    """
+    known = getattr(estimator, "feature_names_in_", frame.columns)
+    rows = frame.select(name for name in known if name in frame.columns)
+    if not is_classifier(estimator):
+        _refuse_bare_classifier(estimator)
+        return np.asarray(estimator.predict(rows), dtype=np.float64).reshape(-1)
+    probabilities = np.asarray(estimator.predict_proba(rows), dtype=np.float64)
+    if probabilities.ndim != 2 or probabilities.shape[1] != 2:
+        classes = list(getattr(estimator, "classes_", []))
+        msg = f"expected a classifier of two classes, got one of {len(classes)}: {classes[:5]}"
+        raise InvalidInput(msg, hint="does the target have both values in the training rows?")
+    return probabilities[:, 1]
+
+
+def _refuse_bare_classifier(estimator: Any) -> None:
+    if hasattr(estimator, "classes_"):
+        steps = getattr(estimator, "steps", [("", estimator)])  # of a Pipeline, the last decides
+        msg = f"the classifier {type(steps[-1][1]).__name__} gives no probabilities"
+        raise InvalidInput(msg, hint="wrap it in sklearn.calibration.CalibratedClassifierCV")

@@ -1,0 +1,58 @@
+"""What a packaged model consists of."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+Kind = Literal["onnx", "native"]
+
+ESTIMATOR = "estimator.pickle"
+COMPILED = "model.onnx"
+CONTRACT = "contract.json"
+PROBES = "probes.json"
+
+_SERVED: dict[Kind, tuple[str, ...]] = {
+    "onnx": (COMPILED, CONTRACT, PROBES),
+    "native": (ESTIMATOR, CONTRACT, PROBES),
+}
+
+
+class Parity(msgspec.Struct, frozen=True, kw_only=True):
+    """How well the compiled model reproduced the estimator it was made from.
+
+    `max_difference` is between the two answers: of probabilities as it is, of other
+    values relative to the larger of 1 and the estimator's answer. A flip is a row that
+    falls on the other side of one half, although the estimator's answer is farther from
+    it than the tolerance. `refusal` says why the compiled model is not used; "" if it is.
+    """
+
+    n_rows: int
+    n_probes: int
+    tolerance: float
+    max_difference: float | None = None  # None: it could not be compiled, or failed
+    n_flips: int = 0
+    refusal: str = ""
+
+
+class Probes(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows as requests carry them, and what the estimator answered when it was packaged."""
+
+    rows: list[dict[str, Any]]
+    scores: list[float]
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """The parts of a model by content address; the manifest's own address names the model."""
+
+    kind: Kind
+    files: dict[str, str]
+    parity: Parity
+    libraries: dict[str, str]
+    features: tuple[str, ...]
+
+    @property
+    def served(self) -> tuple[str, ...]:
+        """Addresses of the files that a server needs."""
+        return tuple(self.files[name] for name in _SERVED[self.kind])

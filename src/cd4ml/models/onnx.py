@@ -1,0 +1,151 @@
+"""An estimator compiled to ONNX, and its answers.
+
+A single row costs a scikit-learn pipeline milliseconds and the compiled one some tens of
+microseconds. Conversion can be silently wrong, so nothing from here is used before
+`models.parity` has compared it with the estimator.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cd4ml.errors import Unavailable
+from cd4ml.models.estimator import is_classifier
+from cd4ml.records.contract import Contract
+
+if TYPE_CHECKING:
+    import polars as pl
+    from numpy.typing import NDArray
+
+_NUMERIC = ("integer", "number", "boolean")
+
+# skl2onnx turns a missing category (None) into the word "None". That very word, coming as a
+# value, must not be taken for a missing one; no contract's category begins with this character.
+_MISSING = "None"
+_SPOKEN: dict[Any, str] = {None: _MISSING, _MISSING: f"\x01{_MISSING}"}
+
+_conversion = threading.Lock()
+
+
+def compile_estimator(estimator: Any, contract: Contract) -> bytes:
+    """The estimator as an ONNX model with one input of shape (rows, 1) per field.
+
+    Integers, numbers and booleans go in as single-precision floats, strings as strings;
+    times cannot go in, so an estimator that uses them does not compile.
+
+    Raises:
+        Exception: Of skl2onnx, of many classes, if it has no conversion for a part.
+    """
+    from skl2onnx import convert_sklearn
+    from skl2onnx.common.data_types import FloatTensorType, StringTensorType
+
+    inputs = [
+        (field.name, (FloatTensorType if field.type in _NUMERIC else StringTensorType)([None, 1]))
+        for field in contract.fields
+        if field.type != "datetime"
+    ]
+    options = {id(estimator): {"zipmap": False}} if is_classifier(estimator) else None
+    with _conversion, _plain_attributes(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = convert_sklearn(estimator, "model", initial_types=inputs, options=options)
+    return bytes(model.SerializeToString())
+
+
+@contextmanager
+def _plain_attributes() -> Iterator[None]:
+    """Let skl2onnx work with protobuf 7.
+
+    skl2onnx 1.20 writes Python booleans into an attribute of integers
+    (`nodes_missing_value_tracks_true` of HistGradientBoosting); protobuf refuses them from
+    version 7 on. Only while a model is converted, booleans in lists become integers.
+    """
+    import skl2onnx.common._container as container
+
+    original = container.make_node
+
+    def make_node(*arguments: Any, **attributes: Any) -> Any:
+        plain = {name: _without_booleans(value) for name, value in attributes.items()}
+        return original(*arguments, **plain)
+
+    container.make_node = make_node
+    try:
+        yield
+    finally:
+        container.make_node = original
+
+
+def _without_booleans(value: Any) -> Any:
+    if isinstance(value, list | tuple) and any(isinstance(item, bool | np.bool_) for item in value):
+        return [int(item) for item in value]
+    return value
+
+
+class CompiledScorer:
+    """Answers rows with ONNX Runtime, on one thread. Safe to share between threads."""
+
+    def __init__(self, model: bytes, contract: Contract) -> None:
+        self._session = _open_session(model)
+        self._run = self._session.run
+        self._outputs = [self._session.get_outputs()[-1].name]
+        taken = {entry.name for entry in self._session.get_inputs()}
+        fields = [(i, field) for i, field in enumerate(contract.fields) if field.name in taken]
+        self._numbers = [(i, f.name) for i, f in fields if f.type in _NUMERIC]
+        self._texts = [(i, f.name) for i, f in fields if f.type == "string"]
+        self._number_names = [name for _, name in self._numbers]
+        self._text_names = [name for _, name in self._texts]
+
+    def score(self, values: Sequence[Sequence[Any]]) -> list[float]:
+        """The answer to each row of JSON values, in the order of the contract's fields."""
+        n = len(values)
+        numbers = [[row[i] for row in values] for i, _ in self._numbers]
+        texts = [[_SPOKEN.get(row[i], row[i]) for row in values] for i, _ in self._texts]
+        feed: dict[str, Any] = {}
+        # one array for all columns, cut into (rows, 1): a call per column would cost more
+        # than the model
+        if numbers:
+            cut = np.array(numbers, np.float32).reshape(-1, n, 1)  # None becomes NaN
+            feed.update(zip(self._number_names, cut, strict=True))
+        if texts:
+            feed.update(
+                zip(self._text_names, np.array(texts, object).reshape(-1, n, 1), strict=True)
+            )
+        answers: list[float] = self._answers(feed).tolist()
+        return answers
+
+    def score_frame(self, frame: pl.DataFrame) -> NDArray[np.float64]:
+        """The answer to each row of a frame with the contract's columns."""
+        import polars as pl
+
+        feed: dict[str, Any] = {}
+        for name in self._number_names:
+            column = frame[name].cast(pl.Float32).fill_null(float("nan"))
+            feed[name] = column.to_numpy().reshape(-1, 1)
+        for name in self._text_names:
+            texts = [_SPOKEN.get(text, text) for text in frame[name].cast(pl.String)]
+            feed[name] = np.array(texts, object).reshape(-1, 1)
+        return self._answers(feed).astype(np.float64)
+
+    def _answers(self, feed: dict[str, Any]) -> NDArray[np.float32]:
+        answer = self._run(self._outputs, feed)[0]
+        column: NDArray[np.float32] = answer[:, -1] if answer.ndim == 2 else answer
+        return column
+
+
+def _open_session(model: bytes) -> Any:
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors
+    try:
+        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its classes are private to the extension module
+        msg = f"onnxruntime {ort.__version__} cannot load the compiled model: {error}"
+        raise Unavailable(msg, hint="install the version named in the model's manifest") from None

@@ -1,0 +1,149 @@
+"""From a fitted estimator to a model that can be served: compiled where that is safe."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cd4ml.errors import InvalidInput
+from cd4ml.models import estimator as estimators
+from cd4ml.models.contract import CompiledContract
+from cd4ml.models.manifest import (
+    COMPILED,
+    CONTRACT,
+    ESTIMATOR,
+    PROBES,
+    Manifest,
+    Parity,
+    Probes,
+)
+from cd4ml.models.native import NativeScorer
+from cd4ml.models.onnx import CompiledScorer, compile_estimator
+from cd4ml.models.parity import TOLERANCE, Row, compare, probes
+from cd4ml.models.trust import IsTrusted, refuse_unless_trusted
+from cd4ml.models.violations import shown
+from cd4ml.records.contract import Contract
+
+if TYPE_CHECKING:
+    import polars as pl
+    from numpy.typing import NDArray
+
+    from cd4ml.store.blobs import Blobs
+
+_LIBRARIES = ("scikit-learn", "skl2onnx", "onnx", "onnxruntime", "numpy", "polars")
+_KEPT = 200  # rows with answers that stay with the model, for the places that load it
+_REASON = 200  # characters of a library's message
+
+
+def package(
+    blobs: Blobs,
+    *,
+    estimator: str,
+    contract: Contract,
+    sample: pl.DataFrame,
+    is_trusted: IsTrusted,
+) -> str:
+    """Package a fitted estimator as a model; returns the address of its manifest.
+
+    The compiled form is used if it gives the estimator's answers, within 1e-5 and
+    without a flipped label, to every row of the sample and to the probes made from it;
+    the figures are in the manifest. The same estimator, contract and sample give the same
+    address.
+
+    Args:
+        blobs: Where the parts are stored.
+        estimator: Address of the pickled estimator, as a step stored it.
+        contract: What its requests must keep.
+        sample: Raw columns of requests, at least one row; the rows it will be judged on
+            are a good choice.
+        is_trusted: Whether a pickle at an address may be loaded.
+
+    Raises:
+        Refused: If the estimator is not one that a run of this project made.
+        ContractViolated: If the sample does not keep the contract.
+        InvalidInput: If the estimator fails on a row that the contract allows.
+    """
+    from cd4ml.models.frames import to_rows
+
+    rows = to_rows(contract, sample)
+    CompiledContract(contract).refuse_unless_kept(rows)
+    if not rows:
+        msg = "a model cannot be packaged without a sample of the rows it will answer"
+        raise InvalidInput(msg, hint="give at least one row")
+    refuse_unless_trusted(estimator, is_trusted)
+    fitted = estimators.load(blobs.get(estimator))
+    edges = probes(contract, rows)
+    asked = [*edges, *rows]
+    answers = _native_answers(NativeScorer(fitted, contract), contract, asked)
+    model, parity = _compile(fitted, contract, asked, answers, n_probes=len(edges))
+    every = -(-len(asked) // _KEPT)
+    kept = Probes(rows=asked[::every], scores=answers[::every].tolist())
+    files = {
+        ESTIMATOR: estimator,
+        CONTRACT: blobs.put_record(contract),
+        PROBES: blobs.put_record(kept),
+    }
+    if not parity.refusal:
+        files[COMPILED] = blobs.put(model)
+    return blobs.put_record(
+        Manifest(
+            kind="native" if parity.refusal else "onnx",
+            files=files,
+            parity=parity,
+            libraries={name: version(name) for name in _LIBRARIES},
+            features=contract.names,
+        )
+    )
+
+
+def _native_answers(
+    scorer: NativeScorer, contract: Contract, rows: list[Row]
+) -> NDArray[np.float64]:
+    try:
+        answers = np.array(scorer.score(_values(contract, rows)))
+    except InvalidInput:
+        raise
+    except Exception as error:  # whatever the estimator raises: it is the user's own code
+        culprit = _first_failing(scorer, contract, rows)
+        msg = f"the estimator fails on a row that its contract allows: {culprit}: {error}"
+        raise InvalidInput(msg, hint="let it handle the row, or narrow the contract") from error
+    if not np.isfinite(answers).all():
+        culprit = shown(rows[int(np.argmin(np.isfinite(answers)))])
+        msg = f"the estimator's answer is not a finite number to the row {culprit}"
+        raise InvalidInput(msg, hint="let it handle the row, or narrow the contract")
+    return answers
+
+
+def _first_failing(scorer: NativeScorer, contract: Contract, rows: list[Row]) -> str:
+    for row in rows:
+        try:
+            scorer.score(_values(contract, [row]))
+        except Exception:  # as above
+            return shown(row)
+    return "one among others, though none alone"
+
+
+def _compile(
+    fitted: Any,
+    contract: Contract,
+    rows: list[Row],
+    answers: NDArray[np.float64],
+    *,
+    n_probes: int,
+) -> tuple[bytes, Parity]:
+    try:
+        model = compile_estimator(fitted, contract)
+        compiled = np.array(CompiledScorer(model, contract).score(_values(contract, rows)))
+    except Exception as error:  # skl2onnx and onnxruntime raise classes of all kinds
+        reason = next(iter(str(error).strip().splitlines()), "")[:_REASON]
+        refusal = f"it does not compile: {type(error).__name__}: {reason}"
+        figures = Parity(n_rows=len(rows), n_probes=n_probes, tolerance=TOLERANCE, refusal=refusal)
+        return b"", figures
+    are_probabilities = estimators.is_classifier(fitted)
+    return model, compare(answers, compiled, n_probes=n_probes, are_probabilities=are_probabilities)
+
+
+def _values(contract: Contract, rows: list[Row]) -> list[tuple[Any, ...]]:
+    return [tuple(row[name] for name in contract.names) for row in rows]

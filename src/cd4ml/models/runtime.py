@@ -1,0 +1,116 @@
+"""A packaged model, loaded and ready to answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cd4ml.errors import Corrupted
+from cd4ml.models import estimator as estimators
+from cd4ml.models.manifest import (
+    COMPILED,
+    CONTRACT,
+    ESTIMATOR,
+    PROBES,
+    Kind,
+    Manifest,
+    Probes,
+)
+from cd4ml.models.native import NativeScorer
+from cd4ml.models.onnx import CompiledScorer
+from cd4ml.models.trust import IsTrusted, refuse_unless_trusted
+from cd4ml.records.contract import Contract
+
+if TYPE_CHECKING:
+    import polars as pl
+    from numpy.typing import NDArray
+
+    from cd4ml.store.blobs import Blobs
+
+
+class Runtime:
+    """A model that answers rows; immutable, safe to share between threads.
+
+    `artifact` is the address it was loaded from, `contract` what its rows keep, `kind` is
+    `onnx` or `native`. Rows are not checked here.
+    """
+
+    def __init__(
+        self,
+        scorer: CompiledScorer | NativeScorer,
+        *,
+        artifact: str,
+        contract: Contract,
+        kind: Kind,
+    ) -> None:
+        self.artifact = artifact
+        self.contract = contract
+        self.kind = kind
+        self.score_values = scorer.score  # rows as tuples in the order of the contract's fields
+        self.score_frame: Callable[[pl.DataFrame], NDArray[np.float64]] = scorer.score_frame
+        self._get = _getter(contract.names)
+
+    def score(self, rows: Sequence[Mapping[str, Any]]) -> list[float]:
+        """The answer to each row of JSON values.
+
+        Returns:
+            The probability of the second class, or the predicted value.
+        """
+        return self.score_values([self._get(row) for row in rows])
+
+
+def load(blobs: Blobs, artifact: str, *, is_trusted: IsTrusted) -> Runtime:
+    """Load a packaged model, every part verified by its digest, and try it.
+
+    The probes packaged with it are answered once, which warms it and proves that the
+    libraries here answer as those did where it was packaged.
+
+    Args:
+        blobs: Where its parts are.
+        artifact: Address of its manifest.
+        is_trusted: Whether a pickle at an address may be loaded; asked only for native models.
+
+    Raises:
+        NotFound: If a part is missing.
+        Corrupted: If a part is not what was packaged, or answers differently here.
+        Refused: If the estimator is not one that a run of this project made.
+    """
+    manifest = blobs.get_record(artifact, Manifest)
+    contract = blobs.get_record(manifest.files[CONTRACT], Contract)
+    scorer = _scorer(blobs, manifest, contract, is_trusted)
+    runtime = Runtime(scorer, artifact=artifact, contract=contract, kind=manifest.kind)
+    known = blobs.get_record(manifest.files[PROBES], Probes)
+    _refuse_unless_same(runtime, manifest, known)
+    return runtime
+
+
+def _scorer(
+    blobs: Blobs, manifest: Manifest, contract: Contract, is_trusted: IsTrusted
+) -> CompiledScorer | NativeScorer:
+    if manifest.kind == "onnx":
+        return CompiledScorer(blobs.get(manifest.files[COMPILED]), contract)
+    address = manifest.files[ESTIMATOR]
+    refuse_unless_trusted(address, is_trusted)
+    return NativeScorer(estimators.load(blobs.get(address)), contract)
+
+
+def _refuse_unless_same(runtime: Runtime, manifest: Manifest, known: Probes) -> None:
+    packaged = np.array(known.scores)
+    scale = np.maximum(1.0, np.abs(packaged))
+    difference = float(np.max(np.abs(np.array(runtime.score(known.rows)) - packaged) / scale))
+    if not difference <= manifest.parity.tolerance:
+        then = ", ".join(f"{name} {number}" for name, number in manifest.libraries.items())
+        msg = (
+            f"the model {runtime.artifact} answers differently here: by {difference:.2g}, more "
+            f"than {manifest.parity.tolerance:g}"
+        )
+        raise Corrupted(msg, hint=f"it was packaged with {then}; install these or package it again")
+
+
+def _getter(names: tuple[str, ...]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    if len(names) == 1:
+        return lambda row: (row[names[0]],)
+    return itemgetter(*names)

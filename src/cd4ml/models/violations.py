@@ -1,0 +1,166 @@
+"""What is wrong with one row, all of it at once."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import msgspec
+
+from cd4ml.records.contract import Field
+
+# A compiled model computes in single precision; what does not fit would silently be infinite.
+LARGEST_NUMBER = 3.4028234663852886e38
+LARGEST_INTEGER = 2**63 - 1
+
+_SHOWN = 80  # characters of an offending value
+_LISTED = 10  # categories of an expectation
+
+_Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class Violation(msgspec.Struct, frozen=True):
+    """One field of one row that does not keep the contract."""
+
+    field: str
+    path: str  # where in the request: `$.rows[0].hour`
+    expected: str
+    got: str
+
+
+def violations_of(fields: tuple[Field, ...], row: object, path: str = "$") -> list[Violation]:
+    """Every violation of a decoded JSON row, in the order of the fields, then the unknown ones.
+
+    Examples:
+        >>> hour = Field("hour", "integer", minimum=0, maximum=23)
+        >>> for violation in violations_of((hour,), {"hour": 24, "day": 1}):
+        ...     print(violation.path, violation.expected, "/", violation.got)
+        $.hour an integer from 0 to 23 / 24
+        $.day no such field / 1
+    """
+    if not isinstance(row, Mapping):
+        return [Violation("", path, "an object with the contract's fields", shown(row))]
+    found = []
+    for field in fields:
+        if field.name in row and keeps(field, row[field.name]):
+            continue
+        got = shown(row[field.name]) if field.name in row else "no such field"
+        found.append(Violation(field.name, f"{path}.{field.name}", expected_of(field), got))
+    known = {field.name for field in fields}
+    unknown = [(_printable(name), value) for name, value in row.items() if name not in known]
+    found += [
+        Violation(name, f"{path}.{name}", "no such field", shown(value)) for name, value in unknown
+    ]
+    return found
+
+
+def expected_of(field: Field) -> str:
+    """What a field takes, in words.
+
+    Examples:
+        >>> expected_of(Field("wind", "number", nullable=True, minimum=0, unit="mph"))
+        'a number of at least 0 mph, or null'
+        >>> expected_of(Field("origin", "string", categories=("EWR", "JFK")))
+        'one of "EWR", "JFK"'
+    """
+    return f"{_kind_of(field)}, or null" if field.nullable else _kind_of(field)
+
+
+def limits_of(field: Field) -> tuple[float, float]:
+    """The smallest and the largest value of a numeric field: its own limits, else its type's."""
+    largest = LARGEST_INTEGER if field.type == "integer" else LARGEST_NUMBER
+    smallest = -LARGEST_INTEGER - 1 if field.type == "integer" else -LARGEST_NUMBER
+    low = smallest if field.minimum is None else max(smallest, field.minimum)
+    high = largest if field.maximum is None else min(largest, field.maximum)
+    if field.type == "integer":
+        return math.ceil(low), math.floor(high)
+    return low, high
+
+
+def is_closed(field: Field) -> bool:
+    """Whether a field takes the strings of its list and no others."""
+    return bool(field.categories) and not field.open
+
+
+def shown(value: object) -> str:
+    """An offending value as people would write it in JSON, cut when it is long."""
+    return _printable(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def _printable(text: str) -> str:
+    # half a surrogate pair cannot be sent back
+    text = text[: _SHOWN + 1].encode(errors="replace").decode()
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def _kind_of(field: Field) -> str:
+    if is_closed(field):
+        listed = ", ".join(f'"{name}"' for name in field.categories[:_LISTED])
+        more = len(field.categories) - _LISTED
+        return f"one of {listed}" + (f" and {more} more" if more > 0 else "")
+    if field.type == "string":
+        return "a string without the character NUL"
+    if field.type == "boolean":
+        return "true or false"
+    if field.type == "datetime":
+        return "a time with its zone, such as 2013-02-01T05:00:00Z"
+    article = "an" if field.type == "integer" else "a"
+    unit = f" {field.unit}" if field.unit else ""
+    return f"{article} {field.type}{_range_of(field)}{unit}"
+
+
+def _range_of(field: Field) -> str:
+    low, high = field.minimum, field.maximum
+    if low is not None and high is not None:
+        return f" from {low:g} to {high:g}"
+    if low is not None:
+        return f" of at least {low:g}"
+    return "" if high is None else f" of at most {high:g}"
+
+
+def keeps(field: Field, value: Any) -> bool:
+    """Whether a decoded JSON value is what the field takes."""
+    if value is None:
+        return field.nullable
+    if field.type == "boolean":
+        return isinstance(value, bool)
+    if field.type == "string":
+        return _keeps_text(field, value)
+    if field.type == "datetime":
+        return is_moment(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    if field.type == "integer" and not isinstance(value, int):
+        return False
+    low, high = limits_of(field)
+    return low <= value <= high  # False for NaN
+
+
+def _keeps_text(field: Field, value: object) -> bool:
+    if not isinstance(value, str) or "\0" in value:
+        return False
+    return not is_closed(field) or value in field.categories
+
+
+def is_moment(value: object) -> bool:
+    """Whether a value is an ISO 8601 time (RFC 3339) that says its zone."""
+    if not isinstance(value, str):
+        return False
+    try:
+        moment_of(value)
+    except (msgspec.ValidationError, OverflowError):
+        return False
+    return True
+
+
+def moment_of(text: str) -> datetime:
+    """The moment that an ISO 8601 text names, in UTC.
+
+    Raises:
+        msgspec.ValidationError: If it is no such text, or says no zone.
+        OverflowError: If it lies outside the years 1 to 9999 in UTC.
+    """
+    return msgspec.convert(text, _Moment).astimezone(UTC)

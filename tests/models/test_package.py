@@ -1,0 +1,237 @@
+"""A model is compiled only if the compiled form gives the estimator's answers."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+
+from cd4ml.errors import InvalidInput, Refused
+from cd4ml.models.estimator import dump, score_frame
+from cd4ml.models.frames import to_rows
+from cd4ml.models.manifest import COMPILED, PROBES, Manifest, Probes
+from cd4ml.models.package import package
+from cd4ml.models.parity import probes
+from cd4ml.models.violations import violations_of
+from cd4ml.records.contract import Field
+from cd4ml.store.blobs import Blobs, open_blobs
+from tests.models.builders import (
+    CONTRACT,
+    Packaged,
+    bitset_boosted,
+    boosted,
+    fit,
+    flights,
+    logistic,
+    packaged,
+)
+
+IMPUTED = make_pipeline(SimpleImputer(), StandardScaler())
+
+
+def manifest_of(model: Packaged) -> Manifest:
+    return model.blobs.get_record(model.artifact, Manifest)
+
+
+@pytest.mark.parametrize("build", [boosted, logistic])
+def test_a_faithful_compiled_model_is_used(build: Any, tmp_path: Path) -> None:
+    estimator = build()
+    model = packaged(tmp_path, estimator)
+    manifest = manifest_of(model)
+
+    assert manifest.kind == "onnx"
+    assert manifest.parity.refusal == ""
+    assert manifest.parity.max_difference is not None
+    assert manifest.parity.max_difference < 1e-5
+    assert manifest.parity.n_flips == 0
+    assert manifest.parity.n_rows == 400 + manifest.parity.n_probes
+    assert manifest.parity.n_probes > 50
+    np.testing.assert_allclose(
+        model.load().score(to_rows(CONTRACT, flights())),
+        score_frame(estimator, flights()),
+        atol=1e-5,
+    )
+
+
+def test_a_silently_wrong_classifier_is_refused(tmp_path: Path) -> None:
+    estimator = bitset_boosted()
+    model = packaged(tmp_path, estimator)
+    manifest = manifest_of(model)
+
+    assert manifest.kind == "native"
+    assert COMPILED not in manifest.files
+    assert manifest.parity.refusal.startswith("answers differ by up to 0.")
+    assert manifest.parity.n_flips > 0
+    np.testing.assert_array_equal(
+        model.load().score(to_rows(CONTRACT, flights())), score_frame(estimator, flights())
+    )
+
+
+def test_a_silently_wrong_regressor_is_refused(tmp_path: Path) -> None:
+    estimator = fit(HistGradientBoostingRegressor(loss="poisson", max_iter=10), target="hour")
+    manifest = manifest_of(packaged(tmp_path, estimator))
+
+    assert manifest.kind == "native"
+    assert manifest.parity.refusal.startswith("answers differ by up to")
+
+
+def test_trees_behind_a_scaler_are_refused_when_rounding_crosses_a_threshold(
+    tmp_path: Path,
+) -> None:
+    forest = RandomForestClassifier(20, random_state=0)
+    manifest = manifest_of(packaged(tmp_path, fit(forest, numbers=IMPUTED)))
+
+    assert manifest.kind == "native"
+    assert "answers differ by up to" in manifest.parity.refusal
+
+
+def test_a_faithful_regressor_is_used(tmp_path: Path) -> None:
+    manifest = manifest_of(packaged(tmp_path, fit(Ridge(), numbers=IMPUTED, target="hour")))
+
+    assert manifest.kind == "onnx"
+
+
+def halved(x: Any) -> Any:
+    """A function that no converter knows."""
+    return x / 2
+
+
+def test_what_does_not_compile_is_served_as_it_is(tmp_path: Path) -> None:
+    numbers = make_pipeline(SimpleImputer(), FunctionTransformer(halved))
+    manifest = manifest_of(packaged(tmp_path, fit(LogisticRegression(), numbers=numbers)))
+
+    assert manifest.kind == "native"
+    assert manifest.parity.max_difference is None
+    assert manifest.parity.refusal.startswith("it does not compile: ")
+
+
+def test_the_word_none_is_not_taken_for_a_missing_category(tmp_path: Path) -> None:
+    estimator = boosted()
+    model = packaged(tmp_path, estimator)
+    rows = to_rows(CONTRACT, flights().head(20).with_columns(dest=pl.lit("None")))
+    nulls = [row | {"dest": None} for row in rows]
+
+    assert manifest_of(model).kind == "onnx"
+    assert model.load().score(rows) != model.load().score(nulls)
+    np.testing.assert_allclose(
+        model.load().score(rows),
+        score_frame(estimator, flights().head(20).with_columns(dest=pl.lit("None"))),
+        atol=1e-5,
+    )
+
+
+def test_a_field_that_the_estimator_does_not_use_may_be_a_time(tmp_path: Path) -> None:
+    contract = msgspec.structs.replace(
+        CONTRACT, fields=(*CONTRACT.fields, Field("leaves_at", "datetime"))
+    )
+    sample = flights().with_columns(leaves_at=pl.datetime(2013, 1, 1, time_zone="UTC"))
+    blobs = open_blobs(str(tmp_path))
+    address = blobs.put(dump(boosted()))
+
+    artifact = package(
+        blobs, estimator=address, contract=contract, sample=sample, is_trusted=lambda _: True
+    )
+
+    assert blobs.get_record(artifact, Manifest).kind == "onnx"
+
+
+def test_the_same_inputs_give_the_same_address(tmp_path: Path) -> None:
+    estimator = boosted()
+
+    assert (
+        packaged(tmp_path / "a", estimator).artifact == packaged(tmp_path / "b", estimator).artifact
+    )
+
+
+def test_probes_cover_the_edges_and_keep_the_contract() -> None:
+    edges = probes(CONTRACT, to_rows(CONTRACT, flights()))
+
+    assert not any(violations_of(CONTRACT.fields, row) for row in edges)
+    assert {row["carrier"] for row in edges} == {"AA", "B6", "UA"}
+    assert {row["dest"] for row in edges} >= {None, "None", "", "cd4ml: never seen"}
+    assert {0, 23} <= {row["hour"] for row in edges}
+    assert {-50, 130, None} <= {row["temp"] for row in edges}
+    assert max(row["wind"] for row in edges) > flights()["wind"].max()
+
+
+def test_some_rows_and_answers_stay_with_the_model(tmp_path: Path) -> None:
+    model = packaged(tmp_path, boosted())
+    kept = model.blobs.get_record(manifest_of(model).files[PROBES], Probes)
+
+    assert 100 < len(kept.rows) == len(kept.scores) <= 200
+
+
+def test_an_estimator_of_unknown_origin_is_not_even_loaded(tmp_path: Path) -> None:
+    blobs = open_blobs(str(tmp_path))
+    address = blobs.put(b"not a pickle at all")
+
+    with pytest.raises(Refused) as refusal:
+        package(
+            blobs,
+            estimator=address,
+            contract=CONTRACT,
+            sample=flights(),
+            is_trusted=lambda _: False,
+        )
+
+    assert str(refusal.value) == (
+        f"the estimator at {address} was not made by a run of this project\n"
+        "  hint: loading it could run any code; train it here, or package a model in ONNX"
+    )
+
+
+def refused(blobs: Blobs, estimator: Any, *, sample: pl.DataFrame | None = None) -> str:
+    with pytest.raises(InvalidInput) as refusal:
+        package(
+            blobs,
+            estimator=blobs.put(dump(estimator)),
+            contract=CONTRACT,
+            sample=flights() if sample is None else sample,
+            is_trusted=lambda _: True,
+        )
+    return str(refusal.value)
+
+
+def test_a_sample_that_breaks_the_contract_is_refused(tmp_path: Path) -> None:
+    message = refused(open_blobs(str(tmp_path)), boosted(), sample=flights().with_columns(hour=99))
+
+    assert message.startswith("400 rows do not keep the contract 'delay'\n  - hour: expected")
+
+
+def test_a_model_without_a_sample_is_refused(tmp_path: Path) -> None:
+    message = refused(open_blobs(str(tmp_path)), boosted(), sample=flights().head(0))
+
+    assert message.startswith("a model cannot be packaged without a sample")
+
+
+def test_an_estimator_that_fails_where_the_contract_allows_is_refused(tmp_path: Path) -> None:
+    estimator = fit(LogisticRegression(), texts=OneHotEncoder(sparse_output=False), numbers=IMPUTED)
+    message = refused(open_blobs(str(tmp_path)), estimator)
+
+    assert message.startswith("the estimator fails on a row that its contract allows: {")
+    assert "cd4ml: never seen" in message
+    assert message.endswith("hint: let it handle the row, or narrow the contract")
+
+
+def test_a_classifier_without_probabilities_is_refused(tmp_path: Path) -> None:
+    message = refused(open_blobs(str(tmp_path)), fit(RidgeClassifier(), numbers=IMPUTED))
+
+    assert message == (
+        "the classifier RidgeClassifier gives no probabilities\n"
+        "  hint: wrap it in sklearn.calibration.CalibratedClassifierCV"
+    )
+
+
+def test_a_classifier_of_many_classes_is_refused(tmp_path: Path) -> None:
+    message = refused(
+        open_blobs(str(tmp_path)), fit(LogisticRegression(), numbers=IMPUTED, target="hour")
+    )
+
+    assert message.startswith("expected a classifier of two classes, got one of 18: ")
