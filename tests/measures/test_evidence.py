@@ -51,16 +51,30 @@ def test_betting_intervals_are_confseqs(n: int, low: float, high: float) -> None
     assert (interval.value, interval.n) == (pytest.approx(0.7), n)
 
 
-def test_the_shares_betabinomial_evidence_leaves_standing_are_confseqs() -> None:
+@pytest.mark.parametrize(
+    ("successes", "n", "best_at", "low", "high"),
+    [
+        (700, 1000, 100, 0.651629, 0.745949),
+        (15, 50, 50, 0.129556, 0.511896),
+        (5, 50, 50, 0.013021, 0.269264),
+        (100, 200, 1, 0.328923, 0.671076),
+    ],
+)
+def test_the_shares_betabinomial_evidence_leaves_standing_are_confseqs(
+    successes: int, n: int, best_at: int, low: float, high: float
+) -> None:
+    """The values are those of confseq's own tests of its Bernoulli interval."""
+
     def evidence(p0: float) -> float:
-        """Confseq mixes around each null, as tightly as is best at 100 rows."""
+        """Confseq mixes around each null, as tightly as is best at some number of rows."""
         spread = p0 * (1 - p0)
-        r = max(normal_mixture_rho(100 * spread) - spread, 1e-3 * spread)
-        return float(betabinomial_e(60, 100, p0=p0, a=r / (1 - p0), b=r / p0)) - log(20)
+        r = max(normal_mixture_rho(best_at * spread) - spread, 1e-3 * spread)
+        return float(betabinomial_e(successes, n, p0=p0, a=r / (1 - p0), b=r / p0)) - log(20)
 
-    interval = brentq(evidence, 0.05, 0.6), brentq(evidence, 0.6, 0.95)
+    share = successes / n
+    interval = brentq(evidence, 1e-4, share), brentq(evidence, share, 1 - 1e-4)
 
-    assert interval == pytest.approx((0.44023, 0.74863), abs=1e-5)
+    assert interval == pytest.approx((low, high), abs=1e-6)
 
 
 @given(bits, st.floats(0.05, 0.95))
