@@ -58,12 +58,13 @@ def test_betting_intervals_are_confseqs(n: int, low: float, high: float) -> None
         (15, 50, 50, 0.129556, 0.511896),
         (5, 50, 50, 0.013021, 0.269264),
         (100, 200, 1, 0.328923, 0.671076),
+        (60, 100, 25, 0.440229, 0.748633),
     ],
 )
 def test_the_shares_betabinomial_evidence_leaves_standing_are_confseqs(
     successes: int, n: int, best_at: int, low: float, high: float
 ) -> None:
-    """The values are those of confseq's own tests of its Bernoulli interval."""
+    """The first four are those of confseq's own tests, the fifth is its answer here."""
 
     def evidence(p0: float) -> float:
         """Confseq mixes around each null, as tightly as is best at some number of rows."""
