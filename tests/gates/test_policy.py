@@ -1,0 +1,99 @@
+"""A policy is refused when it is read, not when it first judges."""
+
+import math
+
+import msgspec
+import pytest
+
+from cd4ml.errors import ConfigurationError
+from cd4ml.gates.policy import Policy, policy_of
+from cd4ml.measures.catalog import MEASURES
+from cd4ml.records.settings import GateSettings
+from cd4ml.store.address import address_of_record
+
+
+def refusal(**gate: object) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        policy_of((GateSettings(metric="auc", at_least=0.5), msgspec.convert(gate, GateSettings)))
+    return str(caught.value)
+
+
+def test_a_policy_keeps_its_gates_in_order() -> None:
+    gates = (GateSettings(metric="brier", at_most=0.2), GateSettings(metric="auc", at_least=0.58))
+
+    assert policy_of(gates).gates == gates
+
+
+def test_the_address_of_a_policy_is_that_of_its_content() -> None:
+    one = policy_of((GateSettings(metric="auc", at_least=0.58),))
+    same = policy_of((GateSettings(metric="auc", at_least=0.58),))
+    other = policy_of((GateSettings(metric="auc", at_least=0.59),))
+
+    assert one.address == same.address == address_of_record(one)
+    assert one.address != other.address
+
+
+def test_a_policy_names_the_versions_it_compares_with() -> None:
+    margins = {"champion": 0.01, "delay/3": 0.02}
+
+    policy = Policy((GateSettings(metric="auc", no_worse_than=margins),))
+
+    assert policy.versions == ("delay/3",)
+
+
+def test_a_project_without_gates_has_a_policy_that_asks_nothing() -> None:
+    assert policy_of(()).gates == ()
+
+
+def test_an_unknown_measure_is_refused_with_the_known_ones() -> None:
+    assert refusal(metric="acc", at_least=0.9) == (
+        "cd4ml.toml: there is no measure named 'acc' - at `gate[1].metric`\n"
+        f"  hint: known: {', '.join(sorted(MEASURES))}"
+    )
+
+
+def test_a_gate_without_a_limit_is_refused() -> None:
+    assert refusal(metric="auc") == (
+        "cd4ml.toml: a gate on auc needs a limit - at `gate[1]`\n"
+        "  hint: at_least, at_most, better_than or no_worse_than"
+    )
+
+
+def test_a_floor_under_an_error_measure_is_refused() -> None:
+    assert refusal(metric="brier", at_least=0.2) == (
+        "cd4ml.toml: brier is better the lower it is, so it cannot be asked to be at least a value"
+        " - at `gate[1].at_least`\n"
+        "  hint: at_most = 0.2"
+    )
+
+
+def test_a_ceiling_over_a_quality_measure_is_refused() -> None:
+    assert refusal(metric="auc", at_most=0.6) == (
+        "cd4ml.toml: auc is better the higher it is, so it cannot be asked to be at most a value"
+        " - at `gate[1].at_most`\n"
+        "  hint: at_least = 0.6"
+    )
+
+
+@pytest.mark.parametrize("limit", [math.nan, math.inf])
+def test_a_limit_that_is_no_number_is_refused(limit: float) -> None:
+    assert refusal(metric="auc", at_least=limit) == (
+        f"cd4ml.toml: a limit is a finite number, got {limit} - at `gate[1].at_least`"
+    )
+
+
+@pytest.mark.parametrize("margin", [0.0, -0.01, math.nan, math.inf])
+def test_a_margin_is_positive(margin: float) -> None:
+    assert refusal(metric="auc", no_worse_than={"champion": margin}) == (
+        f"cd4ml.toml: the margin by which it may be worse is above 0, got {margin:g}"
+        " - at `gate[1].no_worse_than.champion`\n"
+        "  hint: for example 0.005; with 0 chance decides"
+    )
+
+
+@pytest.mark.parametrize("name", ["challenger", "delay/", "delay/0", "delay/x", "/3"])
+def test_only_the_champion_or_a_version_can_be_compared_with(name: str) -> None:
+    assert refusal(metric="auc", no_worse_than={name: 0.01}) == (
+        f"cd4ml.toml: {name!r} is neither the champion nor a version - at `gate[1].no_worse_than`\n"
+        "  hint: { champion = 0.005 } or { 'delay/3' = 0.005 }"
+    )
