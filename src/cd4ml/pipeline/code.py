@@ -1,0 +1,311 @@
+"""What a project's modules say, read without running them.
+
+A module is its top-level statements, the names they bind, and the modules they import.
+Comments, formatting and docstrings are no part of a statement's text: two files that
+differ in nothing else are the same here.
+"""
+
+from __future__ import annotations
+
+import ast
+import symtable
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+_COMPOUND = (ast.If, ast.Try, ast.TryStar, ast.With, ast.For, ast.While, ast.Match)
+_FILLING = frozenset(
+    [
+        "add",
+        "append",
+        "appendleft",
+        "clear",
+        "discard",
+        "extend",
+        "insert",
+        "pop",
+        "popitem",
+        "register",
+        "remove",
+        "reverse",
+        "setdefault",
+        "sort",
+        "update",
+        "__setitem__",
+    ]
+)
+_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+
+
+class Import(NamedTuple):
+    """What a name is imported from: `from module import name`, or `import module` (name "")."""
+
+    module: str
+    name: str = ""
+
+
+class Statement:
+    """A top-level statement with all the names it mentions that are not its own variables.
+
+    Attributes:
+        chains: Dotted names, ("helpers", "scale") for `helpers.scale`.
+        attributes: The names after every dot.
+        strings: Constant strings, for the names of files; parts joined with `/` also as a whole.
+        imports: Names bound by imports inside it.
+        modules: Modules imported inside it.
+        changed: Dotted names of what it sets, deletes, or fills, beside its own variables.
+    """
+
+    def __init__(self, node: ast.stmt, module: Module, index: int) -> None:
+        self.node = node
+        self.module = module
+        self.index = index  # position in the module
+        self.names = names_bound(node)
+        self.chains: set[tuple[str, ...]] = set()
+        self.attributes: set[str] = set()
+        self.strings: set[str] = set()
+        self.imports: dict[str, Import] = {}
+        self.modules: set[str] = set()
+        self._read(node)
+        visible = _global_names(node) | set(self.imports)
+        self.chains = {chain for chain in self.chains if chain[0] in visible}
+        self.changed = {chain for chain in _changed(node) if chain and chain[0] in visible}
+
+    @property
+    def text(self) -> str:
+        """The normal form of the code."""
+        return ast.dump(self.node)
+
+    @property
+    def is_definition(self) -> bool:
+        """Whether it is a function or a class."""
+        return isinstance(self.node, Definition)
+
+    def _read(self, node: ast.AST) -> None:
+        if isinstance(node, ast.Attribute):
+            self.attributes.add(node.attr)
+        if isinstance(node, ast.Attribute | ast.Name) and (chain := chain_of(node)):
+            self.chains.add(chain)
+            self.attributes.update(chain[1:])
+            return
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            self.strings.add(node.value)
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+            self.strings.add(_joined(node))
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            self.imports.update(bindings_of(node, self.module))
+            self.modules.update(modules_of(node, self.module))
+        for child in ast.iter_child_nodes(node):
+            self._read(child)
+
+
+class Module:
+    """One parsed module: its statements, and which of them bind which name.
+
+    Attributes:
+        bound: Name -> the statements that bind it, or change what it is bound to, in order.
+        imports: Name -> what it is imported from (several, where a `try` offers two).
+        stars: Modules of which everything is imported.
+        effects: Statements that do something other than binding names.
+    """
+
+    def __init__(self, name: str, path: Path, *, is_package: bool) -> None:
+        self.name = name
+        self.path = path
+        self.is_package = is_package
+        self.statements: list[Statement] = []
+        self.bound: dict[str, list[Statement]] = {}
+        self.imports: dict[str, list[Import]] = {}
+        self.stars: list[str] = []
+        self.effects: list[Statement] = []
+        for index, node in enumerate(parsed(path).body):
+            self._add(node, index)
+
+    @property
+    def modules(self) -> set[str]:
+        """Every module that is imported anywhere in the file."""
+        return set().union(*(statement.modules for statement in self.statements))
+
+    def absolute(self, node: ast.ImportFrom) -> str:
+        """The full name of the module that a `from` import names."""
+        if not node.level:
+            return node.module or ""
+        parts = self.name.split(".")
+        parts = parts[: len(parts) - node.level + (1 if self.is_package else 0)]
+        return ".".join([*parts, *([node.module] if node.module else [])])
+
+    def _add(self, node: ast.stmt, index: int) -> None:
+        if _is_main_guard(node):
+            return
+        statement = Statement(node, self, index)
+        self.statements.append(statement)
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            self._add_imports(node)
+            return
+        if _has_effect(node, set(self.bound)):
+            self.effects.append(statement)
+        for name in statement.names:
+            self.bound.setdefault(name, []).append(statement)
+        if isinstance(node, Definition):
+            self._attach_decorated(node, statement)
+        if isinstance(node, _COMPOUND):
+            for inner in ast.walk(node):
+                if isinstance(inner, ast.Import | ast.ImportFrom):
+                    self._add_imports(inner)
+
+    def _add_imports(self, node: ast.Import | ast.ImportFrom) -> None:
+        for name, target in bindings_of(node, self).items():
+            self.imports.setdefault(name, []).append(target)
+        if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names):
+            self.stars.append(self.absolute(node))
+
+    def _attach_decorated(self, node: Definition, statement: Statement) -> None:
+        # `@area.register` changes what `area` is; `@register` may, unless it is a function
+        for chain in decorators_of(node):
+            owners = self.bound.get(chain[0], []) if chain else []
+            is_function = any(isinstance(owner.node, ast.FunctionDef) for owner in owners)
+            if owners and (len(chain) > 1 or not is_function):
+                owners.append(statement)
+
+
+def chain_of(node: ast.AST) -> tuple[str, ...]:
+    """The dotted name of a node, as ("helpers", "scale"); () if it does not start with a name."""
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    return (node.id, *reversed(parts)) if isinstance(node, ast.Name) else ()
+
+
+def bindings_of(node: ast.Import | ast.ImportFrom, module: Module) -> dict[str, Import]:
+    """The names that an import binds, with what they are bound to."""
+    if isinstance(node, ast.ImportFrom):
+        source = module.absolute(node)
+        return {a.asname or a.name: Import(source, a.name) for a in node.names if a.name != "*"}
+    return {
+        a.asname or a.name.partition(".")[0]: Import(a.name if a.asname else a.name.split(".")[0])
+        for a in node.names
+    }
+
+
+def modules_of(node: ast.Import | ast.ImportFrom, module: Module) -> set[str]:
+    """The modules that an import may load."""
+    if isinstance(node, ast.Import):
+        return {alias.name for alias in node.names}
+    source = module.absolute(node)
+    return {source, *(f"{source}.{alias.name}" for alias in node.names if alias.name != "*")}
+
+
+def decorators_of(node: ast.AST) -> list[tuple[str, ...]]:
+    """The dotted names of a definition's decorators."""
+    if not isinstance(node, Definition):
+        return []
+    return [chain_of(d.func if isinstance(d, ast.Call) else d) for d in node.decorator_list]
+
+
+def names_bound(node: ast.stmt) -> list[str]:
+    """The names a top-level statement binds, or changes the value of."""
+    if isinstance(node, Definition):
+        return [node.name]
+    names: dict[str, None] = {}
+    for inner in _outside_scopes(node):
+        if isinstance(inner, Definition):
+            names[inner.name] = None
+        elif isinstance(inner, ast.Name) and not isinstance(inner.ctx, ast.Load):
+            names[inner.id] = None
+        elif chain := _set_or_deleted(inner):
+            names[chain[0]] = None
+    return list(names)
+
+
+def _changed(node: ast.AST) -> Iterator[tuple[str, ...]]:
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Global):
+            yield from ((name,) for name in inner.names)
+        elif isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute):
+            if inner.func.attr in _FILLING:
+                yield chain_of(inner.func.value)
+        else:
+            yield _set_or_deleted(inner)
+
+
+def _set_or_deleted(node: ast.AST) -> tuple[str, ...]:
+    """`x.y` for `x.y = 1`, `x` for `x[0] = 1`, () for anything else."""
+    if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
+        return chain_of(node)
+    if isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load):
+        return chain_of(node.value)
+    return ()
+
+
+def _global_names(node: ast.stmt) -> set[str]:
+    """The names that Python looks up in the module, as its own compiler decides."""
+    top = symtable.symtable(ast.unparse(node), "statement", "exec")
+    return _globals_in(top)
+
+
+def _globals_in(table: symtable.SymbolTable) -> set[str]:
+    # a class body may read a module's name before it binds its own
+    is_function = table.get_type() == "function"
+    names = {s.get_name() for s in table.get_symbols() if s.is_global() or not is_function}
+    return names.union(*(_globals_in(child) for child in table.get_children()))
+
+
+def parsed(path: Path) -> ast.Module:
+    """A file's tree without its docstrings."""
+    tree = ast.parse(path.read_bytes(), filename=str(path))
+    if tree.body and _is_docstring(tree.body[0]):
+        del tree.body[0]
+    for node in ast.walk(tree):
+        if isinstance(node, Definition) and _is_docstring(node.body[0]):
+            node.body = node.body[1:] or [ast.Pass()]
+    return tree
+
+
+def _joined(node: ast.BinOp) -> str:
+    """`Path(...) / "a" / "b"` -> "a/b"."""
+    parts: list[str] = []
+    left: ast.expr = node
+    while isinstance(left, ast.BinOp) and isinstance(left.op, ast.Div):
+        if not (isinstance(left.right, ast.Constant) and isinstance(left.right.value, str)):
+            break
+        parts.append(left.right.value)
+        left = left.left
+    return "/".join(reversed(parts))
+
+
+def _has_effect(node: ast.stmt, known: set[str]) -> bool:
+    """Whether a statement does more than binding names, or changing what `known` names are."""
+    if isinstance(node, Definition):
+        return False
+    return any(
+        (isinstance(inner, ast.Expr) and not isinstance(inner.value, ast.Constant))
+        or isinstance(inner, ast.Delete)
+        or (bool(chain := _set_or_deleted(inner)) and chain[0] not in known)
+        for inner in _outside_scopes(node)
+    )
+
+
+def _outside_scopes(node: ast.AST) -> Iterator[ast.AST]:
+    """A statement's nodes, without what is inside functions and classes."""
+    yield node
+    if not isinstance(node, _SCOPES):
+        for child in ast.iter_child_nodes(node):
+            yield from _outside_scopes(child)
+
+
+def _is_docstring(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
+
+
+def _is_main_guard(node: ast.stmt) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) in (
+        "__name__ == '__main__'",
+        "'__main__' == __name__",
+    )

@@ -1,0 +1,156 @@
+"""The modules of one project, found by name below its folder."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from functools import cache
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
+
+from cd4ml.pipeline.code import Module
+from cd4ml.pipeline.module import is_installed_file
+
+_NAME_LENGTH = 200  # a longer string is no file name
+
+
+class Sources:
+    """A project's Python files as they are on disk now, parsed when they are first asked for."""
+
+    def __init__(self, folder: Path, start: str) -> None:
+        self.folder = folder.resolve()
+        self.start = start
+        self._parsed: dict[str, Module | None] = {}
+
+    def module(self, name: str) -> Module | None:
+        """The project's module of this name; None if it has none, or only a compiled one."""
+        if name not in self._parsed:
+            self._parsed[name] = self._parse(name)
+        return self._parsed[name]
+
+    def has(self, top_level: str) -> bool:
+        """Whether a top-level name is the project's own."""
+        if top_level in sys.stdlib_module_names:
+            return False
+        return bool(self._path(top_level) or self.compiled(top_level) or self._is_folder(top_level))
+
+    def resolve(self, path: tuple[str, ...], known: int) -> tuple[Module | None, tuple[str, ...]]:
+        """The module that a dotted name leads into, and what is left of the name.
+
+        Args:
+            path: The dotted name.
+            known: How many of its parts are a module for sure.
+        """
+        module = self.module(".".join(path[:known]))
+        length = known
+        while length < len(path):
+            if module is not None and (
+                path[length] in module.bound or path[length] in module.imports
+            ):
+                break
+            deeper = ".".join(path[: length + 1])
+            if not (self._path(deeper) or self._is_folder(deeper)):
+                break
+            module = self.module(deeper)
+            length += 1
+        return module, path[length:]
+
+    def modules(self) -> list[Module]:
+        """Every module that can be reached by imports from the pipeline's, in order of name."""
+        found: dict[str, Module] = {}
+        waiting = [self.start]
+        while waiting:
+            name = waiting.pop()
+            parents = [name.rsplit(".", n)[0] for n in range(name.count(".") + 1)]
+            for each in (name, *parents):
+                module = self.module(each)
+                if module is not None and each not in found:
+                    found[each] = module
+                    waiting.extend(module.modules)
+        return [found[name] for name in sorted(found)]
+
+    def files(self) -> list[Path]:
+        """Every Python file below the folder, hidden folders and environments left out."""
+        return sorted(_python_files(self.folder))
+
+    def compiled(self, name: str) -> list[Path]:
+        """The project's compiled modules of this name."""
+        stem = self.folder.joinpath(*name.split("."))
+        found = (stem.with_name(stem.name + suffix) for suffix in EXTENSION_SUFFIXES)
+        return [path for path in found if path.is_file()]
+
+    def named(self, text: str, beside: Path) -> list[Path]:
+        """The files of the project that a string names, relative to it or to a module."""
+        if not text or len(text) > _NAME_LENGTH or "\n" in text or "\0" in text:
+            return []
+        found = {(start / text).resolve() for start in (self.folder, beside.parent)}
+        return sorted(path for path in found if self._is_own_file(path))
+
+    def is_known(self, name: str) -> bool:
+        """Whether a foreign top-level module is there to be imported."""
+        return name in sys.stdlib_module_names or name == "cd4ml" or bool(_places(name))
+
+    def elsewhere(self, name: str) -> list[Path]:
+        """The files of a foreign module that is neither installed nor Python's own."""
+        if name in sys.stdlib_module_names or name == "cd4ml":
+            return []
+        return [
+            file
+            for place in _places(name)
+            if not is_installed_file(place)
+            for file in ([place] if place.is_file() else sorted(_python_files(place)))
+        ]
+
+    def _parse(self, name: str) -> Module | None:
+        path = self._path(name)
+        if path is None:
+            return None
+        try:
+            return Module(name, path, is_package=path.name == "__init__.py")
+        except (SyntaxError, ValueError):
+            return None  # importing it says what is wrong with it
+
+    def _path(self, name: str) -> Path | None:
+        stem = self.folder.joinpath(*name.split("."))
+        for path in (stem / "__init__.py", stem.with_name(stem.name + ".py")):
+            if path.is_file():
+                return path
+        return None
+
+    def _is_folder(self, name: str) -> bool:
+        path = self.folder.joinpath(*name.split("."))
+        return path.is_dir() and any(path.rglob("*.py"))
+
+    def _is_own_file(self, path: Path) -> bool:
+        if not path.is_relative_to(self.folder) or path.suffix == ".py" or not path.is_file():
+            return False
+        return not any(part.startswith(".") for part in path.relative_to(self.folder).parts)
+
+
+def _python_files(folder: Path) -> Iterator[Path]:
+    for path in folder.iterdir():
+        if path.is_file() and path.suffix == ".py":
+            yield path
+        elif path.is_dir() and not path.is_symlink() and not _is_left_out(path):
+            yield from _python_files(path)
+
+
+def _is_left_out(folder: Path) -> bool:
+    if folder.name.startswith(".") or folder.name in ("__pycache__", "node_modules"):
+        return True
+    return (folder / "pyvenv.cfg").exists()
+
+
+@cache
+def _places(name: str) -> tuple[Path, ...]:
+    """Where a top-level module would be imported from: files, or folders of packages."""
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError, AttributeError):
+        return ()
+    if spec is None:
+        return ()
+    if spec.submodule_search_locations:
+        return tuple(Path(place) for place in spec.submodule_search_locations)
+    return (Path(spec.origin),) if spec.origin and spec.has_location else ()

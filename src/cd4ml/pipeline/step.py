@@ -1,0 +1,73 @@
+"""What people write: plain functions, marked as steps of the pipeline."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Annotated, Any, Generic, ParamSpec, TypeVar, overload
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# Aliases, so that any fitted estimator and any dict of floats type-check, and marked,
+# so that a return hint still says how the output is stored.
+Model = Annotated[Any, "cd4ml.Model"]
+Metrics = Annotated[dict[str, float], "cd4ml.Metrics"]
+
+
+class Step(Generic[P, R]):
+    """A function that is a step of the pipeline; calling it calls the function.
+
+    `function` is what was decorated. `is_cached` False asks for a new computation in
+    every run, for a step that reads more than its inputs (the time, a web page).
+    """
+
+    def __init__(self, function: Callable[P, R], *, is_cached: bool) -> None:
+        self.function = function
+        self.is_cached = is_cached
+        self.name: str = function.__name__
+        functools.update_wrapper(self, function)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """What the function returns."""
+        return self.function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<step {self.name}>"
+
+    def __reduce__(self) -> str:
+        return self.function.__qualname__  # pickled by name, as functions are
+
+
+@overload
+def step(function: Callable[P, R], /) -> Step[P, R]: ...
+
+
+@overload
+def step(*, cache: bool = True) -> Callable[[Callable[P, R]], Step[P, R]]: ...
+
+
+def step(
+    function: Callable[P, R] | None = None, /, *, cache: bool = True
+) -> Step[P, R] | Callable[[Callable[P, R]], Step[P, R]]:
+    """Make a function a step of the pipeline, as `@step` or `@step(cache=False)`.
+
+    Its positional parameters are its inputs, by name: datasets or other steps. Its
+    keyword-only parameters are parameters that a run may change. Its return hint says
+    how the output is stored: polars DataFrame, numpy array, `Model`, `Metrics`, `Path`, or plain
+    data that JSON can hold.
+
+    Args:
+        function: The function itself, when used without parentheses.
+        cache: False computes the step in every run; for what reads more than its inputs.
+
+    Examples:
+        >>> @step
+        ... def doubled(numbers: list[int], *, times: int = 2) -> list[int]:
+        ...     return [number * times for number in numbers]
+        >>> doubled([1, 2])
+        [2, 4]
+    """
+    if function is not None:
+        return Step(function, is_cached=cache)
+    return lambda function: Step(function, is_cached=cache)
