@@ -93,3 +93,7 @@ class Unavailable(Cd4mlError):
     """A store, port or service that is needed now does not answer."""
 
     http_status: ClassVar[int] = 503
+
+
+class RehearsalFailed(Cd4mlError):
+    """A step of the rehearsed story did not happen as it must."""

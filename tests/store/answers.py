@@ -7,11 +7,19 @@ from typing import Any
 
 import msgspec
 
+from cd4ml.store.blobs import open_blobs
+from cd4ml.store.database import open_database
 from cd4ml.store.log import PredictionLog
 from cd4ml.store.segments import Segment
 
 START = datetime(2013, 2, 1, tzinfo=UTC)
 ARTIFACT = "blake3:" + "a" * 64
+
+
+def log_in(folder: Path) -> PredictionLog:
+    """A log whose database, blobs and segments lie in a folder."""
+    database = open_database(f"sqlite:///{folder / 'log.db'}")
+    return PredictionLog(database, open_blobs(str(folder / "blobs")), folder / "segments")
 
 
 def moment(hours: float = 0.0) -> datetime:
@@ -38,6 +46,7 @@ def answer(sequence: int, at: datetime = START, **changes: Any) -> dict[str, Any
         "artifact": ARTIFACT,
         "score": 0.5,
         "inputs": {"carrier": "HA", "distance": 4983},
+        "key": "",
     }
     return {**row, **changes}
 

@@ -15,12 +15,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import deltalake  # noqa: F401  # imported before the fork, which then costs next to nothing
+import obstore  # noqa: F401  # imported before the fork, which then costs next to nothing
 import polars  # noqa: F401
 
-from cd4ml.store import delta, lines, log, segments
+from cd4ml.store import blobs, growing_table, lines, log, segments
+from tests.store.answers import log_in
 
-WATCHED = {module.__file__ for module in (delta, lines, log, segments)}
+WATCHED = {module.__file__ for module in (blobs, growing_table, lines, log, segments)}
 Step = tuple[str, int]
 
 
@@ -37,7 +38,7 @@ def collect_until_a_new_step(folder: Path, seen: list[Step], report: int) -> Non
     def at_call(frame: FrameType, event: str, argument: Any) -> Any:
         return at_step if frame.f_code.co_filename in WATCHED else None
 
-    collector = log.PredictionLog(str(folder / "tables"), folder / "segments")
+    collector = log_in(folder)
     sys.settrace(at_call)
     collector.collect()
     sys.settrace(None)

@@ -1,5 +1,4 @@
 import fcntl
-import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
 from time import perf_counter
@@ -9,26 +8,41 @@ import msgspec
 import polars as pl
 import pytest
 
-from cd4ml.errors import Conflict, InvalidInput
+from cd4ml.errors import Conflict, InvalidInput, NotFound
 from cd4ml.records.contract import Contract, Field
+from cd4ml.records.log_file import LogFile
 from cd4ml.records.prediction import Prediction
-from cd4ml.store import delta
+from cd4ml.store import growing_table, rows
+from cd4ml.store.blobs import Blobs
+from cd4ml.store.database import Database
 from cd4ml.store.log import PredictionLog
 from cd4ml.store.segments import Segment, segments_in
-from tests.store.answers import START, answer, append, collected, line, moment, prediction_id
+from tests.store.answers import (
+    START,
+    answer,
+    append,
+    collected,
+    line,
+    log_in,
+    moment,
+    prediction_id,
+)
 
 
 @pytest.fixture
 def log(tmp_path: Path) -> PredictionLog:
-    return PredictionLog(str(tmp_path / "tables"), tmp_path / "segments")
+    return log_in(tmp_path)
 
 
-@pytest.fixture(params=["files", "s3"])
-def any_log(request: pytest.FixtureRequest, tmp_path: Path) -> PredictionLog:
-    """A log whose tables lie in a local folder, and one whose tables lie on S3."""
-    local = request.param == "files"
-    tables = str(tmp_path / "tables") if local else f"{request.getfixturevalue('s3_url')}/log"
-    return PredictionLog(tables, tmp_path / "segments")
+@pytest.fixture
+def any_log(database: Database, blobs: Blobs, tmp_path: Path) -> PredictionLog:
+    """A log on every database and every blob store."""
+    return PredictionLog(database, blobs, tmp_path / "segments")
+
+
+def again(log: PredictionLog) -> PredictionLog:
+    """The same log in another process."""
+    return PredictionLog(log._database, log._blobs, log.segments)
 
 
 def label(sequence: int, value: float, labelled: float, arrived: float, **changes: Any) -> Any:
@@ -74,18 +88,17 @@ def test_an_empty_log_has_the_columns_of_a_prediction_and_no_rows(log: Predictio
     assert empty.is_empty()
     assert log.labels(moment(), moment(1), moment(2)).collect().is_empty()
     assert log.prediction(prediction_id(1)) == []
-    assert not Path(log.tables).exists()
 
 
-def test_lines_of_several_workers_arrive_in_one_commit(log: PredictionLog) -> None:
+def test_lines_of_several_workers_arrive_in_one_file(log: PredictionLog) -> None:
     append(log.segments, answer(1), worker="a")
     append(log.segments, answer(2), worker="b")
 
     log.collect()
 
     assert ids(log.predictions()) == [prediction_id(1), prediction_id(2)]
-    commits = list(Path(log.tables, "predictions", "_delta_log").glob("*.json"))
-    assert len(commits) == 2  # one made the table, one brought the rows
+    with log._database.read() as connection:
+        assert rows.count(connection, LogFile) == 1
 
 
 def test_a_late_collector_takes_several_commits_to_bound_its_memory(
@@ -176,7 +189,7 @@ def test_two_collectors_at_once_count_nothing_twice(
     append(log.segments, answer(1))
     log.collect()
     append(log.segments, answer(2))
-    slow, quick = PredictionLog(log.tables, log.segments), log
+    slow, quick = again(log), log
     original = slow._frame
 
     def overtaken(lines: Any) -> pl.DataFrame:
@@ -185,7 +198,9 @@ def test_two_collectors_at_once_count_nothing_twice(
 
     monkeypatch.setattr(slow, "_frame", overtaken)
 
-    with pytest.raises(Conflict, match="another process appended the same rows first"):
+    with pytest.raises(
+        Conflict, match="another process appended the same rows to predictions first"
+    ):
         slow.collect()
     assert ids(log.predictions()) == [prediction_id(1), prediction_id(2)]
 
@@ -193,7 +208,7 @@ def test_two_collectors_at_once_count_nothing_twice(
 def test_many_small_commits_are_merged_and_still_counted_once(
     log: PredictionLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delta, "_TIDY_EVERY", 10)
+    monkeypatch.setattr(growing_table, "MERGE_FROM", 10)
     segment = Segment(log.segments, "worker")
 
     for i in range(25):
@@ -201,21 +216,9 @@ def test_many_small_commits_are_merged_and_still_counted_once(
         assert log.collect() == 1
 
     assert ids(log.predictions()) == [prediction_id(i) for i in range(25)]
-    table = log._predictions.open()
-    assert table is not None
-    assert len(table.file_uris()) <= 10
+    with log._database.read() as connection:
+        assert rows.count(connection, LogFile) < 10
     assert log.collect() == 0
-    segment.close()
-
-
-def test_the_marks_outlive_checkpoints(log: PredictionLog) -> None:
-    segment = Segment(log.segments, "worker")
-    for i in range(60):  # more than a checkpoint interval
-        segment.append(line(answer(i)))
-        log.collect()
-
-    assert list(Path(log.tables, "predictions", "_delta_log").glob("*.checkpoint.parquet"))
-    assert PredictionLog(log.tables, log.segments).collect() == 0
     segment.close()
 
 
@@ -241,11 +244,15 @@ def test_predictions_are_chosen_by_time_environment_and_plan(log: PredictionLog)
 
 def test_days_outside_the_question_are_not_read(log: PredictionLog) -> None:
     collected(log, *(answer(i, moment(24 * i)) for i in range(5)))
-    for day in ("2013-02-01", "2013-02-03", "2013-02-05"):
-        shutil.rmtree(Path(log.tables, f"predictions/environment=production/day={day}"))
+    with log._database.read() as connection:
+        files = rows.find(connection, LogFile)
+    for file in files:
+        if file.day != "2013-02-02":
+            log._blobs.path(file.digest).unlink()
 
     assert log.predictions(moment(24), moment(47)).collect().height == 1
-    assert len(log.prediction(prediction_id(1, moment(24)))) == 1
+    with pytest.raises(NotFound):
+        log.predictions(moment(24)).collect()
 
 
 def test_a_prediction_is_found_by_its_id_with_its_shadow_after_it(log: PredictionLog) -> None:
@@ -308,12 +315,12 @@ def test_two_processes_that_add_one_batch_add_it_once(
 ) -> None:
     labels = pl.DataFrame([label(1, 1.0, 20, 21)])
     log.add_labels(pl.DataFrame([label(7, 1.0, 20, 21)]), "before")
-    slow = PredictionLog(log.tables, log.segments)
+    slow = again(log)
     append_rows = slow._labels.append
 
-    def overtaken(*arguments: Any) -> None:
+    def overtaken(*arguments: Any, **named: Any) -> None:
         log.add_labels(labels, "batch")
-        append_rows(*arguments)
+        append_rows(*arguments, **named)
 
     monkeypatch.setattr(slow._labels, "append", overtaken)
 

@@ -12,14 +12,10 @@ import pytest
 
 from cd4ml.store.log import PredictionLog
 from cd4ml.store.segments import Segment, segments_in
-from tests.store.answers import answer, line, prediction_id
+from tests.store.answers import answer, line, log_in, prediction_id
 
 HERE = Path(__file__).parent
 pytestmark = pytest.mark.crash
-
-
-def log_in(folder: Path) -> PredictionLog:
-    return PredictionLog(str(folder / "tables"), folder / "segments")
 
 
 def ids(log: PredictionLog) -> list[str]:
@@ -28,6 +24,7 @@ def ids(log: PredictionLog) -> list[str]:
 
 def test_a_collector_killed_at_any_step_counts_each_line_once(tmp_path: Path) -> None:
     before = tmp_path / "before"
+    log_in(before)  # makes the database once, not in each copy
     for i in range(3):
         segment = Segment(before / "segments", f"worker-{i}")
         segment.append(line(answer(i)))
@@ -35,7 +32,8 @@ def test_a_collector_killed_at_any_step_counts_each_line_once(tmp_path: Path) ->
         segment.close()
 
     program = [sys.executable, str(HERE / "kill_collector.py"), str(tmp_path)]
-    finished = subprocess.run(program, capture_output=True, text=True, check=True)
+    environment = {**os.environ, "PYTHONPATH": str(HERE.parents[1])}
+    finished = subprocess.run(program, capture_output=True, text=True, check=True, env=environment)
 
     n_killed = int(finished.stdout)
     assert n_killed > 50
@@ -62,9 +60,9 @@ for i in range(int(sys.argv[2]), 10**9):
 COLLECTOR = """
 import sys
 from pathlib import Path
-from cd4ml.store.log import PredictionLog
-import polars, deltalake
-log = PredictionLog(sys.argv[1] + "/tables", Path(sys.argv[1], "segments"))
+from tests.store.answers import log_in
+import polars
+log = log_in(Path(sys.argv[1]))
 print("ready", flush=True)
 while True:
     log.collect()
@@ -86,7 +84,9 @@ def test_writers_and_collectors_killed_at_random_lose_and_repeat_nothing(tmp_pat
         assert collector.stdout is not None
         collector.stdout.readline()
         writer = run(WRITER, str(tmp_path / "segments"), str(attempt * 10**6))
-        time.sleep(0.4 + chance.random() * 0.4)
+        assert writer.stdout is not None
+        answered.append(int(writer.stdout.readline()))
+        time.sleep(0.1 + chance.random() * 0.4)
         for process in chance.sample([writer, collector], 2):
             process.kill()
             time.sleep(chance.random() * 0.05)

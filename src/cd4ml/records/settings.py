@@ -18,8 +18,11 @@ class ProjectSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[store]`: where things last. The environment variables CD4ML_DATABASE and
-    CD4ML_BLOBS take precedence, so that no password has to stand in the file."""
+    """`[store]`: where things last.
+
+    The environment variables CD4ML_DATABASE and CD4ML_BLOBS take precedence, so that no
+    password has to stand in the file.
+    """
 
     database: str = "sqlite:///.cd4ml/cd4ml.db"
     blobs: str = ".cd4ml/blobs"

@@ -38,6 +38,7 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     artifact: str
     score: float | None
     inputs: msgspec.Raw
+    key: str = ""
 
 
 class Lines(NamedTuple):

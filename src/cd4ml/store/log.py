@@ -1,8 +1,8 @@
 """The prediction log: what was answered, and what turned out to be true.
 
-Serving processes append lines to segments (see `segments`); one committer at a time, who
-holds a lease, drains them into a Delta table that every engine can read. The commit that
-adds the rows also notes how far each segment was read, so that a collector killed anywhere
+Serving processes append lines to segments (see `segments`); one collector at a time, who
+holds a lease, drains them into a growing table of Parquet files. The transaction that adds
+the rows also notes how far each segment was read, so that a collector killed anywhere
 counts every line exactly once. Labels are a second table, appended batch by batch.
 """
 
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from cd4ml.records.prediction import Prediction
-from cd4ml.store.delta import DAY, GrowingTable
+from cd4ml.store.growing_table import DAY, GrowingTable
 from cd4ml.store.lines import TIME_DIGITS, Line, id_time, inputs, read_lines
 from cd4ml.store.segments import complete_lines, remove_if_abandoned, segments_in
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from cd4ml.records.contract import Contract
+    from cd4ml.store.blobs import Blobs
+    from cd4ml.store.database import Database
 
 _BATCH_BYTES = 256 * 2**20  # of segments in one commit: bounds the memory of a late collector
 
@@ -53,12 +55,13 @@ class _Piece(NamedTuple):
 class PredictionLog:
     """Predictions and labels of a project.
 
-    `tables` is a local folder or an `s3://` URL, `segments` always a local folder: the
-    serving processes of this machine write there.
+    The rows lie in the blob store, `segments` is always a local folder: the serving
+    processes of this machine write there.
     """
 
-    def __init__(self, tables: str, segments: Path) -> None:
-        self.tables = tables.rstrip("/")
+    def __init__(self, database: Database, blobs: Blobs, segments: Path) -> None:
+        self._database = database
+        self._blobs = blobs
         self.segments = segments
 
     def collect(self) -> int:
@@ -72,17 +75,13 @@ class PredictionLog:
             Conflict: If another collector was at work at the same time; nothing is
                 counted twice, repeat.
         """
-        table = self._predictions.open()
-        drained = {
-            path: (table.transaction_version(path.name) or 0) if table else 0
-            for path in segments_in(self.segments)
-        }
+        seen = self._predictions.marks()
+        drained = {path: seen.get(path.name, 0) for path in segments_in(self.segments)}
         n_rows = 0
         for pieces in _batches(dict(drained)):
             rows = self._frame(self._read(pieces))
-            table = table or self._predictions.create()
             marks = {piece.segment.name: piece.end for piece in pieces}
-            self._predictions.append(table, rows, marks)
+            self._predictions.append(rows, marks, seen=seen)
             drained |= {piece.segment: piece.end for piece in pieces}
             n_rows += rows.height
         for segment, offset in drained.items():
@@ -107,13 +106,12 @@ class PredictionLog:
         """
         import polars as pl
 
-        rows = self._predictions.scan()
+        first, last = _day(start) if start else None, _day(end) if end else None
+        rows = self._predictions.scan(first, last, environment)
         if start is not None:
-            rows = rows.filter(pl.col(DAY) >= _day(start), pl.col("answered_at") >= start)
+            rows = rows.filter(pl.col("answered_at") >= start)
         if end is not None:
-            rows = rows.filter(pl.col(DAY) <= _day(end), pl.col("answered_at") < end)
-        if environment is not None:
-            rows = rows.filter(pl.col("environment") == environment)
+            rows = rows.filter(pl.col("answered_at") < end)
         if plan is not None:
             rows = rows.filter(pl.col("plan") == plan)
         return rows.select(Prediction.__struct_fields__)
@@ -129,8 +127,8 @@ class PredictionLog:
         import polars as pl
 
         made_at = id_time(prediction_id)
-        days = (_day(made_at), _day(made_at + timedelta(days=1)))  # answered past midnight
-        nearby = self._predictions.scan().filter(pl.col(DAY).is_in(days))
+        # a request made just before midnight may be answered past it
+        nearby = self._predictions.scan(_day(made_at), _day(made_at + timedelta(days=1)))
         rows = nearby.filter(pl.col("prediction_id") == prediction_id).collect()
         found = [_prediction(row) for row in rows.drop(DAY).iter_rows(named=True)]
         return sorted(found, key=lambda prediction: prediction.role == "shadow")
@@ -146,11 +144,10 @@ class PredictionLog:
         Raises:
             Conflict: If the same batch is being added by another process; repeat.
         """
-        table = self._labels.create()
-        if table.transaction_version(batch) is not None:
+        if batch in self._labels.marks():
             return 0
         rows = _with_day_of_id(labels).cast(self._labels.schema)  # type: ignore[arg-type]
-        self._labels.append(table, rows.select(self._labels.schema.keys()), {batch: 1})
+        self._labels.append(rows.select(self._labels.schema.keys()), {batch: 1}, seen={})
         return labels.height
 
     def labels(
@@ -172,11 +169,9 @@ class PredictionLog:
         """
         import polars as pl
 
-        rows = self._labels.scan()
-        if start is not None:  # an answer just after midnight may belong to the day before
-            rows = rows.filter(pl.col(DAY) >= _day(start - timedelta(days=1)))
-        if end is not None:
-            rows = rows.filter(pl.col(DAY) <= _day(end))
+        # an answer just after midnight may belong to the day before
+        first = _day(start - timedelta(days=1)) if start else None
+        rows = self._labels.scan(first, _day(end) if end else None)
         if known_at is not None:
             rows = rows.filter(pl.col("arrived_at") <= known_at)
         latest_last = rows.sort("labelled_at", "arrived_at", "value")
@@ -211,9 +206,10 @@ class PredictionLog:
             "artifact": text,
             "score": pl.Float64(),
             "inputs": text,
+            "key": text,
             DAY: pl.Date(),
         }
-        return GrowingTable(f"{self.tables}/predictions", schema, ["environment", DAY])
+        return self._table("predictions", schema)
 
     @cached_property
     def _labels(self) -> GrowingTable:
@@ -227,7 +223,13 @@ class PredictionLog:
             "labelled_by": pl.String(),
             DAY: pl.Date(),
         }
-        return GrowingTable(f"{self.tables}/labels", schema, [DAY])
+        return self._table("labels", schema)
+
+    def _table(self, name: str, schema: dict[str, pl.DataType]) -> GrowingTable:
+        # in the order of the ids, a reader of one prediction skips most of a file
+        return GrowingTable(
+            name, schema, sort="prediction_id", database=self._database, blobs=self._blobs
+        )
 
     def _read(self, pieces: list[_Piece]) -> list[Line]:
         """The predictions in some pieces; what is none is set aside and reported.
@@ -257,8 +259,7 @@ class PredictionLog:
         schema = {**self._predictions.schema, "answered_at": pl.Int64()}
         del schema[DAY]
         rows = pl.DataFrame(columns, schema=schema).with_columns(moment)
-        # In the order of the ids, a reader of one prediction skips most of a file.
-        return rows.with_columns(pl.col("answered_at").dt.date().alias(DAY)).sort("prediction_id")
+        return rows.with_columns(pl.col("answered_at").dt.date().alias(DAY))
 
 
 def _batches(drained: Mapping[Path, int]) -> Iterator[list[_Piece]]:

@@ -72,12 +72,11 @@ class Project:
 
     @property
     def log(self) -> PredictionLog:
-        """The prediction log, beside the blobs."""
+        """The prediction log."""
         if self._log is None:
             from cd4ml.store.log import PredictionLog
 
-            url = self._blobs_url().rstrip("/")
-            self._log = PredictionLog(f"{url}-log", self.segments)
+            self._log = PredictionLog(self.database, self.blobs, self.segments)
         return self._log
 
     def close(self) -> None:

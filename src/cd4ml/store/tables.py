@@ -23,6 +23,7 @@ from cd4ml.records.dataset import Dataset, DatasetVersion
 from cd4ml.records.job import Job
 from cd4ml.records.ledger_entry import LedgerEntry
 from cd4ml.records.lineage import Edge, Node
+from cd4ml.records.log_file import LogFile, LogMark
 from cd4ml.records.model_version import Alias, ModelVersion
 from cd4ml.records.plan import Plan
 from cd4ml.records.release import Release
@@ -142,6 +143,8 @@ _table(Window, "windows", ("environment", "model", "start"))
 _table(Alert, "alerts", ("number",), unique=("environment", "model", "kind", "window_start"))
 _table(Trigger, "triggers", ("number",), indexes=(("job",),))
 _table(Job, "jobs", ("number",), unique=("key",), indexes=(("state",),))
+_table(LogFile, "log_files", ("log", "number"), indexes=(("log", "day"),))
+_table(LogMark, "log_marks", ("log", "name"))
 _table(LedgerEntry, "ledger", ("sequence",), indexes=(("subject",),))
 _table(Node, "nodes", ("address",))
 _table(Edge, "edges", ("child", "parent", "role"), indexes=(("parent",),))

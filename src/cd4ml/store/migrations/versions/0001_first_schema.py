@@ -245,6 +245,23 @@ def upgrade() -> None:
     )
     op.create_index("jobs_state_idx", "jobs", ["state"])
     op.create_table(
+        "log_files",
+        sa.Column("log", sa.Text(), primary_key=True),
+        sa.Column("number", sa.BigInteger(), primary_key=True, autoincrement=False),
+        sa.Column("day", sa.Text(), nullable=False),
+        sa.Column("environment", sa.Text(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("n_rows", sa.BigInteger(), nullable=False),
+        sa.Column("n_bytes", sa.BigInteger(), nullable=False),
+    )
+    op.create_index("log_files_log_day_idx", "log_files", ["log", "day"])
+    op.create_table(
+        "log_marks",
+        sa.Column("log", sa.Text(), primary_key=True),
+        sa.Column("name", sa.Text(), primary_key=True),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+    )
+    op.create_table(
         "ledger",
         sa.Column("sequence", sa.BigInteger(), primary_key=True, autoincrement=False),
         sa.Column("at", UtcDateTime(), nullable=False),

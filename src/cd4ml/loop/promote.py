@@ -1,0 +1,224 @@
+"""Ask for a release, agree to it or not, and take it back."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+import sqlalchemy as sa
+
+from cd4ml.errors import NotFound
+from cd4ml.gates.policy import policy_of
+from cd4ml.loop.refs import number_in, version_in
+from cd4ml.loop.roll_out import roll_out
+from cd4ml.records.approval import Approval, StandingApproval
+from cd4ml.records.ledger_entry import LedgerEntry
+from cd4ml.records.model_version import ModelVersion
+from cd4ml.records.plan import Plan
+from cd4ml.records.release import Release
+from cd4ml.release import approvals, requests, reversals, standing
+from cd4ml.release.environments import settings_of
+from cd4ml.release.reconcile import waits_for
+from cd4ml.release.releases import in_charge
+from cd4ml.store import ledger, people, rows
+from cd4ml.store.project import Project
+
+
+class ReleaseDetails(msgspec.Struct, frozen=True, kw_only=True):
+    """A release with everything that was decided about it."""
+
+    release: Release
+    waits_for: str
+    approvals: tuple[Approval, ...]
+    plans: tuple[Plan, ...]
+    ledger: tuple[LedgerEntry, ...]
+
+
+def request(
+    project: Project,
+    version: str,
+    *,
+    to: str,
+    reason: str = "",
+    is_retrained: bool = False,
+    actor: str,
+) -> Release:
+    """Ask for a version to be released in an environment; where nobody has to agree it begins.
+
+    Raises:
+        NotFound: If there is no such version or environment.
+        Refused: If its verdict is no pass, or an environment before has another version.
+        Inconclusive: If its verdict is inconclusive.
+        AlreadyExists: If exactly this is in charge there.
+        Conflict: If another release is under way there.
+    """
+    with project.database.write() as connection:
+        release = requests.request_release(
+            connection,
+            rows.get(connection, ModelVersion, *version_in(version)),
+            environment=to,
+            environments=project.settings.environments,
+            by=people.actor(connection, actor),
+            at=project.clock.now(),
+            reason=reason,
+            is_retrained=is_retrained,
+        )
+    return _settled(project, release)
+
+
+def approve(project: Project, release: str, *, reason: str = "", actor: str) -> Release:
+    """Agree to a release, for exactly the content it names; it begins once enough have.
+
+    Raises:
+        NotFound: If there is no such release.
+        NotAllowed: If the actor requested it, or lacks the role.
+        Refused: If the settings have changed since it was requested.
+        Conflict: If it does not wait for approval.
+    """
+    with project.database.write() as connection:
+        asked = rows.get(connection, Release, number_in(release, "release"))
+        approvals.approve(
+            connection,
+            asked.number,
+            subject=asked.content,
+            settings=settings_of(project.settings.environments, asked.environment),
+            by=people.actor(connection, actor),
+            reason=reason,
+            at=project.clock.now(),
+        )
+    return _settled(project, asked)
+
+
+def reject(project: Project, release: str, *, reason: str, actor: str) -> Release:
+    """Refuse a release for good. Errors as `approve`.
+
+    Raises:
+        InvalidInput: If no reason is given.
+    """
+    with project.database.write() as connection:
+        asked = rows.get(connection, Release, number_in(release, "release"))
+        approvals.reject(
+            connection,
+            asked.number,
+            settings=settings_of(project.settings.environments, asked.environment),
+            by=people.actor(connection, actor),
+            reason=reason,
+            at=project.clock.now(),
+        )
+    return _settled(project, asked)
+
+
+def stand(
+    project: Project,
+    *,
+    model: str,
+    environment: str,
+    until: datetime,
+    reason: str,
+    actor: str,
+) -> StandingApproval:
+    """Approve in advance what is retrained and passes, under the policy as it is now.
+
+    Raises:
+        NotFound: If there is no such environment.
+        NotAllowed: If the actor lacks the role.
+        InvalidInput: If no reason is given, or the end is past.
+    """
+    with project.database.write() as connection:
+        return standing.give(
+            connection,
+            model=model,
+            environment=environment,
+            policy=policy_of(project.settings.gate).address,
+            settings=settings_of(project.settings.environments, environment),
+            by=people.actor(connection, actor),
+            reason=reason,
+            expires_at=until,
+            at=project.clock.now(),
+        )
+
+
+def undo(
+    project: Project, *, environment: str, model: str = "", reason: str, actor: str
+) -> Release:
+    """Go back to the version that was in charge before, at once; returns its release.
+
+    Raises:
+        NotFound: If nothing is in charge there.
+        Conflict: If there was nothing before it.
+    """
+    with project.database.write() as connection:
+        current = in_charge(connection, model or _only_model(connection), environment)
+        if current is None:
+            msg = f"nothing is in charge in {environment}, so there is nothing to undo"
+            raise NotFound(msg, hint="cd4ml release list")
+        return reversals.undo(
+            connection,
+            current.number,
+            environments=project.settings.environments,
+            by=people.actor(connection, actor),
+            reason=reason,
+            at=project.clock.now(),
+        )
+
+
+def abort(project: Project, release: str, *, reason: str, actor: str) -> Release:
+    """Stop a rollout: all traffic goes back to the version in charge.
+
+    Raises:
+        NotFound: If there is no such release.
+        Conflict: If it is not under way.
+    """
+    with project.database.write() as connection:
+        return reversals.abort(
+            connection,
+            number_in(release, "release"),
+            by=people.actor(connection, actor),
+            reason=reason,
+            at=project.clock.now(),
+        )
+
+
+def releases(project: Project) -> list[Release]:
+    """All releases, oldest first."""
+    with project.database.read() as connection:
+        return rows.find(connection, Release)
+
+
+def release_details(project: Project, ref: str) -> ReleaseDetails:
+    """One release, what it waits for, who decided what, and the plans it made.
+
+    Raises:
+        NotFound: If there is none.
+    """
+    with project.database.read() as connection:
+        release = rows.get(connection, Release, number_in(ref, "release"))
+        waiting = waits_for(
+            connection,
+            release,
+            environments=project.settings.environments,
+            evidence=None,
+            now=project.clock.now(),
+        )
+        return ReleaseDetails(
+            release=release,
+            waits_for=waiting,
+            approvals=tuple(approvals.of_release(connection, release)),
+            plans=tuple(rows.find(connection, Plan, release=release.number)),
+            ledger=tuple(reversed(ledger.entries(connection, release.ref))),
+        )
+
+
+def _settled(project: Project, release: Release) -> Release:
+    """The release after everything that needs no waiting has happened."""
+    roll_out(project, release.ref)
+    with project.database.read() as connection:
+        return rows.get(connection, Release, release.number)
+
+
+def _only_model(connection: sa.Connection) -> str:
+    names = sorted({version.model for version in rows.find(connection, ModelVersion)})
+    if len(names) == 1:
+        return names[0]
+    msg = f"which model? there are {', '.join(names) or 'none yet'}"
+    raise NotFound(msg, hint="name one with --model")

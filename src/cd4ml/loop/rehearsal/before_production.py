@@ -1,0 +1,245 @@
+"""From a folder of files to a released, approved model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cd4ml.errors import Refused
+from cd4ml.loop.compare import compare, runs
+from cd4ml.loop.evaluate import Judgement, evaluate
+from cd4ml.loop.ingest import catalog, ingest
+from cd4ml.loop.promote import approve, releases, request, stand
+from cd4ml.loop.rehearsal.stage import MANAGER, SCIENTIST, Stage, endpoint, expect
+from cd4ml.loop.roll_out import roll_out
+from cd4ml.loop.train import RunReport, search, train
+from cd4ml.records.approval import StandingApproval
+from cd4ml.records.model_version import ModelVersion
+from cd4ml.records.release import Release
+from cd4ml.store import rows
+
+FIRST, AGAIN, SEARCH, CORRUPTED = "first", "again", "search", "corrupted"
+
+_SMOKE_REQUESTS = 20
+
+
+def play(stage: Stage) -> None:
+    """Data, pipeline, experiments, gates, release."""
+    _data(stage)
+    _pipeline(stage)
+    best = _experiments(stage)
+    version = _gates(stage, best)
+    _corrupted(stage)
+    _staging(stage, version)
+    _production(stage, version)
+    _standing(stage, version)
+
+
+def _data(stage: Stage) -> None:
+    stage.tell.chapter(2, "Data that is versioned, checked and owned")
+    for name, settings in stage.project.settings.data.items():
+        if settings.source == "files":
+            stage.tell.command(f"cd4ml data add {name}")
+            ingest(stage.project, name, actor=SCIENTIST)
+    entries = catalog(stage.project)
+    stage.tell.table(
+        "catalog",
+        ("dataset", "owner", "rows", "columns", "contract"),
+        [
+            (
+                entry.version.ref,
+                entry.dataset.owner,
+                f"{entry.version.n_rows:,}",
+                str(len(entry.version.columns)),
+                entry.version.outcome if entry.version.contract else "none",
+            )
+            for entry in entries
+        ],
+    )
+    checked = [entry for entry in entries if entry.version.contract]
+    expect(bool(checked), "a dataset with a contract")
+    expect(
+        all(entry.version.outcome == "pass" for entry in checked), "data that keeps its contract"
+    )
+
+
+def _pipeline(stage: Stage) -> None:
+    stage.tell.chapter(3, "A pipeline, and experiments side by side")
+    stage.tell.command("cd4ml run")
+    first = _trained(stage, FIRST)
+    stage.tell.line(f"{first.run.ref}: {_steps(first)} - {_metrics(first)}")
+    stage.tell.command("cd4ml run   (again, nothing changed)")
+    again = _trained(stage, AGAIN)
+    stage.tell.line(f"{again.run.ref}: {_steps(again)}")
+    expect(all(step.state == "cached" for step in again.steps), "a second run computes nothing")
+
+
+def _experiments(stage: Stage) -> RunReport:
+    options = " ".join(
+        f"--grid {name}={','.join(str(value) for value in values)}"
+        for name, values in stage.world.GRID.items()
+    )
+    stage.tell.command(f"cd4ml run {options} --workers 2")
+    done = [report for report in runs(stage.project, experiment=SEARCH, limit=1000)]
+    if not done:
+        search(
+            stage.project,
+            grid=stage.world.GRID,
+            workers=2,
+            experiment=SEARCH,
+            actor=SCIENTIST,
+        )
+        done = runs(stage.project, experiment=SEARCH, limit=1000)
+    refs = sorted((report.run.ref for report in done), key=lambda ref: int(ref.split("/")[1]))
+    stage.tell.command(f"cd4ml compare {' '.join(refs)}")
+    comparison = compare(stage.project, refs)
+    stage.tell.table("what differs", comparison.columns, comparison.rows)
+    expect(len(done) > 1, "several trials")
+    return next(report for report in done if report.run.ref == comparison.best)
+
+
+def _gates(stage: Stage, best: RunReport) -> ModelVersion:
+    stage.tell.chapter(4, "Gates that say yes, and no")
+    stage.tell.command(f"cd4ml gate {best.run.ref}")
+    judgement = _judged(stage, best)
+    _show_findings(stage, judgement)
+    expect(judgement.verdict.outcome == "pass", f"{best.run.ref} passes its gates")
+    expect(judgement.version is not None, "a version of the model")
+    assert judgement.version is not None
+    stage.tell.line(f"accepted as {judgement.version.ref}")
+    return judgement.version
+
+
+def _corrupted(stage: Stage) -> None:
+    options = " ".join(f"--set {name}={value}" for name, value in stage.world.CORRUPTED.items())
+    stage.tell.command(f"cd4ml run {options}   (a corrupted join)")
+    report = _trained(stage, CORRUPTED, stage.world.CORRUPTED)
+    stage.tell.command(f"cd4ml gate {report.run.ref}")
+    judgement = _judged(stage, report)
+    stage.tell.line(judgement.message)
+    expect(judgement.verdict.outcome == "fail", "the corrupted candidate is refused")
+    expect(judgement.version is None, "a refused candidate gets no version")
+
+
+def _staging(stage: Stage, version: ModelVersion) -> None:
+    stage.tell.chapter(5, "Staging, approval, production")
+    stage.tell.command(f"cd4ml release {version.ref} --to staging")
+    release = _requested(stage, version, "staging")
+    if release.state == "rolling_out":
+        roll_out(stage.project)
+    with endpoint(stage, "staging", stage.staging_port) as application:
+        rows_asked = _first_requests(stage)
+        answers = [application.ask(row) for row in rows_asked]
+    expect(all(answer is not None for answer in answers), "staging answers")
+    stage.tell.line(f"staging answered {len(answers)} requests over HTTP")
+
+
+def _production(stage: Stage, version: ModelVersion) -> None:
+    stage.tell.command(f"cd4ml release {version.ref} --to production")
+    release = _requested(stage, version, "production")
+    if release.state == "awaiting_approval":
+        stage.tell.line(f"{release.ref} waits for a release manager")
+        _refuse_own_approval(stage, release)
+        stage.tell.command(f"cd4ml approve {release.ref} --as {MANAGER}")
+        approve(
+            stage.project,
+            release.ref,
+            reason="gates passed, staging answers",
+            actor=MANAGER,
+        )
+    roll_out(stage.project)
+    release = next(other for other in releases(stage.project) if other.number == release.number)
+    expect(release.state == "released", f"{release.ref} is released to production")
+    stage.tell.line(f"{release.ref}: {version.ref} is in charge of production")
+
+
+def _refuse_own_approval(stage: Stage, release: Release) -> None:
+    stage.tell.command(f"cd4ml approve {release.ref} --as {SCIENTIST}")
+    try:
+        approve(stage.project, release.ref, reason="it is good", actor=SCIENTIST)
+    except Refused as refusal:
+        stage.tell.line(f"refused: {refusal.message}")
+        return
+    expect(False, "a requester cannot approve the own request")
+
+
+def _standing(stage: Stage, version: ModelVersion) -> None:
+    until = stage.world.BEGIN.replace(year=stage.world.BEGIN.year + 1)
+    stage.tell.command(
+        f"cd4ml approve --standing --model {version.model} --to production --until {until:%Y-%m-%d}"
+    )
+    with stage.project.database.read() as connection:
+        given = rows.find(connection, StandingApproval)
+    if not given:
+        stand(
+            stage.project,
+            model=version.model,
+            environment="production",
+            until=until,
+            reason="retrained candidates that pass every gate against the champion",
+            actor=MANAGER,
+        )
+    stage.tell.line(f"retrained candidates that pass may go without asking until {until:%d %B %Y}")
+
+
+def _trained(stage: Stage, experiment: str, overrides: dict[str, Any] | None = None) -> RunReport:
+    done = [
+        report
+        for report in runs(stage.project, experiment=experiment, limit=1000)
+        if report.run.state == "finished"
+    ]
+    if done:
+        return done[0]
+    return train(stage.project, overrides=overrides or {}, experiment=experiment, actor=SCIENTIST)
+
+
+def _judged(stage: Stage, report: RunReport) -> Judgement:
+    return evaluate(stage.project, report.run.ref, actor=SCIENTIST)
+
+
+def _requested(stage: Stage, version: ModelVersion, environment: str) -> Release:
+    for release in releases(stage.project):
+        is_it = (release.model, release.version) == (version.model, version.number)
+        if is_it and release.environment == environment:
+            return release
+    reason = "the best of the first search"
+    return request(stage.project, version.ref, to=environment, reason=reason, actor=SCIENTIST)
+
+
+def _first_requests(stage: Stage) -> list[dict[str, Any]]:
+    from datetime import timedelta
+
+    asked = stage.world.requests(stage.world.BEGIN, stage.world.BEGIN + timedelta(days=1))
+    fields = asked.drop("key", "event_at", "label", "label_at").head(_SMOKE_REQUESTS)
+    return list(fields.iter_rows(named=True))
+
+
+def _show_findings(stage: Stage, judgement: Judgement) -> None:
+    stage.tell.table(
+        f"{judgement.verdict.ref} on run/{judgement.verdict.run}",
+        ("asked", "value", "interval", "rows", "outcome"),
+        [
+            (
+                finding.gate if not finding.slice else f"  {finding.metric} {finding.slice}",
+                _number(finding.value),
+                f"{_number(finding.low)} to {_number(finding.high)}",
+                f"{finding.n_rows:,}",
+                finding.outcome if finding.is_gated else f"({finding.outcome})",
+            )
+            for finding in judgement.verdict.findings
+        ],
+    )
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _steps(report: RunReport) -> str:
+    states = [step.state for step in report.steps]
+    return ", ".join(
+        f"{states.count(state)} {state}" for state in ("computed", "cached") if state in states
+    )
+
+
+def _metrics(report: RunReport) -> str:
+    return ", ".join(f"{name} {value:.4f}" for name, value in report.metrics.items())

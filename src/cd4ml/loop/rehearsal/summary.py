@@ -1,0 +1,144 @@
+"""What the loop was worth, month by month, and whether everything can be explained."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from cd4ml.loop.audit import verify
+from cd4ml.loop.promote import releases
+from cd4ml.loop.rehearsal.production import ENVIRONMENT, months_of
+from cd4ml.loop.rehearsal.stage import Stage, expect
+from cd4ml.loop.why import why
+from cd4ml.measures.ranking import auc
+from cd4ml.measures.scoring import brier
+from cd4ml.models.runtime import load
+from cd4ml.records.contract import Contract
+from cd4ml.records.model_version import ModelVersion
+from cd4ml.store import rows
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+class Month(msgspec.Struct, frozen=True, kw_only=True):
+    """A month of production: the loop beside the first version left as it was."""
+
+    start: datetime
+    n_predictions: int
+    n_labels: int
+    loop_auc: float
+    frozen_auc: float
+    loop_brier: float
+    frozen_brier: float
+    versions: tuple[str, ...]  # that answered, in order
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """The end of the story, in figures."""
+
+    months: tuple[Month, ...]
+    ledger_entries: int
+    explained: str
+
+
+def play(stage: Stage, months: int) -> Told:
+    """Compare, explain, verify."""
+    stage.tell.chapter(6 + months, "What it was worth")
+    measured = tuple(
+        _month(stage, start, end) for start, end in months_of(stage.world.BEGIN, months)
+    )
+    _show(stage, measured)
+    _show_releases(stage)
+    explained = _explain(stage)
+    entries = _audit(stage)
+    return Told(months=measured, ledger_entries=entries, explained=explained)
+
+
+def labelled(stage: Stage, start: datetime, end: datetime) -> pl.DataFrame:
+    """Answers of a stretch that came true: the log's columns and `value`; no shadows."""
+    import polars as pl
+
+    answered = stage.project.log.predictions(start=start, end=end, environment=ENVIRONMENT)
+    used = answered.filter(pl.col("role") != "shadow", pl.col("score").is_not_null())
+    truth = stage.project.log.labels(start=start).select("prediction_id", "value")
+    return used.join(truth, on="prediction_id", how="left").sort("prediction_id").collect()
+
+
+def _month(stage: Stage, start: datetime, end: datetime) -> Month:
+    import polars as pl
+
+    answered = labelled(stage, start, end)
+    known = answered.filter(pl.col("value").is_not_null())
+    truth, scores = known["value"].to_numpy(), known["score"].to_numpy()
+    frozen = _frozen_scores(stage, known)
+    used = answered.unique(["model", "number"], maintain_order=True).select("model", "number")
+    return Month(
+        start=start,
+        n_predictions=answered.height,
+        n_labels=known.height,
+        loop_auc=auc(truth, scores).value,
+        frozen_auc=auc(truth, frozen).value,
+        loop_brier=brier(truth, scores).value,
+        frozen_brier=brier(truth, frozen).value,
+        versions=tuple(f"{model}/{number}" for model, number in used.iter_rows()),
+    )
+
+
+def _show(stage: Stage, measured: tuple[Month, ...]) -> None:
+    stage.tell.table(
+        "the loop beside the first model left as it was",
+        ("month", "answers", "labels", "AUC loop", "frozen", "Brier loop", "frozen", "answered by"),
+        [
+            (
+                f"{month.start:%B}",
+                f"{month.n_predictions:,}",
+                f"{month.n_labels:,}",
+                f"{month.loop_auc:.3f}",
+                f"{month.frozen_auc:.3f}",
+                f"{month.loop_brier:.4f}",
+                f"{month.frozen_brier:.4f}",
+                ", ".join(month.versions),
+            )
+            for month in measured
+        ],
+    )
+
+
+def _show_releases(stage: Stage) -> None:
+    stage.tell.table(
+        "what was released, and why",
+        ("release", "version", "to", "state", "requested", "why"),
+        [
+            (
+                release.ref,
+                f"{release.model}/{release.version}",
+                release.environment,
+                release.state,
+                f"{release.requested_at:%d %b}",
+                release.reason,
+            )
+            for release in releases(stage.project)
+        ],
+    )
+
+
+def _explain(stage: Stage) -> str:
+    now = stage.clock.now()
+    last = labelled(stage, now - timedelta(days=14), now).tail(1)
+    prediction: str = last["prediction_id"].item()
+    stage.tell.command(f"cd4ml why {prediction}")
+    explanation = why(stage.project, prediction)
+    stage.tell.table("why", ("what", "which"), explanation.sentences)
+    topics = {topic for topic, _text in explanation.sentences}
+    expect({"model version", "run", "data", "verdict", "approval"} <= topics, "a full explanation")
+    return prediction
+
+
+def _audit(stage: Stage) -> int:
+    stage.tell.command("cd4ml audit verify")
+    report = verify(stage.project)
+    stage.tell.line(f"{report.entries} ledger entries, the chain holds: {report.head}")
+    return report.entries

@@ -1,0 +1,128 @@
+"""The whole loop on real data, in simulated time: nothing is faked but the clock.
+
+The story runs through the same use-cases, the same stores, real HTTP and real
+processes as a project in earnest. Each scene looks first whether it has happened
+already, so that a rehearsal that was killed goes on where it stood.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from cd4ml.loop.init import init
+from cd4ml.loop.people import add_person, people
+from cd4ml.loop.rehearsal import before_production, production, summary
+from cd4ml.loop.rehearsal.processes import process
+from cd4ml.loop.rehearsal.stage import (
+    HOST,
+    MANAGER,
+    ROBOT,
+    SCIENTIST,
+    Stage,
+    endpoint,
+    load_world,
+)
+from cd4ml.loop.rehearsal.tell import Teller
+from cd4ml.store.clock import SharedClock
+from cd4ml.store.project import FILE, open_project
+
+
+class RehearsalReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What a rehearsal did, in figures."""
+
+    folder: str
+    months: tuple[summary.Month, ...]
+    n_requests: int
+    n_failed: int
+    ledger_entries: int
+    explained: str  # the prediction that `why` was asked about
+    seconds: float
+
+
+def rehearse(
+    *,
+    folder: Path,
+    example: str = "flights",
+    months: int = 4,
+    is_once: bool = False,
+    port: int = 8400,
+    tell: Teller,
+) -> RehearsalReport:
+    """Play the loop for some months of production; a killed rehearsal goes on.
+
+    Args:
+        folder: The project's folder, laid out from the example if it does not exist.
+        example: The example to play; it brings a `world` module.
+        months: How many calendar months of production.
+        is_once: End after the summary; otherwise the console stays open until Ctrl-C.
+        port: Of the console; the two ports after it are the endpoints'.
+        tell: Tells the story.
+
+    Raises:
+        RehearsalFailed: If a step did not happen as it must.
+    """
+    began = time.monotonic()
+    with _stage(folder, example, port, tell) as stage, _console(stage):
+        before_production.play(stage)
+        with endpoint(stage, "production", stage.production_port) as application:
+            production.play(stage, application, months)
+            counts = (application.n_asked, application.n_failed)
+        told = summary.play(stage, months)
+        report = RehearsalReport(
+            folder=str(stage.project.folder),
+            months=told.months,
+            n_requests=counts[0],
+            n_failed=counts[1],
+            ledger_entries=told.ledger_entries,
+            explained=told.explained,
+            seconds=time.monotonic() - began,
+        )
+        tell.line(f"{report.n_requests:,} requests, {report.n_failed} without an answer")
+        if not is_once:
+            _stay_open(tell, port)
+    return report
+
+
+@contextmanager
+def _stage(folder: Path, example: str, port: int, tell: Teller) -> Iterator[Stage]:
+    tell.chapter(1, "A project")
+    tell.command(f"cd4ml init {folder.name} --example {example}")
+    if not (folder / FILE).exists():
+        layout = init(folder, name=folder.name.lower(), example=example, actor=SCIENTIST)
+        tell.line(f"laid out {', '.join(layout.files)}")
+    with open_project(folder) as project:
+        world = load_world(project)
+        clock = SharedClock.create(project.state / "clock", world.BEGIN)
+    with open_project(folder) as project:  # again: now on the simulated clock
+        stage = Stage(project=project, world=world, clock=clock, port=port, tell=tell)
+        _introduce(stage)
+        yield stage
+
+
+def _introduce(stage: Stage) -> None:
+    known = {person.name for person in people(stage.project)}
+    for name, roles in ((MANAGER, (MANAGER,)), (ROBOT, ())):
+        if name not in known:
+            add_person(stage.project, name, roles=roles, actor=SCIENTIST)
+    stage.tell.line(f"it is {stage.clock.now():%d %B %Y}, on a simulated clock")
+
+
+@contextmanager
+def _console(stage: Stage) -> Iterator[None]:
+    # the rehearsal itself is the one that works: two would only wait for each other
+    arguments = ["up", "--port", str(stage.port), "--without-work"]
+    log = stage.project.state / "logs" / "up.log"
+    with process(arguments, folder=stage.project.folder, log=log):
+        stage.tell.line(f"the console opens on http://{HOST}:{stage.port}")
+        yield
+
+
+def _stay_open(tell: Teller, port: int) -> None:
+    tell.line(f"the console stays open on http://{HOST}:{port} - Ctrl-C ends it")
+    signal.sigwait({signal.SIGINT, signal.SIGTERM})

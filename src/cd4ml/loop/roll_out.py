@@ -1,0 +1,60 @@
+"""Take the releases that are under way as far as the facts allow."""
+
+from __future__ import annotations
+
+from cd4ml.loop.refs import number_in
+from cd4ml.monitoring.rollout import evidence_under
+from cd4ml.records.plan import Plan
+from cd4ml.records.release import Release
+from cd4ml.records.rollout import RolloutEvidence
+from cd4ml.release.reconcile import reconcile
+from cd4ml.store import rows
+from cd4ml.store.people import SYSTEM
+from cd4ml.store.project import Project
+
+
+def roll_out(project: Project, release: str = "") -> list[Release]:
+    """Reconcile one release, or all that are under way; returns those that moved.
+
+    Each transition is a transaction of its own, so that a process that dies between
+    two of them leaves nothing half done; any process may go on.
+    """
+    return [after for before in _under_way(project, release) for after in _settle(project, before)]
+
+
+def _under_way(project: Project, release: str) -> list[Release]:
+    with project.database.read() as connection:
+        if release:
+            return [rows.get(connection, Release, number_in(release, "release"))]
+        return [
+            *rows.find(connection, Release, state="awaiting_approval"),
+            *rows.find(connection, Release, state="rolling_out"),
+        ]
+
+
+def _settle(project: Project, release: Release) -> list[Release]:
+    moved: list[Release] = []
+    while True:
+        evidence = _evidence(project, release)
+        with project.database.write() as connection:
+            after = reconcile(
+                connection,
+                release,
+                environments=project.settings.environments,
+                evidence=evidence,
+                now=project.clock.now(),
+                actor=SYSTEM,
+            )
+        if after.transitions == release.transitions:
+            return moved
+        moved.append(after)
+        release = after
+
+
+def _evidence(project: Project, release: Release) -> RolloutEvidence | None:
+    """What was measured under the plan in force; read before the transaction, never in it."""
+    if release.state != "rolling_out" or not release.plan:
+        return None
+    with project.database.read() as connection:
+        plan = rows.get(connection, Plan, release.plan)
+    return evidence_under(project.log, plan)
