@@ -91,7 +91,7 @@ def test_a_refusal_lists_what_failed(now: datetime) -> None:
         "run/7 was not accepted: 2 of 3 findings failed\n"
         "  - auc = 0.5512 (0.5412 to 0.5612), needs at least 0.58\n"
         "  - brier = 0.171 (0.161 to 0.181), needs better than trivial (0.1671)\n"
-        "  hint: cd4ml gate show 4"
+        "  hint: cd4ml gate show verdict/4"
     )
     assert caught.value.exit_code == 3
 
@@ -113,7 +113,7 @@ def test_what_could_not_be_measured_comes_first(now: datetime) -> None:
         "  - brier, needs at most 0.2: no rows\n"
         "  - auc = 0.55 (0.54 to 0.56), needs at least 0.58\n"
         "  - auc = 0.63 (0.62 to 0.64), needs better than trivial (0.58): more rows are needed\n"
-        "  hint: cd4ml gate show 4"
+        "  hint: cd4ml gate show verdict/4"
     )
 
 
@@ -126,7 +126,7 @@ def test_an_undecided_verdict_is_refused_as_inconclusive(now: datetime) -> None:
     assert str(caught.value) == (
         "run/7 was not accepted: 1 of 2 findings is inconclusive\n"
         "  - auc = 0.63 (0.62 to 0.64), needs at least 0.58: more rows are needed\n"
-        "  hint: cd4ml gate show 4"
+        "  hint: cd4ml gate show verdict/4"
     )
     assert caught.value.exit_code == 4
 

@@ -110,7 +110,7 @@ def refuse_unless_passed(verdict: Verdict) -> None:
         lines.append(f"  … and {len(bad) - _SHOWN} more")
     message = "\n".join([f"run/{verdict.run} was not accepted: {summary(verdict)}", *lines])
     error = Inconclusive if verdict.outcome == "inconclusive" else Refused
-    hint = f"cd4ml gate show {verdict.number}" if bad else "add a [[gate]] to cd4ml.toml"
+    hint = f"cd4ml gate show {verdict.ref}" if bad else "add a [[gate]] to cd4ml.toml"
     raise error(message, hint=hint)
 
 

@@ -1,0 +1,91 @@
+"""Environments: their order, and which settings make sense."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isfinite
+
+from cd4ml.errors import ConfigurationError, NotFound
+from cd4ml.records.rollout import RolloutStep
+from cd4ml.records.settings import EnvironmentSettings
+
+Environments = Mapping[str, EnvironmentSettings]  # in the order of cd4ml.toml
+
+
+def settings_of(environments: Environments, name: str) -> EnvironmentSettings:
+    """The settings of an environment.
+
+    Raises:
+        NotFound: If `cd4ml.toml` does not name it; the hint lists those it names.
+    """
+    if name not in environments:
+        known = ", ".join(environments) or "none: add [environments.production] to cd4ml.toml"
+        raise NotFound(f"no environment named {name!r} in cd4ml.toml", hint=f"known: {known}")
+    return environments[name]
+
+
+def before(environments: Environments, name: str) -> tuple[str, ...]:
+    """The environments a version has to be in before it may go to this one.
+
+    Examples:
+        >>> both = {"staging": EnvironmentSettings(), "production": EnvironmentSettings()}
+        >>> before(both, "production")
+        ('staging',)
+    """
+    names = tuple(environments)
+    return names[: names.index(name)]
+
+
+def is_last(environments: Environments, name: str) -> bool:
+    """Whether this is where a version arrives: its version in charge is the model's champion."""
+    return name == tuple(environments)[-1]
+
+
+def require_possible(environments: Environments) -> None:
+    """Refuse settings under which a rollout could not end or nobody could agree.
+
+    Raises:
+        ConfigurationError: Naming the key, what was expected and what came.
+    """
+    for name, settings in environments.items():
+        path = f"environments.{name}"
+        _require_agreement(settings, path)
+        _require_rollout(settings.rollout, path)
+
+
+def _require_agreement(settings: EnvironmentSettings, path: str) -> None:
+    if settings.approvals < 0:
+        _refuse(f"expected 0 or more approvals, got {settings.approvals}", f"{path}.approvals")
+    if settings.approvals and not settings.roles:
+        msg = f"{settings.approvals} approvals are needed and no role may give them"
+        _refuse(msg, f"{path}.roles", hint='for example roles = ["release-manager"]')
+    if not (isfinite(settings.worse_by) and settings.worse_by >= 0):
+        _refuse(f"expected 0 or more, got {settings.worse_by}", f"{path}.worse_by")
+
+
+def _require_rollout(steps: tuple[RolloutStep, ...], path: str) -> None:
+    if not steps or steps[-1].mode != "full":
+        msg = "a rollout ends with a full step"
+        _refuse(msg, f"{path}.rollout", hint='end it with { mode = "full" }')
+    for index, step in enumerate(steps):
+        where = f"{path}.rollout[{index}]"
+        if step.predictions < 0 or step.labels < 0:
+            _refuse("expected 0 or more predictions and labels", where)
+        if step.mode == "full" and index < len(steps) - 1:
+            _refuse("only the last step of a rollout is full", where)
+        if step.mode != "full" and not (step.predictions or step.labels):
+            msg = f"a {step.mode} step ends after predictions or labels, got neither"
+            _refuse(msg, where, hint="for example predictions = 1000")
+        _require_weight(step, where)
+
+
+def _require_weight(step: RolloutStep, where: str) -> None:
+    if step.mode == "canary" and not 0 < step.weight_percent < 100:
+        msg = f"a canary answers more than 0 and less than 100 percent, got {step.weight_percent:g}"
+        _refuse(msg, f"{where}.weight_percent")
+    if step.mode != "canary" and step.weight_percent:
+        _refuse(f"only a canary has a weight, got {step.weight_percent:g}", where)
+
+
+def _refuse(msg: str, path: str, *, hint: str = "") -> None:
+    raise ConfigurationError(f"cd4ml.toml: {msg} - at `{path}`", hint=hint)

@@ -1,0 +1,188 @@
+"""Carrying out what `states` decides, one transition a transaction."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from math import isfinite
+from typing import Any, NamedTuple
+
+import msgspec
+import sqlalchemy as sa
+
+from cd4ml.records.release import Release
+from cd4ml.records.rollout import RolloutEvidence
+from cd4ml.release import approvals, plans, releases, reversals, standing
+from cd4ml.release.champion import move_champion
+from cd4ml.release.environments import Environments, settings_of
+from cd4ml.release.states import Facts, Transition, Waiting, advance
+
+
+class _Tick(NamedTuple):
+    """The transaction and what the caller knows."""
+
+    connection: sa.Connection
+    environments: Environments
+    evidence: RolloutEvidence | None
+    now: datetime
+    actor: str
+
+
+def reconcile(
+    connection: sa.Connection,
+    seen: Release,
+    *,
+    environments: Environments,
+    evidence: RolloutEvidence | None,
+    now: datetime,
+    actor: str,
+) -> Release:
+    """Take a release one transition further if the facts allow it.
+
+    Idempotent: without new facts nothing changes, and any number of processes may do it at
+    once. Whoever comes second finds the release further than it saw it and does nothing: its
+    evidence is about a plan that is no longer in force. Repeat until `transitions` stays.
+
+    Args:
+        connection: Of a write transaction; the transition is this transaction.
+        seen: The release as it was when the evidence was gathered.
+        environments: All environments, in the order of `cd4ml.toml`.
+        evidence: What was measured under `seen.plan`; None for nothing.
+        now: The project's time.
+        actor: Who ticks, for the ledger: usually the system.
+
+    Returns:
+        The release as it is now.
+
+    Raises:
+        NotFound: If `cd4ml.toml` no longer names its environment.
+    """
+    release = releases.hold(connection, seen.number)
+    if release.transitions != seen.transitions:
+        return release
+    tick = _Tick(connection, environments, evidence, now, actor)
+    outcome = advance(release, _facts(tick, release))
+    return release if isinstance(outcome, Waiting) else _carry_out(tick, release, outcome)
+
+
+def waits_for(
+    connection: sa.Connection,
+    release: Release,
+    *,
+    environments: Environments,
+    evidence: RolloutEvidence | None,
+    now: datetime,
+) -> str:
+    """What a release waits for, in words; "" when the next reconcile takes it further."""
+    tick = _Tick(connection, environments, evidence, now, actor="")
+    outcome = advance(release, _facts(tick, release))
+    return outcome.reason if isinstance(outcome, Waiting) else ""
+
+
+def _facts(tick: _Tick, release: Release) -> Facts:
+    rival = releases.rolling_out(tick.connection, release.model, release.environment)
+    given = standing.of_model(tick.connection, release.model, release.environment)
+    return Facts(
+        settings=settings_of(tick.environments, release.environment),
+        approvals=tuple(approvals.of_release(tick.connection, release)),
+        standing=tuple(given),
+        evidence=tick.evidence,
+        rival=rival if rival and rival.number != release.number else None,
+        now=tick.now,
+    )
+
+
+def _carry_out(tick: _Tick, release: Release, outcome: Transition) -> Release:
+    if outcome.state == "rolling_out":
+        return _enter_step(tick, release, outcome)
+    if outcome.state == "released":
+        return _take_charge(tick, release, outcome)
+    if outcome.state == "aborted":
+        return reversals.go_back(
+            tick.connection,
+            release,
+            state="aborted",
+            reason=outcome.reason,
+            details=_shown(tick.evidence),
+            actor=tick.actor,
+            at=tick.now,
+        )
+    return _change(tick, release, outcome, "release.rejected", {})
+
+
+def _enter_step(tick: _Tick, release: Release, outcome: Transition) -> Release:
+    """The next rollout step: its traffic, the standing approvals it rests on, its row."""
+    champion = releases.in_charge(tick.connection, release.model, release.environment)
+    settings = settings_of(tick.environments, release.environment)
+    steps = plans.steps_of(settings, has_champion=champion is not None)
+    arms = plans.arms_at(
+        steps[outcome.step - 1],
+        candidate=plans.version_of(tick.connection, release),
+        champion=plans.version_of(tick.connection, champion) if champion else None,
+    )
+    serves = (release, champion) if champion and len(arms) > 1 else (release,)
+    plan = plans.make_plan(tick.connection, release, arms, serves=serves, at=tick.now)
+    # After the plan has its number: whoever holds the ledger must not wait for another counter.
+    for given in outcome.standing:
+        approvals.rest_on(tick.connection, release, given, actor=tick.actor, at=tick.now)
+    return _change(
+        tick,
+        release,
+        outcome,
+        "release.begun" if outcome.step == 1 else "release.advanced",
+        {"arms": msgspec.to_builtins(arms), "steps": len(steps), **_shown(tick.evidence)},
+        plan=plan.number,
+        replaces=champion.number if champion else 0,
+    )
+
+
+def _take_charge(tick: _Tick, release: Release, outcome: Transition) -> Release:
+    """The end of a rollout: the release before steps back, the champion's name moves."""
+    before = releases.in_charge(tick.connection, release.model, release.environment)
+    if before:
+        releases.change(
+            tick.connection,
+            before,
+            actor=tick.actor,
+            action="release.superseded",
+            reason=f"{release.ref} took its place",
+            at=tick.now,
+            state="superseded",
+        )
+    move_champion(
+        tick.connection, release, environments=tick.environments, by=tick.actor, at=tick.now
+    )
+    return _change(tick, release, outcome, "release.released", _shown(tick.evidence))
+
+
+def _change(
+    tick: _Tick,
+    release: Release,
+    outcome: Transition,
+    action: str,
+    details: dict[str, Any],
+    **changes: Any,
+) -> Release:
+    return releases.change(
+        tick.connection,
+        release,
+        actor=tick.actor,
+        action=action,
+        reason=outcome.reason,
+        at=tick.now,
+        details=details,
+        state=outcome.state,
+        step=outcome.step,
+        **changes,
+    )
+
+
+def _shown(evidence: RolloutEvidence | None) -> dict[str, Any]:
+    """Evidence for the ledger, whose JSON knows no infinity: an open end is left as None."""
+    if evidence is None:
+        return {}
+    values = msgspec.structs.asdict(evidence).items()
+    return {
+        "evidence": {
+            name: None if value is None or not isfinite(value) else value for name, value in values
+        }
+    }

@@ -1,0 +1,89 @@
+"""Releases as rows: find them, hold them, change them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from cd4ml.records.release import Release
+from cd4ml.store import ledger, rows
+
+
+def in_charge(connection: sa.Connection, model: str, environment: str) -> Release | None:
+    """The release whose version answers in an environment; None before the first one."""
+    return _only(connection, model, environment, state="released")
+
+
+def rolling_out(connection: sa.Connection, model: str, environment: str) -> Release | None:
+    """The release on its way into an environment; there is at most one."""
+    return _only(connection, model, environment, state="rolling_out")
+
+
+def hold(connection: sa.Connection, number: int) -> Release:
+    """The release as it is now, kept from changing until this transaction ends.
+
+    All releases of its model in its environment are held with it: what happens to one depends on
+    the others. They are held by the row of the first of them, so that two holders cannot wait
+    for each other.
+
+    Raises:
+        NotFound: If there is no such release.
+    """
+    release = rows.get(connection, Release, number)
+    same = rows.find(
+        connection, Release, model=release.model, environment=release.environment, limit=1
+    )
+    rows.get(connection, Release, same[0].number, lock=True)
+    return rows.get(connection, Release, number)
+
+
+def change(
+    connection: sa.Connection,
+    release: Release,
+    *,
+    actor: str,
+    action: str,
+    reason: str,
+    at: datetime,
+    details: dict[str, Any] | None = None,
+    **changes: Any,
+) -> Release:
+    """Write a held release anew, one transition further, and the ledger entry that says why.
+
+    A clock that went back does not take the release back with it: `entered_at` never falls.
+    """
+    changed = msgspec.structs.replace(
+        release,
+        transitions=release.transitions + 1,
+        entered_at=max(at, release.entered_at),
+        reason=reason,
+        **changes,
+    )
+    rows.replace(connection, changed)
+    ledger.append(
+        connection,
+        at=at,
+        actor=actor,
+        action=action,
+        subject=release.ref,
+        reason=reason,
+        details={
+            "from": release.state,
+            "state": changed.state,
+            "step": changed.step,
+            "plan": changed.plan,
+            "transition": changed.transitions,
+            **(details or {}),
+        },
+    )
+    return changed
+
+
+def _only(connection: sa.Connection, model: str, environment: str, *, state: str) -> Release | None:
+    found = rows.find(
+        connection, Release, model=model, environment=environment, state=state, limit=1
+    )
+    return found[0] if found else None

@@ -1,0 +1,174 @@
+"""Standing approvals: a person's approval in advance, for retrained candidates of one model."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+import sqlalchemy as sa
+
+from cd4ml.errors import Conflict, InvalidInput, NotAllowed
+from cd4ml.records.actor import Actor
+from cd4ml.records.approval import StandingApproval
+from cd4ml.records.release import Release
+from cd4ml.records.settings import EnvironmentSettings
+from cd4ml.release.content import plan_address, scope_address
+from cd4ml.store import ledger, lineage, people, rows
+
+
+class Coverage(NamedTuple):
+    """Whether a standing approval covers a release, and if not, why."""
+
+    is_covered: bool
+    reason: str
+
+
+def give(
+    connection: sa.Connection,
+    *,
+    model: str,
+    environment: str,
+    policy: str,
+    settings: EnvironmentSettings,
+    by: Actor,
+    reason: str,
+    expires_at: datetime,
+    at: datetime,
+) -> StandingApproval:
+    """Approve in advance what the system will request after retraining.
+
+    Args:
+        connection: Of a write transaction.
+        model: Whose candidates.
+        environment: Where to.
+        policy: Address of the gates in force; with other gates it covers nothing.
+        settings: That environment's settings; with other settings it covers nothing.
+        by: A person with one of the roles that may approve there.
+        reason: Why, in words: what the person relies on.
+        expires_at: When it ends.
+        at: Now.
+
+    Raises:
+        NotAllowed: If the actor is no person, or lacks the role.
+        InvalidInput: If it needs no approval there, says no reason, or has expired already.
+    """
+    what = f"give a standing approval for {model} in {environment}"
+    _require_approver(by, settings, what=what)
+    if not reason.strip():
+        raise InvalidInput("a standing approval says why", hint="give a reason")
+    if expires_at <= at:
+        msg = f"a standing approval ends in the future, got {expires_at:%Y-%m-%d %H:%M}"
+        raise InvalidInput(msg, hint=f"it is {at:%Y-%m-%d %H:%M} now")
+    standing = StandingApproval(
+        number=rows.next_number(connection, StandingApproval),
+        model=model,
+        environment=environment,
+        policy=scope_address(policy, plan_address(settings)),
+        reason=reason,
+        given_at=at,
+        given_by=by.name,
+        role=next(role for role in settings.roles if role in by.roles),
+        expires_at=expires_at,
+    )
+    rows.insert(connection, standing)
+    lineage.note(
+        connection, address=ref(standing), kind="standing approval", name=ref(standing), at=at
+    )
+    _write_down(connection, standing, "standing_approval.given", by, reason, at)
+    return standing
+
+
+def revoke(
+    connection: sa.Connection,
+    number: int,
+    *,
+    settings: EnvironmentSettings,
+    by: Actor,
+    reason: str,
+    at: datetime,
+) -> StandingApproval:
+    """End a standing approval now; what it let through before stays as it is.
+
+    Raises:
+        NotFound: If there is none with this number.
+        NotAllowed: If the actor neither gave it nor has a role that may approve there.
+        Conflict: If it was revoked already.
+    """
+    standing = rows.get(connection, StandingApproval, number, lock=True)
+    if by.name != standing.given_by:
+        people.require_role(by, settings.roles, what=f"revoke {ref(standing)}")
+    if standing.revoked_at is not None:
+        raise Conflict(f"{ref(standing)} was revoked at {standing.revoked_at:%Y-%m-%d %H:%M}")
+    revoked = msgspec.structs.replace(standing, revoked_at=at)
+    rows.replace(connection, revoked)
+    _write_down(connection, revoked, "standing_approval.revoked", by, reason, at)
+    return revoked
+
+
+def covers(release: Release, standing: StandingApproval, now: datetime) -> Coverage:
+    """Whether a standing approval stands in for its giver's approval of a release.
+
+    It does for a release that the system requested after retraining, after the approval was
+    given, of the same model to the same environment, under the same gates and rollout plan,
+    while it is neither expired nor revoked.
+    """
+    scope = scope_address(release.decides["policy"], release.decides["plan"])
+    reasons = (
+        (standing.model != release.model, f"it is for {standing.model}"),
+        (standing.environment != release.environment, f"it is for {standing.environment}"),
+        (not release.is_retrained, "it is for what the system requests after retraining"),
+        (standing.policy != scope, "the gates or the rollout plan are others now"),
+        (
+            standing.given_at > release.requested_at,
+            f"it was given after {release.ref} was requested",
+        ),
+        (standing.revoked_at is not None, "it was revoked"),
+        (standing.expires_at <= now, f"it expired at {standing.expires_at:%Y-%m-%d %H:%M}"),
+        (standing.given_by == release.requested_by, "its giver requested the release"),
+    )
+    against = next((reason for is_so, reason in reasons if is_so), "")
+    return Coverage(not against, against)
+
+
+def of_model(connection: sa.Connection, model: str, environment: str) -> list[StandingApproval]:
+    """All standing approvals ever given for a model in an environment, oldest first."""
+    return rows.find(connection, StandingApproval, model=model, environment=environment)
+
+
+def ref(standing: StandingApproval) -> str:
+    """`standing-approval/number`."""
+    return f"standing-approval/{standing.number}"
+
+
+def _require_approver(by: Actor, settings: EnvironmentSettings, *, what: str) -> None:
+    if settings.approvals == 0:
+        raise InvalidInput(f"nobody needs to {what}: no approval is asked for there")
+    if by.kind != "person":
+        raise NotAllowed(f"{by.name} may not {what}: only a person approves")
+    people.require_role(by, settings.roles, what=what)
+
+
+def _write_down(
+    connection: sa.Connection,
+    standing: StandingApproval,
+    action: str,
+    by: Actor,
+    reason: str,
+    at: datetime,
+) -> None:
+    ledger.append(
+        connection,
+        at=at,
+        actor=by.name,
+        action=action,
+        subject=ref(standing),
+        reason=reason,
+        details={
+            "model": standing.model,
+            "environment": standing.environment,
+            "policy": standing.policy,
+            "role": standing.role,
+            "expires_at": standing.expires_at.isoformat(),
+        },
+    )
