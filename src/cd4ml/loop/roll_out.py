@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cd4ml.loop.refs import number_in
-from cd4ml.monitoring.rollout import evidence_under
+from cd4ml.monitoring.rollout import evidence
 from cd4ml.records.plan import Plan
 from cd4ml.records.release import Release
 from cd4ml.records.rollout import RolloutEvidence
@@ -35,13 +35,13 @@ def _under_way(project: Project, release: str) -> list[Release]:
 def _settle(project: Project, release: Release) -> list[Release]:
     moved: list[Release] = []
     while True:
-        evidence = _evidence(project, release)
+        seen = _evidence(project, release)
         with project.database.write() as connection:
             after = reconcile(
                 connection,
                 release,
                 environments=project.settings.environments,
-                evidence=evidence,
+                evidence=seen,
                 now=project.clock.now(),
                 actor=SYSTEM,
             )
@@ -57,4 +57,4 @@ def _evidence(project: Project, release: Release) -> RolloutEvidence | None:
         return None
     with project.database.read() as connection:
         plan = rows.get(connection, Plan, release.plan)
-    return evidence_under(project.log, plan)
+    return evidence(project.log, plan, known_at=project.clock.now())

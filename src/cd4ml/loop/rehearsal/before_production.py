@@ -79,7 +79,7 @@ def _experiments(stage: Stage) -> RunReport:
         for name, values in stage.world.GRID.items()
     )
     stage.tell.command(f"cd4ml run {options} --workers 2")
-    done = [report for report in runs(stage.project, experiment=SEARCH, limit=1000)]
+    done = list(runs(stage.project, experiment=SEARCH, limit=1000))
     if not done:
         search(
             stage.project,

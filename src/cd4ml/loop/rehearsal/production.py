@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from cd4ml.records.plan import Plan
 from cd4ml.store import rows
 
 if TYPE_CHECKING:
-    import polars as pl
+    pass
 
 OWNER = "rehearsal"
 ENVIRONMENT = "production"
@@ -50,7 +51,7 @@ def months_of(begin: datetime, months: int) -> list[tuple[datetime, datetime]]:
     for _month in range(months):
         year, month = divmod(starts[-1].year * 12 + starts[-1].month, 12)
         starts.append(begin.replace(year=year, month=month + 1))
-    return list(zip(starts, starts[1:], strict=False))
+    return list(itertools.pairwise(starts))
 
 
 class _Diary:

@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from cd4ml.loop.audit import verify
+from cd4ml.loop.candidate import runtime_of
 from cd4ml.loop.promote import releases
 from cd4ml.loop.rehearsal.production import ENVIRONMENT, months_of
 from cd4ml.loop.rehearsal.stage import Stage, expect
 from cd4ml.loop.why import why
 from cd4ml.measures.ranking import auc
 from cd4ml.measures.scoring import brier
-from cd4ml.models.runtime import load
-from cd4ml.records.contract import Contract
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.store import rows
 
 if TYPE_CHECKING:
+    import numpy as np
     import polars as pl
+    from numpy.typing import NDArray
 
 
 class Month(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +86,14 @@ def _month(stage: Stage, start: datetime, end: datetime) -> Month:
         frozen_brier=brier(truth, frozen).value,
         versions=tuple(f"{model}/{number}" for model, number in used.iter_rows()),
     )
+
+
+def _frozen_scores(stage: Stage, answered: pl.DataFrame) -> NDArray[np.float64]:
+    """What the first version of the model would have answered to the same requests."""
+    with stage.project.database.read() as connection:
+        first = rows.find(connection, ModelVersion, limit=1)[0]
+    runtime = runtime_of(stage.project, first)
+    return runtime.score_frame(stage.project.log.inputs(answered, runtime.contract))
 
 
 def _show(stage: Stage, measured: tuple[Month, ...]) -> None:

@@ -1,0 +1,117 @@
+"""What a finished run offers to be judged: a model, and the rows for and against it."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from cd4ml.errors import ConfigurationError, InvalidInput, Refused
+from cd4ml.loop.contracts import declared
+from cd4ml.models.contract import derive
+from cd4ml.models.runtime import Runtime, load
+from cd4ml.models.trust import recorded_by_a_run
+from cd4ml.pipeline.module import imported
+from cd4ml.records.contract import Contract
+from cd4ml.records.model_version import ModelVersion
+from cd4ml.records.run import Run, StepRun
+from cd4ml.store import rows
+from cd4ml.store.project import Project
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """A run's model step with the addresses of its model, training rows and holdout rows."""
+
+    run: Run
+    model: str
+    estimator: str
+    training: str
+    holdout: str
+
+
+def candidate_of(project: Project, number: int) -> Candidate:
+    """What a run offers.
+
+    Raises:
+        NotFound: If there is no such run.
+        Refused: If it did not finish.
+        ConfigurationError: If its steps are not those that `[model]` names.
+    """
+    with project.database.read() as connection:
+        run = rows.get(connection, Run, number)
+        steps = rows.find(connection, StepRun, run=number)
+    if run.state != "finished":
+        msg = f"{run.ref} is {run.state}, so there is nothing to judge"
+        raise Refused(msg, hint=run.reason.splitlines()[0] if run.reason else "wait until it ends")
+    settings = project.settings.model
+    outputs = {step.step: step.output for step in steps}
+    model = settings.step or _only_model([step.step for step in steps if step.kind == "model"])
+    for name, key in (
+        (model, "step"),
+        (settings.training, "training"),
+        (settings.holdout, "holdout"),
+    ):
+        if name not in outputs:
+            msg = f"cd4ml.toml: {run.ref} has no step {name!r} - at `model.{key}`"
+            raise ConfigurationError(msg, hint=f"its steps: {', '.join(sorted(outputs))}")
+    return Candidate(
+        run=run,
+        model=model,
+        estimator=outputs[model],
+        training=outputs[settings.training],
+        holdout=outputs[settings.holdout],
+    )
+
+
+def contract_of(project: Project, candidate: Candidate) -> Contract:
+    """The contract of the candidate's requests: the declared one, or what its rows show.
+
+    Raises:
+        ContractViolated: If its training rows break the declared one.
+        ConfigurationError: If what is declared cannot be found.
+    """
+    settings = project.settings.model
+    rows_learned = table(project, candidate.training)
+    requests = rows_learned.drop(settings.target, settings.event_time, strict=False)
+    contract = declared(project, settings.contract, key="model.contract")
+    return derive(requests, candidate.model, contract)
+
+
+def table(project: Project, address: str) -> pl.DataFrame:
+    """The table that a step stored.
+
+    Raises:
+        InvalidInput: If what it stored is no table.
+    """
+    import polars as pl
+    from polars.exceptions import ComputeError
+
+    try:
+        return pl.read_parquet(project.blobs.path(address))
+    except ComputeError:
+        msg = f"the output {address} is not a table"
+        raise InvalidInput(msg, hint="training and holdout steps return a DataFrame") from None
+
+
+def runtime_of(project: Project, version: ModelVersion) -> Runtime:
+    """A version, loaded and ready to answer."""
+    with project_modules(project):
+        return load(project.blobs, version.artifact, is_trusted=recorded_by_a_run(project.database))
+
+
+def project_modules(project: Project) -> AbstractContextManager[ModuleType]:
+    """The project's own modules, importable: an estimator may need classes of theirs."""
+    return imported(project.folder, project.settings.project.pipeline)
+
+
+def _only_model(names: list[str]) -> str:
+    if len(names) == 1:
+        return names[0]
+    found = ", ".join(names) or "none"
+    msg = f"cd4ml.toml: expected one step that returns a Model, got {found}"
+    raise ConfigurationError(msg, hint="name it: [model] step = ...")

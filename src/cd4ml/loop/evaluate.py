@@ -1,0 +1,264 @@
+"""Judge a run's model; what passes becomes a version."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import sqlalchemy as sa
+
+from cd4ml.errors import Inconclusive, Refused
+from cd4ml.gates.evidence import evidence_of
+from cd4ml.gates.judge import judge
+from cd4ml.gates.policy import Policy, policy_of
+from cd4ml.gates.verdicts import give_verdict, refuse_unless_passed, summary
+from cd4ml.loop.candidate import (
+    Candidate,
+    candidate_of,
+    contract_of,
+    project_modules,
+    runtime_of,
+    table,
+)
+from cd4ml.loop.refs import number_in, version_in
+from cd4ml.models.package import package
+from cd4ml.models.runtime import load
+from cd4ml.models.trust import recorded_by_a_run
+from cd4ml.records.contract import Contract
+from cd4ml.records.finding import Finding
+from cd4ml.records.model_version import Alias, ModelVersion
+from cd4ml.records.verdict import Verdict
+from cd4ml.release.releases import in_charge
+from cd4ml.store import ledger, lineage, people, rows
+from cd4ml.store.project import Project
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+class Judgement(msgspec.Struct, frozen=True, kw_only=True):
+    """A verdict, the version it let in (None if it did not), and both in words."""
+
+    verdict: Verdict
+    version: ModelVersion | None
+    message: str
+
+
+class ModelSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """A version with the names that point at it and how it was let in."""
+
+    version: ModelVersion
+    aliases: tuple[str, ...]
+    verdict: str
+
+
+def evaluate(project: Project, run: str, *, actor: str) -> Judgement:
+    """Judge the model of a finished run on its holdout, beside the champion on the same rows.
+
+    The candidate is packaged first: what is judged is what would answer. The verdict
+    is kept whatever it says. Judging the same run again under the same policy, with
+    the same champion in charge, gives the same verdict.
+
+    Raises:
+        NotFound: If there is no such run.
+        Refused: If the run did not finish.
+        ConfigurationError: If the policy or `[model]` is not as it should be.
+        ContractViolated: If the training rows break the declared contract.
+    """
+    policy = policy_of(project.settings.gate)
+    candidate = candidate_of(project, number_in(run, "run"))
+    with project.database.read() as connection:
+        people.actor(connection, actor)
+        champion = _champion(project, connection, candidate.model)
+        before = _verdict_before(connection, candidate, policy, champion)
+    if before is not None:
+        return _judgement(project, before)
+    contract = contract_of(project, candidate)
+    artifact = _packaged(project, candidate, contract)
+    findings = _findings(project, candidate, artifact, policy, champion)
+    with project.database.write() as connection:
+        verdict = give_verdict(
+            connection,
+            model=candidate.model,
+            run=candidate.run.number,
+            artifact=artifact,
+            policy=policy,
+            holdout=candidate.holdout,
+            champion=champion.ref if champion else "",
+            findings=findings,
+            by=actor,
+            at=project.clock.now(),
+        )
+        _trace(connection, project, candidate, verdict)
+        if verdict.outcome == "pass":
+            _add_version(connection, project, verdict, project.blobs.put_record(contract), actor)
+    return _judgement(project, verdict)
+
+
+def models(project: Project) -> list[ModelSummary]:
+    """All versions, by model and number."""
+    with project.database.read() as connection:
+        aliases = rows.find(connection, Alias)
+        return [
+            ModelSummary(
+                version=version,
+                aliases=tuple(
+                    alias.name
+                    for alias in aliases
+                    if (alias.model, alias.number) == (version.model, version.number)
+                ),
+                verdict=summary(rows.get(connection, Verdict, version.verdict)),
+            )
+            for version in rows.find(connection, ModelVersion)
+        ]
+
+
+def verdict_of(project: Project, ref: str) -> Verdict:
+    """A verdict with all its findings.
+
+    Raises:
+        NotFound: If there is none.
+    """
+    with project.database.read() as connection:
+        return rows.get(connection, Verdict, number_in(ref, "verdict"))
+
+
+def _champion(project: Project, connection: sa.Connection, model: str) -> ModelVersion | None:
+    """The version in charge of the last environment: the one that matters most."""
+    environments = list(project.settings.environments)
+    release = in_charge(connection, model, environments[-1]) if environments else None
+    return rows.get(connection, ModelVersion, model, release.version) if release else None
+
+
+def _verdict_before(
+    connection: sa.Connection,
+    candidate: Candidate,
+    policy: Policy,
+    champion: ModelVersion | None,
+) -> Verdict | None:
+    given = rows.find(
+        connection,
+        Verdict,
+        run=candidate.run.number,
+        policy=policy.address,
+        holdout=candidate.holdout,
+        champion=champion.ref if champion else "",
+        newest_first=True,
+        limit=1,
+    )
+    return given[0] if given else None
+
+
+def _packaged(project: Project, candidate: Candidate, contract: Contract) -> str:
+    with project_modules(project):
+        return package(
+            project.blobs,
+            estimator=candidate.estimator,
+            contract=contract,
+            sample=table(project, candidate.holdout).select(contract.names),
+            is_trusted=recorded_by_a_run(project.database),
+        )
+
+
+def _findings(
+    project: Project,
+    candidate: Candidate,
+    artifact: str,
+    policy: Policy,
+    champion: ModelVersion | None,
+) -> tuple[Finding, ...]:
+    settings = project.settings.model
+    holdout = table(project, candidate.holdout)
+    with project_modules(project):
+        judged = load(
+            project.blobs, artifact, is_trusted=recorded_by_a_run(project.database)
+        ).score_frame(holdout)
+    versions = {version.ref: version for version in _compared(project, policy, champion)}
+    evidence = evidence_of(
+        holdout,
+        target=settings.target,
+        score=judged,
+        base_rate=_base_rate(table(project, candidate.training), settings.target),
+        champion=champion.ref if champion else "",
+        others={
+            ref: runtime_of(project, version).score_frame(holdout)
+            for ref, version in versions.items()
+        },
+        slices=settings.slices,
+    )
+    return judge(policy.gates, evidence)
+
+
+def _compared(
+    project: Project, policy: Policy, champion: ModelVersion | None
+) -> list[ModelVersion]:
+    with project.database.read() as connection:
+        named = [rows.get(connection, ModelVersion, *version_in(ref)) for ref in policy.versions]
+    return [*named, *([champion] if champion else [])]
+
+
+def _base_rate(training: pl.DataFrame, target: str) -> float:
+    import polars as pl
+
+    return float(training.select(pl.col(target).cast(pl.Float64).mean()).item())
+
+
+def _trace(
+    connection: sa.Connection, project: Project, candidate: Candidate, verdict: Verdict
+) -> None:
+    at = project.clock.now()
+    name = f"{candidate.model} of {candidate.run.ref}"
+    lineage.note(connection, address=verdict.artifact, kind="model", name=name, at=at)
+    lineage.link(connection, verdict.artifact, candidate.estimator, "packaged from")
+    lineage.link(connection, verdict.ref, verdict.artifact, "judged")
+
+
+def _add_version(
+    connection: sa.Connection, project: Project, verdict: Verdict, contract: str, actor: str
+) -> ModelVersion:
+    for version in rows.find(connection, ModelVersion, run=verdict.run, artifact=verdict.artifact):
+        return version  # judged again, beside another champion
+    at = project.clock.now()
+    version = ModelVersion(
+        model=verdict.model,
+        number=rows.next_number(connection, ModelVersion, verdict.model),
+        run=verdict.run,
+        verdict=verdict.number,
+        artifact=verdict.artifact,
+        contract=contract,
+        created_at=at,
+        created_by=actor,
+    )
+    rows.insert(connection, version)
+    lineage.note(connection, address=version.ref, kind="model version", name=version.ref, at=at)
+    lineage.link(connection, version.ref, version.artifact, "model")
+    lineage.link(connection, version.ref, f"run/{version.run}", "trained by")
+    lineage.link(connection, version.ref, verdict.ref, "judged by")
+    ledger.append(
+        connection,
+        at=at,
+        actor=actor,
+        action="model_version.added",
+        subject=version.ref,
+        reason=summary(verdict),
+        details={
+            "run": f"run/{version.run}",
+            "verdict": verdict.ref,
+            "artifact": version.artifact,
+            "contract": contract,
+        },
+    )
+    return version
+
+
+def _judgement(project: Project, verdict: Verdict) -> Judgement:
+    with project.database.read() as connection:
+        versions = rows.find(connection, ModelVersion, run=verdict.run, artifact=verdict.artifact)
+    version = versions[-1] if versions and verdict.outcome == "pass" else None
+    try:
+        refuse_unless_passed(verdict)
+    except (Refused, Inconclusive) as refusal:
+        return Judgement(verdict=verdict, version=None, message=str(refusal))
+    name = version.ref if version else verdict.artifact
+    message = f"run/{verdict.run} was accepted as {name}: {summary(verdict)}"
+    return Judgement(verdict=verdict, version=version, message=message)

@@ -1,0 +1,138 @@
+"""Close the loop: what production brought back becomes data, and the data a new version."""
+
+from __future__ import annotations
+
+import msgspec
+
+from cd4ml.errors import AlreadyExists, Conflict, NotFound, Refused
+from cd4ml.loop.evaluate import Judgement, evaluate
+from cd4ml.loop.label import curate
+from cd4ml.loop.promote import releases, request
+from cd4ml.loop.train import RunReport, runs_of, train
+from cd4ml.records.job import Job
+from cd4ml.records.model_version import Alias, ModelVersion
+from cd4ml.records.release import Release
+from cd4ml.records.run import Run
+from cd4ml.store import jobs, rows
+from cd4ml.store.people import SYSTEM
+from cd4ml.store.project import Project
+
+RETRAIN = "retrain"
+
+
+class RetrainReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What a retraining came to: the data, the run, the verdict, the releases asked for."""
+
+    dataset: str
+    run: str
+    verdict: str
+    version: str
+    releases: tuple[str, ...]
+    outcome: str
+
+
+def ask(project: Project, *, reason: str, actor: str) -> Job:
+    """Ask for a retraining now; background work carries it out."""
+    now = project.clock.now()
+    with project.database.write() as connection:
+        return jobs.ask(
+            connection,
+            kind=RETRAIN,
+            key=f"{RETRAIN}/{actor}/{now.isoformat()}",
+            payload={"reason": reason},
+            at=now,
+            actor=actor,
+        )
+
+
+def retrain(project: Project, job: Job) -> RetrainReport:
+    """Curate, train with the champion's parameters, judge, and ask for the releases.
+
+    Each part looks first whether this job has done it: a process that takes over from
+    one that died goes on, and does nothing twice.
+
+    Raises:
+        NotFound: If no version is in charge whose parameters could be used.
+        Cd4mlError: If a part fails; the job then says why.
+    """
+    champion = _champion_run(project)
+    dataset = curate(project, actor=SYSTEM)
+    report = _trained(project, job, champion)
+    judgement = evaluate(project, report.run.ref, actor=SYSTEM)
+    asked = _released(project, judgement, job)
+    return RetrainReport(
+        dataset=dataset.ref,
+        run=report.run.ref,
+        verdict=judgement.verdict.ref,
+        version=judgement.version.ref if judgement.version else "",
+        releases=tuple(release.ref for release in asked),
+        outcome=_outcome(judgement, asked),
+    )
+
+
+def _champion_run(project: Project) -> Run:
+    with project.database.read() as connection:
+        champions = rows.find(connection, Alias, name="champion")
+        if not champions:
+            msg = "no version is in charge yet, so there is nothing to retrain"
+            raise NotFound(msg, hint="release one first: cd4ml release MODEL/1 --to ENVIRONMENT")
+        alias = champions[0]
+        version = rows.get(connection, ModelVersion, alias.model, alias.number)
+        return rows.get(connection, Run, version.run)
+
+
+def _trained(project: Project, job: Job, champion: Run) -> RunReport:
+    experiment = f"{RETRAIN}-{job.number}"
+    done = [one for one in runs_of(project, experiment) if one.run.state == "finished"]
+    if done:
+        return done[0]
+    return train(project, overrides=champion.parameters, experiment=experiment, actor=SYSTEM)
+
+
+def _released(project: Project, judgement: Judgement, job: Job) -> list[Release]:
+    """Ask for each environment up to the one that was retrained for, as far as it goes."""
+    version = judgement.version
+    if version is None:
+        return []
+    asked: list[Release] = []
+    for environment in _up_to(project, project.settings.retrain.environment):
+        before = _before(project, version, environment)
+        try:
+            release = before or request(
+                project,
+                version.ref,
+                to=environment,
+                reason=f"retrained by job/{job.number}: {job.payload.get('reason', '')}",
+                is_retrained=True,
+                actor=SYSTEM,
+            )
+        except (AlreadyExists, Conflict, Refused):
+            break  # another release is under way: the version waits for a person
+        asked.append(release)
+        if release.state != "released":
+            break
+    return asked
+
+
+def _up_to(project: Project, environment: str) -> list[str]:
+    names = list(project.settings.environments)
+    return names[: names.index(environment) + 1] if environment in names else names
+
+
+def _before(project: Project, version: ModelVersion, environment: str) -> Release | None:
+    return next(
+        (
+            release
+            for release in releases(project)
+            if (release.model, release.version) == (version.model, version.number)
+            and release.environment == environment
+        ),
+        None,
+    )
+
+
+def _outcome(judgement: Judgement, asked: list[Release]) -> str:
+    if judgement.version is None:
+        return judgement.message
+    states = ", ".join(f"{release.ref} {release.state}" for release in asked)
+    return f"{judgement.version.ref} passed; {states or 'no release was asked for'}"
