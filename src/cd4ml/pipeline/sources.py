@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cd4ml.pipeline.code import Module
 from cd4ml.pipeline.module import is_installed_file
+from cd4ml.store.address import address_of_file
 
 _NAME_LENGTH = 200  # a longer string is no file name
 
@@ -73,6 +74,18 @@ class Sources:
     def files(self) -> list[Path]:
         """Every Python file below the folder, hidden folders and environments left out."""
         return sorted(_python_files(self.folder))
+
+    def state(self) -> dict[str, str]:
+        """Path -> address of every file that importing the pipeline may read, to the byte."""
+        own = {*self.files()}
+        foreign: set[Path] = set()
+        for module in self.modules():
+            for statement in module.statements:
+                own.update(p for text in statement.strings for p in self.named(text, module.path))
+            for name in module.modules:
+                own.update(self.compiled(name))
+                foreign.update(self.elsewhere(name.partition(".")[0]))
+        return {str(path): address_of_file(path) for path in sorted(own | foreign)}
 
     def compiled(self, name: str) -> list[Path]:
         """The project's compiled modules of this name."""

@@ -1,0 +1,64 @@
+"""The steps of a project, without importing it when nothing has changed.
+
+Importing a pipeline imports its libraries, which takes seconds. What it declares is
+kept in a file of the project's state, under the address of everything the import may
+have read; as long as that is the same, so are the declarations.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+import msgspec
+
+from cd4ml.pipeline.graph import StepDeclaration, declared_in
+from cd4ml.pipeline.module import imported
+from cd4ml.pipeline.sources import Sources
+from cd4ml.store.address import address_of_record
+
+FILE = "steps.json"
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    key: str
+    steps: tuple[StepDeclaration, ...]
+
+
+def declared_steps(
+    sources: Sources, *, environment: str, state: Path
+) -> tuple[StepDeclaration, ...]:
+    """The steps that the project declares now.
+
+    Args:
+        sources: The project's files.
+        environment: Address of the installed distributions.
+        state: Folder in which the declarations are kept.
+
+    Raises:
+        PipelineError: If the module cannot be imported, or a step cannot be declared so.
+    """
+    key = address_of_record([sources.start, environment, sources.state()])
+    kept = _read(state / FILE)
+    if kept is not None and kept.key == key:
+        return kept.steps
+    with imported(sources.folder, sources.start) as module:
+        steps = declared_in(module, sources.folder)
+    _write(state / FILE, _Kept(key, steps))
+    return steps
+
+
+def _read(path: Path) -> _Kept | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_Kept)
+    except (OSError, msgspec.MsgspecError):
+        return None  # not there yet, or of another version of cd4ml: import again
+
+
+def _write(path: Path, kept: _Kept) -> None:
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    with contextlib.suppress(OSError):  # a read-only state costs time, not correctness
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh.write_bytes(msgspec.json.encode(kept))
+        fresh.replace(path)

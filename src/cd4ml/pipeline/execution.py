@@ -1,0 +1,249 @@
+"""The steps of one run, one after the other, each recorded when it is done."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from time import perf_counter
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import msgspec
+
+from cd4ml.errors import Cd4mlError, Corrupted, NotFound, PipelineError
+from cd4ml.pipeline.alive import LifeSign, end_interrupted
+from cd4ml.pipeline.fingerprint import fingerprint
+from cd4ml.pipeline.graph import StepDeclaration, steps_in
+from cd4ml.pipeline.module import imported, origin, traceback_below
+from cd4ml.pipeline.storage import Output, load, store
+from cd4ml.records.run import Metric, Run, StepRun
+from cd4ml.store import ledger, lineage, rows
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from cd4ml.store.blobs import Blobs
+    from cd4ml.store.clock import Clock
+    from cd4ml.store.database import Database
+
+StepState = Literal["running", "computed", "cached", "failed"]
+Progress = Callable[[str, StepState, float], None]  # step, state, seconds since it began
+
+_KEPT = 20_000  # characters of a traceback: its end
+
+
+class DatasetInput(NamedTuple):
+    """A dataset version as a run takes it: its ref, its digest, and how to read it."""
+
+    ref: str
+    digest: str
+    scan: Callable[[], pl.LazyFrame]
+
+
+class Plan(NamedTuple):
+    """All that decides what a run computes."""
+
+    folder: Path
+    module: str
+    state: Path
+    steps: tuple[StepDeclaration, ...]  # in order
+    values: dict[str, Any]  # "step.parameter" -> value
+    datasets: dict[str, DatasetInput]
+    code: dict[str, str]  # step -> address of the code it reaches
+    environment: str
+
+
+class Execution:
+    """One run from its beginning to its end."""
+
+    def __init__(
+        self, plan: Plan, run: Run, *, database: Database, blobs: Blobs, clock: Clock
+    ) -> None:
+        self._plan = plan
+        self._run = run
+        self._database = database
+        self._blobs = blobs
+        self._clock = clock
+        self._outputs: dict[str, Output] = {}
+        self._metrics: dict[str, str] = {}  # metric -> the step it is of
+
+    def run(self, progress: Progress | None = None) -> Run:
+        """Do the steps in order; returns the finished run.
+
+        Raises:
+            PipelineError: If a step fails; the run is then recorded as failed.
+        """
+        life = self._begin()
+        try:
+            with ExitStack() as modules:
+                for position, step in enumerate(self._plan.steps):
+                    self._do(step, position, modules, progress or _nobody)
+        except BaseException as error:  # also Ctrl-C: what is not running must not say so
+            reason = error.message if isinstance(error, Cd4mlError) else _named(error)
+            self._end("failed", reason)
+            raise
+        else:
+            return self._end("finished")
+        finally:
+            life.end()
+
+    def _begin(self) -> LifeSign:
+        with self._database.write() as connection:
+            at = self._clock.now()
+            end_interrupted(connection, self._plan.state, at=at)
+            number = rows.next_number(connection, Run)
+            self._run = msgspec.structs.replace(self._run, number=number)
+            rows.insert(connection, self._run)
+            ref = self._run.ref
+            lineage.note(connection, address=ref, kind="run", name=ref, at=at)
+            for digest in self._run.datasets.values():
+                lineage.link(connection, ref, digest, "input")
+            return LifeSign(self._plan.state, number)
+
+    def _end(self, state: Literal["finished", "failed"], reason: str = "") -> Run:
+        with self._database.write() as connection:
+            at = self._clock.now()
+            outputs = {name: output.address for name, output in self._outputs.items()}
+            self._run = msgspec.structs.replace(
+                self._run, state=state, reason=reason, outputs=outputs, finished_at=at
+            )
+            rows.replace(connection, self._run)
+            ledger.append(
+                connection,
+                at=at,
+                actor=self._run.created_by,
+                action=f"run.{state}",
+                subject=self._run.ref,
+                reason=reason,
+                details={"code": self._run.code, "datasets": self._run.refs, "outputs": outputs},
+            )
+        return self._run
+
+    def _do(
+        self, step: StepDeclaration, position: int, modules: ExitStack, progress: Progress
+    ) -> None:
+        progress(step.name, "running", 0.0)
+        began = perf_counter()
+        record = StepRun(
+            run=self._run.number,
+            step=step.name,
+            position=position,
+            fingerprint=self._fingerprint(step),
+            state="computed",
+            kind="json",
+        )
+        output = self._from_cache(record) if step.is_cached else None
+        state: StepState = "cached" if output else "computed"
+        try:
+            if output is None:
+                module = modules.enter_context(imported(self._plan.folder, self._plan.module))
+                output = self._compute(step, module)
+            metrics = self._metrics_of(step, output)
+        except PipelineError as error:
+            self._record_failure(record, error, perf_counter() - began)
+            progress(step.name, "failed", perf_counter() - began)
+            raise
+        seconds = perf_counter() - began
+        self._outputs[step.name] = output
+        done = msgspec.structs.replace(
+            record, state=state, kind=output.kind, output=output.address, seconds=seconds
+        )
+        self._record(done, self._inputs(step), metrics)
+        progress(step.name, state, seconds)
+
+    def _fingerprint(self, step: StepDeclaration) -> str:
+        return fingerprint(
+            code=self._plan.code[step.name],
+            parameters=self._parameters(step),
+            inputs=self._inputs(step),
+            environment=self._plan.environment,
+        )
+
+    def _parameters(self, step: StepDeclaration) -> dict[str, Any]:
+        return {p.name: self._plan.values[f"{step.name}.{p.name}"] for p in step.parameters}
+
+    def _inputs(self, step: StepDeclaration) -> dict[str, str]:
+        """Name -> content address of each input."""
+        return {
+            name: self._outputs[name].address
+            if name in self._outputs
+            else self._plan.datasets[name].digest
+            for name in step.needs
+        }
+
+    def _from_cache(self, wanted: StepRun) -> Output | None:
+        with self._database.read() as connection:
+            found = rows.find(
+                connection,
+                StepRun,
+                fingerprint=wanted.fingerprint,
+                state="computed",
+                limit=1,
+                newest_first=True,
+            )
+        for known in found:
+            try:
+                self._blobs.path(known.output)
+            except (NotFound, Corrupted):
+                return None  # compute it again
+            return msgspec.convert((known.kind, known.output), Output)
+        return None
+
+    def _compute(self, step: StepDeclaration, module: ModuleType) -> Output:
+        function = steps_in(module)[step.name].function
+        arguments = [self._input(each.name, each.hint) for each in step.inputs]
+        try:
+            value = function(*arguments, **self._parameters(step))
+        except (Exception, SystemExit) as error:
+            where = origin(error, self._plan.folder) or step.where
+            msg = f"{where}: step {step.name!r} failed: {_named(error)}"
+            hint = f"{self._run.ref} keeps the traceback; finished steps will not run again"
+            raise PipelineError(msg, hint=hint) from error
+        return store(self._blobs, value, hint=step.output, step=step.name)
+
+    def _input(self, name: str, hint: str) -> Any:
+        if name in self._outputs:
+            return load(self._blobs, self._outputs[name], hint=hint)
+        frame = self._plan.datasets[name].scan()
+        return frame if hint == "LazyFrame" else frame.collect()
+
+    def _metrics_of(self, step: StepDeclaration, output: Output) -> dict[str, float]:
+        if output.kind != "metrics":
+            return {}
+        metrics: dict[str, float] = json.loads(self._blobs.get(output.address))
+        for name in metrics:
+            if self._metrics.setdefault(name, step.name) != step.name:
+                msg = f"the steps {self._metrics[name]!r} and {step.name!r} both give {name!r}"
+                raise PipelineError(msg, hint="a run has one value per metric: rename one of them")
+        return metrics
+
+    def _record(self, done: StepRun, inputs: Mapping[str, str], metrics: dict[str, float]) -> None:
+        with self._database.write() as connection:
+            at = self._clock.now()
+            rows.insert(connection, done)
+            for name, value in metrics.items():
+                rows.insert(connection, Metric(run=done.run, name=name, value=value, logged_at=at))
+            if done.state == "cached":
+                return
+            name = f"{done.step} of {self._run.ref}"
+            lineage.note(connection, address=done.output, kind="step output", name=name, at=at)
+            lineage.link(connection, done.output, self._run.ref, "output")
+            for address in set(inputs.values()) - {done.output}:
+                lineage.link(connection, done.output, address, "input")
+
+    def _record_failure(self, record: StepRun, error: PipelineError, seconds: float) -> None:
+        cause = error.__cause__
+        reason = traceback_below(cause, self._plan.folder)[-_KEPT:] if cause else error.message
+        failed = msgspec.structs.replace(record, state="failed", reason=reason, seconds=seconds)
+        with self._database.write() as connection:
+            rows.insert(connection, failed)
+
+
+def _named(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _nobody(step: str, state: StepState, seconds: float) -> None:
+    """Listens to the progress of a run that nobody watches."""

@@ -1,0 +1,110 @@
+"""The values of the parameters: as declared, or as a run wants them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, Optional, Union
+
+import msgspec
+
+from cd4ml.errors import InvalidInput, PipelineError
+from cd4ml.pipeline.graph import Parameter, StepDeclaration
+
+_TYPES: dict[str, Any] = {
+    **{kind.__name__: kind for kind in (int, float, str, bool, list, tuple, dict)},
+    "None": None,
+    "Any": Any,
+    "Literal": Literal,
+    "Optional": Optional,
+    "Union": Union,
+    "Sequence": list,
+    "Mapping": dict,
+}
+
+
+def values_of(
+    steps: Iterable[StepDeclaration], wanted: Mapping[str, Any], known: Iterable[StepDeclaration]
+) -> dict[str, Any]:
+    """The value of every parameter of the steps, by "step.parameter".
+
+    Args:
+        steps: The steps that will run.
+        wanted: Values that differ from the declared ones, by "step.parameter".
+        known: All steps of the pipeline: naming one that will not run is no mistake.
+
+    Raises:
+        InvalidInput: If a wanted name is unknown, or a value has the wrong type.
+        PipelineError: If a parameter without a default is not given.
+    """
+    declared = {f"{step.name}.{p.name}": p for step in known for p in step.parameters}
+    for name, value in wanted.items():
+        if name not in declared:
+            msg = f"no parameter named {name!r}"
+            listed = ", ".join(sorted(declared)) or "none, no step has keyword-only parameters"
+            raise InvalidInput(msg, hint=f"known: {listed}")
+        _convert(name, value, declared[name])
+    return {
+        f"{step.name}.{p.name}": _value(step, p, wanted) for step in steps for p in step.parameters
+    }
+
+
+def _value(step: StepDeclaration, parameter: Parameter, wanted: Mapping[str, Any]) -> Any:
+    name = f"{step.name}.{parameter.name}"
+    if name in wanted:
+        return _convert(name, wanted[name], parameter)
+    if parameter.is_required:
+        msg = f"{step.where}: the parameter {name!r} has no default and was not given"
+        raise PipelineError(msg, hint=f"give it with --set {name}=VALUE, or declare a default")
+    return parameter.default if parameter.default is None else _typed(parameter)
+
+
+def _typed(parameter: Parameter) -> Any:
+    # a declared default may break its own hint; that is the author's affair
+    try:
+        return msgspec.convert(parameter.default, _type_of(parameter))
+    except msgspec.ValidationError:
+        return parameter.default
+
+
+def _convert(name: str, value: Any, parameter: Parameter) -> Any:
+    try:
+        return msgspec.convert(value, _type_of(parameter))
+    except msgspec.ValidationError as error:
+        msg = f"parameter {name!r}: {str(error)[0].lower()}{str(error)[1:]}"
+        shown = parameter.default if not parameter.is_required else "required"
+        hint = f"it is declared as {parameter.name}: {parameter.hint or 'Any'} = {shown!r}"
+        raise InvalidInput(msg, hint=hint) from None
+
+
+def _type_of(parameter: Parameter) -> Any:
+    """The type that a hint's text names; that of the default where it names none of ours."""
+    try:
+        return _evaluated(ast.parse(parameter.hint, mode="eval").body)
+    except (SyntaxError, KeyError, TypeError):
+        return type(parameter.default) if parameter.default is not None else Any
+
+
+def _evaluated(node: ast.expr) -> Any:
+    """A type expression of the names above, without running anything."""
+    match node:
+        case ast.Constant(value=None):
+            return None
+        case ast.Name(id=name):
+            return _TYPES[name]
+        case ast.Attribute(attr=name):
+            return _TYPES[name]
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            return Union[_evaluated(left), _evaluated(right)]  # noqa: UP007 - built at run time
+        case ast.Subscript(value=kind, slice=inside):
+            outer = _evaluated(kind)
+            parts = inside.elts if isinstance(inside, ast.Tuple) else [inside]
+            return outer[tuple(_argument(part, outer) for part in parts)]
+        case _:
+            raise KeyError(ast.dump(node))
+
+
+def _argument(node: ast.expr, outer: Any) -> Any:
+    if isinstance(node, ast.Constant) and (outer is Literal or node.value is ...):
+        return node.value
+    return _evaluated(node)

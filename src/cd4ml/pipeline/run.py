@@ -1,0 +1,135 @@
+"""A pipeline, and a run of it: what is to be run, on what, with which values."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cd4ml.errors import InvalidInput
+from cd4ml.pipeline.declared import declared_steps
+from cd4ml.pipeline.environment import present_environment
+from cd4ml.pipeline.execution import DatasetInput, Execution, Plan, Progress
+from cd4ml.pipeline.fingerprint import ReachedCode
+from cd4ml.pipeline.graph import Graph, StepDeclaration, build
+from cd4ml.pipeline.parameters import values_of
+from cd4ml.pipeline.revision import revision_of
+from cd4ml.pipeline.sources import Sources
+from cd4ml.records.run import Run
+from cd4ml.store.address import address_of_record
+
+if TYPE_CHECKING:
+    from cd4ml.store.blobs import Blobs
+    from cd4ml.store.clock import Clock
+    from cd4ml.store.database import Database
+
+__all__ = ["DatasetInput", "Pipeline", "Progress", "run_pipeline"]
+
+
+class Pipeline:
+    """A project's pipeline as its files are now; nothing is computed yet.
+
+    Args:
+        folder: The project's folder.
+        module: The module with the steps.
+        state: The project's folder for what cd4ml keeps (`.cd4ml`).
+        datasets: The names of the datasets that steps may take.
+
+    Raises:
+        PipelineError: If the module cannot be imported, a step cannot be declared as it
+            is, or the steps and datasets do not fit together.
+    """
+
+    def __init__(
+        self, folder: Path, module: str, *, state: Path, datasets: Collection[str]
+    ) -> None:
+        self.module = module
+        self.state = state
+        self.sources = Sources(folder, module)
+        self.folder = self.sources.folder
+        self.environment = present_environment()
+        environment = address_of_record(self.environment)
+        steps = declared_steps(self.sources, environment=environment, state=state)
+        self.graph: Graph = build(steps, datasets)
+
+
+def run_pipeline(
+    pipeline: Pipeline,
+    *,
+    database: Database,
+    blobs: Blobs,
+    clock: Clock,
+    actor: str,
+    datasets: Mapping[str, DatasetInput],
+    experiment: str,
+    search: int = 0,
+    targets: Collection[str] = (),
+    parameters: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Run the pipeline, or what the targets need of it; returns the finished run.
+
+    Writes one short transaction per finished step. A step whose fingerprint was computed
+    before, in any run, is taken from there if its output still is what was stored; so a
+    run that was killed, asked for again, goes on where it was.
+
+    Args:
+        pipeline: Which.
+        database: Where the run is recorded.
+        blobs: Where outputs are kept.
+        clock: Tells when.
+        actor: Who.
+        datasets: Name -> the version to take, at least for those that are needed.
+        experiment: The question that the run belongs to.
+        search: The number of the search that the run is a trial of; 0 for none.
+        targets: Steps to run, with what they need; all by default.
+        parameters: "step.parameter" -> value, where it differs from the declared one.
+        progress: Is told when a step begins and ends.
+
+    Raises:
+        InvalidInput: If a target, parameter or dataset is unknown or a value has the wrong
+            type; nothing is recorded.
+        PipelineError: If a step fails; the run is recorded as failed, with the reason.
+    """
+    steps = pipeline.graph.needed_for(targets)
+    taken = _taken(steps, pipeline.graph, datasets)
+    code = ReachedCode(pipeline.sources)
+    plan = Plan(
+        folder=pipeline.folder,
+        module=pipeline.module,
+        state=pipeline.state,
+        steps=steps,
+        values=values_of(steps, parameters or {}, pipeline.graph.steps),
+        datasets=taken,
+        code={step.name: code.by(step.module, step.function).address for step in steps},
+        environment=blobs.put_record(pipeline.environment),
+    )
+    revision = revision_of(pipeline.folder)
+    run = Run(
+        number=0,  # given when it begins
+        experiment=experiment,
+        search=search,
+        state="running",
+        revision=revision.commit,
+        is_dirty=revision.is_dirty,
+        patch=blobs.put(revision.patch) if revision.is_dirty else "",
+        code=address_of_record(plan.code),
+        environment=plan.environment,
+        parameters=plan.values,
+        datasets={name: each.digest for name, each in taken.items()},
+        refs={name: each.ref for name, each in taken.items()},
+        started_at=clock.now(),
+        created_by=actor,
+    )
+    return Execution(plan, run, database=database, blobs=blobs, clock=clock).run(progress)
+
+
+def _taken(
+    steps: tuple[StepDeclaration, ...], graph: Graph, datasets: Mapping[str, DatasetInput]
+) -> dict[str, DatasetInput]:
+    needed = sorted({name for step in steps for name in step.needs} - set(graph.names))
+    for name in needed:
+        if name not in datasets:
+            msg = f"the dataset {name!r} has no version to run with"
+            raise InvalidInput(msg, hint=f"given: {', '.join(sorted(datasets)) or 'none'}")
+    return {name: datasets[name] for name in needed}
