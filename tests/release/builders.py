@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from cd4ml.records.actor import Actor
 from cd4ml.records.approval import Approval, StandingApproval
 from cd4ml.records.finding import Outcome
-from cd4ml.records.model_version import ModelVersion
+from cd4ml.records.lineage import Edge
+from cd4ml.records.model_version import Alias, ModelVersion
 from cd4ml.records.plan import Plan
 from cd4ml.records.release import Release
 from cd4ml.records.rollout import RolloutEvidence, RolloutStep
@@ -20,7 +21,7 @@ from cd4ml.release import approvals
 from cd4ml.release.content import content_address, plan_address, scope_address
 from cd4ml.release.reconcile import reconcile
 from cd4ml.release.requests import request_release
-from cd4ml.store import rows
+from cd4ml.store import ledger, rows
 from cd4ml.store.database import Database
 from cd4ml.store.people import SYSTEM
 
@@ -193,6 +194,20 @@ def read(database: Database, number: int) -> Release:
 def plans(database: Database) -> list[Plan]:
     with database.read() as connection:
         return rows.find(connection, Plan)
+
+
+def everything(database: Database) -> list[object]:
+    """All that the release room writes, to compare two databases or two moments."""
+    with database.read() as connection:
+        return [
+            *rows.find(connection, Release),
+            *rows.find(connection, Approval),
+            *rows.find(connection, Plan),
+            *rows.find(connection, Alias),
+            *rows.find(connection, Edge),
+            *ledger.entries(connection),
+            connection.execute(sa.text("SELECT name, value FROM sequences ORDER BY name")).all(),
+        ]
 
 
 def traffic(plan: Plan) -> list[tuple[str, str, float]]:
