@@ -177,3 +177,19 @@ def test_a_reference_holds_what_the_version_was_like() -> None:
     assert [column.name for column in made.inputs.columns] == ["temp"]
     assert [level.metric for level in made.levels] == ["auc", "brier"]
     assert all(level.gap > 0 and isinstance(level, Level) for level in made.levels)
+
+
+def test_a_holdout_of_one_class_has_a_brier_score_but_no_auc() -> None:
+    rows = pl.DataFrame({"temp": [1.0, 2.0], "score": [0.1, 0.2], "target": [0.0, 0.0]})
+
+    made = reference_of(
+        rows,
+        rows,
+        model="delay",
+        number=1,
+        contract=Contract(name="delay", fields=(Field("temp", "number"),)),
+        target="target",
+        metrics=METRICS,
+    )
+
+    assert [level.metric for level in made.levels] == ["brier"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -71,11 +72,10 @@ def reference_of(
         number: The version's number.
         contract: Of its requests: which columns are profiled.
         target: The column with what really happened.
-        metrics: Names of measures.
+        metrics: Names of measures. One that the holdout cannot define gets no level.
 
     Raises:
         ConfigurationError: If there is no such measure.
-        UndefinedMeasure: If the holdout cannot define one of them.
     """
     import polars as pl
 
@@ -86,9 +86,7 @@ def reference_of(
         base_rate=base_rate,
         inputs=profile(training.select(contract.names)),
         scores=column_profile(holdout["score"]),
-        levels=tuple(
-            level_of(name, holdout[target], holdout["score"], base_rate) for name in metrics
-        ),
+        levels=tuple(_levels(metrics, holdout[target], holdout["score"], base_rate)),
     )
 
 
@@ -128,6 +126,16 @@ def measure_named(metric: str) -> Measure:
         msg = f"cd4ml.toml: there is no measure {metric!r}, named in `monitoring.metrics`"
         raise ConfigurationError(msg, hint=f"known: {', '.join(sorted(MEASURES))}")
     return MEASURES[metric]
+
+
+def _levels(
+    metrics: Sequence[str], y_true: ArrayLike, score: ArrayLike, base_rate: float
+) -> Iterator[Level]:
+    from cd4ml.measures.estimate import UndefinedMeasure
+
+    for name in metrics:
+        with suppress(UndefinedMeasure):
+            yield level_of(name, y_true, score, base_rate)
 
 
 def _gap(measure: Measure, labels: ArrayLike, scores: ArrayLike, base_rate: float) -> Estimate:
