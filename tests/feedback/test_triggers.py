@@ -85,7 +85,7 @@ def test_the_weightiest_reason_asks_for_one_retraining(
         "window_start": "2013-02-01T00:00:00+00:00",
         "window_end": "2013-03-01T00:00:00+00:00",
         "rule": rule,
-        "reason": reason,
+        "reason": f"{rule} from 2013-02-01 to 2013-03-01",
     }
     assert (entry.action, entry.subject, entry.reason) == (
         "retraining.triggered",

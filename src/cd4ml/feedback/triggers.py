@@ -60,7 +60,6 @@ def fire(
         "window_start": window.start.isoformat(),
         "window_end": window.end.isoformat(),
         "rule": reason.rule,
-        "reason": reason.words,
         "reason": f"{reason.rule} from {window.start:%Y-%m-%d} to {window.end:%Y-%m-%d}",
     }
     job = jobs.ask(connection, kind=RETRAIN, key=key, payload=payload, at=now, actor=actor)
