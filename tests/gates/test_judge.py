@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from numpy.typing import ArrayLike
 
 from cd4ml.gates.evidence import Evidence
 from cd4ml.gates.judge import judge
 from cd4ml.measures import catalog
+from cd4ml.measures.estimate import Estimate
 from cd4ml.measures.ranking import auc
 from cd4ml.measures.scoring import brier, brier_difference
 from cd4ml.records.finding import Finding, Outcome
@@ -94,6 +96,7 @@ class TestBetterThanTrivial:
         assert finding.outcome == "pass"
         assert finding.value == pytest.approx(brier(seen.y_true, seen.score).value)
         assert finding.limit == pytest.approx(brier(seen.y_true, constant).value)
+        assert finding.limit is not None
         assert finding.high == pytest.approx(finding.limit + difference.high)
 
     def test_a_model_that_knows_nothing_is_undecided(self) -> None:
@@ -136,6 +139,7 @@ class TestNoWorseThan:
         assert finding.outcome == "pass"
         assert finding.value == pytest.approx(auc(seen.y_true, seen.score).value)
         assert finding.limit == pytest.approx(champion - 0.005)
+        assert finding.value is not None
         assert finding.reason.startswith(f"{finding.value - champion:+.4g} (")
         assert finding.reason.endswith(") against delay/1")
 
@@ -252,8 +256,11 @@ class TestWhatCannotBeMeasured:
         catalog.MEASURES.update(before)
 
     def test_a_measure_that_raises_is_an_error(self, measures: dict[str, catalog.Measure]) -> None:
+        def broken(_y_true: ArrayLike, _score: ArrayLike) -> Estimate:
+            raise ZeroDivisionError("division by zero")
+
         measures["broken"] = measures["auc"]._replace(
-            name="broken", function=lambda _y, _s: 1 / 0, difference=None
+            name="broken", function=broken, difference=None
         )
         gate = GateSettings(metric="broken", at_least=0.5, better_than="trivial")
 
@@ -270,7 +277,7 @@ class TestWhatCannotBeMeasured:
     ) -> None:
         nan = float("nan")
         measures["nan"] = measures["auc"]._replace(
-            name="nan", function=lambda y, _s: catalog.Estimate(nan, nan, nan, len(np.asarray(y)))
+            name="nan", function=lambda y, _s: Estimate(nan, nan, nan, len(np.asarray(y)))
         )
 
         finding = only(GateSettings(metric="nan", at_least=0.5), evidence())
