@@ -1,0 +1,230 @@
+"""How files become a table: CSV, Parquet and newline-delimited JSON.
+
+What a CSV file's columns mean is decided once, when a version is made, and kept with it
+as its `Reading`; from then on the same bytes are the same table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from cd4ml.errors import InvalidInput
+from cd4ml.records.contract import Contract, FieldType
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Format = Literal["csv", "parquet", "ndjson"]
+
+SUFFIXES: dict[str, Format] = {
+    ".csv": "csv",
+    ".parquet": "parquet",
+    ".ndjson": "ndjson",
+    ".jsonl": "ndjson",
+}
+
+_WRITTEN_TIME = ("datetime", "String")
+
+MISSING = "NA"  # how R, and much public data, writes a missing value; so is an empty field
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """How the files of a version are read.
+
+    `types` holds the columns in order with the names of their Polars types; empty for
+    Parquet, which knows its own. Columns in `times` are written as text and read as UTC.
+    In the columns of `keeps_na` the text "NA" is a value, in all others it is missing.
+    """
+
+    format: Format
+    types: dict[str, str] = {}
+    times: tuple[str, ...] = ()
+    keeps_na: tuple[str, ...] = ()
+
+
+def reading_of(paths: Sequence[Path], contract: Contract | None = None) -> Reading:
+    """How these files are to be read: as the contract declares their columns, else as they look.
+
+    Without a contract a column has the narrowest type that all of its values fit (integer,
+    number, boolean, else text); times stay text.
+
+    Raises:
+        InvalidInput: If a file is of no known format, of another one than the first, cannot
+            be read, or has other columns than the first.
+    """
+    format_ = _format_of(paths)
+    if format_ == "parquet":
+        _refuse_differences(paths, [_parquet_types(path) for path in paths])
+        return Reading(format=format_)
+    declared = {field.name: field for field in contract.fields} if contract else {}
+    keeps_na = tuple(name for name, field in declared.items() if MISSING in field.categories)
+    seen = [_seen_types(path, format_, keeps_na) for path in paths]
+    _refuse_differences(paths, [dict.fromkeys(types, "") for types in seen])
+    types = {name: _common([types[name] for types in seen]) for name in seen[0]}
+    for name, field in declared.items():
+        if name in types:
+            types[name] = _declared(types[name], field.type, format_)
+    times = tuple(n for n, f in declared.items() if (f.type, types.get(n)) == _WRITTEN_TIME)
+    return Reading(format=format_, types=types, times=times, keeps_na=keeps_na)
+
+
+def scan(paths: Sequence[Path], reading: Reading) -> pl.LazyFrame:
+    """The table in these files, not read yet.
+
+    Reading it later raises Polars' own errors for values that do not fit.
+    """
+    import polars as pl
+
+    if reading.format == "parquet":
+        return pl.scan_parquet(list(paths), glob=False, hive_partitioning=False)
+    types = {name: getattr(pl, type_) for name, type_ in reading.types.items()}
+    if reading.format == "csv":
+        frame = pl.scan_csv(
+            list(paths), schema=types, null_values=_null_values(reading), glob=False
+        )
+    else:
+        frame = pl.scan_ndjson(list(paths), schema=types)
+    return frame.with_columns(utc(pl.col(name)).alias(name) for name in reading.times)
+
+
+def scan_text(paths: Sequence[Path], reading: Reading) -> pl.LazyFrame:
+    """The same table with times, and in CSV everything, as the text that is written there."""
+    if reading.format == "csv":
+        reading = msgspec.structs.replace(reading, types=dict.fromkeys(reading.types, "String"))
+    return scan(paths, msgspec.structs.replace(reading, times=()))
+
+
+def utc(text: pl.Expr) -> pl.Expr:
+    """Written times as UTC datetimes; what cannot be read is null.
+
+    Accepts ISO 8601 dates and times, with "T" or a space, with "Z", an offset, or
+    neither, which then means UTC.
+    """
+    import polars as pl
+
+    iso = text.str.replace(" ", "T", literal=True).str.replace(r"Z$", "+00:00")
+    has_zone = iso.str.contains(r"T.*[+-]\d\d:?\d\d$")
+    is_date = iso.str.contains(r"^\d{4}-\d\d-\d\d$")
+    whole = (
+        pl.when(is_date)
+        .then(iso + "T00:00:00+00:00")
+        .when(has_zone)
+        .then(iso)
+        .otherwise(iso + "+00:00")
+    )
+    patterns = ("%Y-%m-%dT%H:%M:%S%.f%z", "%Y-%m-%dT%H:%M%z")
+    return pl.coalesce(
+        whole.str.to_datetime(pattern, time_unit="us", time_zone="UTC", strict=False)
+        for pattern in patterns
+    )
+
+
+def unreadable(path: Path, error: Exception) -> InvalidInput:
+    """The refusal of a file that Polars cannot read."""
+    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    msg = f"{path} cannot be read as {SUFFIXES.get(path.suffix.lower(), 'a table')}: {first}"
+    return InvalidInput(msg, hint="is it whole, and what its name says it is?")
+
+
+def _null_values(reading: Reading) -> dict[str, str]:
+    return {name: MISSING for name in reading.types if name not in reading.keeps_na}
+
+
+def _format_of(paths: Sequence[Path]) -> Format:
+    known = ", ".join(SUFFIXES)
+    formats: dict[Format, Path] = {}
+    for path in paths:
+        format_ = SUFFIXES.get(path.suffix.lower())
+        if format_ is None:
+            msg = f"expected a file whose name ends in {known}, got {path}"
+            raise InvalidInput(msg, hint="convert it, or choose the files by a glob: data/*.csv")
+        formats.setdefault(format_, path)
+    if len(formats) > 1:
+        first, second = list(formats.values())[:2]
+        msg = f"the files of one dataset have one format, got {first} and {second}"
+        raise InvalidInput(msg, hint="choose the files by a glob: data/*.parquet")
+    return next(iter(formats))
+
+
+def _parquet_types(path: Path) -> dict[str, str]:
+    import polars as pl
+
+    try:
+        return {name: str(type_) for name, type_ in pl.read_parquet_schema(path).items()}
+    except pl.exceptions.PolarsError as error:
+        raise unreadable(path, error) from None
+
+
+def _seen_types(path: Path, format_: Format, keeps_na: tuple[str, ...]) -> dict[str, str]:
+    """The types that a whole file's values fit, by column."""
+    import polars as pl
+
+    try:
+        if format_ == "ndjson":
+            frame = pl.scan_ndjson([path], infer_schema_length=None)
+        else:
+            names = pl.scan_csv([path], infer_schema=False, glob=False).collect_schema().names()
+            _refuse_other_separators(path, names)
+            nulls = {name: MISSING for name in names if name not in keeps_na}
+            frame = pl.scan_csv([path], infer_schema_length=None, null_values=nulls, glob=False)
+        schema = frame.collect_schema()
+    except pl.exceptions.PolarsError as error:
+        raise unreadable(path, error) from None
+    return {name: _plain_type(path, name, type_) for name, type_ in schema.items()}
+
+
+def _plain_type(path: Path, name: str, type_: pl.DataType) -> str:
+    import polars as pl
+
+    if type_.is_nested():
+        msg = f"{path}: column {name!r} holds lists or objects ({type_})"
+        raise InvalidInput(msg, hint="write one column per value, or use Parquet")
+    if type_ == pl.Null:
+        return "String"  # all values are missing: anything fits
+    return str(type_)
+
+
+def _refuse_other_separators(path: Path, names: list[str]) -> None:
+    for separator in (";", "\t", "|"):
+        if len(names) == 1 and separator in names[0]:
+            msg = f"{path}: expected columns separated by ',', got {separator!r} in the first line"
+            raise InvalidInput(msg, hint="write the file with commas")
+
+
+def _refuse_differences(paths: Sequence[Path], types: list[dict[str, str]]) -> None:
+    first = types[0]
+    for path, other in zip(paths, types, strict=True):
+        if list(other.items()) == list(first.items()):
+            continue
+        words = [f"lacks {name!r}" for name in first if name not in other]
+        words += [f"has {name!r} besides" for name in other if name not in first]
+        words += [
+            f"has {name!r} as {other[name]} instead of {first[name]}"
+            for name in first
+            if name in other and other[name] != first[name]
+        ]
+        said = ", ".join(words) or "has them in another order"
+        msg = f"{path} has other columns than {paths[0]}: it {said}"
+        raise InvalidInput(msg, hint="the files of one version are one table")
+
+
+def _common(types: list[str]) -> str:
+    """The narrowest type that takes the values of all files."""
+    kinds = set(types)
+    if len(kinds) == 1:
+        return types[0]
+    return "Float64" if kinds == {"Int64", "Float64"} else "String"
+
+
+def _declared(seen: str, declared: FieldType, format_: Format) -> str:
+    """The type to read a declared column with; what does not fit it is found by the check."""
+    if declared == "datetime":
+        return "String" if format_ == "csv" else seen
+    wanted = {"integer": "Int64", "number": "Float64", "string": "String", "boolean": "Boolean"}
+    if format_ == "csv" or (seen, declared) == ("Int64", "number"):
+        return wanted[declared]
+    return seen

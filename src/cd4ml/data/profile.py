@@ -1,0 +1,56 @@
+"""What a table's columns hold, counted in the scan that checks them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from cd4ml.records.dataset import Column
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+class Profile:
+    """Counts for each column of a table, to be part of any scan of it.
+
+    `expressions` compute them; `columns` reads them.
+    """
+
+    def __init__(self, schema: Mapping[str, pl.DataType]) -> None:
+        self.schema = schema
+
+    @property
+    def expressions(self) -> list[pl.Expr]:
+        """The aggregations: nulls of every column, range of numbers, distinct texts."""
+        import polars as pl
+
+        found = []
+        for i, (name, type_) in enumerate(self.schema.items()):
+            column = pl.col(name)
+            found.append(column.null_count().alias(f"nulls{i}"))
+            if type_.is_numeric():
+                number = column.cast(pl.Float64).fill_nan(None)
+                found += [number.min().alias(f"minimum{i}"), number.max().alias(f"maximum{i}")]
+            if type_ in (pl.String, pl.Categorical, pl.Enum, pl.Boolean):
+                found.append(column.drop_nulls().n_unique().alias(f"unique{i}"))
+        return found
+
+    def columns(self, counts: Mapping[str, Any]) -> tuple[Column, ...]:
+        """The columns with what the scan counted."""
+        return tuple(
+            Column(
+                name=name,
+                type=str(type_),
+                n_null=counts[f"nulls{i}"],
+                minimum=_finite(counts.get(f"minimum{i}")),
+                maximum=_finite(counts.get(f"maximum{i}")),
+                n_unique=counts.get(f"unique{i}"),
+            )
+            for i, (name, type_) in enumerate(self.schema.items())
+        )
+
+
+def _finite(number: float | None) -> float | None:
+    """The number, unless JSON cannot hold it."""
+    return None if number is None or number in (float("inf"), float("-inf")) else number
