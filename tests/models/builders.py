@@ -74,6 +74,21 @@ def bitset_boosted() -> Pipeline:
     return boosted(texts=ordinal, categorical_features=[0, 1])
 
 
+class Fragile(LogisticRegression):  # type: ignore[misc]
+    """Logistic regression that breaks on one wind, which no sample and no probe has."""
+
+    def predict_proba(self, X: Any) -> Any:
+        if X[:, -1].max() == 99.5:  # the wind
+            msg = "no wind blows like that"
+            raise ArithmeticError(msg)
+        return super().predict_proba(X)
+
+
+def fragile() -> Pipeline:
+    """A model that fails on a wind of exactly 99.5, and answers everything else."""
+    return fit(Fragile(max_iter=500), numbers=SimpleImputer())
+
+
 def fit(
     estimator: Any, *, texts: Any = None, numbers: Any = "passthrough", target: str = "late"
 ) -> Pipeline:

@@ -167,7 +167,7 @@ def test_a_wider_field_breaks_nobody(field: Field) -> None:
         ),
         (
             Field("dest", "string", nullable=True, categories=("BOS", "ORD")),
-            "'dest' was a string without the character NUL, or null "
+            "'dest' was a string of Unicode characters other than NUL, or null "
             """and is one of "BOS", "ORD", or null""",
         ),
     ],

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Annotated, Any
 
 import msgspec
@@ -16,7 +18,11 @@ from cd4ml.records.contract import Field
 LARGEST_NUMBER = 3.4028234663852886e38
 LARGEST_INTEGER = 2**63 - 1
 
+# PostgreSQL and C strings end at NUL; half a surrogate pair is no UTF-8
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
 _SHOWN = 80  # characters of an offending value
+_UNKNOWN = 100  # fields outside the contract that are listed
 _LISTED = 10  # categories of an expectation
 
 _Moment = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -32,7 +38,7 @@ class Violation(msgspec.Struct, frozen=True):
 
 
 def violations_of(fields: tuple[Field, ...], row: object, path: str = "$") -> list[Violation]:
-    """Every violation of a decoded JSON row, in the order of the fields, then the unknown ones.
+    """Every violation of a decoded JSON row, in the order of the fields; then unknown ones.
 
     Examples:
         >>> hour = Field("hour", "integer", minimum=0, maximum=23)
@@ -50,9 +56,10 @@ def violations_of(fields: tuple[Field, ...], row: object, path: str = "$") -> li
         got = shown(row[field.name]) if field.name in row else "no such field"
         found.append(Violation(field.name, f"{path}.{field.name}", expected_of(field), got))
     known = {field.name for field in fields}
-    unknown = [(_printable(name), value) for name, value in row.items() if name not in known]
+    unknown = ((_printable(name), value) for name, value in row.items() if name not in known)
     found += [
-        Violation(name, f"{path}.{name}", "no such field", shown(value)) for name, value in unknown
+        Violation(name, f"{path}.{name}", "no such field", shown(value))
+        for name, value in islice(unknown, _UNKNOWN)
     ]
     return found
 
@@ -102,7 +109,7 @@ def _kind_of(field: Field) -> str:
         more = len(field.categories) - _LISTED
         return f"one of {listed}" + (f" and {more} more" if more > 0 else "")
     if field.type == "string":
-        return "a string without the character NUL"
+        return "a string of Unicode characters other than NUL"
     if field.type == "boolean":
         return "true or false"
     if field.type == "datetime":
@@ -140,7 +147,7 @@ def keeps(field: Field, value: Any) -> bool:
 
 
 def _keeps_text(field: Field, value: object) -> bool:
-    if not isinstance(value, str) or "\0" in value:
+    if not isinstance(value, str) or _UNSTORABLE.search(value):
         return False
     return not is_closed(field) or value in field.categories
 

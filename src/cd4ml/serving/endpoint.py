@@ -1,0 +1,124 @@
+"""Everything that one plan answers with, put together once and never changed."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import msgspec
+
+from cd4ml.errors import Cd4mlError
+from cd4ml.models.assignment import canary_of, champion_of, position, shadows
+from cd4ml.models.contract import CompiledContract
+from cd4ml.models.runtime import Runtime
+from cd4ml.records.plan import Arm, Plan
+from cd4ml.serving.request import RequestReader, Row
+
+_log = logging.getLogger(__name__)
+
+
+class ModelFailed(Cd4mlError):
+    """The version in charge could not answer a request that keeps its contract."""
+
+    http_status = 500
+
+    def __init__(self, arm: Arm) -> None:
+        self.arm = arm
+        msg = f"the model {arm.ref} failed on a request that keeps its contract"
+        super().__init__(msg, hint="nothing was answered; the server's log has the reason")
+
+
+class Version(NamedTuple):
+    """A loaded version in its role: `values` turns a row into what `score` takes."""
+
+    arm: Arm
+    values: Callable[[Row], tuple[Any, ...]]
+    score: Callable[[Sequence[tuple[Any, ...]]], list[float]]
+
+
+class Answer(NamedTuple):
+    """One version's score of one row; None if it failed on it."""
+
+    version: Version
+    score: float | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Endpoint:
+    """A plan with its versions loaded. A request takes it once and is answered by it whole."""
+
+    plan: Plan
+    contract: CompiledContract
+    reader: RequestReader
+    champion: Version
+    canary: Version | None
+    shadows: tuple[Version, ...]
+    runtimes: dict[str, Runtime]  # by artifact, so that the next plan need not load them again
+
+    def answers(self, rows: list[Row], keys: list[str]) -> list[list[Answer]]:
+        """The answers to each row, last the one that counts; before it that of a failed canary.
+
+        Raises:
+            ModelFailed: If the champion fails on a row.
+        """
+        if self.canary is None:
+            return [[answer] for answer in self._by_champion(rows)]
+        weight, release = self.canary.arm.weight_percent, self.plan.release
+        tried = [i for i, key in enumerate(keys) if position(release, key) < weight]
+        answers: list[list[Answer]] = [[] for _ in rows]
+        for i, score in zip(tried, scores(self.canary, [rows[i] for i in tried]), strict=True):
+            answers[i].append(Answer(self.canary, score))
+        rest = [i for i, given in enumerate(answers) if not given or given[0].score is None]
+        for i, answer in zip(rest, self._by_champion([rows[i] for i in rest]), strict=True):
+            answers[i].append(answer)
+        return answers
+
+    def _by_champion(self, rows: list[Row]) -> list[Answer]:
+        answered = scores(self.champion, rows)
+        if None in answered:
+            raise ModelFailed(self.champion.arm)
+        return [Answer(self.champion, score) for score in answered]
+
+
+def build(plan: Plan, runtimes: dict[str, Runtime]) -> Endpoint:
+    """Put a plan and its loaded models together; requests keep the champion's contract.
+
+    Raises:
+        InvalidInput: If a version needs a field that the champion's contract lacks.
+    """
+    champion, canary = champion_of(plan), canary_of(plan)
+    contract = CompiledContract(runtimes[champion.artifact].contract)
+
+    def version(arm: Arm) -> Version:
+        runtime = runtimes[arm.artifact]
+        return Version(arm, contract.getter(runtime.contract.names), runtime.score_values)
+
+    return Endpoint(
+        plan=plan,
+        contract=contract,
+        reader=RequestReader(contract),
+        champion=version(champion),
+        canary=None if canary is None else version(canary),
+        shadows=tuple(version(arm) for arm in shadows(plan)),
+        runtimes=runtimes,
+    )
+
+
+def scores(version: Version, rows: list[Row]) -> list[float | None]:
+    """The version's score of each row; None where it fails or its score is not finite."""
+    if not rows:
+        return []
+    try:
+        answered = version.score([version.values(row) for row in rows])
+    except Exception:  # whatever a model raises: one row of it must not fail the others
+        if len(rows) > 1:
+            return [score for row in rows for score in scores(version, [row])]
+        row = msgspec.json.encode(rows[0]).decode()
+        _log.exception("%s failed on %s", version.arm.ref, row)
+        return [None]
+    if all(map(math.isfinite, answered)):
+        return answered  # type: ignore[return-value]
+    return [score if math.isfinite(score) else None for score in answered]

@@ -1,0 +1,74 @@
+"""What a serving process counts, as Prometheus reads it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from cd4ml.records.plan import Arm, Role
+from cd4ml.serving.endpoint import Answer
+
+Label = tuple[str, int, Role]
+
+
+class Counts:
+    """Counts since the process began. One thread writes each number."""
+
+    def __init__(self) -> None:
+        self.requests: Counter[int] = Counter()  # by HTTP status
+        self.answered: Counter[Label] = Counter()
+        self.failed: Counter[Label] = Counter()
+        self.dropped = 0  # copies that no shadow answered
+
+    def add(self, answer: Answer) -> None:
+        """Count one version's answer, or its failure."""
+        counter = self.failed if answer.score is None else self.answered
+        counter[_label(answer.version.arm)] += 1
+
+    def add_failure(self, arm: Arm) -> None:
+        """Count a request that was not answered because its version failed."""
+        self.failed[_label(arm)] += 1
+
+    @property
+    def n_answered(self) -> int:
+        """Predictions that callers were given."""
+        return sum(n for (*_, role), n in list(self.answered.items()) if role != "shadow")
+
+    def text(self, plan: int) -> str:
+        """All counts in Prometheus' text format."""
+        statuses = {f'{{status="{status}"}}': n for status, n in sorted(self.requests.items())}
+        refused = sum(n for status, n in self.requests.items() if 400 <= status < 500)
+        blocks = [
+            _block("cd4ml_plan", "gauge", "Number of the plan in force.", {"": plan}),
+            _block("cd4ml_requests_total", "counter", "Answers to POST /predict.", statuses),
+            _block("cd4ml_refused_total", "counter", "Requests refused as wrong.", {"": refused}),
+            _block(
+                "cd4ml_predictions_total", "counter", "Rows answered.", _by_label(self.answered)
+            ),
+            _block(
+                "cd4ml_failures_total", "counter", "Rows a model failed on.", _by_label(self.failed)
+            ),
+            _block(
+                "cd4ml_shadow_copies_dropped_total",
+                "counter",
+                "Rows not copied to the shadows, because too many were waiting.",
+                {"": self.dropped},
+            ),
+        ]
+        return "".join(blocks)
+
+
+def _label(arm: Arm) -> Label:
+    return arm.model, arm.number, arm.role
+
+
+def _by_label(counts: Mapping[Label, int]) -> dict[str, int]:
+    return {
+        f'{{model="{model}",version="{number}",role="{role}"}}': n
+        for (model, number, role), n in sorted(counts.items())
+    }
+
+
+def _block(name: str, kind: str, help_text: str, values: Mapping[str, int]) -> str:
+    lines = (f"{name}{labels} {n}\n" for labels, n in values.items())
+    return f"# HELP {name} {help_text}\n# TYPE {name} {kind}\n{''.join(lines)}"

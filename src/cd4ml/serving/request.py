@@ -1,0 +1,189 @@
+"""From the bytes of a request to rows that keep the contract, or every reason why not.
+
+Bodies are read by compiled msgspec decoders. Only a body that these refuse, or that has
+something they cannot see, is read a second time, slowly, to say all that is wrong with it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from cd4ml.errors import Cd4mlError
+from cd4ml.models.contract import CompiledContract
+from cd4ml.models.violations import Violation, is_moment
+
+MAX_ROWS = 1000
+MAX_BYTES = 10 * 2**20
+
+_LISTED = 100  # violations in one answer
+
+Row = Any  # an instance of CompiledContract.row
+
+
+class RequestRefused(Cd4mlError):
+    """A request that is not answered, with the HTTP status that says why."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        hint: str,
+        violations: tuple[Violation, ...] = (),
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.violations = violations
+
+
+class RequestReader:
+    """Reads request bodies under one contract. Immutable, safe to share between threads.
+
+    A body is `{"rows": [{...}, ...]}` or one row by itself.
+    """
+
+    def __init__(self, compiled: CompiledContract) -> None:
+        self._compiled = compiled
+        row = compiled.row
+        rows = msgspec.defstruct("Rows", [("rows", list[row])], forbid_unknown_fields=True)  # type: ignore[valid-type]
+        self._read_one = msgspec.json.Decoder(row).decode
+        self._read_rows = msgspec.json.Decoder(rows).decode
+        fields = compiled.contract.fields
+        texts = [field.name for field in fields if field.type in ("string", "datetime")]
+        times = [field.name for field in fields if field.type == "datetime"]
+        self._texts = compiled.getter(texts) if texts else None
+        self._times = compiled.getter(times) if times else None
+        self._colons = sum(name.count(":") + 1 for name in compiled.contract.names)
+
+    def read(self, body: bytes) -> list[Row]:
+        """The rows of a body, at least one.
+
+        Raises:
+            RequestRefused: With all violations of all rows, if it is not as the contract says.
+        """
+        rows = self._quickly(body)
+        return self._slowly(body) if rows is None else rows
+
+    def _quickly(self, body: bytes) -> list[Row] | None:
+        is_list = body.startswith(b'{"rows"')
+        try:
+            rows = self._read_rows(body).rows if is_list else [self._read_one(body)]  # type: ignore[attr-defined]
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return None
+        if not 1 <= len(rows) <= MAX_ROWS or not self._has_each_name_once(body, rows, is_list):
+            return None
+        if self._times and not all(is_moment(t) for row in rows for t in self._times(row) if t):
+            return None
+        return rows
+
+    def _has_each_name_once(self, body: bytes, rows: list[Row], is_list: bool) -> bool:
+        # msgspec lets the last of two equal names win. All names are known here, so a second
+        # one shows in the number of colons; escapes could hide one.
+        if b"\\" in body:
+            return False
+        expected = len(rows) * self._colons + is_list
+        if self._texts:
+            expected += sum(t.count(":") for row in rows for t in self._texts(row) if t)
+        return body.count(b":") == expected
+
+    def _slowly(self, body: bytes) -> list[Row]:
+        found = list(self._violations(content := _parsed(body)))
+        if found:
+            raise _refused(self._compiled.contract.name, found)
+        rows, _ = self._rows_in(content)
+        try:
+            return msgspec.convert(rows, list[self._compiled.row])  # type: ignore[name-defined]
+        except msgspec.ValidationError as error:
+            raise RequestRefused(422, str(error), hint="see GET /contract") from None
+
+    def _violations(self, content: Any) -> Iterator[Violation]:
+        rows, path = self._rows_in(content)
+        if not isinstance(rows, list) or not rows:
+            got = "none" if rows == [] else _kind(rows)
+            yield Violation("rows", path, "a list of at least one row", got)
+            return
+        if len(rows) > MAX_ROWS:
+            msg = f"the request has {len(rows)} rows, at most {MAX_ROWS} are answered at once"
+            raise RequestRefused(413, msg, hint="split it into several requests")
+        if rows[0] is not content:
+            yield from _repeated(content, "$")
+            extra = (name for name in content if name != "rows")
+            yield from (
+                Violation(n, f"$.{n}", "no such field", "a field beside rows") for n in extra
+            )
+        for i, row in enumerate(rows):
+            place = path if row is content else f"{path}[{i}]"
+            yield from _repeated(row, place)
+            yield from self._compiled.check(row, place)
+
+    def _rows_in(self, content: Any) -> tuple[Any, str]:
+        """The rows of a parsed body and their path: the list under `rows`, or the one row."""
+        if not isinstance(content, dict) or "rows" not in content:
+            return [content], "$"
+        is_field = "rows" in self._compiled.contract.names
+        if is_field and not isinstance(content["rows"], list):
+            return [content], "$"
+        return content["rows"], "$.rows"
+
+
+class _RepeatingObject(dict[str, Any]):
+    """A JSON object in which a name stands twice."""
+
+    repeated: tuple[str, ...] = ()
+
+
+def _parsed(body: bytes) -> Any:
+    if not body.strip():
+        raise RequestRefused(400, "the request has no body", hint=_EXAMPLE)
+    try:
+        return json.loads(body.decode(), object_pairs_hook=_object)
+    except UnicodeDecodeError as error:
+        msg = f"the body is not UTF-8: byte {error.start} cannot be read"
+        raise RequestRefused(400, msg, hint="encode the JSON in UTF-8") from None
+    except json.JSONDecodeError as error:
+        msg = f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+        raise RequestRefused(400, msg, hint=_EXAMPLE) from None
+    except RecursionError:
+        msg = "the body is nested too deeply to be read"
+        raise RequestRefused(
+            400, msg, hint="a row holds numbers, strings, booleans and nulls"
+        ) from None
+    except ValueError:  # Python converts no integer of more than 4300 digits
+        msg = "the body has a number with too many digits to be read"
+        raise RequestRefused(400, msg, hint="numbers are at most 3.4e38") from None
+
+
+_EXAMPLE = 'send {"rows": [{...}]} with the fields that GET /contract lists'
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) == len(pairs):
+        return content
+    names = [name for name, _ in pairs]
+    repeating = _RepeatingObject(content)
+    repeating.repeated = tuple(name for name in content if names.count(name) > 1)
+    return repeating
+
+
+def _repeated(row: Any, path: str) -> Iterator[Violation]:
+    for name in getattr(row, "repeated", ()):
+        yield Violation(name, f"{path}.{name}", "each name once", "it stands more than once")
+
+
+def _kind(value: Any) -> str:
+    kinds = {dict: "an object", list: "a list", str: "a string", bool: "a boolean"}
+    return "null" if value is None else kinds.get(type(value), "a number")
+
+
+def _refused(contract: str, found: list[Violation]) -> RequestRefused:
+    n = len(found)
+    msg = f"the request does not keep the contract {contract!r}: {n} violation{'s' * (n > 1)}"
+    if n > _LISTED:
+        msg += f", the first {_LISTED} are listed"
+    hint = "send exactly the fields that GET /contract lists"
+    return RequestRefused(422, msg, hint=hint, violations=tuple(found[:_LISTED]))

@@ -1,0 +1,137 @@
+"""Keeps the endpoint at the newest plan, in a thread beside the requests."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+
+from cd4ml.models.runtime import load
+from cd4ml.models.trust import IsTrusted, recorded_by_a_run
+from cd4ml.records.plan import Plan
+from cd4ml.records.worker import Worker
+from cd4ml.serving.endpoint import Endpoint, build
+from cd4ml.serving.last_known import LastKnown
+from cd4ml.serving.metrics import Counts
+from cd4ml.store.project import Project
+from cd4ml.store.rows import find, put
+
+_log = logging.getLogger(__name__)
+
+POLL_S = 0.2
+_REPORT_S = 2.0  # between two reports of the same plan
+_LONGEST_WAIT_S = 5.0  # between two attempts that fail
+
+
+class Watcher:
+    """Polls the environment's newest plan and replaces `endpoint`, one reference, when it changed.
+
+    Models are fetched, verified, loaded and tried in the watcher's thread; requests in
+    flight keep the endpoint they took. Whatever fails is logged and tried again, and
+    the last endpoint stays in force; after a restart it comes from the process's own disk.
+    """
+
+    def __init__(self, project: Project, environment: str, worker: str, address: str) -> None:
+        self.environment = environment
+        self.endpoint: Endpoint | None = None
+        self.counts = Counts()
+        self._project = project
+        self._worker = worker
+        self._address = address
+        self._known = LastKnown(project.state / "serving" / environment)
+        self._trusted: set[str] = set()
+        self._reported_plan = -1
+        self._reported_at = float("-inf")
+        self._is_ending = threading.Event()
+        self._complaint = ""
+        self._thread = threading.Thread(target=self._work, name="watcher", daemon=True)
+
+    def start(self) -> None:
+        """Take what the disk remembers, then follow the database."""
+        try:
+            self._recall()
+        except Exception:  # a damaged memory is no reason not to ask the database
+            _log.exception("the last known plan of %s cannot be used", self.environment)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Say a last time what was answered, and end."""
+        self._is_ending.set()
+        self._thread.join(_LONGEST_WAIT_S)
+
+    def _recall(self) -> None:
+        known = self._known.read()
+        if known is not None:
+            self._trusted.update(known.trusted)
+            self.endpoint = self._load(known.plan, self._trusted.__contains__)
+
+    def _work(self) -> None:
+        wait = POLL_S
+        while True:
+            is_last = self._is_ending.is_set()
+            try:
+                self._follow()
+                self._report(is_last)
+            except Exception as error:  # database, blobs or model: none of them may end us
+                wait = min(2 * wait, _LONGEST_WAIT_S)
+                self._complain(error)
+            else:
+                wait, self._complaint = POLL_S, ""
+            if is_last:
+                return
+            self._is_ending.wait(wait)
+
+    def _follow(self) -> None:
+        with self._project.database.read() as connection:
+            newest = find(
+                connection, Plan, environment=self.environment, newest_first=True, limit=1
+            )
+        if not newest or (self.endpoint is not None and self.endpoint.plan == newest[0]):
+            return
+        plan = newest[0]
+        for arm in plan.arms:
+            self._known.fetch(self._project.blobs, arm.artifact)
+        endpoint = self._load(plan, self._is_trusted)
+        self._known.remember(plan, self._trusted)
+        self.endpoint = endpoint
+        _log.info("%s answers with plan %d", self.environment, plan.number)
+
+    def _load(self, plan: Plan, is_trusted: IsTrusted) -> Endpoint:
+        loaded = {} if self.endpoint is None else self.endpoint.runtimes
+        runtimes = {
+            artifact: loaded.get(artifact)
+            or load(self._known.blobs, artifact, is_trusted=is_trusted)
+            for artifact in {arm.artifact for arm in plan.arms}
+        }
+        return build(plan, runtimes)
+
+    def _is_trusted(self, address: str) -> bool:
+        is_ours = recorded_by_a_run(self._project.database)(address)
+        if is_ours:
+            self._trusted.add(address)
+        return is_ours
+
+    def _report(self, is_last: bool) -> None:
+        plan = 0 if self.endpoint is None else self.endpoint.plan.number
+        is_due = plan != self._reported_plan or time.monotonic() > self._reported_at + _REPORT_S
+        if not (is_due or is_last):
+            return
+        worker = Worker(
+            name=self._worker,
+            environment=self.environment,
+            address=self._address,
+            process=os.getpid(),
+            plan=plan,
+            n_answered=self.counts.n_answered,
+            seen_at=self._project.clock.machine_time(),
+        )
+        with self._project.database.write() as connection:
+            put(connection, worker)
+        self._reported_plan, self._reported_at = plan, time.monotonic()
+
+    def _complain(self, error: Exception) -> None:
+        text = f"{type(error).__name__}: {error}"
+        if text != self._complaint:  # once, not five times a second
+            _log.warning("%s keeps its plan: %s", self.environment, text)
+        self._complaint = text

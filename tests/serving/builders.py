@@ -1,0 +1,214 @@
+"""A project with packaged models and plans, and a server of it as a real process."""
+
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Self
+
+from cd4ml.models.estimator import dump
+from cd4ml.models.package import package
+from cd4ml.records.contract import Contract
+from cd4ml.records.plan import Arm, Plan, Role
+from cd4ml.records.run import StepRun
+from cd4ml.records.worker import Worker
+from cd4ml.store.project import Project, open_project
+from cd4ml.store.rows import find, insert
+from cd4ml.store.segments import segments_in
+from tests.models.builders import AT, CONTRACT, ROW, flights
+
+BODY = json.dumps({"rows": [ROW]}).encode()
+
+_START_S = 20
+_MAIN = """
+import sys
+from pathlib import Path
+from cd4ml.serving.server import serve
+from cd4ml.store.project import open_project
+
+with open_project(Path(sys.argv[1])) as project:
+    serve(project, environment="production", port=0, announce=lambda url: print(url, flush=True))
+"""
+
+
+class Released:
+    """A project folder in which models can be packaged and plans made."""
+
+    def __init__(self, folder: Path, sqlite_template: Path) -> None:
+        self.folder = folder
+        (folder / ".cd4ml").mkdir(parents=True)
+        (folder / "cd4ml.toml").write_text('[project]\nname = "flights"\n')
+        shutil.copyfile(sqlite_template, folder / ".cd4ml" / "cd4ml.db")
+        self.project: Project = open_project(folder)
+        self._n_plans = 0
+
+    def model(self, estimator: Any, *, contract: Contract = CONTRACT) -> str:
+        """Package an estimator that a run made; returns its address."""
+        blobs = self.project.blobs
+        address = blobs.put(dump(estimator))
+        with self.project.database.write() as connection:
+            number = len(find(connection, StepRun)) + 1
+            insert(connection, _step_run(number, address))
+        return package(
+            blobs,
+            estimator=address,
+            contract=contract,
+            sample=flights(),
+            is_trusted=lambda digest: digest == address,
+        )
+
+    def plan(self, *arms: Arm) -> Plan:
+        """Make a plan of these arms the newest one."""
+        self._n_plans += 1
+        plan = Plan(
+            number=self._n_plans,
+            environment="production",
+            model="delay",
+            arms=arms,
+            release=1,
+            made_at=AT,
+        )
+        with self.project.database.write() as connection:
+            insert(connection, plan)
+        return plan
+
+    def workers(self) -> list[Worker]:
+        """What the servers last said."""
+        with self.project.database.read() as connection:
+            return find(connection, Worker)
+
+    def captured(self) -> list[dict[str, Any]]:
+        """Every complete line of every segment."""
+        text = b"".join(path.read_bytes() for path in segments_in(self.project.segments))
+        return [json.loads(line) for line in text[: text.rfind(b"\n") + 1].splitlines()]
+
+
+def arm(artifact: str, role: Role = "champion", *, number: int = 1, weight: float = 100) -> Arm:
+    """One version in a plan."""
+    return Arm(role=role, model="delay", number=number, artifact=artifact, weight_percent=weight)
+
+
+class Reply(NamedTuple):
+    """What came back over HTTP."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Caller:
+    """One keep-alive connection."""
+
+    def __init__(self, port: int) -> None:
+        self._connection = HTTPConnection("127.0.0.1", port, timeout=20)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def ask(
+        self,
+        body: bytes = BODY,
+        *,
+        path: str = "/predict",
+        method: str = "POST",
+        **headers: str | bytes,
+    ) -> Reply:
+        """Send one request; underscores in header names stand for hyphens."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        self._connection.request(method, path, body, named)
+        reply = self._connection.getresponse()
+        return Reply(reply.status, dict(reply.headers), reply.read())
+
+    def get(self, path: str) -> Reply:
+        """Read a page."""
+        return self.ask(b"", path=path, method="GET")
+
+
+class Server:
+    """A serving process."""
+
+    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
+        self.process = process
+        self.port = port
+
+    def caller(self) -> Caller:
+        """A new connection."""
+        return Caller(self.port)
+
+    def wait_for_plan(self, number: int, *, timeout_s: float = 10) -> None:
+        """Until it answers with this plan."""
+        with self.caller() as caller:
+            until(lambda: caller.get("/ready").json.get("plan") == number, timeout_s)
+
+    def end(self, which: Literal["TERM", "KILL"] = "TERM") -> int:
+        """Signal the process and wait for its end; returns its exit code."""
+        self.process.send_signal(getattr(signal, f"SIG{which}"))
+        return self.process.wait(20)
+
+
+@contextmanager
+def server(
+    folder: Path, *, plan: int | None = 1, largest_file: int | None = None, **environment: str
+) -> Iterator[Server]:
+    """A server of the project in a folder, once it answers with a plan (None: at once)."""
+    limit = None
+    if largest_file is not None:
+        limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (largest_file, largest_file))
+    with (folder / "server.log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-c", _MAIN, str(folder)],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env=os.environ | environment,
+            preexec_fn=limit,
+        )
+    try:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        assert url, (folder / "server.log").read_text()
+        running = Server(process, int(url.rpartition(":")[2]))
+        if plan is not None:
+            running.wait_for_plan(plan, timeout_s=_START_S)
+        yield running
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def until(is_true: Any, timeout_s: float = 10) -> None:
+    """Wait until something is true."""
+    end = time.monotonic() + timeout_s
+    while not is_true():
+        assert time.monotonic() < end, "it did not become true in time"
+        time.sleep(0.02)
+
+
+def _step_run(number: int, address: str) -> StepRun:
+    return StepRun(
+        run=number,
+        step="delay",
+        position=1,
+        fingerprint="",
+        state="computed",
+        kind="model",
+        output=address,
+    )
