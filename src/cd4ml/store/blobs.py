@@ -1,36 +1,52 @@
 """Immutable bytes under their content address, in a folder or in S3.
 
-An object is created once and never overwritten: two writers of the same bytes
-write the same object. Whatever is read is hashed and compared with its address
-first. Pointers that move live in the database, never here.
+An object is created once and never changed: two writers of the same bytes write the
+same object. Whatever is read is hashed and compared with its address first; bytes that
+were damaged where they lie are replaced when somebody puts the right ones again.
+Pointers that move live in the database, never here.
 """
 
 from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
+from blake3 import blake3
 
-from cd4ml.errors import ConfigurationError, Corrupted, NotFound, Unavailable
+from cd4ml.errors import ConfigurationError, Corrupted, InvalidInput, NotFound, Unavailable
 from cd4ml.store.address import PREFIX, address_of, address_of_file, canonical
 
 R = TypeVar("R")
+
+_STREAMED = 64 * 2**20  # bytes; a larger file is never in memory as a whole
+_CHUNK = 8 * 2**20  # bytes; S3 wants parts of at least 5 MiB
+_CONNECTIONS = 4  # parts of one large file on their way at once
+_READ_ONLY = 0o444
+# a store that is away is noticed within seconds, not after obstore's own three minutes
+_RETRY: Any = {"max_retries": 4, "retry_timeout": timedelta(seconds=30)}
 
 
 class Blobs:
     """A content-addressed store of bytes.
 
+    Every method raises `Unavailable` if the store does not answer or refuses.
+
     Args:
         store: An obstore store.
+        url: What people know it by.
         folder: Its folder, where it is local; None for S3.
         cache: Where local copies of remote objects are kept.
     """
 
-    def __init__(self, store: Any, *, folder: Path | None, cache: Path) -> None:
+    def __init__(self, store: Any, *, url: str, folder: Path | None, cache: Path) -> None:
         self._store = store
+        self._url = url
         self._folder = folder
         self._cache = cache
 
@@ -41,17 +57,19 @@ class Blobs:
         return address
 
     def put_file(self, path: Path) -> str:
-        """Store a file's bytes; returns their address.
+        """Store a file's bytes; returns their address. On disk when this returns.
 
         Raises:
-            Corrupted: If the file changed while it was read.
+            InvalidInput: If it is no file that can be read.
+            Corrupted: If it changed meanwhile; then nothing was stored.
         """
-        address = address_of_file(path)
-        data = path.read_bytes()
-        if address_of(data) != address:
-            msg = f"{path} changed while it was being stored"
-            raise Corrupted(msg, hint="add it again when nobody writes to it")
-        self._create(address, data)
+        try:
+            address = address_of_file(path)
+            is_large = path.stat().st_size > _STREAMED
+            content = _chunks(path, address) if is_large else b"".join(_chunks(path, address))
+        except OSError as error:
+            raise InvalidInput(f"{path} cannot be read: {error.strerror or error}") from None
+        self._create(address, content)
         return address
 
     def put_record(self, record: Any) -> str:
@@ -65,14 +83,26 @@ class Blobs:
             NotFound: If nothing is stored there.
             Corrupted: If what is stored has another digest.
         """
-        data = self._read(address)
+        import obstore
+
+        with self._reaching(address):
+            data: bytes = obstore.get(self._store, _key(address)).bytes().to_bytes()
         if address_of(data) != address:
             raise _corrupted(address)
         return data
 
     def get_record(self, address: str, kind: type[R]) -> R:
-        """The record at an address, verified."""
-        return msgspec.json.decode(self.get(address), type=kind)
+        """The record at an address, verified.
+
+        Raises:
+            NotFound: If nothing is stored there.
+            Corrupted: If what is stored has another digest, or is no such record.
+        """
+        try:
+            return msgspec.json.decode(self.get(address), type=kind)
+        except msgspec.MsgspecError as error:
+            msg = f"the blob at {address} is no {kind.__name__}: {error}"
+            raise Corrupted(msg, hint="a newer cd4ml may have written it") from None
 
     def path(self, address: str) -> Path:
         """A local, verified, read-only file with the bytes at an address.
@@ -81,61 +111,104 @@ class Blobs:
             NotFound: If nothing is stored there.
             Corrupted: If what is stored has another digest.
         """
-        if self._folder is None:
-            return self._cached(address)
-        path = self._folder / _key(address)
-        if not path.exists():
-            raise _not_found(address)
-        if address_of_file(path) != address:
-            raise _corrupted(address)
-        return path
+        with self._reaching(address):
+            if self._folder is None:
+                return self._cached(address)
+            path = self._folder / _key(address)
+            if address_of_file(path) != address:
+                raise _corrupted(address)
+            return path
 
     def has(self, address: str) -> bool:
         """Whether something is stored at an address."""
         import obstore
 
         try:
-            obstore.head(self._store, _key(address))
-        except FileNotFoundError:
+            with self._reaching(address):
+                obstore.head(self._store, _key(address))
+        except NotFound:
             return False
         return True
 
-    def _create(self, address: str, data: bytes) -> None:
+    def _create(self, address: str, content: bytes | Iterator[bytes]) -> None:
+        from obstore.exceptions import AlreadyExistsError
+
+        with self._reaching(address):
+            found = self._found(address)
+            if found != address:
+                # what is there and wrong can only be damage: it is replaced, as a whole
+                mode = "overwrite" if found else "create"
+                with suppress(AlreadyExistsError):  # a writer of the same bytes came first
+                    self._write(address, content, mode=mode)
+            if self._folder is not None:
+                _settle(self._folder / _key(address))
+
+    def _write(self, address: str, content: bytes | Iterator[bytes], *, mode: Any) -> None:
         import obstore
-        from obstore.exceptions import AlreadyExistsError, BaseError
 
-        key = _key(address)
+        if not isinstance(content, bytes):
+            mode = "overwrite"  # a stream that must create is gathered in memory by obstore
         try:
-            obstore.put(self._store, key, data, mode="create")
-        except AlreadyExistsError:
-            return
-        except (BaseError, OSError) as error:
-            msg = f"the blob store refused {address}: {_first_line(error)}"
-            raise Unavailable(msg, hint="is there room, and may this user write there?") from None
-        if self._folder is not None:
-            _flush(self._folder / key)
+            obstore.put(
+                self._store,
+                _key(address),
+                content,
+                mode=mode,
+                chunk_size=_CHUNK,
+                max_concurrency=_CONNECTIONS,
+            )
+        except FileNotFoundError as error:  # S3 says so if the bucket is missing
+            raise OSError(str(error)) from None
 
-    def _read(self, address: str) -> bytes:
-        import obstore
-        from obstore.exceptions import BaseError
-
+    def _found(self, address: str) -> str:
+        """The address of what is stored there now, "" for nothing."""
         try:
-            return obstore.get(self._store, _key(address)).bytes().to_bytes()
+            if self._folder is not None:
+                return address_of_file(self._folder / _key(address))
+            return self._receive(address, sink=None)
         except FileNotFoundError:
-            raise _not_found(address) from None
-        except (BaseError, OSError) as error:
-            msg = f"the blob store did not give {address}: {_first_line(error)}"
-            raise Unavailable(msg, hint="is it reachable?") from None
+            return ""
+
+    def _receive(self, address: str, sink: Any) -> str:
+        import obstore
+
+        hasher = blake3()
+        for chunk in obstore.get(self._store, _key(address)).stream(min_chunk_size=_CHUNK):
+            hasher.update(chunk)
+            if sink is not None:
+                sink.write(chunk)
+        return PREFIX + hasher.hexdigest()
 
     def _cached(self, address: str) -> Path:
         path = self._cache / _key(address)
         if path.exists() and address_of_file(path) == address:
             return path
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(self.get(address))
-        Path(file.name).replace(path)
+        descriptor, name = tempfile.mkstemp(dir=path.parent)
+        fresh = Path(name)
+        try:
+            with open(descriptor, "wb") as file:
+                received = self._receive(address, sink=file)
+            if received != address:
+                raise _corrupted(address)
+            fresh.chmod(_READ_ONLY)
+            fresh.replace(path)
+        finally:
+            fresh.unlink(missing_ok=True)
         return path
+
+    @contextmanager
+    def _reaching(self, address: str) -> Iterator[None]:
+        from obstore.exceptions import BaseError
+
+        try:
+            yield
+        except FileNotFoundError:
+            raise NotFound(f"the blob store has nothing at {address}") from None
+        except (BaseError, OSError) as error:
+            msg = f"the blob store {self._url} does not work: {_first_line(error)}"
+            hint = "is it reachable, is there room, and may this user write there?"
+            raise Unavailable(msg, hint=hint) from None
 
 
 def open_blobs(url: str, *, cache: Path | None = None) -> Blobs:
@@ -145,18 +218,39 @@ def open_blobs(url: str, *, cache: Path | None = None) -> Blobs:
 
     Raises:
         ConfigurationError: If the URL names neither.
+        Unavailable: If the folder cannot be made.
     """
+    from obstore.exceptions import BaseError
     from obstore.store import LocalStore, S3Store
 
     if url.startswith("s3://"):
         local = cache or Path(tempfile.gettempdir()) / "cd4ml-blobs"
-        return Blobs(S3Store.from_url(url), folder=None, cache=local)
+        try:
+            store = S3Store.from_url(url, retry_config=_RETRY)
+        except BaseError as error:
+            raise _no_url(url, _first_line(error)) from None
+        return Blobs(store, url=url, folder=None, cache=local)
     if "://" in url:
-        msg = f"expected a folder or s3://bucket/prefix for the blobs, got {url!r}"
-        raise ConfigurationError(msg)
+        raise _no_url(url)
     folder = Path(url).absolute()
-    folder.mkdir(parents=True, exist_ok=True)
-    return Blobs(LocalStore(prefix=folder), folder=folder, cache=folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"the blobs' folder {folder} cannot be made: {error.strerror}"
+        raise Unavailable(msg, hint="choose another with CD4ML_BLOBS or `[store] blobs`") from None
+    return Blobs(LocalStore(prefix=folder), url=str(folder), folder=folder, cache=folder)
+
+
+def _chunks(path: Path, address: str) -> Iterator[bytes]:
+    """A file's bytes, read once; ends in an error if they are not what was hashed before."""
+    hasher = blake3()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            hasher.update(chunk)
+            yield chunk
+    if PREFIX + hasher.hexdigest() != address:
+        msg = f"{path} changed while it was being stored"
+        raise Corrupted(msg, hint="add it again when nobody writes to it")
 
 
 def _key(address: str) -> str:
@@ -167,24 +261,27 @@ def _key(address: str) -> str:
     return f"{digest[:2]}/{digest[2:]}"
 
 
-def _flush(path: Path) -> None:
+def _settle(path: Path) -> None:
     # the object store writes and renames but does not sync: without this a power cut
     # could leave a recorded address without its bytes
-    for target in (path, path.parent):
+    for target in (path, path.parent, path.parent.parent):
         descriptor = os.open(target, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def _not_found(address: str) -> NotFound:
-    return NotFound(f"the blob store has nothing at {address}")
+    if path.stat().st_uid == os.geteuid():
+        path.chmod(_READ_ONLY)
 
 
 def _corrupted(address: str) -> Corrupted:
     hint = "restore it from a backup, or compute it again"
     return Corrupted(f"the blob at {address} is not what was stored there", hint=hint)
+
+
+def _no_url(url: str, reason: str = "") -> ConfigurationError:
+    msg = f"expected a folder or s3://bucket/prefix for the blobs, got {url!r}"
+    return ConfigurationError(msg, hint=reason or "for example s3://models/cd4ml")
 
 
 def _first_line(error: Exception) -> str:
