@@ -123,6 +123,12 @@ def verdict_of(project: Project, ref: str) -> Verdict:
         return rows.get(connection, Verdict, number_in(ref, "verdict"))
 
 
+def verdicts(project: Project) -> list[Verdict]:
+    """Every verdict, oldest first."""
+    with project.database.read() as connection:
+        return rows.find(connection, Verdict)
+
+
 def _champion(project: Project, connection: sa.Connection, model: str) -> ModelVersion | None:
     """The version in charge of the last environment: the one that matters most."""
     environments = list(project.settings.environments)
