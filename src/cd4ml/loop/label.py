@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from cd4ml.data.versions import publish, snapshot_frame
 from cd4ml.errors import InvalidInput, NotFound
-from cd4ml.feedback import labels
-from cd4ml.records.contract import Contract
+from cd4ml.feedback import curation, labels
+from cd4ml.loop.contracts import declared
+from cd4ml.loop.ingest import register
+from cd4ml.records.contract import Contract, Field
+from cd4ml.records.dataset import DatasetVersion
 from cd4ml.records.model_version import Alias, ModelVersion
 from cd4ml.store import people, rows
 from cd4ml.store.project import Project
@@ -74,10 +78,88 @@ def production_contract(project: Project) -> tuple[str, Contract]:
     return version.model, project.blobs.get_record(version.contract, Contract)
 
 
+def curate(project: Project, *, actor: str) -> DatasetVersion:
+    """Make a version of the rows that production has shown, as far as they are known now.
+
+    Raises:
+        NotFound: If nothing is in charge yet.
+        InvalidInput: If nothing has come true yet.
+    """
+    model, contract = production_contract(project)
+    settings = project.settings
+    name, now = settings.retrain.dataset, project.clock.now()
+    curated = curation.curate(
+        project.log,
+        contract,
+        environment=settings.retrain.environment,
+        model=model,
+        as_of=now,
+        event_time=settings.model.event_time,
+        target=settings.model.target,
+    )
+    if curated.n_labelled == 0:
+        msg = f"none of {curated.n_predictions:,} predictions of {model} has come true yet"
+        raise InvalidInput(msg, hint="cd4ml label FILE brings the truth")
+    snapshot = snapshot_frame(
+        project.blobs,
+        curated.rows,
+        source="production",
+        contract=_labelled_contract(project, contract),
+    )
+    note = f"{curated.n_labelled:,} of {curated.n_predictions:,} predictions had come true"
+    with project.database.write() as connection:
+        register(connection, project, name, actor)
+        return publish(connection, snapshot, dataset=name, at=now, actor=actor, note=note)
+
+
+def empty_production(project: Project) -> pl.LazyFrame:
+    """What production has shown before it began: no rows, with the columns there will be."""
+    import polars as pl
+
+    settings = project.settings.model
+    contract = declared(project, settings.contract, key="model.contract")
+    if contract is None:
+        return pl.LazyFrame()
+    columns = _labelled_contract(project, contract).fields
+    return pl.LazyFrame(schema={field.name: _polars_type(field) for field in columns})
+
+
+def _labelled_contract(project: Project, contract: Contract) -> Contract:
+    """A request's contract with the two columns that its outcome adds."""
+    settings = project.settings.model
+    added = [Field(settings.target, "number")]
+    if settings.event_time not in contract.names:
+        added.insert(0, Field(settings.event_time, "datetime"))
+    return Contract(
+        name=project.settings.retrain.dataset,
+        version=contract.version,
+        fields=(*contract.fields, *added),
+        event_time=settings.event_time,
+        description=f"requests that kept {contract.name}, with what came true",
+    )
+
+
+def _polars_type(field: Field) -> pl.DataType:
+    import polars as pl
+
+    types: dict[str, pl.DataType] = {
+        "integer": pl.Int64(),
+        "number": pl.Float64(),
+        "boolean": pl.Boolean(),
+        "string": pl.String(),
+        "datetime": pl.Datetime("us", "UTC"),
+    }
+    return types[field.type]
+
+
 def _read(path: Path) -> pl.DataFrame:
     import polars as pl
 
-    readers = {".csv": pl.read_csv, ".parquet": pl.read_parquet, ".ndjson": pl.read_ndjson}
+    readers: dict[str, Callable[[Path], pl.DataFrame]] = {
+        ".csv": pl.read_csv,
+        ".parquet": pl.read_parquet,
+        ".ndjson": pl.read_ndjson,
+    }
     if path.suffix not in readers:
         msg = f"expected a .csv, .parquet or .ndjson file with labels, got {path.name}"
         raise InvalidInput(msg)

@@ -7,6 +7,7 @@ already, so that a rehearsal that was killed goes on where it stood.
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -68,6 +69,8 @@ def rehearse(
         RehearsalFailed: If a step did not happen as it must.
     """
     began = time.monotonic()
+    # training, serving and the console share the cores: more threads would only wait
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     with _stage(folder, example, port, tell) as stage, _console(stage):
         before_production.play(stage)
         with endpoint(stage, "production", stage.production_port) as application:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
-from cd4ml.errors import AlreadyExists, Conflict, NotFound, Refused
+from cd4ml.errors import NotFound
+from cd4ml.loop.compare import runs
 from cd4ml.loop.evaluate import Judgement, evaluate
 from cd4ml.loop.label import curate
 from cd4ml.loop.promote import releases, request
-from cd4ml.loop.train import RunReport, runs_of, train
+from cd4ml.loop.train import RunReport, train
 from cd4ml.records.job import Job
 from cd4ml.records.model_version import Alias, ModelVersion
 from cd4ml.records.release import Release
@@ -59,7 +60,7 @@ def retrain(project: Project, job: Job) -> RetrainReport:
     dataset = curate(project, actor=SYSTEM)
     report = _trained(project, job, champion)
     judgement = evaluate(project, report.run.ref, actor=SYSTEM)
-    asked = _released(project, judgement, job)
+    asked = _released(project, judgement.version, job) if judgement.version else []
     return RetrainReport(
         dataset=dataset.ref,
         run=report.run.ref,
@@ -83,31 +84,29 @@ def _champion_run(project: Project) -> Run:
 
 def _trained(project: Project, job: Job, champion: Run) -> RunReport:
     experiment = f"{RETRAIN}-{job.number}"
-    done = [one for one in runs_of(project, experiment) if one.run.state == "finished"]
+    done = runs(project, experiment=experiment, state="finished", limit=1)
     if done:
         return done[0]
     return train(project, overrides=champion.parameters, experiment=experiment, actor=SYSTEM)
 
 
-def _released(project: Project, judgement: Judgement, job: Job) -> list[Release]:
-    """Ask for each environment up to the one that was retrained for, as far as it goes."""
-    version = judgement.version
-    if version is None:
-        return []
+def _released(project: Project, version: ModelVersion, job: Job) -> list[Release]:
+    """Ask for each environment up to the one that was retrained for, as far as it goes.
+
+    Raises:
+        Conflict: If another release of the model is under way there.
+        Refused: If an environment before has another version.
+    """
     asked: list[Release] = []
     for environment in _up_to(project, project.settings.retrain.environment):
-        before = _before(project, version, environment)
-        try:
-            release = before or request(
-                project,
-                version.ref,
-                to=environment,
-                reason=f"retrained by job/{job.number}: {job.payload.get('reason', '')}",
-                is_retrained=True,
-                actor=SYSTEM,
-            )
-        except (AlreadyExists, Conflict, Refused):
-            break  # another release is under way: the version waits for a person
+        release = _before(project, version, environment) or request(
+            project,
+            version.ref,
+            to=environment,
+            reason=f"retrained by job/{job.number}: {job.payload.get('reason', 'asked for')}",
+            is_retrained=True,
+            actor=SYSTEM,
+        )
         asked.append(release)
         if release.state != "released":
             break

@@ -70,9 +70,9 @@ def collect(project: Project) -> int:
 
 def windows(project: Project, *, environment: str = "") -> list[Window]:
     """Every measured window, by environment, model and start."""
-    equal = {"environment": environment} if environment else {}
     with project.database.read() as connection:
-        return rows.find(connection, Window, **equal)
+        found = rows.find(connection, Window)
+    return [window for window in found if environment in ("", window.environment)]
 
 
 def alerts(project: Project) -> list[Alert]:
@@ -98,15 +98,9 @@ def _look(project: Project, model: str, span: Span, actor: str) -> WatchReport:
         if not keep(connection, window, actor=actor):
             return WatchReport(collected=0, windows=(), alerts=(), triggers=())
         raised = raise_alerts(connection, window, now=now, actor=actor)
-        fired = fire(
-            connection,
-            window,
-            raised,
-            settings=project.settings.retrain,
-            now=now,
-            actor=actor,
-        )
-    return WatchReport(collected=0, windows=(window,), alerts=tuple(raised), triggers=tuple(fired))
+        trigger = fire(connection, project.settings.retrain, window, raised, now=now, actor=actor)
+    fired = (trigger,) if trigger else ()
+    return WatchReport(collected=0, windows=(window,), alerts=tuple(raised), triggers=fired)
 
 
 def _measure(project: Project, model: str, span: Span) -> Window:

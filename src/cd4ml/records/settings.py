@@ -101,12 +101,15 @@ class MonitoringSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
 
 
 class RetrainSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[retrain]`: when to retrain, into which dataset, and who agrees."""
+    """`[retrain]`: when to retrain, and into which dataset production's rows go.
+
+    A retrained candidate needs the same approvals as any other; a standing approval
+    (`cd4ml approve --standing`) gives them in advance.
+    """
 
     when: tuple[Literal["drift", "performance", "window"], ...] = ()
     dataset: str = "labelled"
     environment: str = "production"
-    approval: Literal["person", "standing"] = "person"
 
 
 class RehearsalSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -11,7 +11,8 @@ from cd4ml.loop.ingest import catalog, ingest
 from cd4ml.loop.promote import approve, releases, request, stand
 from cd4ml.loop.rehearsal.stage import MANAGER, SCIENTIST, Stage, endpoint, expect
 from cd4ml.loop.roll_out import roll_out
-from cd4ml.loop.train import RunReport, search, train
+from cd4ml.loop.search import search
+from cd4ml.loop.train import RunReport, train
 from cd4ml.records.approval import StandingApproval
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.records.release import Release
@@ -20,6 +21,7 @@ from cd4ml.store import rows
 FIRST, AGAIN, SEARCH, CORRUPTED = "first", "again", "search", "corrupted"
 
 _SMOKE_REQUESTS = 20
+_SORT_BY = "auc"
 
 
 def play(stage: Stage) -> None:
@@ -40,26 +42,26 @@ def _data(stage: Stage) -> None:
         if settings.source == "files":
             stage.tell.command(f"cd4ml data add {name}")
             ingest(stage.project, name, actor=SCIENTIST)
-    entries = catalog(stage.project)
+    newest = [
+        (entry.dataset.owner, entry.newest) for entry in catalog(stage.project) if entry.newest
+    ]
     stage.tell.table(
         "catalog",
         ("dataset", "owner", "rows", "columns", "contract"),
         [
             (
-                entry.version.ref,
-                entry.dataset.owner,
-                f"{entry.version.n_rows:,}",
-                str(len(entry.version.columns)),
-                entry.version.outcome if entry.version.contract else "none",
+                version.ref,
+                owner,
+                f"{version.n_rows:,}",
+                str(len(version.columns)),
+                version.outcome if version.contract else "none",
             )
-            for entry in entries
+            for owner, version in newest
         ],
     )
-    checked = [entry for entry in entries if entry.version.contract]
+    checked = [version for _owner, version in newest if version.contract]
     expect(bool(checked), "a dataset with a contract")
-    expect(
-        all(entry.version.outcome == "pass" for entry in checked), "data that keeps its contract"
-    )
+    expect(all(version.outcome == "pass" for version in checked), "data that keeps its contract")
 
 
 def _pipeline(stage: Stage) -> None:
@@ -79,22 +81,39 @@ def _experiments(stage: Stage) -> RunReport:
         for name, values in stage.world.GRID.items()
     )
     stage.tell.command(f"cd4ml run {options} --workers 2")
-    done = list(runs(stage.project, experiment=SEARCH, limit=1000))
+    done = runs(stage.project, experiment=SEARCH, state="finished", limit=1000)
     if not done:
-        search(
-            stage.project,
-            grid=stage.world.GRID,
-            workers=2,
-            experiment=SEARCH,
-            actor=SCIENTIST,
-        )
-        done = runs(stage.project, experiment=SEARCH, limit=1000)
-    refs = sorted((report.run.ref for report in done), key=lambda ref: int(ref.split("/")[1]))
+        search(stage.project, grid=stage.world.GRID, workers=2, experiment=SEARCH, actor=SCIENTIST)
+    best_first = runs(
+        stage.project, experiment=SEARCH, state="finished", sort_by=_SORT_BY, limit=1000
+    )
+    _show_comparison(stage, [report.run.ref for report in best_first])
+    expect(len(best_first) > 1, "several trials")
+    stage.tell.line(f"{best_first[0].run.ref} has the best {_SORT_BY}")
+    return best_first[0]
+
+
+def _show_comparison(stage: Stage, refs: list[str]) -> None:
     stage.tell.command(f"cd4ml compare {' '.join(refs)}")
     comparison = compare(stage.project, refs)
-    stage.tell.table("what differs", comparison.columns, comparison.rows)
-    expect(len(done) > 1, "several trials")
-    return next(report for report in done if report.run.ref == comparison.best)
+    stage.tell.table(
+        "what differs",
+        ("", *comparison.runs),
+        [
+            (
+                line.name,
+                *(
+                    f"{_cell(value)}{' *' if position in line.best else ''}"
+                    for position, value in enumerate(line.values)
+                ),
+            )
+            for line in comparison.differences
+        ],
+    )
+
+
+def _cell(value: object) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 def _gates(stage: Stage, best: RunReport) -> ModelVersion:
@@ -182,11 +201,7 @@ def _standing(stage: Stage, version: ModelVersion) -> None:
 
 
 def _trained(stage: Stage, experiment: str, overrides: dict[str, Any] | None = None) -> RunReport:
-    done = [
-        report
-        for report in runs(stage.project, experiment=experiment, limit=1000)
-        if report.run.state == "finished"
-    ]
+    done = runs(stage.project, experiment=experiment, state="finished", limit=1)
     if done:
         return done[0]
     return train(stage.project, overrides=overrides or {}, experiment=experiment, actor=SCIENTIST)

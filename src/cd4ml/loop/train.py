@@ -1,0 +1,132 @@
+"""Run the pipeline: once, or once a trial."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import sqlalchemy as sa
+
+from cd4ml.data.versions import find_version, newest_version, scan_version
+from cd4ml.errors import InvalidInput
+from cd4ml.loop.ingest import ingest
+from cd4ml.loop.label import empty_production
+from cd4ml.pipeline.run import DatasetInput, Pipeline, run_pipeline
+from cd4ml.records.dataset import DatasetVersion
+from cd4ml.records.run import Metric, Run, StepRun
+from cd4ml.store import people, rows
+from cd4ml.store.project import Project
+
+if TYPE_CHECKING:
+    from cd4ml.pipeline.run import Progress
+
+EMPTY = "empty"  # the version number of a dataset that production has not filled yet
+
+
+class RunReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A run with its steps and metrics."""
+
+    run: Run
+    steps: tuple[StepRun, ...]
+    metrics: dict[str, float | None]
+    seconds: float = 0.0  # of work, as the steps took it
+
+
+def train(
+    project: Project,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    data: Mapping[str, str] | None = None,
+    experiment: str = "default",
+    search: int = 0,
+    actor: str,
+    progress: Progress | None = None,
+) -> RunReport:
+    """Run the pipeline on the data as it is now; what has not changed is not computed again.
+
+    Args:
+        project: Whose pipeline.
+        overrides: "step.parameter" -> value, where it differs from the code.
+        data: Dataset name -> version ("flights@2"), where it is not the newest. Files
+            of a dataset that is not named here are versioned first.
+        experiment: The question that the run belongs to.
+        search: The number of the search it is a trial of.
+        actor: Who.
+        progress: Is told when a step begins and ends.
+
+    Raises:
+        InvalidInput: If a parameter, dataset or value is not known.
+        ContractViolated: If a dataset breaks its contract.
+        PipelineError: If the pipeline cannot be built, or a step fails.
+    """
+    with project.database.read() as connection:
+        people.actor(connection, actor)
+    pipeline = Pipeline(
+        project.folder,
+        project.settings.project.pipeline,
+        datasets=tuple(project.settings.data),
+        state=project.state,
+    )
+    run = run_pipeline(
+        pipeline,
+        database=project.database,
+        blobs=project.blobs,
+        clock=project.clock,
+        actor=actor,
+        datasets=_datasets(project, data or {}, actor),
+        experiment=experiment,
+        search=search,
+        parameters=overrides,
+        progress=progress,
+    )
+    with project.database.read() as connection:
+        return report_of(connection, run)
+
+
+def report_of(connection: sa.Connection, run: Run) -> RunReport:
+    """A run with what was recorded of it."""
+    steps = sorted(rows.find(connection, StepRun, run=run.number), key=lambda step: step.position)
+    metrics = rows.find(connection, Metric, run=run.number)
+    return RunReport(
+        run=run,
+        steps=tuple(steps),
+        metrics={metric.name: metric.value for metric in metrics},
+        seconds=sum(step.seconds for step in steps),
+    )
+
+
+def _datasets(project: Project, pinned: Mapping[str, str], actor: str) -> dict[str, DatasetInput]:
+    unknown = sorted(set(pinned) - set(project.settings.data))
+    if unknown:
+        known = ", ".join(sorted(project.settings.data)) or "none"
+        msg = f"no dataset named {unknown[0]!r} in cd4ml.toml"
+        raise InvalidInput(msg, hint=f"known: {known}")
+    return {
+        name: _pinned(project, pinned[name]) if name in pinned else _newest(project, name, actor)
+        for name in project.settings.data
+    }
+
+
+def _newest(project: Project, name: str, actor: str) -> DatasetInput:
+    if project.settings.data[name].source == "files":
+        return _input(project, ingest(project, name, actor=actor))
+    with project.database.read() as connection:
+        version = newest_version(connection, name)
+    if version is not None:
+        return _input(project, version)
+    empty = empty_production(project)
+    return DatasetInput(ref=f"{name}@{EMPTY}", digest=EMPTY, scan=lambda: empty)
+
+
+def _pinned(project: Project, ref: str) -> DatasetInput:
+    with project.database.read() as connection:
+        return _input(project, find_version(connection, ref))
+
+
+def _input(project: Project, version: DatasetVersion) -> DatasetInput:
+    return DatasetInput(
+        ref=version.ref,
+        digest=version.digest,
+        scan=lambda: scan_version(project.blobs, version),
+    )
