@@ -106,8 +106,8 @@ def _native_answers(
     except InvalidInput:
         raise
     except Exception as error:  # whatever the estimator raises: it is the user's own code
-        culprit = _first_failing(scorer, contract, rows)
-        msg = f"the estimator fails on a row that its contract allows: {culprit}: {error}"
+        row, reason = _first_failing(scorer, contract, rows, error)
+        msg = f"the estimator fails on a row that its contract allows: {row}: {reason}"
         raise InvalidInput(msg, hint="let it handle the row, or narrow the contract") from error
     if not np.isfinite(answers).all():
         culprit = shown(rows[int(np.argmin(np.isfinite(answers)))])
@@ -116,13 +116,15 @@ def _native_answers(
     return answers
 
 
-def _first_failing(scorer: NativeScorer, contract: Contract, rows: list[Row]) -> str:
+def _first_failing(
+    scorer: NativeScorer, contract: Contract, rows: list[Row], error: Exception
+) -> tuple[str, Exception]:
     for row in rows:
         try:
             scorer.score(_values(contract, [row]))
-        except Exception:  # as above
-            return shown(row)
-    return "one among others, though none alone"
+        except Exception as reason:  # as above
+            return shown(row), reason
+    return "one among others, though none alone", error
 
 
 def _compile(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from cd4ml.records.plan import Plan, Role
-from cd4ml.serving.endpoint import Answer
+from cd4ml.records.plan import Role
+from cd4ml.serving.endpoint import Answer, Endpoint
 from cd4ml.serving.request import Row
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -34,13 +34,23 @@ class Line(msgspec.Struct):
 _encode = msgspec.json.Encoder().encode
 
 
-def line(prediction_id: str, at: datetime, plan: Plan, answer: Answer, row: Row, key: str) -> bytes:
-    """The segment line of one answer; `key` is the caller's own name for the request."""
-    arm = answer.version.arm
+class Asked(NamedTuple):
+    """One row of a request: its id, when it was answered and under what, and the caller's key."""
+
+    endpoint: Endpoint
+    prediction_id: str
+    at: datetime
+    row: Row
+    key: str
+
+
+def line(asked: Asked, answer: Answer) -> bytes:
+    """The segment line of one version's answer."""
+    plan, arm = asked.endpoint.plan, answer.version.arm
     return _encode(
         Line(
-            prediction_id,
-            (at - _EPOCH) // _MICROSECOND,
+            asked.prediction_id,
+            (asked.at - _EPOCH) // _MICROSECOND,
             plan.environment,
             plan.number,
             arm.role,
@@ -48,7 +58,7 @@ def line(prediction_id: str, at: datetime, plan: Plan, answer: Answer, row: Row,
             arm.number,
             arm.artifact,
             answer.score,
-            row,
-            key,
+            asked.row,
+            asked.key,
         )
     )

@@ -18,6 +18,8 @@ from cd4ml.serving.app import App
 from cd4ml.serving.watcher import Watcher
 from cd4ml.store.project import Project
 
+_log = logging.getLogger(__name__)
+
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _SWITCH_S = 0.0005  # how long another thread may keep a request waiting for the interpreter
@@ -55,6 +57,7 @@ def serve(
     shown = f"[{host}]" if ":" in host else host
     url = f"http://{shown}:{listening.getsockname()[1]}"
     server = _Server(_configuration(_app(project, environment, url)))
+    _log.info("%s listens on %s", environment, url)
     if announce is not None:
         announce(url)
     with _short_turns():

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import NamedTuple
 
-from cd4ml.serving.capture import line
-from cd4ml.serving.endpoint import Answer, Endpoint, scores
+from cd4ml.serving.capture import Asked, line
+from cd4ml.serving.endpoint import Answer, scores
 from cd4ml.serving.metrics import Counts
-from cd4ml.serving.request import Row
 from cd4ml.store.segments import Segment
 
 _log = logging.getLogger(__name__)
@@ -22,16 +19,6 @@ _log = logging.getLogger(__name__)
 _WAITING = 20_000  # rows that may wait for a shadow; more are not copied
 _BATCH = 256  # rows answered at once
 _GATHER_S = 0.02  # a batch gathers for so long, so that it seldom takes turns with requests
-
-
-class Copy(NamedTuple):
-    """An answered row, and what it was answered under."""
-
-    endpoint: Endpoint
-    prediction_id: str
-    at: datetime
-    row: Row
-    key: str
 
 
 class Shadows:
@@ -45,7 +32,7 @@ class Shadows:
     def __init__(self, folder: Path, worker: str, counts: Counts) -> None:
         self._segment = Segment(folder, f"{worker}-shadow")
         self._counts = counts
-        self._waiting: SimpleQueue[Copy | None] = SimpleQueue()
+        self._waiting: SimpleQueue[Asked | None] = SimpleQueue()
         self._is_ending = threading.Event()
         self._thread = threading.Thread(target=self._work, name="shadows", daemon=True)
 
@@ -53,8 +40,8 @@ class Shadows:
         """Begin to answer."""
         self._thread.start()
 
-    def put(self, copies: list[Copy]) -> None:
-        """Queue copies; while too many wait already they are dropped, and counted."""
+    def put(self, copies: list[Asked]) -> None:
+        """Queue answered rows; while too many wait already they are dropped, and counted."""
         if self._waiting.qsize() > _WAITING:
             self._counts.dropped += len(copies)
             return
@@ -77,8 +64,8 @@ class Shadows:
             except Exception:  # the thread must outlive a full disk
                 _log.exception("%d rows were not answered by the shadows", len(batch))
 
-    def _more(self) -> list[Copy]:
-        batch: list[Copy] = []
+    def _more(self) -> list[Asked]:
+        batch: list[Asked] = []
         while len(batch) < _BATCH:
             try:
                 copy = self._waiting.get_nowait()
@@ -90,15 +77,12 @@ class Shadows:
             batch.append(copy)
         return batch
 
-    def _answer(self, batch: list[Copy]) -> None:
+    def _answer(self, batch: list[Asked]) -> None:
         for endpoint, group in groupby(batch, key=attrgetter("endpoint")):
             copies = list(group)
             rows = [copy.row for copy in copies]
             for version in endpoint.shadows:
                 for copy, score in zip(copies, scores(version, rows), strict=True):
-                    self._capture(copy, Answer(version, score))
-
-    def _capture(self, copy: Copy, answer: Answer) -> None:
-        plan = copy.endpoint.plan
-        self._segment.append(line(copy.prediction_id, copy.at, plan, answer, copy.row, copy.key))
-        self._counts.add(answer)
+                    answer = Answer(version, score)
+                    self._segment.append(line(copy, answer))
+                    self._counts.add(answer)

@@ -6,6 +6,8 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 
 from cd4ml.models.runtime import load
 from cd4ml.models.trust import IsTrusted, recorded_by_a_run
@@ -21,7 +23,8 @@ _log = logging.getLogger(__name__)
 
 POLL_S = 0.2
 _REPORT_S = 2.0  # between two reports of the same plan
-_LONGEST_WAIT_S = 5.0  # between two attempts that fail
+_FAREWELL_S = 5.0  # for the last report, when the database may be away
+_LONGEST_WAIT_S = 2.0  # between two attempts that fail
 
 
 class Watcher:
@@ -58,7 +61,7 @@ class Watcher:
     def stop(self) -> None:
         """Say a last time what was answered, and end."""
         self._is_ending.set()
-        self._thread.join(_LONGEST_WAIT_S)
+        self._thread.join(_FAREWELL_S)
 
     def _recall(self) -> None:
         known = self._known.read()
@@ -70,17 +73,21 @@ class Watcher:
         wait = POLL_S
         while True:
             is_last = self._is_ending.is_set()
-            try:
-                self._follow()
-                self._report(is_last)
-            except Exception as error:  # database, blobs or model: none of them may end us
-                wait = min(2 * wait, _LONGEST_WAIT_S)
-                self._complain(error)
-            else:
-                wait, self._complaint = POLL_S, ""
+            is_well = self._attempt(self._follow)
+            is_well &= self._attempt(partial(self._report, is_last))
             if is_last:
                 return
+            wait = POLL_S if is_well else min(2 * wait, _LONGEST_WAIT_S)
+            self._complaint = "" if is_well else self._complaint
             self._is_ending.wait(wait)
+
+    def _attempt(self, act: Callable[[], None]) -> bool:
+        try:
+            act()
+        except Exception as error:  # database, blobs or a model: none of them may end us
+            self._complain(error)
+            return False
+        return True
 
     def _follow(self) -> None:
         with self._project.database.read() as connection:
@@ -132,6 +139,6 @@ class Watcher:
 
     def _complain(self, error: Exception) -> None:
         text = f"{type(error).__name__}: {error}"
-        if text != self._complaint:  # once, not five times a second
+        if text != self._complaint:  # once, not with every attempt
             _log.warning("%s keeps its plan: %s", self.environment, text)
         self._complaint = text

@@ -1,0 +1,92 @@
+"""Requests and responses over raw ASGI."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from cd4ml.errors import Cd4mlError
+from cd4ml.models.violations import Violation
+from cd4ml.serving.request import MAX_BYTES, MAX_ROWS, RequestRefused
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+JSON = (b"content-type", b"application/json")
+TEXT = (b"content-type", b"text/plain; version=0.0.4")
+
+_encode = msgspec.json.Encoder().encode
+
+
+class ClientGone(Exception):
+    """The caller left before the request was read."""
+
+
+class Response(NamedTuple):
+    """What goes back to the caller."""
+
+    status: int
+    body: bytes
+    kind: tuple[bytes, bytes] = JSON
+
+
+def in_json(content: Any, status: int = 200) -> Response:
+    """A record or plain data as a response."""
+    return Response(status, _encode(content))
+
+
+def explained(status: int, error: Cd4mlError, violations: tuple[Violation, ...] = ()) -> Response:
+    """What was wrong and what to do, as a response."""
+    content = {"error": error.message, "hint": error.hint, "violations": violations}
+    return in_json(content, status)
+
+
+async def send_response(send: Send, response: Response) -> None:
+    """Send a response whole."""
+    headers = [response.kind, (b"content-length", b"%d" % len(response.body))]
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body})
+
+
+async def read_request(scope: Message, receive: Receive) -> tuple[bytes, str]:
+    """The body, and the caller's key from the header `cd4ml-key` ("" without one).
+
+    No more than MAX_BYTES of the body are kept; what comes after a refusal is thrown away
+    by the server as it arrives.
+
+    Raises:
+        RequestRefused: If the body is larger than MAX_BYTES, as soon as that is known.
+        ClientGone: If the caller left.
+    """
+    key, size = "", 0
+    for name, value in scope["headers"]:
+        if name == b"cd4ml-key":
+            key = _text(value)
+        elif name == b"content-length":
+            _refuse_too_large(int(value))
+    chunks = []
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+        _refuse_too_large(size)
+        if not message.get("more_body"):
+            return b"".join(chunks), key
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")  # what HTTP headers were before UTF-8 was recommended
+
+
+def _refuse_too_large(size: int) -> None:
+    if size > MAX_BYTES:
+        msg = f"the body is larger than {MAX_BYTES // 2**20} MB"
+        raise RequestRefused(413, msg, hint=f"send at most {MAX_ROWS} rows in one request")
