@@ -9,14 +9,20 @@ use `machine_time` under every clock.
 
 from __future__ import annotations
 
+import fcntl
 import mmap
+import os
 import struct
+import tempfile
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
+from cd4ml.errors import Corrupted
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_INT64 = struct.Struct("<q")
+_SIZE = 8  # bytes
 
 
 class Clock(Protocol):
@@ -71,27 +77,37 @@ class SharedClock:
     """A simulated clock that every process of a project reads from one file.
 
     The file holds eight bytes, microseconds since 1970, mapped into memory: a
-    reader pays no system call, and an aligned eight-byte store is seen whole.
+    reader pays no system call. It never goes back, whoever moves it.
+
+    Raises:
+        Corrupted: If the file is no clock.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         with path.open("r+b") as file:
-            self._map = mmap.mmap(file.fileno(), _INT64.size)
+            if os.fstat(file.fileno()).st_size != _SIZE:
+                msg = f"the simulated clock {path} is not what was stored there"
+                raise Corrupted(msg, hint="remove the file to go on in the machine's time")
+            # one aligned eight-byte load or store through this view is seen whole by other
+            # processes; struct's are not: it copies byte by byte, and clears first
+            self._microseconds = memoryview(mmap.mmap(file.fileno(), _SIZE)).cast("q")
 
     @classmethod
     def create(cls, path: Path, start: datetime) -> SharedClock:
         """A new clock at `start`; an existing one is kept as it is."""
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
-            fresh = path.with_suffix(".new")
-            fresh.write_bytes(_INT64.pack(_microseconds(start)))
-            fresh.replace(path)
+            with tempfile.NamedTemporaryFile(dir=path.parent) as fresh:
+                fresh.write(struct.pack("q", _microseconds(start)))
+                fresh.flush()
+                with suppress(FileExistsError):  # another process was first
+                    os.link(fresh.name, path)
         return cls(path)
 
     def now(self) -> datetime:
         """The simulated moment."""
-        return _EPOCH + timedelta(microseconds=_INT64.unpack_from(self._map)[0])
+        return _EPOCH + timedelta(microseconds=self._microseconds[0])
 
     def machine_time(self) -> datetime:
         """The machine's time: leases are not simulated."""
@@ -99,8 +115,10 @@ class SharedClock:
 
     def advance_to(self, moment: datetime) -> None:
         """Move on to `moment` for all processes; an earlier moment changes nothing."""
-        if moment > self.now():
-            _INT64.pack_into(self._map, 0, _microseconds(moment))
+        with self._path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # of two who look and move, one comes after
+            if moment > self.now():
+                self._microseconds[0] = _microseconds(moment)
 
 
 def open_clock(state: Path) -> Clock:
