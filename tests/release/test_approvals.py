@@ -167,7 +167,7 @@ def test_a_rejected_release_ends_and_another_may_be_requested(database: Database
 
     ended = settled(database, release)
 
-    assert (ended.state, ended.reason) == ("rejected", "rejected by ruth: too slow")
+    assert (ended.state, ended.state_reason) == ("rejected", "rejected by ruth: too slow")
     with database.read() as connection:
         hops = lineage.upstream(connection, "release/1")
     assert not [hop for hop in hops if hop.edge.role == "approved by"]

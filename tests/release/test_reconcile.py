@@ -153,7 +153,7 @@ def test_a_version_that_is_surely_worse_goes_back(database: Database) -> None:
     ended = tick(database, release, evidence=WORSE)
 
     assert ended.state == "aborted"
-    assert ended.reason.startswith("surely worse than the champion by more than 0.01")
+    assert ended.state_reason.startswith("surely worse than the champion by more than 0.01")
     assert traffic(plans(database)[-1]) == [("champion", "delay/1", 100.0)]
     assert plans(database)[-1].release == 1
     restored = read(database, 1)
@@ -205,7 +205,7 @@ def test_of_two_approved_releases_the_second_waits_for_the_first(database: Datab
 def test_where_nobody_has_to_agree_the_next_reconcile_begins(database: Database) -> None:
     release = requested(database, 1, environments=OPEN)
 
-    assert tick(database, release, environments=OPEN).reason == "needs no approval"
+    assert tick(database, release, environments=OPEN).state_reason == "needs no approval"
 
 
 def test_a_release_says_what_it_waits_for(database: Database) -> None:

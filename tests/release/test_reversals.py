@@ -59,9 +59,9 @@ class TestUndo:
 
         assert restored == read(database, 1)
         assert (restored.state, restored.entered_at) == ("released", LATER)
-        assert restored.reason == "release/2 was undone"
+        assert restored.state_reason == "release/2 was undone"
         ended = read(database, 2)
-        assert (ended.state, ended.reason) == ("undone", "undone by lin: customers complain")
+        assert (ended.state, ended.state_reason) == ("undone", "undone by lin: customers complain")
         newest = plans(database)[-1]
         assert traffic(newest) == [("champion", "delay/1", 100.0)]
         assert (newest.release, newest.made_at, restored.plan) == (1, LATER, newest.number)
@@ -170,7 +170,7 @@ class TestAbort:
 
         ended = aborted(database, rolling.number)
 
-        assert (ended.state, ended.reason) == ("aborted", "aborted by lin: wrong week")
+        assert (ended.state, ended.state_reason) == ("aborted", "aborted by lin: wrong week")
         assert traffic(plans(database)[-1]) == [("champion", "delay/1", 100.0)]
         assert read(database, 1).state == "released"
         assert settled(database, ended) == ended
@@ -182,7 +182,7 @@ class TestAbort:
 
         ended = aborted(database, 1, reason="")
 
-        assert (ended.state, ended.reason) == ("aborted", "aborted by lin")
+        assert (ended.state, ended.state_reason) == ("aborted", "aborted by lin")
         assert plans(database) == []
 
     def test_what_is_in_charge_is_undone_not_aborted(self, database: Database) -> None:

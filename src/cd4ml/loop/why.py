@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from cd4ml.errors import InvalidInput, NotFound
 from cd4ml.loop.refs import number_in, version_in
+from cd4ml.loop.train import EMPTY
 from cd4ml.loop.watch import collect
 from cd4ml.records.approval import Approval, StandingApproval
 from cd4ml.records.dataset import DatasetVersion
@@ -142,7 +143,8 @@ def _release(connection: sa.Connection, release: Release) -> list[Sentence]:
     asked = f"{release.requested_at:%Y-%m-%d %H:%M} by {release.requested_by}"
     text = (
         f"{release.ref} of {release.model}/{release.version} to {release.environment},"
-        f" {release.state}: {release.reason or 'no reason given'} (requested {asked})"
+        f" {release.state}: {release.reason or 'no reason given'} (requested {asked});"
+        f" {release.state_reason}"
     )
     approvals = rows.find(connection, Approval, release=release.number)
     return [
@@ -213,10 +215,9 @@ def _run(connection: sa.Connection, run: Run) -> list[Sentence]:
 
 def _data(connection: sa.Connection, ref: str, digest: str) -> str:
     name, _, number = ref.partition("@")
-    try:
-        version = rows.get(connection, DatasetVersion, name, int(number or 0))
-    except NotFound:
-        return f"{ref}: no rows, {digest}"
+    if number == EMPTY:
+        return f"{ref}: production had shown nothing yet"
+    version = rows.get(connection, DatasetVersion, name, int(number))
     return f"{ref}: {version.n_rows:,} rows from {version.source}, {digest}"
 
 

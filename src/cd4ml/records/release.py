@@ -20,7 +20,8 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     `content` is the address of `decides`: the digests of code, data, model,
     contract, policy, rollout plan and configuration. `step` counts the rollout
     steps entered, `plan` is the serving plan in force, `transitions` grows by one
-    with every change and lets two reconcilers notice each other.
+    with every change and lets two reconcilers notice each other. `reason` is why it
+    was asked for, `state_reason` why it is in its present state.
     """
 
     number: int
@@ -36,6 +37,7 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     replaces: int = 0  # the release that was in charge before; 0 for none
     is_retrained: bool = False  # requested by the system after retraining
     reason: str = ""
+    state_reason: str = ""
     requested_by: str
     requested_at: datetime
     entered_at: datetime  # when the present state or step began

@@ -59,7 +59,7 @@ def change(
         release,
         transitions=release.transitions + 1,
         entered_at=max(at, release.entered_at),
-        reason=reason,
+        state_reason=reason,
         **changes,
     )
     rows.replace(connection, changed)

@@ -148,5 +148,5 @@ def _tell(stage: Stage, report: WorkReport) -> None:
     for release in report.releases:
         stage.tell.line(
             f"{stage.clock.now():%d %b}: {release.ref} ({release.model}/{release.version}"
-            f" in {release.environment}) {release.state} - {release.reason}"
+            f" in {release.environment}) {release.state} - {release.state_reason}"
         )

@@ -171,6 +171,7 @@ def upgrade() -> None:
         sa.Column("replaces", sa.BigInteger(), nullable=False),
         sa.Column("is_retrained", sa.Boolean(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("state_reason", sa.Text(), nullable=False),
         sa.Column("requested_by", sa.Text(), nullable=False),
         sa.Column("requested_at", UtcDateTime(), nullable=False),
         sa.Column("entered_at", UtcDateTime(), nullable=False),
