@@ -236,8 +236,9 @@ def _watch_row(start: datetime, traffic: pl.DataFrame, loop: Version) -> Row:
         "auc released": _said(released),
         "auc now": _said(auc(truth(traffic), loop.score(traffic))),
         "gain released": _said(gained, digits=4),
+        "then, by day": _half_width_by_day(loop, ours),
         "gain now": _said(gains, digits=4),
-        "by day +-": _half_width_by_day(loop, traffic),
+        "now, by day": _half_width_by_day(loop, traffic),
         "worse": "yes" if gains.high < gained.low else "no",
         **{f"psi {name}": _drift(loop.training[name], traffic[name]) for name in columns},
     }
