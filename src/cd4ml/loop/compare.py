@@ -7,6 +7,8 @@ from cd4ml.experiments.compare import compare as differences
 from cd4ml.experiments.tracking import list_runs, tracked
 from cd4ml.loop.refs import number_in
 from cd4ml.loop.train import RunReport, report_of
+from cd4ml.records.run import Run
+from cd4ml.store import rows
 from cd4ml.store.project import Project
 
 
@@ -30,6 +32,16 @@ def runs(
             limit=limit,
         )
         return [report_of(connection, each.run) for each in found]
+
+
+def run_report(project: Project, ref: str) -> RunReport:
+    """One run with its steps and metrics.
+
+    Raises:
+        NotFound: If there is none.
+    """
+    with project.database.read() as connection:
+        return report_of(connection, rows.get(connection, Run, number_in(ref, "run")))
 
 
 def compare(project: Project, refs: list[str]) -> Comparison:
