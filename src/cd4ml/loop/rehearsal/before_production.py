@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from cd4ml.errors import Refused
@@ -9,6 +10,7 @@ from cd4ml.loop.compare import compare, runs
 from cd4ml.loop.evaluate import Judgement, evaluate
 from cd4ml.loop.ingest import catalog, ingest
 from cd4ml.loop.promote import approve, releases, request, stand
+from cd4ml.loop.rehearsal import findings
 from cd4ml.loop.rehearsal.stage import MANAGER, SCIENTIST, Stage, endpoint, expect
 from cd4ml.loop.roll_out import roll_out
 from cd4ml.loop.search import search
@@ -221,32 +223,14 @@ def _requested(stage: Stage, version: ModelVersion, environment: str) -> Release
 
 
 def _first_requests(stage: Stage) -> list[dict[str, Any]]:
-    from datetime import timedelta
-
     asked = stage.world.requests(stage.world.BEGIN, stage.world.BEGIN + timedelta(days=1))
     fields = asked.drop("key", "event_at", "label", "label_at").head(_SMOKE_REQUESTS)
     return list(fields.iter_rows(named=True))
 
 
 def _show_findings(stage: Stage, judgement: Judgement) -> None:
-    stage.tell.table(
-        f"{judgement.verdict.ref} on run/{judgement.verdict.run}",
-        ("asked", "value", "interval", "rows", "outcome"),
-        [
-            (
-                finding.gate if not finding.slice else f"  {finding.metric} {finding.slice}",
-                _number(finding.value),
-                f"{_number(finding.low)} to {_number(finding.high)}",
-                f"{finding.n_rows:,}",
-                finding.outcome if finding.is_gated else f"({finding.outcome})",
-            )
-            for finding in judgement.verdict.findings
-        ],
-    )
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+    findings.show(stage.tell, judgement.verdict)
+    findings.show_slices(stage.tell, judgement.verdict, _SORT_BY)
 
 
 def _steps(report: RunReport) -> str:

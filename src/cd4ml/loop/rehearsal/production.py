@@ -7,12 +7,17 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from cd4ml.loop.compare import runs
 from cd4ml.loop.label import label
+from cd4ml.loop.rehearsal import findings
 from cd4ml.loop.rehearsal.stage import ROBOT, Stage, expect
 from cd4ml.loop.rehearsal.traffic import Application
+from cd4ml.loop.retrain import RETRAIN
 from cd4ml.loop.watch import collect
 from cd4ml.loop.work import WorkReport, work
+from cd4ml.records.job import Job
 from cd4ml.records.plan import Plan
+from cd4ml.records.verdict import Verdict
 from cd4ml.store import rows
 
 if TYPE_CHECKING:
@@ -136,17 +141,27 @@ def _maturity(stage: Stage) -> int:
 
 def _tell(stage: Stage, report: WorkReport) -> None:
     for window in report.windows:
-        failed = [finding for finding in window.findings if finding.outcome == "fail"]
+        span = f"{window.start:%d %b} to {window.end:%d %b}"
         stage.tell.line(
-            f"{window.start:%d %b} to {window.end:%d %b}: {window.n_predictions:,} predictions,"
-            f" {window.coverage:.1%} labelled, {len(failed)} findings fail"
+            f"{span} is measured: {window.n_predictions:,} predictions,"
+            f" {window.coverage:.1%} of them came true"
         )
+        findings.show_window(stage.tell, window)
     for alert in report.alerts:
-        stage.tell.line(f"{alert.ref}: {alert.message}")
+        stage.tell.line(f"{alert.ref} ({alert.kind}): {alert.message}")
     for job in report.jobs:
         stage.tell.line(f"job/{job.number} {job.kind} {job.state}: {job.reason}")
+        _tell_verdict(stage, job)
     for release in report.releases:
         stage.tell.line(
             f"{stage.clock.now():%d %b}: {release.ref} ({release.model}/{release.version}"
             f" in {release.environment}) {release.state} - {release.state_reason}"
         )
+
+
+def _tell_verdict(stage: Stage, job: Job) -> None:
+    experiment = f"{RETRAIN}-{job.number}"
+    for report in runs(stage.project, experiment=experiment, state="finished", limit=1):
+        with stage.project.database.read() as connection:
+            for verdict in rows.find(connection, Verdict, run=report.run.number):
+                findings.show(stage.tell, verdict)

@@ -12,6 +12,7 @@ from cd4ml.loop.candidate import runtime_of
 from cd4ml.loop.promote import releases
 from cd4ml.loop.rehearsal.production import ENVIRONMENT, months_of
 from cd4ml.loop.rehearsal.stage import Stage, expect
+from cd4ml.loop.watch import alerts
 from cd4ml.loop.why import why
 from cd4ml.measures.ranking import auc
 from cd4ml.measures.scoring import brier
@@ -53,6 +54,7 @@ def play(stage: Stage, months: int) -> Told:
     )
     _show(stage, measured)
     _show_releases(stage)
+    _expect_the_loop_closed(stage, measured)
     explained = _explain(stage)
     entries = _audit(stage)
     return Told(months=measured, ledger_entries=entries, explained=explained)
@@ -132,6 +134,26 @@ def _show_releases(stage: Stage) -> None:
             for release in releases(stage.project)
         ],
     )
+
+
+def _expect_the_loop_closed(stage: Stage, measured: tuple[Month, ...]) -> None:
+    """What the story promises of its months; of the first one, that it raises the alarm."""
+    kinds = {alert.kind for alert in alerts(stage.project)}
+    expect("drift" in kinds, "an alert of input drift")
+    expect("performance" in kinds, "an alert of performance")
+    if len(measured) == 1:
+        return
+    retrained = [release for release in releases(stage.project) if release.is_retrained]
+    in_charge = [
+        release
+        for release in retrained
+        if release.environment == ENVIRONMENT and release.state in ("released", "superseded")
+    ]
+    expect(bool(in_charge), "a retrained version in charge of production")
+    later = measured[1:]
+    gain = sum(month.loop_auc - month.frozen_auc for month in later) / len(later)
+    stage.tell.line(f"retraining gained {gain:+.3f} AUC in the mean month")
+    expect(gain > 0, "retraining gains something")
 
 
 def _explain(stage: Stage) -> str:
