@@ -1,0 +1,151 @@
+"""The control plane as one ASGI application."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import unquote
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+
+from cd4ml.api.answers import Fault, error_response, json_response
+from cd4ml.api.guard import Guard
+from cd4ml.api.routes import ENDPOINTS, Acting, Reading
+from cd4ml.errors import Cd4mlError, InvalidInput
+from cd4ml.loop import Project
+from cd4ml.web.console import console
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+ACTOR = "cd4ml-actor"
+MAX_BODY = 10_000_000  # bytes
+
+
+class NoActor(Cd4mlError):
+    """Somebody has to do it, and the request does not say who."""
+
+    http_status: ClassVar[int] = 401
+
+
+class NotJson(Cd4mlError):
+    """The body is not JSON, or does not say that it is."""
+
+    http_status: ClassVar[int] = 400
+
+
+class WrongType(Cd4mlError):
+    """The body says that it is something else than JSON."""
+
+    http_status: ClassVar[int] = 415
+
+
+def control_plane(
+    project: Project, *, hosts: Iterable[str] = (), max_body: int = MAX_BODY
+) -> ASGIApp:
+    """API and console of a project; the caller closes the project after the last request.
+
+    Args:
+        project: Open; shared by the threads that answer.
+        hosts: Names besides the loopback ones under which it may be reached.
+        max_body: The longest body that is read, in bytes.
+    """
+    _open_stores(project)
+    api = Starlette(
+        routes=[
+            Route(each.path, _answer(project, each), methods=[each.method]) for each in ENDPOINTS
+        ],
+        exception_handlers=_HANDLERS,
+    )
+    app = console(project, [Mount("/api", api)])
+    return Guard(app, hosts=hosts, max_body=max_body)
+
+
+def _open_stores(project: Project) -> None:
+    # they open themselves when first used, which two threads at once must not do
+    _ = project.database, project.blobs, project.clock, project.log
+
+
+def _answer(project: Project, to: Reading | Acting) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        if isinstance(to, Reading):
+            asked = _fields(dict(request.query_params), request, to, strict=False)
+            return json_response(await run_in_threadpool(to.answer, project, asked))
+        actor = _actor(request)
+        asked = _fields(await _body(request), request, to, strict=True)
+        return json_response(await run_in_threadpool(to.act, project, asked, actor))
+
+    return answer
+
+
+def _fields(
+    given: dict[str, Any], request: Request, to: Reading | Acting, *, strict: bool
+) -> msgspec.Struct:
+    named = {**given, **request.path_params}
+    if set(given) & set(request.path_params):
+        twice = ", ".join(sorted(set(given) & set(request.path_params)))
+        msg = f"{to.method} {to.path}: {twice} is in the path already"
+        raise InvalidInput(msg)
+    try:
+        return msgspec.convert(named, to.asks, strict=strict)
+    except msgspec.ValidationError as error:
+        msg = f"{to.method} {to.path}: {str(error).replace('`$.', '`')}"
+        raise InvalidInput(msg, hint="docs/reference/api.md lists the fields") from None
+
+
+async def _body(request: Request) -> dict[str, Any]:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        msg = f"expected a body of application/json, got {kind or 'none'}"
+        raise WrongType(msg, hint="send the header content-type: application/json")
+    try:
+        body = msgspec.json.decode(await request.body())
+    except (msgspec.DecodeError, RecursionError) as error:
+        msg = f"the body is not JSON: {error}"
+        raise NotJson(msg) from None
+    if not isinstance(body, dict):
+        msg = f"expected a JSON object, got {type(body).__name__}"
+        raise InvalidInput(msg)
+    return body
+
+
+def _actor(request: Request) -> str:
+    name = unquote(request.headers.get(ACTOR, ""))
+    if not name:
+        msg = f"who does it? the header {ACTOR} is missing"
+        raise NoActor(msg, hint="cd4ml people list shows the names")
+    return name
+
+
+def _explain(_: Request, error: Exception) -> Response:
+    if not isinstance(error, Cd4mlError):
+        raise error
+    return error_response(error)
+
+
+def _say_what_http_says(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    words = f"{request.method} {request.url.path}: {error.detail}"
+    answer = json_response(Fault(error=words), error.status_code)
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+def _apologise(_: Request, error: Exception) -> Response:
+    # Starlette raises it again once this is sent, so the server's log has the traceback
+    fault = Fault(error=f"a bug of cd4ml: {type(error).__name__}", hint="see the server's log")
+    return json_response(fault, 500)
+
+
+_HANDLERS: dict[Any, Any] = {
+    Cd4mlError: _explain,
+    HTTPException: _say_what_http_says,
+    Exception: _apologise,
+}

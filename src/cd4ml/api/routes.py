@@ -1,0 +1,245 @@
+"""What the API answers: one line a use-case, which calls the loop and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+from cd4ml.api import bodies
+from cd4ml.loop import Project
+
+
+class Reading(NamedTuple):
+    """A GET: its path, the fields it takes, and the use-case that answers."""
+
+    path: str
+    asks: type[bodies.Asked]
+    answer: Callable[[Project, Any], object]
+    summary: str
+    method: Literal["GET"] = "GET"
+
+
+class Acting(NamedTuple):
+    """A POST: like a GET, and somebody does it."""
+
+    path: str
+    asks: type[bodies.Asked]
+    act: Callable[[Project, Any, str], object]
+    summary: str
+    method: Literal["POST"] = "POST"
+
+
+# The use-cases are imported when they are asked for: the console should be up at once.
+
+
+def _status(project: Project, _: bodies.Nothing) -> object:
+    from cd4ml.loop.status import status
+
+    return status(project)
+
+
+def _datasets(project: Project, asked: bodies.Words) -> object:
+    from cd4ml.loop.ingest import catalog
+
+    return catalog(project, asked.query)
+
+
+def _dataset(project: Project, asked: bodies.Ref) -> object:
+    from cd4ml.loop.ingest import show_dataset
+
+    return show_dataset(project, asked.ref)
+
+
+def _register(project: Project, asked: bodies.Register, actor: str) -> object:
+    from cd4ml.loop.ingest import ingest
+
+    return ingest(project, asked.name, note=asked.note, actor=actor)
+
+
+def _runs(project: Project, asked: bodies.RunsAsked) -> object:
+    from cd4ml.loop.compare import runs
+
+    return runs(project, experiment=asked.experiment, search=asked.search, limit=asked.limit)
+
+
+def _run(project: Project, asked: bodies.Number) -> object:
+    from cd4ml.loop.compare import run_report
+
+    return run_report(project, asked.number)
+
+
+def _comparison(project: Project, asked: bodies.RefsAsked) -> object:
+    from cd4ml.loop.compare import compare
+
+    return compare(project, asked.refs.split(","))
+
+
+def _models(project: Project, _: bodies.Nothing) -> object:
+    from cd4ml.loop.evaluate import models
+
+    return models(project)
+
+
+def _judge(project: Project, asked: bodies.Judge, actor: str) -> object:
+    from cd4ml.loop.evaluate import evaluate
+
+    return evaluate(project, asked.run, actor=actor)
+
+
+def _verdicts(project: Project, _: bodies.Nothing) -> object:
+    from cd4ml.loop.evaluate import verdicts
+
+    return verdicts(project)
+
+
+def _verdict(project: Project, asked: bodies.Number) -> object:
+    from cd4ml.loop.evaluate import verdict_of
+
+    return verdict_of(project, asked.number)
+
+
+def _releases(project: Project, _: bodies.Nothing) -> object:
+    from cd4ml.loop.promote import releases
+
+    return releases(project)
+
+
+def _release(project: Project, asked: bodies.Number) -> object:
+    from cd4ml.loop.promote import release_details
+
+    return release_details(project, asked.number)
+
+
+def _offer(project: Project, asked: bodies.Offer, actor: str) -> object:
+    from cd4ml.loop.promote import request
+
+    return request(project, asked.version, to=asked.to, reason=asked.reason, actor=actor)
+
+
+def _approve(project: Project, asked: bodies.Decide, actor: str) -> object:
+    from cd4ml.loop.promote import approve
+
+    return approve(project, asked.number, reason=asked.reason, actor=actor)
+
+
+def _reject(project: Project, asked: bodies.Decide, actor: str) -> object:
+    from cd4ml.loop.promote import reject
+
+    return reject(project, asked.number, reason=asked.reason, actor=actor)
+
+
+def _abort(project: Project, asked: bodies.Decide, actor: str) -> object:
+    from cd4ml.loop.promote import abort
+
+    return abort(project, asked.number, reason=asked.reason, actor=actor)
+
+
+def _stand(project: Project, asked: bodies.StandAsked, actor: str) -> object:
+    from cd4ml.loop.promote import stand
+
+    return stand(
+        project,
+        model=asked.model,
+        environment=asked.environment,
+        until=asked.until,
+        reason=asked.reason,
+        actor=actor,
+    )
+
+
+def _undo(project: Project, asked: bodies.UndoAsked, actor: str) -> object:
+    from cd4ml.loop.promote import undo
+
+    return undo(
+        project,
+        environment=asked.environment,
+        model=asked.model,
+        reason=asked.reason,
+        actor=actor,
+    )
+
+
+def _windows(project: Project, asked: bodies.InEnvironment) -> object:
+    from cd4ml.loop.watch import windows
+
+    return windows(project, environment=asked.environment)
+
+
+def _alerts(project: Project, _: bodies.Nothing) -> object:
+    from cd4ml.loop.watch import alerts
+
+    return alerts(project)
+
+
+def _label(project: Project, asked: bodies.LabelsAsked, actor: str) -> object:
+    from cd4ml.loop.label import label
+
+    return label(project, rows=asked.labels, actor=actor)
+
+
+def _retrain(project: Project, asked: bodies.Because, actor: str) -> object:
+    from cd4ml.loop.retrain import ask
+
+    return ask(project, reason=asked.reason, actor=actor)
+
+
+def _why(project: Project, asked: bodies.Ref) -> object:
+    from cd4ml.loop.why import why
+
+    return why(project, asked.ref)
+
+
+def _ledger(project: Project, asked: bodies.EntriesAsked) -> object:
+    from cd4ml.loop.audit import ledger
+
+    return ledger(project, subject=asked.subject, limit=asked.limit)
+
+
+def _audit(project: Project, _: bodies.Nothing) -> object:
+    from cd4ml.loop.audit import verify
+
+    return verify(project)
+
+
+def _people(project: Project, _: bodies.Nothing) -> object:
+    from cd4ml.loop.people import people
+
+    return people(project)
+
+
+def _add_person(project: Project, asked: bodies.PersonAsked, actor: str) -> object:
+    from cd4ml.loop.people import add_person
+
+    return add_person(project, asked.name, roles=asked.roles, actor=actor)
+
+
+ENDPOINTS: tuple[Reading | Acting, ...] = (
+    Reading("/status", bodies.Nothing, _status, "The eight stages of the loop as they stand."),
+    Reading("/datasets", bodies.Words, _datasets, "Datasets with owner and newest version."),
+    Reading("/datasets/{ref}", bodies.Ref, _dataset, "One dataset, or one version of it."),
+    Acting("/datasets", bodies.Register, _register, "Register a dataset's files as a version."),
+    Reading("/runs", bodies.RunsAsked, _runs, "The newest runs with their steps and metrics."),
+    Reading("/comparison", bodies.RefsAsked, _comparison, "Runs side by side."),
+    Reading("/runs/{number}", bodies.Number, _run, "One run with its steps and metrics."),
+    Reading("/models", bodies.Nothing, _models, "Models and their versions."),
+    Reading("/verdicts", bodies.Nothing, _verdicts, "What the gates said of every candidate."),
+    Reading("/verdicts/{number}", bodies.Number, _verdict, "One verdict with all its findings."),
+    Acting("/gate", bodies.Judge, _judge, "Judge a run by every gate; a pass makes a version."),
+    Reading("/releases", bodies.Nothing, _releases, "All releases."),
+    Reading("/releases/{number}", bodies.Number, _release, "One release and its history."),
+    Acting("/releases", bodies.Offer, _offer, "Request a release."),
+    Acting("/releases/{number}/approve", bodies.Decide, _approve, "Agree to a release."),
+    Acting("/releases/{number}/reject", bodies.Decide, _reject, "Decide against a release."),
+    Acting("/releases/{number}/abort", bodies.Decide, _abort, "Stop a rollout."),
+    Acting("/standing-approvals", bodies.StandAsked, _stand, "Approve retrained versions ahead."),
+    Acting("/undo", bodies.UndoAsked, _undo, "Put the version before back in charge."),
+    Reading("/windows", bodies.InEnvironment, _windows, "What monitoring measured."),
+    Reading("/alerts", bodies.Nothing, _alerts, "What monitoring raised."),
+    Acting("/labels", bodies.LabelsAsked, _label, "Say what really happened."),
+    Acting("/retrain", bodies.Because, _retrain, "Ask for a retraining; a job carries it out."),
+    Reading("/why/{ref:path}", bodies.Ref, _why, "What is behind a prediction, version or run."),
+    Reading("/ledger", bodies.EntriesAsked, _ledger, "Who did what, when and why; newest first."),
+    Reading("/audit", bodies.Nothing, _audit, "Check that the ledger is whole."),
+    Reading("/people", bodies.Nothing, _people, "Everybody who may act."),
+    Acting("/people", bodies.PersonAsked, _add_person, "Add a person, or replace their roles."),
+)

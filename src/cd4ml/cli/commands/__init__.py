@@ -1,0 +1,30 @@
+"""The commands, in the order of the loop; each file adds a family of them."""
+
+from collections.abc import Callable
+
+from cd4ml.cli.commands import (
+    data,
+    feedback,
+    history,
+    judging,
+    people,
+    project,
+    rehearsal,
+    releases,
+    runs,
+    services,
+)
+from cd4ml.cli.words import Commands
+
+FAMILIES: tuple[Callable[[Commands], None], ...] = (
+    project.add,
+    data.add,
+    runs.add,
+    judging.add,
+    releases.add,
+    services.add,
+    feedback.add,
+    history.add,
+    people.add,
+    rehearsal.add,
+)

@@ -1,0 +1,83 @@
+"""Why something is as it is, and whether the record of it is whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cd4ml.cli.given import Answer, Given
+from cd4ml.cli.words import Commands
+
+if TYPE_CHECKING:
+    from cd4ml.cli.screen import Screen
+    from cd4ml.loop.audit import AuditReport
+    from cd4ml.loop.why import Explanation
+    from cd4ml.records.ledger_entry import LedgerEntry
+
+
+def add(commands: Commands) -> None:
+    """`why` and `audit verify|log`."""
+    parser = commands.add(
+        "why",
+        why,
+        "explain a prediction, version, dataset, run or release",
+        "Model version, run, code revision, parameters, dataset versions, verdicts and approvals\n"
+        "behind it.",
+    )
+    parser.add_argument(
+        "ref", metavar="REF", help="a prediction id, delay/2, flights@1, run/3 or release/2"
+    )
+    nouns = commands.group("audit", "the ledger: who did what, when and why")
+    nouns.add(
+        "verify",
+        verify,
+        "check that no entry of the ledger was changed, removed or inserted",
+        "Needs nothing but the database; leaves with 1 and names the entry if one was.",
+    )
+    parser = nouns.add("log", log, "list the newest entries")
+    parser.add_argument(
+        "subject", metavar="REF", nargs="?", default="", help="only about this, such as release/2"
+    )
+    parser.add_argument("--limit", type=int, default=50, metavar="N", help="(default: 50)")
+
+
+def why(given: Given) -> Answer[Explanation]:
+    """Explain a thing."""
+    from cd4ml.loop.why import why as explain
+
+    return Answer(explain(given.project, given.words.ref), _show_explanation)
+
+
+def verify(given: Given) -> Answer[AuditReport]:
+    """Check the chain."""
+    from cd4ml.loop.audit import verify as check
+
+    return Answer(check(given.project), _show_audit)
+
+
+def log(given: Given) -> Answer[list[LedgerEntry]]:
+    """The newest entries."""
+    from cd4ml.loop.audit import ledger
+
+    words = given.words
+    entries = ledger(given.project, subject=words.subject, limit=words.limit)
+    return Answer(entries, show_entries)
+
+
+def _show_explanation(screen: Screen, explanation: Explanation) -> None:
+    screen.title(explanation.subject)
+    screen.facts(explanation.sentences)
+
+
+def _show_audit(screen: Screen, report: AuditReport) -> None:
+    screen.line(f"the ledger holds: {report.entries:,} entries", style="green")
+    screen.facts((("head", report.head),))
+
+
+def show_entries(screen: Screen, entries: list[LedgerEntry]) -> None:
+    """The ledger, an entry a line."""
+    from cd4ml.cli.screen import moment
+
+    screen.log(
+        ((str(each.sequence), moment(each.at), each.actor, each.action, each.subject), each.reason)
+        for each in entries
+    )

@@ -1,0 +1,245 @@
+"""Offer a version in an environment: request, agree or not, go back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from cd4ml.cli.given import Answer, Given
+from cd4ml.cli.words import Commands, Parser, UsageError
+
+if TYPE_CHECKING:
+    from cd4ml.cli.screen import Screen
+    from cd4ml.loop.promote import ReleaseDetails
+    from cd4ml.records.approval import StandingApproval
+    from cd4ml.records.release import Release
+
+
+def add(commands: Commands) -> None:
+    """`release`, `approve`, `reject`, `undo`."""
+    _add_release(commands)
+    _add_approve(commands)
+    parser = commands.add("reject", reject, "decide against a release that waits for approval")
+    _takes_release(parser)
+    _takes_reason(parser, is_required=True)
+    parser = commands.add(
+        "undo",
+        undo,
+        "put the version that was in charge before back in charge",
+        "At once, without a rollout: the version has been approved and in charge before.",
+    )
+    parser.add_argument("--in", dest="environment", metavar="ENVIRONMENT", required=True)
+    parser.add_argument("--model", default="", help="(default: the only one there)")
+    _takes_reason(parser, is_required=True)
+
+
+def _add_release(commands: Commands) -> None:
+    nouns = commands.group(
+        "release",
+        "offer a model version in an environment",
+        "`cd4ml release MODEL/NUMBER --to ENVIRONMENT` is short for `cd4ml release start ...`.",
+    )
+    parser = nouns.add(
+        "start",
+        request,
+        "request a release: it rolls out when the environment's approvals are there",
+        "The release names what decides it: digests of code, data, model, contract, policy and\n"
+        "rollout plan. An approval counts for exactly these.",
+    )
+    parser.add_argument("version", metavar="MODEL/NUMBER", help="a version that passed its gates")
+    parser.add_argument("--to", dest="environment", metavar="ENVIRONMENT", required=True)
+    _takes_reason(parser)
+    nouns.add("list", list_releases, "list releases, newest first")
+    parser = nouns.add("show", show, "show a release: what decides it, approvals, plans, history")
+    _takes_release(parser)
+    parser = nouns.add("abort", abort, "stop a rollout: the version in charge takes all traffic")
+    _takes_release(parser)
+    _takes_reason(parser, is_required=True)
+
+
+def _add_approve(commands: Commands) -> None:
+    parser = commands.add(
+        "approve",
+        approve,
+        "agree to a release, or in advance to those of retrained models",
+        "An approval counts only from a person other than the requester, with a role that the\n"
+        "environment asks for. With --standing there is no RELEASE: it covers retrained versions\n"
+        "of --model that pass every gate, to --to, before --until, while the policy stays as it is.",
+    )
+    parser.add_argument("release", metavar="release/NUMBER", nargs="?", default="")
+    parser.add_argument("--standing", action="store_true", help="approve in advance")
+    parser.add_argument("--model", default="", help="of the standing approval")
+    parser.add_argument("--to", dest="environment", metavar="ENVIRONMENT", default="")
+    parser.add_argument("--until", metavar="DATE", type=_day, help="YYYY-MM-DD, or with a time")
+    _takes_reason(parser, is_required=True)
+
+
+def request(given: Given) -> Answer[Release]:
+    """Request a release."""
+    from cd4ml.loop.promote import request as ask
+
+    words = given.words
+    release = ask(
+        given.project, words.version, to=words.environment, reason=words.reason, actor=given.actor
+    )
+    return Answer(release, _show_release)
+
+
+def approve(given: Given) -> Answer[Release] | Answer[StandingApproval]:
+    """Approve one release, or a class of them."""
+    if given.words.standing:
+        return _stand(given)
+    if not given.words.release:
+        raise UsageError("cd4ml approve: which release?", hint="cd4ml release list")
+    from cd4ml.loop.promote import approve as agree
+
+    words = given.words
+    release = agree(given.project, words.release, reason=words.reason, actor=given.actor)
+    return Answer(release, _show_release)
+
+
+def _stand(given: Given) -> Answer[StandingApproval]:
+    from cd4ml.loop.promote import stand
+
+    words = given.words
+    if not (words.model and words.environment and words.until) or words.release:
+        raise UsageError(
+            "cd4ml approve --standing: needs --model, --to and --until, and no release",
+            hint="cd4ml approve --help",
+        )
+    approval = stand(
+        given.project,
+        model=words.model,
+        environment=words.environment,
+        until=words.until,
+        reason=words.reason,
+        actor=given.actor,
+    )
+    return Answer(approval, _show_standing)
+
+
+def reject(given: Given) -> Answer[Release]:
+    """Decide against a release."""
+    from cd4ml.loop.promote import reject as refuse
+
+    words = given.words
+    release = refuse(given.project, words.release, reason=words.reason, actor=given.actor)
+    return Answer(release, _show_release)
+
+
+def abort(given: Given) -> Answer[Release]:
+    """Stop a rollout."""
+    from cd4ml.loop.promote import abort as stop
+
+    words = given.words
+    release = stop(given.project, words.release, reason=words.reason, actor=given.actor)
+    return Answer(release, _show_release)
+
+
+def undo(given: Given) -> Answer[Release]:
+    """Go back to the version before."""
+    from cd4ml.loop.promote import undo as go_back
+
+    words = given.words
+    release = go_back(
+        given.project,
+        environment=words.environment,
+        model=words.model,
+        reason=words.reason,
+        actor=given.actor,
+    )
+    return Answer(release, _show_release)
+
+
+def list_releases(given: Given) -> Answer[list[Release]]:
+    """All releases."""
+    from cd4ml.loop.promote import releases
+
+    return Answer(releases(given.project)[::-1], _show_releases)
+
+
+def show(given: Given) -> Answer[ReleaseDetails]:
+    """One release."""
+    from cd4ml.loop.promote import release_details
+
+    return Answer(release_details(given.project, given.words.release), _show_details)
+
+
+def _takes_release(parser: Parser) -> None:
+    parser.add_argument("release", metavar="release/NUMBER")
+
+
+def _takes_reason(parser: Parser, *, is_required: bool = False) -> None:
+    parser.add_argument(
+        "--reason", required=is_required, default="", help="why, for the ledger and the next reader"
+    )
+
+
+def _day(text: str) -> datetime:
+    at = datetime.fromisoformat(text)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _show_release(screen: Screen, release: Release) -> None:
+    from cd4ml.cli.screen import words
+
+    what = f"{release.model}/{release.version} to {release.environment}"
+    screen.title(f"{release.ref}  {what}: {words(release.state)}")
+    if release.state == "awaiting_approval":
+        screen.hint(f"cd4ml approve {release.ref} --reason ... (by somebody else)")
+
+
+def _show_releases(screen: Screen, releases: list[Release]) -> None:
+    from cd4ml.cli.screen import moment, words
+
+    screen.table(
+        ("release", "version", "to", "state", "requested", "by"),
+        (
+            (
+                release.ref,
+                f"{release.model}/{release.version}",
+                release.environment,
+                words(release.state),
+                moment(release.requested_at),
+                release.requested_by,
+            )
+            for release in releases
+        ),
+    )
+
+
+def _show_standing(screen: Screen, approval: StandingApproval) -> None:
+    from cd4ml.cli.screen import moment
+    from cd4ml.store.address import short
+
+    screen.title(f"standing approval {approval.number}")
+    screen.facts(
+        (
+            ("covers", f"retrained versions of {approval.model} to {approval.environment}"),
+            ("until", f"{moment(approval.expires_at)} UTC"),
+            ("given by", f"{approval.given_by} ({approval.role})"),
+            ("policy", short(approval.policy)),
+            ("reason", approval.reason),
+        )
+    )
+
+
+def _show_details(screen: Screen, details: ReleaseDetails) -> None:
+    from cd4ml.cli.screen import moment
+    from cd4ml.store.address import short
+
+    _show_release(screen, details.release)
+    if details.waits_for:
+        screen.line(f"  {details.waits_for}")
+    screen.facts((name, short(digest)) for name, digest in details.release.decides.items())
+    screen.title("\napprovals" if details.approvals else "\nno approvals")
+    for approval in details.approvals:
+        standing = f" (standing approval {approval.standing})" if approval.standing else ""
+        when = f"{approval.decision} by {approval.decided_by}, {moment(approval.decided_at)}"
+        screen.line(f"  - {when}{standing}: {approval.reason}")
+    screen.title("\nplans")
+    for plan in details.plans:
+        arms = ", ".join(f"{arm.ref} {arm.role} {arm.weight_percent:g} %" for arm in plan.arms)
+        screen.line(f"  - {plan.ref}, {moment(plan.made_at)}: {arms}")
+    screen.title("\nhistory")
+    screen.log(((moment(each.at), each.actor, each.action), each.reason) for each in details.ledger)

@@ -1,0 +1,111 @@
+"""Processes that stay: the console with its background work, and endpoints."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from cd4ml.cli.given import Answer, Given
+from cd4ml.cli.words import Commands, Parser
+
+if TYPE_CHECKING:
+    from cd4ml.cli.screen import Screen
+    from cd4ml.loop.work import WorkReport
+
+HOST = "127.0.0.1"
+CONSOLE_PORT, ENDPOINT_PORT = 8400, 8401
+
+_LAST_PORT = 65535
+
+
+def add(commands: Commands) -> None:
+    """`serve`, `up` and `work`."""
+    parser = commands.add(
+        "serve",
+        serve,
+        "answer requests for an environment over HTTP",
+        "Takes the plan of the environment's newest release, and every later one, while it runs;\n"
+        "it goes on answering when the database is away. POST /predict takes a row or a list.",
+    )
+    parser.add_argument("--in", dest="environment", metavar="ENVIRONMENT", required=True)
+    _takes_address(parser, ENDPOINT_PORT)
+    parser = commands.add(
+        "up",
+        up,
+        "run the console, the HTTP API and the background work",
+        "Background work moves rollouts on, collects what endpoints answered, measures windows,\n"
+        "raises alerts and carries out retraining. Any number of processes may do it.",
+    )
+    _takes_address(parser, CONSOLE_PORT)
+    parser.add_argument("--without-work", action="store_true", help="only console and API")
+    parser.add_argument(
+        "--allow-host",
+        dest="hosts",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="another name under which browsers may reach it; may be repeated",
+    )
+    commands.add("work", work, "do one turn of the background work, for cron")
+
+
+def serve(given: Given) -> Answer[None]:
+    """Serve until told to end."""
+    from cd4ml.loop.serve import serve as answer_requests
+
+    words = given.words
+    answer_requests(given.project, environment=words.environment, host=words.host, port=words.port)
+    return Answer(None, _say_nothing)
+
+
+def up(given: Given) -> Answer[None]:
+    """Run the control plane until told to end."""
+    from cd4ml.cli.up import run
+
+    words = given.words
+    run(
+        given.project,
+        host=words.host,
+        port=words.port,
+        hosts=tuple(words.hosts),
+        works=not words.without_work,
+        is_json=given.is_json,
+    )
+    return Answer(None, _say_nothing)
+
+
+def work(given: Given) -> Answer[WorkReport]:
+    """One turn of the background work."""
+    from cd4ml.cli.up import owner
+    from cd4ml.loop.work import work as turn
+
+    return Answer(turn(given.project, owner=owner()), _show_work)
+
+
+def _takes_address(parser: Parser, port: int) -> None:
+    parser.add_argument("--host", default=HOST, help=f"the address to listen on (default: {HOST})")
+    parser.add_argument("--port", type=_port, default=port, help=f"(default: {port})")
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= _LAST_PORT:
+        msg = f"expected a port from 0 to {_LAST_PORT}, got {text}"
+        raise argparse.ArgumentTypeError(msg)
+    return port
+
+
+def _say_nothing(_screen: Screen, _value: None) -> None:
+    """Everything was said when it began."""
+
+
+def _show_work(screen: Screen, report: WorkReport) -> None:
+    screen.line(f"{report.collected:,} answers collected")
+    for release in report.releases:
+        screen.line(f"{release.ref} to {release.environment}: {release.state.replace('_', ' ')}")
+    for window in report.windows:
+        screen.line(f"window of {window.model} from {window.start:%Y-%m-%d}: {window.outcome}")
+    for alert in report.alerts:
+        screen.line(f"{alert.ref} {alert.kind}: {alert.message}")
+    for job in report.jobs:
+        screen.line(f"job/{job.number} {job.kind} {job.state}: {job.reason}")

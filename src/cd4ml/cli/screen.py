@@ -1,0 +1,238 @@
+"""How answers look on a terminal: quiet tables that fit 80 columns."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TextIO
+
+from rich.box import Box
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from cd4ml.cli.printable import printable
+
+# a rule below the header, and nothing else: it copies well
+_LINES = Box("    \n    \n ── \n    \n    \n    \n    \n    \n")
+
+_NEXT_UNIT = 1000  # of bytes, as disks are sold
+
+STYLES: Mapping[str, str] = {
+    "pass": "green",
+    "good": "green",
+    "released": "green",
+    "done": "green",
+    "finished": "green",
+    "fail": "bold red",
+    "failed": "bold red",
+    "error": "bold red",
+    "rejected": "red",
+    "aborted": "red",
+    "attention": "bold yellow",
+    "inconclusive": "yellow",
+    "awaiting approval": "bold yellow",
+    "working": "cyan",
+    "rolling out": "cyan",
+    "running": "cyan",
+    "queued": "cyan",
+}
+
+
+class Screen:
+    """Standard output for people; every text on it is made safe to print."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or plain_console(sys.stdout)
+
+    def line(self, text: str = "", *, style: str = "") -> None:
+        """One paragraph, wrapped at words."""
+        self._print(_text(text, style))
+
+    def title(self, text: str) -> None:
+        """A heading."""
+        self.line(text, style="bold")
+
+    def indented(self, text: str, *, style: str = "") -> None:
+        """One paragraph below a heading."""
+        self._print(_text(text, style), indent=3)
+
+    def hint(self, text: str) -> None:
+        """What to do next."""
+        self.line(f"  hint: {text}", style="dim")
+
+    def facts(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Names and values, aligned; what is empty is left out, a repeated name is not repeated."""
+        table = Table.grid(padding=(0, 2))
+        table.add_column(style="dim", no_wrap=True)
+        table.add_column(overflow="fold")
+        before = ""
+        for name, value in pairs:
+            if value:
+                table.add_row("" if name == before else _text(name), _text(value))
+                before = name
+        self._print(table, indent=2)
+
+    def table(
+        self, columns: Sequence[str], rows: Iterable[Sequence[str]], *, indent: int = 0
+    ) -> None:
+        """One row a line; a column of nothing but numbers is aligned on the right."""
+        cells = [list(row) for row in rows]
+        table = Table(
+            box=_LINES, show_edge=False, pad_edge=False, header_style="dim", padding=(0, 1)
+        )
+        for place, title in enumerate(columns):
+            is_figure = bool(cells) and all(_is_figure(row[place]) for row in cells)
+            is_last = place == len(columns) - 1
+            table.add_column(
+                printable(title),
+                justify="right" if is_figure else "left",
+                no_wrap=is_figure or not is_last,  # what wraps, wraps at the end
+                overflow="fold" if is_last else "ellipsis",
+            )
+        for row in cells:
+            table.add_row(*(_text(value, STYLES.get(value, "")) for value in row))
+        self._print(table, indent=indent)
+
+    def log(self, entries: Iterable[tuple[Sequence[str], str]]) -> None:
+        """One entry a line, its words aligned, and below it what it says about itself."""
+        lines = [(list(cells), note) for cells, note in entries]
+        widths = [
+            max(map(len, column)) for column in zip(*(cells for cells, _ in lines), strict=True)
+        ]
+        for cells, note in lines:
+            padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+            self.line("  ".join(padded).rstrip())
+            if note:
+                self._print(_text(note, "dim"), indent=widths[0] + 2)
+
+    def _print(self, what: RenderableType, *, indent: int = 0) -> None:
+        self._console.print(Padding(what, (0, 0, 0, indent), expand=False) if indent else what)
+
+
+def plain_console(file: TextIO) -> Console:
+    """A console that prints text as it is: no markup, no guessed colours."""
+    return Console(file=file, markup=False, highlight=False, emoji=False)
+
+
+@contextmanager
+def steps(*, is_quiet: bool) -> Iterator[Callable[[str, str, float], None]]:
+    """What a pipeline is doing, on standard error; nothing where there is no terminal.
+
+    Yields:
+        A function to call with a step, its state and its seconds so far.
+    """
+    if is_quiet or not sys.stderr.isatty():
+        yield lambda _step, _state, _seconds: None
+        return
+    spinner = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        TimeElapsedColumn(),
+        console=plain_console(sys.stderr),
+        transient=True,
+    )
+    with spinner as shown:
+        task = shown.add_task("run", total=None)
+
+        def tell(step: str, state: str, seconds: float) -> None:
+            if state == "running":
+                shown.update(task, description=printable(step))
+            else:
+                shown.console.print(_text(f"  {step}: {state}, {seconds:.1f} s", "dim"))
+
+        yield tell
+
+
+@contextmanager
+def trials(*, is_quiet: bool) -> Iterator[Callable[[object, int, int], None]]:
+    """A bar of trials on standard error; nothing where there is no terminal.
+
+    Yields:
+        A function to call with a trial, how many have ended, and of how many.
+    """
+    if is_quiet or not sys.stderr.isatty():
+        yield lambda _trial, _done, _total: None
+        return
+    with bar() as shown:
+        task = shown.add_task("trials", total=None)
+        yield lambda _trial, done, total: shown.update(task, completed=done, total=total)
+
+
+def bar() -> Progress:
+    """A bar on standard error that disappears when it is full."""
+    return Progress(
+        TextColumn("   {task.description}", markup=False),
+        BarColumn(bar_width=40),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=plain_console(sys.stderr),
+        transient=True,
+    )
+
+
+def words(state: str) -> str:
+    """A state as people say it.
+
+    Examples:
+        >>> words("awaiting_approval")
+        'awaiting approval'
+    """
+    return state.replace("_", " ")
+
+
+def moment(at: datetime | None) -> str:
+    """A time as people read it, in UTC.
+
+    Examples:
+        >>> from datetime import UTC
+        >>> moment(datetime(2013, 2, 1, 9, 5, tzinfo=UTC))
+        '2013-02-01 09:05'
+    """
+    return "" if at is None else f"{at:%Y-%m-%d %H:%M}"
+
+
+def number(value: float | None) -> str:
+    """A measured value; a dash where there is none.
+
+    Examples:
+        >>> number(0.63217), number(None), number(12.0)
+        ('0.6322', '-', '12')
+    """
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4f}"
+
+
+def size(n_bytes: int) -> str:
+    """Bytes in the unit people would say.
+
+    Examples:
+        >>> size(512), size(10_700_000)
+        ('512 B', '10.7 MB')
+    """
+    amount = float(n_bytes)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < _NEXT_UNIT:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= _NEXT_UNIT
+    return f"{amount:,.1f} TB"
+
+
+def _text(value: str, style: str = "") -> Text:
+    return Text(printable(value), style=style)
+
+
+def _is_figure(value: str) -> bool:
+    return value in ("", "-") or value.replace(",", "").replace(".", "").lstrip("-+").isdigit()

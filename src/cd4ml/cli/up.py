@@ -1,0 +1,109 @@
+"""The control plane as a process: console, API, and background work beside them."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cd4ml.errors import Unavailable
+from cd4ml.loop import Project
+
+INTERVAL_S = 1.0  # between two turns of the background work
+GRACE_S = 10  # for answers under way, once the process is told to end
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_EVERYWHERE = ("0.0.0.0", "::")
+
+
+def run(
+    project: Project, *, host: str, port: int, hosts: tuple[str, ...], works: bool, is_json: bool
+) -> None:
+    """Answer until the process is told to end (SIGINT or SIGTERM), then finish what is begun.
+
+    Args:
+        project: Open.
+        host: The address to listen on.
+        port: The port to listen on; 0 takes a free one.
+        hosts: Names besides the loopback ones under which browsers may reach it.
+        works: Do the background work too.
+        is_json: Say where it listens in JSON.
+
+    Raises:
+        Unavailable: If the port is taken.
+    """
+    import uvicorn
+
+    from cd4ml.api.app import control_plane
+
+    own = () if host in (*_LOOPBACK, *_EVERYWHERE) else (host,)
+    app = control_plane(project, hosts=(*hosts, *own))
+    with _listening(host, port) as listener, _working(project, is_on=works):
+        _say_where(listener, host, is_json=is_json)
+        config = uvicorn.Config(
+            app,
+            access_log=False,
+            log_level="warning",
+            timeout_graceful_shutdown=GRACE_S,
+            server_header=False,
+        )
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            msg = f"cannot listen on {host} port {port}: {error.strerror or error}"
+            raise Unavailable(msg, hint="choose another one with --port") from None
+        yield listener
+
+
+@contextmanager
+def _working(project: Project, *, is_on: bool) -> Iterator[None]:
+    if not is_on:
+        yield
+        return
+    from cd4ml.loop.work import work_until
+
+    stop = threading.Event()
+    worker = threading.Thread(
+        target=work_until,
+        args=(project, stop),
+        kwargs={"owner": owner(), "interval_s": INTERVAL_S},
+        name="background-work",
+    )
+    worker.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        worker.join()
+
+
+def owner() -> str:
+    """The name of this process in leases."""
+    return f"{socket.gethostname()}-{os.getpid()}"
+
+
+def _say_where(listener: socket.socket, host: str, *, is_json: bool) -> None:
+    port = listener.getsockname()[1]
+    name = f"[{host}]" if ":" in host else host
+    url = f"http://{name}:{port}"
+    if is_json:
+        print(f'{{"console": "{url}"}}', flush=True)
+    else:
+        print(f"the console is on {url} (Ctrl-C ends it)", flush=True)
+    if host not in _LOOPBACK:
+        print(
+            "warning: whoever reaches this address can act as anybody; keep it behind a proxy"
+            " that knows its people",
+            file=sys.stderr,
+        )

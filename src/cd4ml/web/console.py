@@ -1,0 +1,72 @@
+"""The console as an application: its pages, its files, and what it says when something fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from cd4ml.errors import Cd4mlError
+from cd4ml.loop import Project
+from cd4ml.store.clock import SystemClock
+from cd4ml.web.pages import PAGES, Page
+from cd4ml.web.render import fill
+
+STATIC = Path(__file__).parent / "static"
+
+
+def console(project: Project, others: Sequence[BaseRoute] = ()) -> Starlette:
+    """The console of a project, with other routes beside its pages.
+
+    Args:
+        project: Open; shared by the threads that answer.
+        others: Asked before the console's own routes.
+    """
+    fault = _fault(project)
+    static = Mount("/static", StaticFiles(directory=STATIC))
+    return Starlette(
+        routes=[*others, static, *(Route(page.path, _show(project, page)) for page in PAGES)],
+        exception_handlers={Cd4mlError: fault, HTTPException: fault, Exception: fault},
+    )
+
+
+def _show(project: Project, page: Page) -> Callable[[Request], Response]:
+    def show(request: Request) -> Response:
+        return fill(page.template, **_frame(project, request), **page.values(project, request))
+
+    return show
+
+
+def _fault(project: Project) -> Callable[[Request, Exception], Response]:
+    def fault(request: Request, error: Exception) -> Response:
+        said = _words(error)
+        return fill("fault.html", **_frame(project, request), **said)
+
+    return fault
+
+
+def _words(error: Exception) -> dict[str, Any]:
+    if isinstance(error, Cd4mlError):
+        return {"status_code": error.http_status, "message": error.message, "hint": error.hint}
+    if isinstance(error, HTTPException):
+        return {"status_code": error.status_code, "message": error.detail, "hint": ""}
+    # Starlette raises it again once the page is sent: the server's log has the traceback
+    name = type(error).__name__
+    return {"status_code": 500, "message": f"a bug of cd4ml: {name}", "hint": "see the log"}
+
+
+def _frame(project: Project, request: Request) -> dict[str, Any]:
+    """What the frame of every page says."""
+    return {
+        "project": project.settings.project.name,
+        "here": request.url.path,
+        "now": project.clock.now(),
+        "is_simulated": not isinstance(project.clock, SystemClock),
+    }

@@ -1,0 +1,200 @@
+"""What each page shows: ask the loop, and arrange the answer for its template."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from starlette.requests import Request
+
+from cd4ml.errors import NotFound
+from cd4ml.loop import Project
+from cd4ml.loop.audit import ledger
+from cd4ml.loop.compare import run_report, runs
+from cd4ml.loop.evaluate import models, verdict_of, verdicts
+from cd4ml.loop.ingest import catalog, show_dataset
+from cd4ml.loop.promote import ReleaseDetails, release_details, releases
+from cd4ml.loop.status import status
+from cd4ml.loop.watch import alerts, windows
+from cd4ml.loop.why import why
+from cd4ml.records.plan import Arm
+from cd4ml.records.release import ENDED, Release
+from cd4ml.records.window import Window
+from cd4ml.web.chart import Chart, Measured, line_chart
+
+Values = dict[str, Any]
+
+_FEW = 6
+_MANY = 200
+
+
+class Page(NamedTuple):
+    """A path, its template, and what fills it."""
+
+    path: str
+    template: str
+    values: Callable[[Project, Request], Values]
+
+
+class Place(NamedTuple):
+    """An environment: what answers there, and the release that is under way or in charge."""
+
+    environment: str
+    arms: tuple[Arm, ...]
+    release: Release | None
+    note: str
+
+
+def loop(project: Project, _: Request) -> Values:
+    """The value stream, and below it what people look for first."""
+    standing = status(project)
+    environment = project.settings.monitoring.environment
+    return {
+        "stages": standing.stages,
+        "places": _places(project),
+        "alerts": alerts(project)[: -_FEW - 1 : -1],
+        "charts": _charts(windows(project, environment=environment), project),
+        "chart_environment": environment,
+        "runs": runs(project, limit=_FEW),
+        "ledger": ledger(project, limit=_FEW),
+    }
+
+
+def _places(project: Project) -> list[Place]:
+    newest: dict[str, Release] = {}
+    for release in releases(project):
+        if release.state not in ENDED:
+            newest[release.environment] = release
+    return [_place(project, name, newest.get(name)) for name in project.settings.environments]
+
+
+def _place(project: Project, environment: str, release: Release | None) -> Place:
+    if release is None:
+        return Place(environment, (), None, "")
+    details = release_details(project, release.ref)
+    return Place(environment, _arms(project, details), release, details.waits_for)
+
+
+def _arms(project: Project, details: ReleaseDetails) -> tuple[Arm, ...]:
+    if details.plans:
+        return details.plans[-1].arms
+    before = details.release.replaces  # the new release has no plan yet: the old one answers
+    plans = release_details(project, str(before)).plans if before else ()
+    return plans[-1].arms if plans else ()
+
+
+def _charts(measured: Sequence[Window], project: Project) -> list[Chart]:
+    charts = []
+    for metric in project.settings.monitoring.metrics:
+        values = [value for window in measured if (value := _measured(window, metric))]
+        if values:
+            charts.append(line_chart(metric, values))
+    return charts
+
+
+def _measured(window: Window, metric: str) -> Measured | None:
+    found = [f for f in window.findings if f.metric == metric and f.value is not None]
+    if not found or found[0].value is None:
+        return None
+    return Measured(
+        at=window.start,
+        value=found[0].value,
+        low=found[0].low,
+        high=found[0].high,
+        references={
+            f.gate.removeprefix(metric).strip(): f.limit for f in found if f.limit is not None
+        },
+        note=f"{window.model}/{window.champion}, {window.n_labels:,} labels",
+    )
+
+
+def data(project: Project, _: Request) -> Values:
+    """The catalog."""
+    return {"datasets": catalog(project)}
+
+
+def dataset(project: Project, request: Request) -> Values:
+    """One dataset."""
+    return {"details": show_dataset(project, request.path_params["ref"])}
+
+
+def all_runs(project: Project, request: Request) -> Values:
+    """The newest runs, of one experiment if it is asked for."""
+    experiment = request.query_params.get("experiment", "")
+    return {"experiment": experiment, "runs": runs(project, experiment=experiment, limit=_MANY)}
+
+
+def run(project: Project, request: Request) -> Values:
+    """One run: what went in, what each step did, what came out, what was said of it."""
+    report = run_report(project, request.path_params["number"])
+    ref = report.run.ref
+    return {
+        "report": report,
+        "verdicts": [each for each in verdicts(project) if each.run == report.run.number],
+        "versions": [
+            each.version for each in models(project) if each.version.run == report.run.number
+        ],
+        "explanation": why(project, ref),
+    }
+
+
+def all_models(project: Project, _: Request) -> Values:
+    """Every version of every model, newest first."""
+    return {"models": models(project)[::-1]}
+
+
+def model(project: Project, request: Request) -> Values:
+    """One version: the findings it passed, and where it was released."""
+    ref = f"{request.path_params['model']}/{request.path_params['number']}"
+    found = [each for each in models(project) if each.version.ref == ref]
+    if not found:
+        msg = f"no model version {ref!r}"
+        raise NotFound(msg, hint="the page Models lists them")
+    version = found[0].version
+    return {
+        "summary": found[0],
+        "verdict": verdict_of(project, str(version.verdict)),
+        "releases": [
+            release
+            for release in releases(project)
+            if (release.model, release.version) == (version.model, version.number)
+        ],
+        "explanation": why(project, ref),
+    }
+
+
+def all_releases(project: Project, _: Request) -> Values:
+    """Every release, newest first."""
+    return {"releases": releases(project)[::-1]}
+
+
+def release(project: Project, request: Request) -> Values:
+    """One release: what decides it, who agreed, the plans it made, what happened."""
+    return {"details": release_details(project, request.path_params["number"])}
+
+
+def entries(project: Project, request: Request) -> Values:
+    """The ledger."""
+    subject = request.query_params.get("subject", "")
+    return {"subject": subject, "ledger": ledger(project, subject=subject, limit=_MANY)}
+
+
+def explain(project: Project, request: Request) -> Values:
+    """Why something is as it is."""
+    asked = request.query_params.get("ref", "").strip()
+    return {"asked": asked, "explanation": why(project, asked) if asked else None}
+
+
+PAGES = (
+    Page("/", "loop.html", loop),
+    Page("/data", "data.html", data),
+    Page("/data/{ref}", "dataset.html", dataset),
+    Page("/runs", "runs.html", all_runs),
+    Page("/runs/{number}", "run.html", run),
+    Page("/models", "models.html", all_models),
+    Page("/models/{model}/{number}", "model.html", model),
+    Page("/releases", "releases.html", all_releases),
+    Page("/releases/{number}", "release.html", release),
+    Page("/ledger", "ledger.html", entries),
+    Page("/why", "why.html", explain),
+)

@@ -1,0 +1,179 @@
+"""Templates, and the words they can use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import jinja2
+from markupsafe import Markup
+from starlette.responses import HTMLResponse
+
+from cd4ml.store.address import short
+
+if TYPE_CHECKING:
+    from cd4ml.loop.train import RunReport
+
+_NAVIGATION = (
+    ("Loop", "/"),
+    ("Data", "/data"),
+    ("Runs", "/runs"),
+    ("Models", "/models"),
+    ("Releases", "/releases"),
+    ("Ledger", "/ledger"),
+)
+
+_STAGE_PATHS = {
+    "data": "/data",
+    "pipeline": "/runs",
+    "experiments": "/runs",
+    "gates": "/models",
+    "release": "/releases",
+    "serving": "/#in-charge",
+    "monitoring": "/#performance",
+    "feedback": "/ledger",
+}
+
+_STATES = {
+    "good": ("pass", "released", "finished", "done", "approve", "computed"),
+    "working": ("rolling_out", "running", "queued", "cached"),
+    "attention": ("awaiting_approval", "inconclusive", "drift", "performance"),
+    "bad": ("fail", "failed", "error", "rejected", "reject", "aborted"),
+}
+
+_STATE_OF = {word: state for state, words in _STATES.items() for word in words}
+
+
+def fill(template: str, *, status_code: int = 200, **values: Any) -> HTMLResponse:
+    """A page from a template; every value in it is escaped."""
+    html = _templates().get_template(template).render(pages=_NAVIGATION, **values)
+    return HTMLResponse(html, status_code)
+
+
+def path_of(ref: str) -> str:
+    """The page of a ref; "" if it has none.
+
+    Examples:
+        >>> path_of("run/3"), path_of("delay/2"), path_of("flights@1"), path_of("plan/4")
+        ('/runs/3', '/models/delay/2', '/data/flights@1', '')
+    """
+    for form, path in _REFS:
+        if found := form.fullmatch(ref):
+            return path.format(*(quote(part, safe="@") for part in found.groups()))
+    return ""
+
+
+def number(value: float | None) -> str:
+    """A measured value, short; a dash where there is none.
+
+    Examples:
+        >>> number(0.63217), number(None), number(3)
+        ('0.6322', '-', '3')
+    """
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4f}"
+
+
+def metric_names(reports: Iterable[RunReport]) -> list[str]:
+    """The metrics that any of the runs has, in the order they come."""
+    return list(dict.fromkeys(name for report in reports for name in report.metrics))
+
+
+def deed(action: str) -> str:
+    """A ledger action as the verb phrase it is.
+
+    Examples:
+        >>> deed("release.requested"), deed("standing_approval.given")
+        ('requested release', 'given standing approval')
+    """
+    noun, _, verb = action.rpartition(".")
+    return f"{verb} {noun}".replace("_", " ").strip()
+
+
+def linked(text: str) -> Markup:
+    """The text with its refs as links; everything else is escaped.
+
+    Examples:
+        >>> linked("run/3 <made> flights@1")
+        Markup('<a href="/runs/3">run/3</a> &lt;made&gt; <a href="/data/flights@1">flights@1</a>')
+    """
+    parts = _IN_TEXT.split(text)
+    return Markup("").join(_link(part) if index % 2 else part for index, part in enumerate(parts))
+
+
+def _link(ref: str) -> str | Markup:
+    path = path_of(ref)
+    return Markup('<a href="{}">{}</a>').format(path, ref) if path else ref
+
+
+def size(n_bytes: int) -> str:
+    """Bytes in the unit people would say.
+
+    Examples:
+        >>> size(10_700_000)
+        '10.7 MB'
+    """
+    amount = float(n_bytes)
+    for unit in ("B", "kB", "MB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:,.1f} GB"
+
+
+def moment(at: datetime | None) -> str:
+    """A time as people read it, in UTC.
+
+    Examples:
+        >>> from datetime import UTC
+        >>> moment(datetime(2013, 2, 1, 9, 5, tzinfo=UTC))
+        '1 Feb 2013, 09:05'
+    """
+    return "" if at is None else f"{at.day} {at:%b %Y, %H:%M}"
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("cd4ml.web"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "deed": deed,
+        "linked": linked,
+        "metric_names": metric_names,
+        "moment": moment,
+        "number": number,
+        "path": path_of,
+        "short": short,
+        "size": size,
+        "stage_path": lambda name: _STAGE_PATHS.get(name, "/"),
+        "state": lambda word: _STATE_OF.get(word, "idle"),
+        "words": lambda word: word.replace("_", " "),
+    }
+    return environment
+
+
+_NUMBER = "([1-9][0-9]{0,17})"
+_REFS = tuple(
+    (re.compile(form), path)
+    for form, path in (
+        (f"run/{_NUMBER}", "/runs/{0}"),
+        (f"release/{_NUMBER}", "/releases/{0}"),
+        (f"(?:alert|approval|job|plan|search|trigger|verdict)/{_NUMBER}", ""),
+        (f"([^/@]+)/{_NUMBER}", "/models/{0}/{1}"),
+        (f"([^/@]+)@{_NUMBER}", "/data/{0}@{1}"),
+        ("([0-9a-f]{32})", "/why?ref={0}"),
+    )
+)
+
+# a ref among words; a split gives every second part to what this finds
+_IN_TEXT = re.compile(r"((?<![\w./@-])[A-Za-z][\w.-]*[/@][1-9][0-9]*(?![\w/@-]))")
