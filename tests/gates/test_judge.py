@@ -31,7 +31,7 @@ EVERY_LIMIT = (
 
 
 def only(gate: GateSettings, seen: Evidence) -> Finding:
-    (finding,) = judge((gate,), seen)
+    (finding,) = (finding for finding in judge((gate,), seen) if finding.is_gated)
     return finding
 
 
@@ -196,6 +196,23 @@ class TestNoWorseThan:
         assert finding.reason == "delay/2 has not been scored on these rows"
 
 
+class TestBesideTheChampion:
+    gate = GateSettings(metric="auc", at_least=0.5)
+
+    def test_the_champion_on_the_same_rows_is_shown_and_decides_nothing(self) -> None:
+        seen = evidence(champion_skill=1.0)
+
+        (shown,) = (finding for finding in judge((self.gate,), seen) if not finding.is_gated)
+
+        champion = auc(seen.y_true, seen.others["delay/1"]).value
+        assert shown.gate == "auc beside delay/1"
+        assert shown.limit == pytest.approx(champion)
+        assert shown.value == pytest.approx(auc(seen.y_true, seen.score).value)
+
+    def test_without_a_champion_nothing_is_shown(self) -> None:
+        assert all(finding.is_gated for finding in judge((self.gate,), evidence()))
+
+
 class TestWhatCannotBeMeasured:
     def outcomes(self, seen: Evidence) -> set[tuple[Outcome, str]]:
         found = judge(EVERY_LIMIT, seen)
@@ -242,10 +259,11 @@ class TestWhatCannotBeMeasured:
 
         found = judge((GateSettings(metric="brier", at_most=0.2),), doubled)
 
-        assert [(finding.slice, finding.outcome) for finding in found] == [
-            ("", "error"),
-            ("carrier", "error"),
+        assert [(finding.gate, finding.outcome) for finding in found if not finding.slice] == [
+            ("brier at most 0.2", "error"),
+            ("brier beside delay/1", "error"),
         ]
+        assert [finding.outcome for finding in found if finding.slice] == ["error"]
         assert found[0].reason.startswith("a probability is between 0 and 1, got ")
 
     @pytest.fixture

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from math import isfinite
 
+import msgspec
 import numpy as np
 
 from cd4ml.gates.evidence import Evidence
@@ -27,6 +28,8 @@ def judge(gates: tuple[GateSettings, ...], evidence: Evidence) -> tuple[Finding,
     - `no_worse_than = { champion = m }`: the interval of the paired difference decides: pass when
       all of it is no worse than by m, fail when all of it is worse, else inconclusive. While
       there is no champion it passes.
+    - Beside the champion: each gated measure against the champion's value on the same rows. It is
+      shown and decides nothing.
     - Slices decide nothing; their interval is held against the gate's floor or ceiling, else
       against the trivial model's level.
 
@@ -40,6 +43,7 @@ def judge(gates: tuple[GateSettings, ...], evidence: Evidence) -> tuple[Finding,
     asked = [(gate.metric, *question) for gate in gates for question in _questions(gate)]
     findings = [_answer(*question, evidence) for question in asked]
     if not _unfit(evidence):
+        findings += _beside_champion(gates, evidence)
         findings += on_slices(gates, evidence)
     return tuple(findings)
 
@@ -56,6 +60,25 @@ def _questions(gate: GateSettings) -> Iterator[tuple[str, Question]]:
     for other, margin in gate.no_worse_than.items():
         words = f"{name} no worse than {other} by {margin:g}"
         yield words, partial(no_worse_than, measure, other, margin)
+
+
+def _beside_champion(gates: tuple[GateSettings, ...], evidence: Evidence) -> list[Finding]:
+    """Each gated measure held against the champion's value: shown, deciding nothing."""
+    if evidence.champion not in evidence.others:
+        return []
+    comparable = dict.fromkeys(g.metric for g in gates if MEASURES[g.metric].difference)
+    return [
+        msgspec.structs.replace(
+            _answer(
+                metric,
+                f"{metric} beside {evidence.champion}",
+                partial(no_worse_than, MEASURES[metric], evidence.champion, 0.0),
+                evidence,
+            ),
+            is_gated=False,
+        )
+        for metric in comparable
+    ]
 
 
 def _answer(metric: str, asked: str, question: Question, evidence: Evidence) -> Finding:

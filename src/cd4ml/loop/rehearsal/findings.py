@@ -14,7 +14,7 @@ def show(tell: Teller, verdict: Verdict) -> None:
     tell.table(
         f"{verdict.ref} on run/{verdict.run}{beside}: {verdict.outcome}",
         ("asked", "value", "interval", "limit", "rows", "outcome"),
-        [_row(finding.gate, finding) for finding in verdict.findings if finding.is_gated],
+        [_row(finding.gate, finding) for finding in verdict.findings if not finding.slice],
     )
 
 
@@ -62,5 +62,5 @@ def _row(asked: str, finding: Finding) -> tuple[str, ...]:
         interval(finding),
         number(finding.limit),
         f"{finding.n_rows:,}",
-        finding.outcome,
+        finding.outcome if finding.is_gated else f"({finding.outcome})",
     )
