@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -10,7 +9,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
@@ -28,13 +26,17 @@ from tests.models.builders import AT, CONTRACT, ROW, flights
 
 BODY = json.dumps({"rows": [ROW]}).encode()
 
-_START_S = 20
+_START_S = 60
+_ROOT = Path(__file__).parents[2]
 _MAIN = """
+import resource
 import sys
 from pathlib import Path
 from cd4ml.serving.server import serve
 from cd4ml.store.project import open_project
 
+if sys.argv[2] != "0":
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
 with open_project(Path(sys.argv[1])) as project:
     serve(project, environment="production", port=0, announce=lambda url: print(url, flush=True))
 """
@@ -151,7 +153,7 @@ class Server:
         """A new connection."""
         return Caller(self.port)
 
-    def wait_for_plan(self, number: int, *, timeout_s: float = 10) -> None:
+    def wait_for_plan(self, number: int, *, timeout_s: float = 30) -> None:
         """Until it answers with this plan."""
         with self.caller() as caller:
             until(lambda: caller.get("/ready").json.get("plan") == number, timeout_s)
@@ -164,20 +166,20 @@ class Server:
 
 @contextmanager
 def server(
-    folder: Path, *, plan: int | None = 1, largest_file: int | None = None, **environment: str
+    folder: Path, *, plan: int | None = 1, largest_file: int = 0, **environment: str
 ) -> Iterator[Server]:
-    """A server of the project in a folder, once it answers with a plan (None: at once)."""
-    limit = None
-    if largest_file is not None:
-        limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (largest_file, largest_file))
+    """A server of the project in a folder, once it answers with a plan (None: at once).
+
+    `largest_file` (bytes, 0: none) is where writing fails, as on a full disk.
+    """
     with (folder / "server.log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-c", _MAIN, str(folder)],
+            [sys.executable, "-c", _MAIN, str(folder), str(largest_file)],
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
             env=os.environ | environment,
-            preexec_fn=limit,
+            cwd=_ROOT,  # estimators of tests are unpickled there
         )
     try:
         assert process.stdout is not None
@@ -194,7 +196,7 @@ def server(
             process.stdout.close()
 
 
-def until(is_true: Any, timeout_s: float = 10) -> None:
+def until(is_true: Any, timeout_s: float = 30) -> None:
     """Wait until something is true."""
     end = time.monotonic() + timeout_s
     while not is_true():

@@ -4,10 +4,14 @@ import json
 import threading
 from collections import Counter
 
+import pytest
+
 from cd4ml.models.assignment import position
 from cd4ml.models.runtime import load
 from tests.models.builders import ROW, boosted, fragile, logistic
 from tests.serving.builders import BODY, Released, Server, arm, server, until
+
+pytestmark = pytest.mark.slow  # each test starts a server
 
 
 class Load:

@@ -16,6 +16,8 @@ from cd4ml.store.clock import SharedClock
 from tests.models.builders import bitset_boosted, boosted
 from tests.serving.builders import BODY, Released, Server, arm, server, until
 
+pytestmark = pytest.mark.slow  # each test starts a server
+
 
 @pytest.mark.crash
 def test_a_killed_server_has_every_answer_on_record(project: Released) -> None:
