@@ -7,6 +7,7 @@ as its `Reading`; from then on the same bytes are the same table.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -35,13 +36,13 @@ MISSING = "NA"  # how R, and much public data, writes a missing value; so is an 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """How the files of a version are read.
 
-    `types` holds the columns in order with the names of their Polars types; empty for
+    `columns` holds the columns in order with the names of their Polars types; empty for
     Parquet, which knows its own. Columns in `times` are written as text and read as UTC.
     In the columns of `keeps_na` the text "NA" is a value, in all others it is missing.
     """
 
     format: Format
-    types: dict[str, str] = {}
+    columns: tuple[tuple[str, str], ...] = ()
     times: tuple[str, ...] = ()
     keeps_na: tuple[str, ...] = ()
 
@@ -69,7 +70,8 @@ def reading_of(paths: Sequence[Path], contract: Contract | None = None) -> Readi
         if name in types:
             types[name] = _declared(types[name], field.type, format_)
     times = tuple(n for n, f in declared.items() if (f.type, types.get(n)) == _WRITTEN_TIME)
-    return Reading(format=format_, types=types, times=times, keeps_na=keeps_na)
+    columns = tuple(types.items())
+    return Reading(format=format_, columns=columns, times=times, keeps_na=keeps_na)
 
 
 def scan(paths: Sequence[Path], reading: Reading) -> pl.LazyFrame:
@@ -81,20 +83,21 @@ def scan(paths: Sequence[Path], reading: Reading) -> pl.LazyFrame:
 
     if reading.format == "parquet":
         return pl.scan_parquet(list(paths), glob=False, hive_partitioning=False)
-    types = {name: getattr(pl, type_) for name, type_ in reading.types.items()}
+    types = {name: getattr(pl, type_) for name, type_ in reading.columns}
     if reading.format == "csv":
         frame = pl.scan_csv(
             list(paths), schema=types, null_values=_null_values(reading), glob=False
         )
     else:
-        frame = pl.scan_ndjson(list(paths), schema=types)
+        frame = pl.scan_ndjson(_literal(paths), schema=types)
     return frame.with_columns(utc(pl.col(name)).alias(name) for name in reading.times)
 
 
 def scan_text(paths: Sequence[Path], reading: Reading) -> pl.LazyFrame:
     """The same table with times, and in CSV everything, as the text that is written there."""
     if reading.format == "csv":
-        reading = msgspec.structs.replace(reading, types=dict.fromkeys(reading.types, "String"))
+        texts = tuple((name, "String") for name, _ in reading.columns)
+        reading = msgspec.structs.replace(reading, columns=texts)
     return scan(paths, msgspec.structs.replace(reading, times=()))
 
 
@@ -130,8 +133,13 @@ def unreadable(path: Path, error: Exception) -> InvalidInput:
     return InvalidInput(msg, hint="is it whole, and what its name says it is?")
 
 
+def _literal(paths: Sequence[Path]) -> list[str]:
+    # the one reader of Polars that cannot be told not to look for globs
+    return [escape(str(path)) for path in paths]
+
+
 def _null_values(reading: Reading) -> dict[str, str]:
-    return {name: MISSING for name in reading.types if name not in reading.keeps_na}
+    return {name: MISSING for name, _ in reading.columns if name not in reading.keeps_na}
 
 
 def _format_of(paths: Sequence[Path]) -> Format:
@@ -154,7 +162,8 @@ def _parquet_types(path: Path) -> dict[str, str]:
     import polars as pl
 
     try:
-        return {name: str(type_) for name, type_ in pl.read_parquet_schema(path).items()}
+        frame = pl.scan_parquet([path], glob=False, hive_partitioning=False)
+        return {name: str(type_) for name, type_ in frame.collect_schema().items()}
     except pl.exceptions.PolarsError as error:
         raise unreadable(path, error) from None
 
@@ -165,7 +174,7 @@ def _seen_types(path: Path, format_: Format, keeps_na: tuple[str, ...]) -> dict[
 
     try:
         if format_ == "ndjson":
-            frame = pl.scan_ndjson([path], infer_schema_length=None)
+            frame = pl.scan_ndjson(_literal([path]), infer_schema_length=None)
         else:
             names = pl.scan_csv([path], infer_schema=False, glob=False).collect_schema().names()
             _refuse_other_separators(path, names)

@@ -27,10 +27,11 @@ def wrong_values(
     """
     import polars as pl
 
+    columns = dict(reading.columns)
     fields = [
         field
         for field in contract.fields
-        if field.name in reading.types
+        if field.name in columns
         and (field.name in reading.times or not (only_times or field.type == "string"))
     ]
     if not fields:

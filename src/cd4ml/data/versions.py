@@ -86,8 +86,7 @@ def snapshot_files(
     paths = files_of(root, pattern)
     with left_alone(paths):
         reading = reading_of(paths, contract)
-        name = f"{pattern}: the table"
-        measured = _measured(paths, reading, contract, name, refuse=refuse)
+        measured = _measured(paths, reading, contract, pattern, refuse=refuse)
         try:
             files = tuple(_stored(blobs, path, root) for path in paths)
         except Corrupted as error:  # the store saw the file change
@@ -119,7 +118,8 @@ def snapshot_frame(
     if contract and refuse:
         refuse_unless_kept(f"the table from {source}", contract, measured.findings)
     buffer = io.BytesIO()
-    frame.write_parquet(buffer, compression="zstd", statistics=True)
+    # one chunk: how rows happen to lie in memory would show in the bytes
+    frame.rechunk().write_parquet(buffer, compression="zstd", statistics=True)
     data = buffer.getvalue()
     file = DataFile(path="rows.parquet", size=len(data), digest=blobs.put(data))
     reading = Reading(format="parquet")

@@ -14,12 +14,14 @@ import msgspec
 
 from cd4ml.errors import Cd4mlError, Corrupted, NotFound, PipelineError
 from cd4ml.pipeline.alive import LifeSign, end_interrupted
-from cd4ml.pipeline.fingerprint import fingerprint
+from cd4ml.pipeline.fingerprint import Reached, ReachedCode, fingerprint
 from cd4ml.pipeline.graph import StepDeclaration, steps_in
 from cd4ml.pipeline.module import imported, origin, traceback_below
+from cd4ml.pipeline.sources import Sources
 from cd4ml.pipeline.storage import Output, load, store
 from cd4ml.records.run import Metric, Run, StepRun
 from cd4ml.store import ledger, lineage, rows
+from cd4ml.store.address import address_of_record
 
 if TYPE_CHECKING:
     import polars as pl
@@ -51,7 +53,7 @@ class Plan(NamedTuple):
     steps: tuple[StepDeclaration, ...]  # in order
     values: dict[str, Any]  # "step.parameter" -> value
     datasets: dict[str, DatasetInput]
-    code: dict[str, str]  # step -> address of the code it reaches
+    code: dict[str, Reached]  # step -> the code it reaches
     environment: str
 
 
@@ -67,6 +69,7 @@ class Execution:
         self._blobs = blobs
         self._clock = clock
         self._outputs: dict[str, Output] = {}
+        self._identities: dict[str, str] = {}
         self._metrics: dict[str, str] = {}  # metric -> the step it is of
 
     def run(self, progress: Progress | None = None) -> Run:
@@ -130,7 +133,7 @@ class Execution:
             run=self._run.number,
             step=step.name,
             position=position,
-            fingerprint=self._fingerprint(step),
+            fingerprint=self._fingerprint(step, self._plan.code[step.name]),
             state="computed",
             kind="json",
         )
@@ -147,19 +150,51 @@ class Execution:
             raise
         seconds = perf_counter() - began
         self._outputs[step.name] = output
+        self._identities[step.name] = self._identity(step, output)
         done = msgspec.structs.replace(
-            record, state=state, kind=output.kind, output=output.address, seconds=seconds
+            self._with_written_files(record, step),
+            state=state,
+            kind=output.kind,
+            output=output.address,
+            seconds=seconds,
         )
         self._record(done, self._inputs(step), metrics)
         progress(step.name, state, seconds)
 
-    def _fingerprint(self, step: StepDeclaration) -> str:
+    def _fingerprint(self, step: StepDeclaration, code: Reached) -> str:
+        inputs = self._inputs(step)
         return fingerprint(
-            code=self._plan.code[step.name],
+            code=code.address,
             parameters=self._parameters(step),
-            inputs=self._inputs(step),
+            inputs={name: self._identities.get(name, address) for name, address in inputs.items()},
             environment=self._plan.environment,
         )
+
+    def _identity(self, step: StepDeclaration, output: Output) -> str:
+        """What stands for an output in the fingerprints of the steps that take it.
+
+        The bytes of an estimator hold the names of its classes, not their code: the code
+        that made it, and the estimators it was made from, count as well.
+        """
+        if output.kind != "model":
+            return output.address
+        made_from = [self._identities[name] for name in step.needs if name in self._identities]
+        return address_of_record([output.address, self._plan.code[step.name].address, made_from])
+
+    def _with_written_files(self, record: StepRun, step: StepDeclaration) -> StepRun:
+        """The record under the fingerprint that counts the files the step itself wrote.
+
+        The code names a file that was not there before: without this the next run would
+        take it for a new input.
+        """
+        before = self._plan.code[step.name]
+        if not any(path.is_file() for path in before.absent):
+            return record
+        sources = Sources(self._plan.folder, self._plan.module)
+        after = ReachedCode(sources).by(step.module, step.function)
+        if not before.is_extended_by(after):
+            return record  # the code was edited meanwhile
+        return msgspec.structs.replace(record, fingerprint=self._fingerprint(step, after))
 
     def _parameters(self, step: StepDeclaration) -> dict[str, Any]:
         return {p.name: self._plan.values[f"{step.name}.{p.name}"] for p in step.parameters}

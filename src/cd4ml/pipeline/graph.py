@@ -210,7 +210,7 @@ def _parameter(parameter: inspect.Parameter) -> Parameter:
     return Parameter(
         name=parameter.name,
         hint=_text(parameter.annotation),
-        default=None if is_required else msgspec.to_builtins(parameter.default),
+        default=None if is_required else _with_lists(parameter.default),
         is_required=is_required,
     )
 
@@ -237,10 +237,15 @@ def _text(annotation: Any) -> str:
 
 def _is_json(value: Any) -> bool:
     try:
-        back = msgspec.json.decode(canonical(value))
-        return bool(back == msgspec.to_builtins(value))
+        return bool(msgspec.json.decode(canonical(value)) == _with_lists(value))
     except (TypeError, ValueError, OverflowError):
         return False
+
+
+def _with_lists(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _with_lists(inner) for key, inner in value.items()}
+    return [_with_lists(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _refuse(problems: list[str]) -> None:

@@ -101,7 +101,7 @@ def run_pipeline(
         steps=steps,
         values=values_of(steps, parameters or {}, pipeline.graph.steps),
         datasets=taken,
-        code={step.name: code.by(step.module, step.function).address for step in steps},
+        code={step.name: code.by(step.module, step.function) for step in steps},
         environment=blobs.put_record(pipeline.environment),
     )
     revision = revision_of(pipeline.folder)
@@ -113,7 +113,7 @@ def run_pipeline(
         revision=revision.commit,
         is_dirty=revision.is_dirty,
         patch=blobs.put(revision.patch) if revision.is_dirty else "",
-        code=address_of_record(plan.code),
+        code=address_of_record({name: reached.address for name, reached in plan.code.items()}),
         environment=plan.environment,
         parameters=plan.values,
         datasets={name: each.digest for name, each in taken.items()},

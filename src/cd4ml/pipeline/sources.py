@@ -15,6 +15,10 @@ from cd4ml.store.address import address_of_file
 
 _NAME_LENGTH = 200  # a longer string is no file name
 
+# what programs read; what they write beside their results (logs, pictures) is left out
+_READ = (".cfg", ".csv", ".ini", ".j2", ".json", ".jsonl", ".ndjson", ".parquet", ".sql", ".toml",
+         ".tsv", ".xml", ".yaml", ".yml")  # fmt: skip
+
 
 class Sources:
     """A project's Python files as they are on disk now, parsed when they are first asked for."""
@@ -85,7 +89,9 @@ class Sources:
             for name in module.modules:
                 own.update(self.compiled(name))
                 foreign.update(self.elsewhere(name.partition(".")[0]))
-        return {str(path): address_of_file(path) for path in sorted(own | foreign)}
+        return {
+            str(path): address_of_file(path) for path in sorted(own | foreign) if path.is_file()
+        }
 
     def compiled(self, name: str) -> list[Path]:
         """The project's compiled modules of this name."""
@@ -94,11 +100,14 @@ class Sources:
         return [path for path in found if path.is_file()]
 
     def named(self, text: str, beside: Path) -> list[Path]:
-        """The files of the project that a string names, relative to it or to a module."""
-        if not text or len(text) > _NAME_LENGTH or "\n" in text or "\0" in text:
+        """The project's files of settings or data that a string may name, there or not.
+
+        The name is relative to the project or to the module it stands in.
+        """
+        if len(text) > _NAME_LENGTH or not text.lower().endswith(_READ) or "\0" in text:
             return []
         found = {(start / text).resolve() for start in (self.folder, beside.parent)}
-        return sorted(path for path in found if self._is_own_file(path))
+        return sorted(path for path in found if self._is_own(path))
 
     def is_known(self, name: str) -> bool:
         """Whether a foreign top-level module is there to be imported."""
@@ -135,8 +144,8 @@ class Sources:
         path = self.folder.joinpath(*name.split("."))
         return path.is_dir() and any(path.rglob("*.py"))
 
-    def _is_own_file(self, path: Path) -> bool:
-        if not path.is_relative_to(self.folder) or path.suffix == ".py" or not path.is_file():
+    def _is_own(self, path: Path) -> bool:
+        if not path.is_relative_to(self.folder):
             return False
         return not any(part.startswith(".") for part in path.relative_to(self.folder).parts)
 

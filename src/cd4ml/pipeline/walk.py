@@ -1,0 +1,289 @@
+"""A walk through a project's code: from one function to all it reaches."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from pathlib import Path
+from typing import Any
+
+from cd4ml.pipeline.code import Import, Module, Statement, parsed
+from cd4ml.pipeline.sources import Sources
+from cd4ml.store.address import address_of_file, address_of_record
+
+_EVERYWHERE = frozenset(["__file__", "__name__", "__package__", *dir(builtins)])
+_UNSEEN_NAMES = frozenset(
+    [
+        "__builtins__",
+        "__doc__",
+        "__import__",
+        "compile",
+        "delattr",
+        "eval",
+        "exec",
+        "getattr",
+        "globals",
+        "locals",
+        "setattr",
+        "vars",
+    ]
+)
+_UNSEEN_ATTRIBUTES = frozenset(
+    ["__code__", "__doc__", "__dict__", "__getattribute__", "__globals__", "__subclasses__"]
+)
+_UNSEEN_IMPORTS = frozenset(
+    [
+        "builtins",
+        "ctypes",
+        "gc",
+        "importlib",
+        "inspect",
+        "operator.attrgetter",
+        "operator.methodcaller",
+        "os.popen",
+        "os.system",
+        "pkgutil",
+        "pkg_resources",
+        "runpy",
+        "subprocess",
+        "sys.modules",
+        "types.FunctionType",
+    ]
+)
+_UNSEEN_METHODS = frozenset(["__init_subclass__", "__set_name__"])
+_EMPTY_CALLS = frozenset(["dict", "list", "set", "OrderedDict", "Counter", "deque", "defaultdict"])
+
+
+class Walk:
+    """One walk through the project's code, from one function to all it reaches."""
+
+    def __init__(self, sources: Sources, shared: set[tuple[str, str]]) -> None:
+        self.sources = sources
+        self.shared = shared
+        self.unseen: set[str] = set()
+        self._statements: dict[tuple[str, int], Statement] = {}
+        self._root: Statement | None = None
+        self._bindings: set[str] = set()
+        self._entered: set[str] = set()
+        self._foreign: set[str] = set()
+        self._stars: set[tuple[str, str]] = set()
+        self.files: dict[str, str] = {}
+        self.absent: set[Path] = set()
+
+    def start(self, module: str, function: str) -> None:
+        """Follow a top-level function to all it reaches."""
+        home = self.sources.module(module)
+        bound = home.bound.get(function, []) if home else []
+        if home is None or not bound or not bound[0].is_definition:
+            self._cannot_see(f"where {function} is defined")
+            return
+        self._root = _without_defaults(bound[0])
+        self._enter(home)
+        self._read(self._root)
+        if len(bound) > 1 or (module, function) in self.shared:
+            self._follow_name(home, (function,))
+
+    def code(self) -> dict[str, Any]:
+        """The code that was reached, in one order whatever the way; files stand in `files`."""
+        return {
+            "root": self._root.text if self._root else "",
+            "code": self._texts(),
+            "imports": sorted(self._bindings),
+        }
+
+    def take_everything(self) -> None:
+        """Count every file of the project, without comments, formatting and docstrings.
+
+        Code that reads source or docstrings gets them counted as well.
+        """
+        address = address_of_file if self.unseen & {"__doc__", "inspect"} else _whole
+        for path in self.sources.files():
+            self.files[str(path.relative_to(self.sources.folder))] = address(path)
+        for module in self.sources.modules():
+            for name in module.modules:
+                self._enter_import(name)
+
+    def _texts(self) -> dict[str, Any]:
+        by_module: dict[str, list[Statement]] = {}
+        for (module, _), statement in sorted(self._statements.items()):
+            by_module.setdefault(module, []).append(statement)
+        return {module: _in_one_order(found) for module, found in by_module.items()}
+
+    def _cannot_see(self, what: str) -> None:
+        self.unseen.add(what)
+
+    def _visit(self, statement: Statement) -> None:
+        key = (statement.module.name, statement.index)
+        if key in self._statements:
+            return
+        self._statements[key] = statement
+        self._enter(statement.module)
+        self._read(statement)
+        for name in statement.names:  # whatever else binds or changes the same name
+            self._follow_name(statement.module, (name,))
+
+    def _read(self, statement: Statement) -> None:
+        self._look_for_unseen(statement)
+        for name in statement.modules:
+            self._enter_import(name)
+        for chain in statement.chains:
+            if chain[0] in statement.imports:
+                self._follow_import(statement.imports[chain[0]], chain[1:])
+            self._follow_name(statement.module, chain)
+            if chain[0] not in statement.imports:
+                self._follow_stars(statement.module, chain[0])
+        for text in statement.strings:
+            self._take_file(text, statement.module)
+
+    def _look_for_unseen(self, statement: Statement) -> None:
+        found = _UNSEEN_ATTRIBUTES & statement.attributes
+        found |= _UNSEEN_NAMES & {chain[0] for chain in statement.chains}
+        found |= {
+            node.name
+            for node in ast.walk(statement.node)
+            if isinstance(node, ast.FunctionDef) and node.name in _UNSEEN_METHODS
+        }
+        if isinstance(statement.node, ast.ClassDef) and "type" in _bases(statement.node):
+            found |= {"a metaclass"}
+        if _is_empty_container(statement.node):
+            found |= {f"what fills {', '.join(statement.names)}"}
+        if found:
+            self._cannot_see(min(found))
+
+    def _follow_name(self, module: Module, chain: tuple[str, ...]) -> None:
+        name = chain[0]
+        if (module.name, name) in self.shared:
+            self._cannot_see(f"what changes {module.name}.{name}")
+        for statement in module.bound.get(name, []):
+            self._visit(statement)
+        for source in module.imports.get(name, []):
+            self._bindings.add(f"{module.name}.{name} = {source.module}:{source.name}")
+            self._follow_import(source, chain[1:])
+
+    def _follow_stars(self, module: Module, name: str) -> None:
+        """`from source import *`: the whole file counts for every name it may bind."""
+        is_bound = name in module.bound or name in module.imports or name in _EVERYWHERE
+        for source in module.stars:
+            star = self.sources.module(source)
+            if star is None or (source, name) in self._stars:
+                continue
+            self._stars.add((source, name))
+            if name in star.bound or name in star.imports or not is_bound:
+                self._take_module(star)
+                self._follow_stars(star, name)
+
+    def _follow_import(self, source: Import, rest: tuple[str, ...]) -> None:
+        path = (*source.module.split("."), *([source.name] if source.name else []), *rest)
+        for unseen in _UNSEEN_IMPORTS.intersection((path[0], ".".join(path[:2]))):
+            self._cannot_see(unseen)
+        if not self.sources.has(path[0]):
+            self._enter_import(path[0])
+            return
+        if self.sources.compiled(source.module):
+            self._enter_import(source.module)
+            return
+        module, rest = self.sources.resolve(path, len(source.module.split(".")))
+        if module is None:
+            self._cannot_see(".".join(path))
+            return
+        self._enter(module)
+        if not rest:
+            self._take_module(module)  # the module itself is handed on: anything in it may be used
+        elif rest[0] in module.bound or rest[0] in module.imports:
+            self._follow_name(module, rest)
+        elif not module.stars and not rest[0].startswith("__"):
+            self._cannot_see(f"{module.name}.{rest[0]}")
+
+    def _enter(self, module: Module) -> None:
+        """A module that is imported: what importing it does counts."""
+        if module.name in self._entered:
+            return
+        self._entered.add(module.name)
+        self._enter_import(module.name)  # and the packages above it
+        for statement in module.statements:
+            if not statement.is_definition:
+                for name in statement.modules:
+                    self._enter_import(name)
+        for statement in module.effects:
+            self._visit(statement)
+
+    def _enter_import(self, name: str) -> None:
+        parts = name.split(".")
+        if not self.sources.has(parts[0]):
+            self._enter_foreign(parts[0])
+            return
+        for length in range(1, len(parts) + 1):
+            module = self.sources.module(".".join(parts[:length]))
+            if module is not None:
+                self._enter(module)
+        for path in self.sources.compiled(name):
+            self.files[str(path.relative_to(self.sources.folder))] = address_of_file(path)
+
+    def _enter_foreign(self, name: str) -> None:
+        """A module of somebody else: installed ones are in the environment's address."""
+        if name in self._foreign:
+            return
+        self._foreign.add(name)
+        for path in self.sources.elsewhere(name):
+            self.files[str(path)] = _whole(path)
+        if not self.sources.is_known(name):
+            self._cannot_see(f"import {name}")
+
+    def _take_module(self, module: Module) -> None:
+        self._enter(module)
+        for statement in module.statements:
+            self._visit(statement)
+
+    def _take_file(self, text: str, module: Module) -> None:
+        """A string that names a file of the project: its content counts."""
+        for path in self.sources.named(text, module.path):
+            if path.is_file():
+                self.files[str(path.relative_to(self.sources.folder))] = address_of_file(path)
+            else:
+                self.absent.add(path)
+
+
+def _without_defaults(statement: Statement) -> Statement:
+    node = statement.node
+    if not isinstance(node, ast.FunctionDef):
+        return statement
+    arguments = ast.arguments(
+        **{**dict(ast.iter_fields(node.args)), "kw_defaults": [None] * len(node.args.kwonlyargs)}
+    )
+    bare = ast.FunctionDef(**{**dict(ast.iter_fields(node)), "args": arguments})
+    return Statement(ast.fix_missing_locations(bare), statement.module, statement.index)
+
+
+def _in_one_order(statements: list[Statement]) -> list[str]:
+    """Texts in the order of the file; definitions first, sorted, where their order does not matter."""
+    names = [name for statement in statements for name in statement.names]
+    if len(set(names)) < len(names):
+        return [statement.text for statement in statements]
+    definitions = sorted(s.text for s in statements if s.is_definition)
+    return definitions + [s.text for s in statements if not s.is_definition]
+
+
+def _is_empty_container(node: ast.stmt) -> bool:
+    """`REGISTRY = {}`: an empty container exists to be filled by somebody."""
+    value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
+    if isinstance(value, ast.Dict):
+        return not value.keys
+    if isinstance(value, ast.List | ast.Set):
+        return not value.elts
+    if isinstance(value, ast.Call):
+        name = value.func.attr if isinstance(value.func, ast.Attribute) else ""
+        name = value.func.id if isinstance(value.func, ast.Name) else name
+        return name == "defaultdict" or (name in _EMPTY_CALLS and not value.args)
+    return False
+
+
+def _bases(node: ast.ClassDef) -> set[str]:
+    return {base.id for base in node.bases if isinstance(base, ast.Name)}
+
+
+def _whole(path: Path) -> str:
+    """A whole file without comments, formatting and docstrings; as it is, if it is not Python."""
+    try:
+        return address_of_record(ast.dump(parsed(path)))
+    except (SyntaxError, ValueError):
+        return address_of_file(path)

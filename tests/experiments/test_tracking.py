@@ -1,0 +1,66 @@
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from cd4ml.errors import NotFound
+from cd4ml.experiments.tracking import list_runs, tracked
+from tests.experiments import runs
+
+if TYPE_CHECKING:
+    from cd4ml.store.database import Database
+
+RUNS = (
+    runs.tracked(1, {"auc": 0.60, "brier": 0.20}),
+    runs.tracked(2, {"auc": 0.64, "brier": 0.17}, search=1),
+    runs.tracked(3, {}, state="failed"),
+    runs.tracked(4, {"auc": 0.62, "brier": None}, search=1),
+    runs.tracked(5, {"auc": 0.70}, experiment="prices"),
+)
+
+
+@pytest.fixture
+def filled(database: "Database") -> "Database":
+    with database.write() as connection:
+        for each in RUNS:
+            runs.record(connection, each)
+    return database
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, [5, 4, 3, 2, 1]),
+        ({"limit": 2}, [5, 4]),
+        ({"experiment": "delays"}, [4, 3, 2, 1]),
+        ({"search": 1}, [4, 2]),
+        ({"state": "failed"}, [3]),
+        ({"experiment": "none"}, []),
+        ({"sort_by": "auc"}, [5, 2, 4, 1, 3]),
+        ({"sort_by": "brier"}, [2, 1, 5, 4, 3]),
+        ({"sort_by": "auc", "experiment": "delays", "limit": 2}, [2, 4]),
+        ({"sort_by": "unknown"}, [5, 4, 3, 2, 1]),
+    ],
+)
+def test_runs_are_filtered_and_sorted(
+    filled: "Database", options: dict[str, Any], expected: list[int]
+) -> None:
+    with filled.read() as connection:
+        found = list_runs(connection, **options)
+
+    assert [each.run.number for each in found] == expected
+
+
+def test_runs_come_with_their_metrics(filled: "Database") -> None:
+    with filled.read() as connection:
+        found = list_runs(connection)
+        one = tracked(connection, 4)
+
+    assert sorted(found, key=lambda each: each.run.number) == list(RUNS)
+    assert one == RUNS[3]
+
+
+def test_an_unknown_run_gets_the_known_ones(filled: "Database") -> None:
+    with filled.read() as connection, pytest.raises(NotFound) as caught:
+        tracked(connection, 9)
+
+    assert str(caught.value) == "no Run '9'\n  hint: known: 1, 2, 3, 4, 5"
