@@ -117,7 +117,7 @@ class GrowingTable:
             return {}
         keys = [name for name in (DAY, ENVIRONMENT) if name in rows.columns]
         parts = rows.partition_by(keys, as_dict=True, maintain_order=True)
-        return {_Place(*key) if len(key) == 2 else _Place(*key, ""): p for key, p in parts.items()}
+        return {_Place(key[0], key[1] if len(key) > 1 else ""): part for key, part in parts.items()}
 
     def _store(self, place: _Place, rows: pl.DataFrame) -> LogFile:
         buffer = io.BytesIO()
