@@ -73,9 +73,9 @@ def rehearse(
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     with _stage(folder, example, port, tell) as stage, _console(stage):
         before_production.play(stage)
-        with endpoint(stage, "production", stage.production_port) as application:
-            production.play(stage, application, months)
-            counts = (application.n_asked, application.n_failed)
+        with endpoint(stage, "production", stage.production_port) as serving:
+            production.play(stage, serving, months)
+            counts = (serving.application.n_asked, serving.application.n_failed)
         told = summary.play(stage, months)
         report = RehearsalReport(
             folder=str(stage.project.folder),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import secrets
 from itertools import chain
 from pathlib import Path
@@ -196,6 +197,7 @@ def _readiness(endpoint: Endpoint) -> dict[str, Any]:
         for arm in plan.arms
     ]
     return {
+        "process": os.getpid(),
         "environment": plan.environment,
         "model": plan.model,
         "plan": plan.number,

@@ -147,9 +147,8 @@ def _staging(stage: Stage, version: ModelVersion) -> None:
     release = _requested(stage, version, "staging")
     if release.state == "rolling_out":
         roll_out(stage.project)
-    with endpoint(stage, "staging", stage.staging_port) as application:
-        rows_asked = _first_requests(stage)
-        answers = [application.ask(row) for row in rows_asked]
+    with endpoint(stage, "staging", stage.staging_port) as serving:
+        answers = [serving.application.ask(row) for row in _first_requests(stage)]
     expect(all(answer is not None for answer in answers), "staging answers")
     stage.tell.line(f"staging answered {len(answers)} requests over HTTP")
 

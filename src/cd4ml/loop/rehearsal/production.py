@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cd4ml.loop.compare import runs
 from cd4ml.loop.label import label
 from cd4ml.loop.rehearsal import findings
-from cd4ml.loop.rehearsal.stage import ROBOT, Stage, expect
-from cd4ml.loop.rehearsal.traffic import Application
+from cd4ml.loop.rehearsal.stage import ROBOT, Serving, Stage, expect
 from cd4ml.loop.retrain import RETRAIN
 from cd4ml.loop.watch import collect
 from cd4ml.loop.work import WorkReport, work
@@ -28,12 +27,11 @@ ENVIRONMENT = "production"
 
 _DAY = timedelta(days=1)
 _LONGEST_FLIGHT = timedelta(days=3)  # no label comes later than this after its request
-_FOLLOW_S = 30.0  # for the endpoint to take up a new plan
 
 
-def play(stage: Stage, application: Application, months: int) -> None:
+def play(stage: Stage, serving: Serving, months: int) -> None:
     """Some calendar months of production, with everything that happens by itself."""
-    diary = _Diary(stage, application)
+    diary = _Diary(stage, serving)
     for number, (start, end) in enumerate(months_of(stage.world.BEGIN, months)):
         stage.tell.chapter(6 + number, f"{start:%B %Y} in production")
         days = [day for day in _days(start, end) if day + _DAY > stage.clock.now()]
@@ -41,7 +39,8 @@ def play(stage: Stage, application: Application, months: int) -> None:
             diary.live(day)
     for day in _days(end, end + timedelta(hours=_maturity(stage)) + _DAY):
         diary.wait(day)
-    expect(application.n_failed == 0, f"{application.n_failed} requests got no answer")
+    n_failed = serving.application.n_failed
+    expect(n_failed == 0, f"every request is answered; {n_failed} were not")
 
 
 def months_of(begin: datetime, months: int) -> list[tuple[datetime, datetime]]:
@@ -62,9 +61,9 @@ def months_of(begin: datetime, months: int) -> list[tuple[datetime, datetime]]:
 class _Diary:
     """Lives through the days, remembering which request got which prediction id."""
 
-    def __init__(self, stage: Stage, application: Application) -> None:
+    def __init__(self, stage: Stage, serving: Serving) -> None:
         self._stage = stage
-        self._application = application
+        self._serving = serving
         self._ids = _answered(stage)
 
     def live(self, day: datetime) -> None:
@@ -83,7 +82,7 @@ class _Diary:
 
     def _ask(self, key: str, event_at: datetime, row: dict[str, Any]) -> None:
         self._stage.clock.advance_to(event_at)
-        answer = self._application.ask(row, key=key)
+        answer = self._serving.application.ask(row, key=key)
         if answer is not None:
             self._ids[key] = answer.prediction_id
 
@@ -113,7 +112,7 @@ class _Diary:
             newest = rows.find(
                 connection, Plan, environment=ENVIRONMENT, newest_first=True, limit=1
             )
-        self._application.wait_until_ready(timeout_s=_FOLLOW_S, plan=newest[0].number)
+        self._serving.follow(newest[0].number)
 
 
 def _answered(stage: Stage) -> dict[str, str]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import msgspec
 
@@ -92,17 +92,29 @@ def _refuse_incomplete(module: ModuleType, path: Path) -> None:
         raise ConfigurationError(msg, hint="docs/rehearsal.md says what a world has")
 
 
+class Serving(NamedTuple):
+    """A serving process, and the application that asks it."""
+
+    application: Application
+    process: int
+
+    def follow(self, plan: int) -> None:
+        """Wait until the endpoint answers with this plan or a newer one."""
+        self.application.wait_until_ready(process=self.process, plan=plan, timeout_s=_READY_S)
+
+
 @contextmanager
-def endpoint(stage: Stage, environment: str, port: int) -> Iterator[Application]:
+def endpoint(stage: Stage, environment: str, port: int) -> Iterator[Serving]:
     """A serving process for an environment, ready to answer, until the block ends."""
     arguments = ["serve", "--in", environment, "--host", HOST, "--port", str(port)]
     log = stage.project.state / "logs" / f"serve-{environment}.log"
     with (
-        process(arguments, folder=stage.project.folder, log=log),
+        process(arguments, folder=stage.project.folder, log=log) as child,
         Application(HOST, port) as application,
     ):
-        application.wait_until_ready(timeout_s=_READY_S)
-        yield application
+        serving = Serving(application, child.pid)
+        serving.follow(plan=1)
+        yield serving
 
 
 def expect(happened: bool, what: str) -> None:

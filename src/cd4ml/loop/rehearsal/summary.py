@@ -101,7 +101,7 @@ def _frozen_scores(stage: Stage, answered: pl.DataFrame) -> NDArray[np.float64]:
 def _show(stage: Stage, measured: tuple[Month, ...]) -> None:
     stage.tell.table(
         "the loop beside the first model left as it was",
-        ("month", "answers", "labels", "AUC loop", "frozen", "Brier loop", "frozen", "answered by"),
+        ("month", "answers", "labels", "AUC loop", "frozen", "Brier loop", "frozen", "versions"),
         [
             (
                 f"{month.start:%B}",
@@ -111,7 +111,7 @@ def _show(stage: Stage, measured: tuple[Month, ...]) -> None:
                 f"{month.frozen_auc:.3f}",
                 f"{month.loop_brier:.4f}",
                 f"{month.frozen_brier:.4f}",
-                ", ".join(month.versions),
+                ", ".join(version.rpartition("/")[2] for version in month.versions),
             )
             for month in measured
         ],

@@ -30,6 +30,11 @@ class _Answers(msgspec.Struct, frozen=True):
     predictions: tuple[Answer, ...]
 
 
+class _Readiness(msgspec.Struct, frozen=True):
+    plan: int
+    process: int
+
+
 class Application:
     """A client of one endpoint over one kept connection.
 
@@ -55,19 +60,26 @@ class Application:
             return None
         return self._decode(body).predictions[0]
 
-    def wait_until_ready(self, *, timeout_s: float, plan: int = 0) -> None:
-        """Wait until the endpoint answers with a plan of at least this number.
+    def wait_until_ready(self, *, process: int, timeout_s: float, plan: int = 1) -> None:
+        """Wait until a process of ours answers, with a plan of at least this number.
+
+        Another process on the port, of another project even, would answer as well: what
+        it says of itself has to be the process that was started.
 
         Raises:
-            Unavailable: If it does not within `timeout_s` seconds.
+            Unavailable: If it does not within `timeout_s` seconds, or another one does.
         """
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
-            if self._plan_in_force() >= max(plan, 1):
+            seen = self._readiness()
+            if seen is not None and seen.process != process:
+                msg = f"another endpoint answers on port {self._connection.port}"
+                raise Unavailable(msg, hint="end it, or choose another --port")
+            if seen is not None and seen.plan >= plan:
                 return
             time.sleep(_RETRY_S)
         msg = f"the endpoint on port {self._connection.port} was not ready within {timeout_s:g} s"
-        raise Unavailable(msg, hint="is another process on that port?")
+        raise Unavailable(msg, hint="its log in .cd4ml/logs says why")
 
     def close(self) -> None:
         """Hang up."""
@@ -84,17 +96,18 @@ class Application:
     ) -> None:
         self.close()
 
-    def _plan_in_force(self) -> int:
+    def _readiness(self) -> _Readiness | None:
+        """What the endpoint says of itself; None while it is not there or has no plan."""
         try:
             self._connection.request("GET", "/ready")
             response = self._connection.getresponse()
             body = response.read()
         except (OSError, http.client.HTTPException):
             self._connection.close()
-            return 0
+            return None
         if response.status != http.client.OK:
-            return 0
-        return int(msgspec.json.decode(body)["plan"])
+            return None
+        return msgspec.json.decode(body, type=_Readiness)
 
     def _post(self, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
         for _attempt in range(2):
