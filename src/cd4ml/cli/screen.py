@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -27,6 +29,8 @@ from cd4ml.cli.printable import printable
 # a rule below the header, and nothing else: it copies well
 _LINES = Box("    \n    \n ── \n    \n    \n    \n    \n    \n")
 
+_FIGURE = re.compile(r"([-+]?[\d.,]+%?( to [-+]?[\d.,]+)?|-|)( \*)?")
+_NEVER_WRAPPED = 24  # characters: names, times and figures stay whole, sentences wrap
 _NEXT_UNIT = 1000  # of bytes, as disks are sold
 
 STYLES: Mapping[str, str] = {
@@ -56,21 +60,23 @@ class Screen:
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or plain_console(sys.stdout)
 
-    def line(self, text: str = "", *, style: str = "") -> None:
-        """One paragraph, wrapped at words."""
-        self._print(_text(text, style))
+    def line(self, text: str = "", *, style: str = "", indent: int = 0) -> None:
+        """One paragraph, wrapped at words; a word is never broken."""
+        for paragraph in printable(text).splitlines() or [""]:
+            for part in wrapped(paragraph, self._console.width - indent):
+                self._console.print(Text(" " * indent + part, style=style), soft_wrap=True)
 
     def title(self, text: str) -> None:
         """A heading."""
         self.line(text, style="bold")
 
-    def indented(self, text: str, *, style: str = "") -> None:
-        """One paragraph below a heading."""
-        self._print(_text(text, style), indent=3)
+    def command(self, text: str, *, indent: int = 0) -> None:
+        """Words to type, in one line, so that they can be copied."""
+        self._console.print(Text(" " * indent + printable(text), style="cyan"), soft_wrap=True)
 
     def hint(self, text: str) -> None:
         """What to do next."""
-        self.line(f"  hint: {text}", style="dim")
+        self.line(f"hint: {text}", style="dim", indent=2)
 
     def facts(self, pairs: Iterable[tuple[str, str]]) -> None:
         """Names and values, aligned; what is empty is left out, a repeated name is not repeated."""
@@ -92,14 +98,14 @@ class Screen:
         table = Table(
             box=_LINES, show_edge=False, pad_edge=False, header_style="dim", padding=(0, 1)
         )
-        for place, title in enumerate(columns):
-            is_figure = bool(cells) and all(_is_figure(row[place]) for row in cells)
-            is_last = place == len(columns) - 1
+        for title, *values in zip(columns, *cells, strict=True):
+            longest = max(map(len, values), default=0)
+            is_figure = any(values) and all(_FIGURE.fullmatch(value) for value in values)
             table.add_column(
                 printable(title),
                 justify="right" if is_figure else "left",
-                no_wrap=is_figure or not is_last,  # what wraps, wraps at the end
-                overflow="fold" if is_last else "ellipsis",
+                min_width=longest if longest <= _NEVER_WRAPPED else None,
+                overflow="fold",
             )
         for row in cells:
             table.add_row(*(_text(value, STYLES.get(value, "")) for value in row))
@@ -108,14 +114,13 @@ class Screen:
     def log(self, entries: Iterable[tuple[Sequence[str], str]]) -> None:
         """One entry a line, its words aligned, and below it what it says about itself."""
         lines = [(list(cells), note) for cells, note in entries]
-        widths = [
-            max(map(len, column)) for column in zip(*(cells for cells, _ in lines), strict=True)
-        ]
+        columns = zip(*(cells for cells, _ in lines), strict=True)
+        widths = [max(map(len, column)) for column in columns]
         for cells, note in lines:
             padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
             self.line("  ".join(padded).rstrip())
             if note:
-                self._print(_text(note, "dim"), indent=widths[0] + 2)
+                self.line(note, style="dim", indent=widths[0] + 2)
 
     def _print(self, what: RenderableType, *, indent: int = 0) -> None:
         self._console.print(Padding(what, (0, 0, 0, indent), expand=False) if indent else what)
@@ -182,6 +187,25 @@ def bar() -> Progress:
     )
 
 
+def wrapped(paragraph: str, width: int) -> list[str]:
+    """The lines of a paragraph; those that follow are as far in as the first.
+
+    Examples:
+        >>> wrapped("  - one two three", 12)
+        ['  - one two', '  three']
+    """
+    if len(paragraph) <= width:
+        return [paragraph]
+    margin = " " * (len(paragraph) - len(paragraph.lstrip()))
+    return textwrap.wrap(
+        paragraph,
+        width,
+        subsequent_indent=margin,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
 def words(state: str) -> str:
     """A state as people say it.
 
@@ -232,7 +256,3 @@ def size(n_bytes: int) -> str:
 
 def _text(value: str, style: str = "") -> Text:
     return Text(printable(value), style=style)
-
-
-def _is_figure(value: str) -> bool:
-    return value in ("", "-") or value.replace(",", "").replace(".", "").lstrip("-+").isdigit()

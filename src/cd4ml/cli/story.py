@@ -10,6 +10,8 @@ from cd4ml.cli.screen import Screen, bar, plain_console
 
 T = TypeVar("T")
 
+_INDENT = 3
+
 
 class Story:
     """Tells what happens, line by line, with a bar where there is a terminal.
@@ -30,16 +32,16 @@ class Story:
 
     def command(self, text: str) -> None:
         """What a person would type to get this."""
-        self._screen.line(f"   $ {text}", style="cyan")
+        self._screen.command(f"$ {text}", indent=_INDENT)
 
     def line(self, text: str) -> None:
         """Something happened."""
-        self._screen.indented(text)
+        self._screen.line(text, indent=_INDENT)
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Some figures."""
-        self._screen.indented(title, style="dim")
-        self._screen.table(columns, rows, indent=3)
+        self._screen.line(title, style="dim", indent=_INDENT)
+        self._screen.table(columns, rows, indent=_INDENT)
 
     def track(self, items: Iterable[T], *, title: str, total: int) -> Iterable[T]:
         """The same items, with a progress bar where there is a terminal."""

@@ -72,7 +72,8 @@ def _place(project: Project, environment: str, release: Release | None) -> Place
     if release is None:
         return Place(environment, (), None, "")
     details = release_details(project, release.ref)
-    return Place(environment, _arms(project, details), release, details.waits_for)
+    note = "" if release.state == "released" else details.waits_for
+    return Place(environment, _arms(project, details), release, note)
 
 
 def _arms(project: Project, details: ReleaseDetails) -> tuple[Arm, ...]:

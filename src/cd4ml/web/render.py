@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import jinja2
+import msgspec
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
+from cd4ml.records.ledger_entry import LedgerEntry
 from cd4ml.store.address import short
 
 if TYPE_CHECKING:
@@ -26,6 +28,9 @@ _NAVIGATION = (
     ("Releases", "/releases"),
     ("Ledger", "/ledger"),
 )
+
+_PAST = {"begun": "began", "given": "gave", "undone": "undid"}  # participles with another past
+_ABOUT = ("approval", "standing_approval")  # their subject is what they are about
 
 _STAGE_PATHS = {
     "data": "/data",
@@ -84,15 +89,29 @@ def metric_names(reports: Iterable[RunReport]) -> list[str]:
     return list(dict.fromkeys(name for report in reports for name in report.metrics))
 
 
-def deed(action: str) -> str:
-    """A ledger action as the verb phrase it is.
+def deed(entry: LedgerEntry) -> str:
+    """What a ledger entry says was done, as the words between who did it and to what.
 
     Examples:
-        >>> deed("release.requested"), deed("standing_approval.given")
-        ('requested release', 'given standing approval')
+        >>> from datetime import UTC
+        >>> entry = LedgerEntry(
+        ...     sequence=1,
+        ...     at=datetime(2013, 1, 1, tzinfo=UTC),
+        ...     actor="ann",
+        ...     action="release.requested",
+        ...     subject="release/1",
+        ...     previous="",
+        ...     digest="",
+        ... )
+        >>> deed(entry), deed(msgspec.structs.replace(entry, action="approval.given"))
+        ('requested', 'gave approval of')
     """
-    noun, _, verb = action.rpartition(".")
-    return f"{verb} {noun}".replace("_", " ").strip()
+    noun, _, participle = entry.action.rpartition(".")
+    verb = _PAST.get(participle, participle)
+    if not noun or entry.subject.startswith(f"{noun}/"):
+        return verb
+    named = noun.replace("_", " ")
+    return f"{verb} {named} of" if noun in _ABOUT else f"{verb} {named}"
 
 
 def linked(text: str) -> Markup:
@@ -137,6 +156,17 @@ def moment(at: datetime | None) -> str:
     return "" if at is None else f"{at.day} {at:%b %Y, %H:%M}"
 
 
+def day_and_time(at: datetime) -> str:
+    """A time without its year, for lists of what is recent.
+
+    Examples:
+        >>> from datetime import UTC
+        >>> day_and_time(datetime(2013, 2, 1, 9, 5, tzinfo=UTC))
+        '1 Feb, 09:05'
+    """
+    return f"{at.day} {at:%b, %H:%M}"
+
+
 @cache
 def _templates() -> jinja2.Environment:
     environment = jinja2.Environment(
@@ -147,6 +177,7 @@ def _templates() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "day_and_time": day_and_time,
         "deed": deed,
         "linked": linked,
         "metric_names": metric_names,
