@@ -5,17 +5,19 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from cd4ml.errors import Refused
+from cd4ml.errors import Refused, RehearsalFailed
 from cd4ml.loop.compare import compare, runs
 from cd4ml.loop.evaluate import Judgement, evaluate
-from cd4ml.loop.ingest import catalog, ingest
+from cd4ml.loop.ingest import catalog, ingest, show_dataset
 from cd4ml.loop.promote import approve, releases, request, stand
 from cd4ml.loop.rehearsal import findings
 from cd4ml.loop.rehearsal.stage import MANAGER, SCIENTIST, Stage, endpoint, expect
 from cd4ml.loop.roll_out import roll_out
 from cd4ml.loop.search import search
 from cd4ml.loop.train import RunReport, train
+from cd4ml.models.manifest import Manifest
 from cd4ml.records.approval import StandingApproval
+from cd4ml.records.contract import Contract
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.records.release import Release
 from cd4ml.store import rows
@@ -75,6 +77,17 @@ def _pipeline(stage: Stage) -> None:
     again = _trained(stage, AGAIN)
     stage.tell.line(f"{again.run.ref}: {_steps(again)}")
     expect(all(step.state == "cached" for step in again.steps), "a second run computes nothing")
+    _show_lineage(stage)
+
+
+def _show_lineage(stage: Stage) -> None:
+    name = next(iter(stage.project.settings.data))
+    stage.tell.command(f"cd4ml data show {name}")
+    details = show_dataset(stage.project, name)
+    columns = [f"{column.name} {column.type}" for column in details.version.columns]
+    stage.tell.line(f"{details.version.ref} has {len(columns)} columns: {', '.join(columns)}")
+    stage.tell.line(f"it went into: {', '.join(dict.fromkeys(details.children))}")
+    expect(bool(details.children), "the lineage of a dataset that was used")
 
 
 def _experiments(stage: Stage) -> RunReport:
@@ -123,11 +136,27 @@ def _gates(stage: Stage, best: RunReport) -> ModelVersion:
     stage.tell.command(f"cd4ml gate {best.run.ref}")
     judgement = _judged(stage, best)
     _show_findings(stage, judgement)
-    expect(judgement.verdict.outcome == "pass", f"{best.run.ref} passes its gates")
-    expect(judgement.version is not None, "a version of the model")
-    assert judgement.version is not None
+    if judgement.version is None:
+        raise RehearsalFailed(f"{best.run.ref} was to pass its gates: {judgement.message}")
     stage.tell.line(f"accepted as {judgement.version.ref}")
+    _show_contract(stage, judgement.version)
     return judgement.version
+
+
+def _show_contract(stage: Stage, version: ModelVersion) -> None:
+    contract = stage.project.blobs.get_record(version.contract, Contract)
+    parity = stage.project.blobs.get_record(version.artifact, Manifest).parity
+    stage.tell.line(
+        f"its requests keep the contract {contract.name} {contract.version}:"
+        f" {', '.join(contract.names)}"
+    )
+    expect(parity.n_rows > 0, "the contract and the compiled model are checked")
+    answers = f"answers {parity.n_rows:,} checked rows as scikit-learn does"
+    stage.tell.line(
+        f"not compiled: {parity.refusal}"
+        if parity.refusal
+        else f"compiled to ONNX it {answers}, within {parity.max_difference:.1g}"
+    )
 
 
 def _corrupted(stage: Stage) -> None:

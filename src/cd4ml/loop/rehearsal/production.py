@@ -37,6 +37,7 @@ def play(stage: Stage, serving: Serving, months: int) -> None:
         days = [day for day in _days(start, end) if day + _DAY > stage.clock.now()]
         for day in stage.tell.track(days, title=f"{start:%B}", total=len(days)):
             diary.live(day)
+        stage.tell.line(diary.told())
     for day in _days(end, end + timedelta(hours=_maturity(stage)) + _DAY):
         diary.wait(day)
     n_failed = serving.application.n_failed
@@ -65,6 +66,7 @@ class _Diary:
         self._stage = stage
         self._serving = serving
         self._ids = _answered(stage)
+        self._n_labels = 0
 
     def live(self, day: datetime) -> None:
         """A day with traffic, its labels, and the background work of its end."""
@@ -75,6 +77,14 @@ class _Diary:
             if key not in self._ids:
                 self._ask(key, event_at, row)
         self._end(day)
+
+    def told(self) -> str:
+        """How many requests were asked since the rehearsal began, and how many failed."""
+        application = self._serving.application
+        return (
+            f"{application.n_asked:,} requests over HTTP so far, {application.n_failed} failed;"
+            f" {self._n_labels:,} labels came back"
+        )
 
     def wait(self, day: datetime) -> None:
         """A day after the last request: labels still come, windows still mature."""
@@ -90,7 +100,7 @@ class _Diary:
         self._stage.clock.advance_to(day + _DAY)
         arrived = self._arrived(day)
         if arrived:
-            label(self._stage.project, rows=arrived, actor=ROBOT)
+            self._n_labels += label(self._stage.project, rows=arrived, actor=ROBOT).n_labels
         report = work(self._stage.project, owner=OWNER, kinds=() if is_last else None)
         _tell(self._stage, report)
 
