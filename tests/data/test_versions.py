@@ -328,7 +328,9 @@ def test_changed_bytes_of_a_version_are_never_read(
 ) -> None:
     file(tmp_path, "flights.csv")
     version = published(sqlite, snapshot_files(files, tmp_path, "flights.csv"), now)
-    files.path(version.files[0].digest).write_text(CSV.replace("AA", "UA"))
+    path = files.path(version.files[0].digest)
+    path.chmod(0o644)
+    path.write_text(CSV.replace("AA", "UA"))
 
     with pytest.raises(Corrupted):
         scan_version(files, version)

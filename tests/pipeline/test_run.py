@@ -374,6 +374,38 @@ def test_an_output_that_is_gone_is_computed_again(
     assert second.outputs == first.outputs
 
 
+def test_an_output_that_is_damaged_is_computed_again(
+    start: Callable[..., Run], folder: Path, files_url: str
+) -> None:
+    from cd4ml.store.blobs import open_blobs
+
+    first = start()
+    calls(folder)
+    blobs = open_blobs(files_url)
+    path = blobs.path(first.outputs["features"])
+    path.chmod(0o644)
+    path.write_bytes(b"damage")
+
+    start()
+
+    assert calls(folder) == ["features"]
+    assert blobs.path(first.outputs["features"]).read_bytes() != b"damage"
+
+
+def test_code_that_is_edited_while_the_run_begins_is_not_taken_for_what_was_fingerprinted(
+    start: Callable[..., Run], folder: Path
+) -> None:
+    def edit_models(step: str, state: str, seconds: float) -> None:
+        if step == "features":
+            edit(folder, "models.py", "self.share = share", "self.share = share * 2")
+
+    with pytest.raises(PipelineError) as caught:
+        start(progress=edit_models)
+
+    assert str(caught.value) == "models.py was edited while the run began\n  hint: run again"
+    assert start().state == "finished"
+
+
 def test_a_step_cannot_change_what_others_get(start: Callable[..., Run], folder: Path) -> None:
     write(
         folder,

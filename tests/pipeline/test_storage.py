@@ -168,6 +168,7 @@ def test_a_table_of_objects_is_refused(files: "Blobs") -> None:
 def test_a_changed_output_is_not_given(files: "Blobs") -> None:
     output = store(files, TABLE, hint="", step="a")
     path = files.path(output.address)
+    path.chmod(0o644)
     path.write_bytes(path.read_bytes()[:-1] + b"x")
 
     with pytest.raises(Corrupted):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,7 @@ class Profile:
         return tuple(
             Column(
                 name=name,
-                type=str(type_),
+                type=type_name(type_),
                 n_null=counts[f"nulls{i}"],
                 minimum=_finite(counts.get(f"minimum{i}")),
                 maximum=_finite(counts.get(f"maximum{i}")),
@@ -49,6 +50,17 @@ class Profile:
             )
             for i, (name, type_) in enumerate(self.schema.items())
         )
+
+
+def type_name(type_: pl.DataType) -> str:
+    """A type as people write it.
+
+    Examples:
+        >>> import polars as pl
+        >>> type_name(pl.Datetime("us", "UTC")), type_name(pl.Int64())
+        ('Datetime(us, UTC)', 'Int64')
+    """
+    return re.sub(r"\w+=|'", "", str(type_))
 
 
 def _finite(number: float | None) -> float | None:

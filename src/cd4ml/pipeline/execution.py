@@ -47,8 +47,7 @@ class DatasetInput(NamedTuple):
 class Plan(NamedTuple):
     """All that decides what a run computes."""
 
-    folder: Path
-    module: str
+    sources: Sources
     state: Path
     steps: tuple[StepDeclaration, ...]  # in order
     values: dict[str, Any]  # "step.parameter" -> value
@@ -69,6 +68,7 @@ class Execution:
         self._blobs = blobs
         self._clock = clock
         self._outputs: dict[str, Output] = {}
+        self._imported: ModuleType | None = None
         self._identities: dict[str, str] = {}
         self._metrics: dict[str, str] = {}  # metric -> the step it is of
 
@@ -141,8 +141,7 @@ class Execution:
         state: StepState = "cached" if output else "computed"
         try:
             if output is None:
-                module = modules.enter_context(imported(self._plan.folder, self._plan.module))
-                output = self._compute(step, module)
+                output = self._compute(step, self._module(modules))
             metrics = self._metrics_of(step, output)
         except PipelineError as error:
             self._record_failure(record, error, perf_counter() - began)
@@ -190,7 +189,7 @@ class Execution:
         before = self._plan.code[step.name]
         if not any(path.is_file() for path in before.absent):
             return record
-        sources = Sources(self._plan.folder, self._plan.module)
+        sources = Sources(self._plan.sources.folder, self._plan.sources.start)
         after = ReachedCode(sources).by(step.module, step.function)
         if not before.is_extended_by(after):
             return record  # the code was edited meanwhile
@@ -226,13 +225,23 @@ class Execution:
             return msgspec.convert((known.kind, known.output), Output)
         return None
 
+    def _module(self, modules: ExitStack) -> ModuleType:
+        """The pipeline's module, imported once, with the code that was fingerprinted."""
+        if self._imported is None:
+            sources = self._plan.sources
+            self._imported = modules.enter_context(imported(sources.folder, sources.start))
+            for path in sources.edited():
+                msg = f"{path.relative_to(sources.folder)} was edited while the run began"
+                raise PipelineError(msg, hint="run again")
+        return self._imported
+
     def _compute(self, step: StepDeclaration, module: ModuleType) -> Output:
         function = steps_in(module)[step.name].function
         arguments = [self._input(each.name, each.hint) for each in step.inputs]
         try:
             value = function(*arguments, **self._parameters(step))
         except (Exception, SystemExit) as error:
-            where = origin(error, self._plan.folder) or step.where
+            where = origin(error, self._plan.sources.folder) or step.where
             msg = f"{where}: step {step.name!r} failed: {_named(error)}"
             hint = f"{self._run.ref} keeps the traceback; finished steps will not run again"
             raise PipelineError(msg, hint=hint) from error
@@ -270,7 +279,9 @@ class Execution:
 
     def _record_failure(self, record: StepRun, error: PipelineError, seconds: float) -> None:
         cause = error.__cause__
-        reason = traceback_below(cause, self._plan.folder)[-_KEPT:] if cause else error.message
+        reason = (
+            traceback_below(cause, self._plan.sources.folder)[-_KEPT:] if cause else error.message
+        )
         failed = msgspec.structs.replace(record, state="failed", reason=reason, seconds=seconds)
         with self._database.write() as connection:
             rows.insert(connection, failed)

@@ -95,8 +95,7 @@ def run_pipeline(
     taken = _taken(steps, pipeline.graph, datasets)
     code = ReachedCode(pipeline.sources)
     plan = Plan(
-        folder=pipeline.folder,
-        module=pipeline.module,
+        sources=pipeline.sources,
         state=pipeline.state,
         steps=steps,
         values=values_of(steps, parameters or {}, pipeline.graph.steps),

@@ -27,12 +27,17 @@ class Sources:
         self.folder = folder.resolve()
         self.start = start
         self._parsed: dict[str, Module | None] = {}
+        self._stamps: dict[Path, tuple[int, ...]] = {}
 
     def module(self, name: str) -> Module | None:
         """The project's module of this name; None if it has none, or only a compiled one."""
         if name not in self._parsed:
             self._parsed[name] = self._parse(name)
         return self._parsed[name]
+
+    def edited(self) -> list[Path]:
+        """The files that have changed, or gone, since they were parsed."""
+        return sorted(path for path, stamp in self._stamps.items() if _stamp(path) != stamp)
 
     def has(self, top_level: str) -> bool:
         """Whether a top-level name is the project's own."""
@@ -128,6 +133,7 @@ class Sources:
         path = self._path(name)
         if path is None:
             return None
+        self._stamps[path] = _stamp(path)
         try:
             return Module(name, path, is_package=path.name == "__init__.py")
         except (SyntaxError, ValueError):
@@ -148,6 +154,15 @@ class Sources:
         if not path.is_relative_to(self.folder):
             return False
         return not any(part.startswith(".") for part in path.relative_to(self.folder).parts)
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """What changes when a file is written to or replaced; () if there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return ()
+    return (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
 
 
 def _python_files(folder: Path) -> Iterator[Path]:
