@@ -12,29 +12,29 @@ class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The fields of a request; one that is not known is an error."""
 
 
-class Nothing(Asked):
+class Nothing(Asked, frozen=True):
     """A request without fields."""
 
 
-class Words(Asked):
+class Words(Asked, frozen=True):
     """A search: words that have to occur, all without them."""
 
     query: str = ""
 
 
-class Ref(Asked):
+class Ref(Asked, frozen=True):
     """The name of one thing, such as `flights@1`, `run/3` or a prediction id."""
 
     ref: str
 
 
-class Number(Asked):
+class Number(Asked, frozen=True):
     """The number of one thing."""
 
     number: str
 
 
-class RunsAsked(Asked):
+class RunsAsked(Asked, frozen=True):
     """Which runs: of one experiment, or of one search; the newest `limit`."""
 
     experiment: str = ""
@@ -42,39 +42,39 @@ class RunsAsked(Asked):
     limit: int = 20
 
 
-class RefsAsked(Asked):
+class RefsAsked(Asked, frozen=True):
     """Runs to compare, separated by commas: `run/1,run/3`."""
 
     refs: str
 
 
-class InEnvironment(Asked):
+class InEnvironment(Asked, frozen=True):
     """One environment; all without it."""
 
     environment: str = ""
 
 
-class EntriesAsked(Asked):
+class EntriesAsked(Asked, frozen=True):
     """Which ledger entries: about one subject; the newest `limit`."""
 
     subject: str = ""
     limit: int = 50
 
 
-class Register(Asked):
+class Register(Asked, frozen=True):
     """A dataset of `cd4ml.toml` whose files become a version as they are now."""
 
     name: str
     note: str = ""
 
 
-class Judge(Asked):
+class Judge(Asked, frozen=True):
     """The run to judge."""
 
     run: str
 
 
-class Offer(Asked):
+class Offer(Asked, frozen=True):
     """The version to release, `model/number`, and where to."""
 
     version: str
@@ -82,14 +82,14 @@ class Offer(Asked):
     reason: str = ""
 
 
-class Decide(Asked):
+class Decide(Asked, frozen=True):
     """A decision on one release, and why."""
 
     number: str
     reason: str
 
 
-class StandAsked(Asked):
+class StandAsked(Asked, frozen=True):
     """An approval in advance: of retrained versions of a model, until a time with its zone."""
 
     model: str
@@ -98,7 +98,7 @@ class StandAsked(Asked):
     reason: str
 
 
-class UndoAsked(Asked):
+class UndoAsked(Asked, frozen=True):
     """Where to go back to the version before; the model may be left out where there is one."""
 
     environment: str
@@ -106,19 +106,19 @@ class UndoAsked(Asked):
     model: str = ""
 
 
-class LabelsAsked(Asked):
+class LabelsAsked(Asked, frozen=True):
     """Rows with `prediction_id`, `value` and `labelled_at`."""
 
     labels: list[dict[str, Any]]
 
 
-class Because(Asked):
+class Because(Asked, frozen=True):
     """Why."""
 
     reason: str
 
 
-class PersonAsked(Asked):
+class PersonAsked(Asked, frozen=True):
     """A person to add, or whose roles to replace."""
 
     name: str

@@ -239,6 +239,16 @@ def number(value: float | None) -> str:
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4f}"
 
 
+def short(address: str) -> str:
+    """The beginning of a content address, for people.
+
+    Examples:
+        >>> short("blake3:af1349b9f5f9a1a6a0404dea36dcc949")
+        'af1349b9f5f9'
+    """
+    return address.rpartition(":")[2][:12]
+
+
 def size(n_bytes: int) -> str:
     """Bytes in the unit people would say.
 

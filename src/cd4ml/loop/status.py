@@ -51,9 +51,14 @@ def status(project: Project) -> Status:
     return Status(
         project=project.settings.project.name,
         now=project.clock.now(),
-        is_simulated=not isinstance(project.clock, SystemClock),
+        is_simulated=is_simulated(project),
         stages=stages,
     )
+
+
+def is_simulated(project: Project) -> bool:
+    """Whether the project's time is a rehearsal's."""
+    return not isinstance(project.clock, SystemClock)
 
 
 def _data(connection: sa.Connection) -> Stage:

@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 
 from cd4ml.errors import Cd4mlError
 from cd4ml.loop import Project
-from cd4ml.store.clock import SystemClock
+from cd4ml.loop.status import is_simulated
 from cd4ml.web.pages import PAGES, Page
 from cd4ml.web.render import fill
 
@@ -68,5 +68,5 @@ def _frame(project: Project, request: Request) -> dict[str, Any]:
         "project": project.settings.project.name,
         "here": request.url.path,
         "now": project.clock.now(),
-        "is_simulated": not isinstance(project.clock, SystemClock),
+        "is_simulated": is_simulated(project),
     }

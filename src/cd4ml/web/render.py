@@ -10,15 +10,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import jinja2
-import msgspec
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
-from cd4ml.records.ledger_entry import LedgerEntry
-from cd4ml.store.address import short
-
 if TYPE_CHECKING:
     from cd4ml.loop.train import RunReport
+    from cd4ml.records.ledger_entry import LedgerEntry
 
 _NAVIGATION = (
     ("Loop", "/"),
@@ -93,7 +90,9 @@ def deed(entry: LedgerEntry) -> str:
     """What a ledger entry says was done, as the words between who did it and to what.
 
     Examples:
+        >>> import msgspec
         >>> from datetime import UTC
+        >>> from cd4ml.records.ledger_entry import LedgerEntry
         >>> entry = LedgerEntry(
         ...     sequence=1,
         ...     at=datetime(2013, 1, 1, tzinfo=UTC),
@@ -128,6 +127,16 @@ def linked(text: str) -> Markup:
 def _link(ref: str) -> str | Markup:
     path = path_of(ref)
     return Markup('<a href="{}">{}</a>').format(path, ref) if path else ref
+
+
+def short(address: str) -> str:
+    """The beginning of a content address, for people.
+
+    Examples:
+        >>> short("blake3:af1349b9f5f9a1a6a0404dea36dcc949")
+        'af1349b9f5f9'
+    """
+    return address.rpartition(":")[2][:12]
 
 
 def size(n_bytes: int) -> str:

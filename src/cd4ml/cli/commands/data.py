@@ -59,8 +59,7 @@ def details(given: Given) -> Answer[DatasetDetails]:
 
 
 def _show_version(screen: Screen, version: DatasetVersion) -> None:
-    from cd4ml.cli.screen import size
-    from cd4ml.store.address import short
+    from cd4ml.cli.screen import short, size
 
     screen.title(version.ref)
     screen.facts(

@@ -209,8 +209,7 @@ def _show_releases(screen: Screen, releases: list[Release]) -> None:
 
 
 def _show_standing(screen: Screen, approval: StandingApproval) -> None:
-    from cd4ml.cli.screen import moment
-    from cd4ml.store.address import short
+    from cd4ml.cli.screen import moment, short
 
     screen.title(f"standing approval {approval.number}")
     screen.facts(
@@ -225,8 +224,7 @@ def _show_standing(screen: Screen, approval: StandingApproval) -> None:
 
 
 def _show_details(screen: Screen, details: ReleaseDetails) -> None:
-    from cd4ml.cli.screen import moment
-    from cd4ml.store.address import short
+    from cd4ml.cli.screen import moment, short
 
     _show_release(screen, details.release)
     if details.waits_for:
