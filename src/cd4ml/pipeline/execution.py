@@ -288,7 +288,9 @@ class Execution:
 
 
 def _named(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    """An exception in one line; the traceback has the rest."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 def _nobody(step: str, state: StepState, seconds: float) -> None:
