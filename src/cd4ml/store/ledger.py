@@ -7,6 +7,7 @@ deletions by trigger; `verify` finds them where somebody removed the trigger.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -51,7 +52,7 @@ def append(
         action=action,
         subject=subject,
         reason=reason,
-        details=msgspec.to_builtins(details or {}),
+        details=msgspec.to_builtins(details or {}, str_keys=True),
         previous=previous,
         digest="",
     )
@@ -72,21 +73,45 @@ def verify(connection: sa.Connection) -> int:
     """Walk the whole chain; returns how many entries were checked.
 
     Raises:
-        Corrupted: If an entry is missing, was changed, or does not follow from the
-            one before; the message names its sequence.
+        Corrupted: If an entry is missing, was changed or put in, or does not follow from
+            the one before; the message names its sequence.
     """
-    previous = GENESIS
-    checked = 0
-    for entry in rows.find(connection, LedgerEntry):
-        checked += 1
-        if entry.sequence != checked:
-            msg = f"the ledger is broken: entry {checked} is missing, the next one is {entry.sequence}"
-            raise Corrupted(msg)
-        if entry.previous != previous or entry.digest != digest_of(entry):
-            msg = f"the ledger is broken at entry {entry.sequence} ({entry.action} {entry.subject})"
-            raise Corrupted(msg, hint="it was changed after it was written")
-        previous = entry.digest
+    previous, checked = GENESIS, 0
+    try:
+        for entry in rows.each(connection, LedgerEntry):
+            _refuse_unless_next(entry, checked + 1, previous)
+            previous, checked = entry.digest, entry.sequence
+    except (ValueError, msgspec.ValidationError, sa.exc.DataError):
+        raise _broken(_first_unreadable(connection, checked), "it cannot be read") from None
+    written = rows.last_number(connection, LedgerEntry)
+    if checked != written:
+        after = f"{written} were written"
+        raise _broken(min(checked, written) + 1, f"the last one is {checked}, and {after}")
     return checked
+
+
+def _refuse_unless_next(entry: LedgerEntry, sequence: int, previous: str) -> None:
+    if entry.sequence != sequence:
+        raise _broken(sequence, f"it is missing, the next one is {entry.sequence}")
+    if entry.digest != digest_of(entry):
+        what = f"{entry.action} {entry.subject}"
+        raise _broken(sequence, f"{what} was changed after it was written")
+    if entry.previous != previous:
+        raise _broken(sequence, f"it does not follow from entry {sequence - 1}")
+
+
+def _first_unreadable(connection: sa.Connection, checked: int) -> int:
+    sequence = checked
+    with suppress(ValueError, msgspec.ValidationError, sa.exc.DataError):
+        while True:
+            sequence += 1
+            rows.get(connection, LedgerEntry, sequence)
+    return sequence
+
+
+def _broken(sequence: int, reason: str) -> Corrupted:
+    msg = f"the ledger is broken at entry {sequence}: {reason}"
+    return Corrupted(msg, hint="compare it with a backup; `cd4ml audit verify` checks again")
 
 
 def digest_of(entry: LedgerEntry) -> str:

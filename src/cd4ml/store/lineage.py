@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
@@ -51,23 +50,20 @@ def _walk(
     leaving: sa.Column[str],
     reaching: sa.Column[str],
 ) -> list[Hop]:
-    reached = sa.select(sa.literal(address).label("address")).cte("reached", recursive=True)
+    first = sa.select(reaching.label("address")).where(leaving == address)
+    reached = first.cte("reached", recursive=True)
     reached = reached.union(sa.select(reaching).where(leaving == reached.c.address))
-    statement = sa.select(_EDGES).where(leaving.in_(sa.select(reached.c.address)))
+    is_met = leaving.in_(sa.select(reached.c.address)) | (leaving == address)
     edges = [
         Edge(child=row.child, parent=row.parent, role=row.role)
-        for row in connection.execute(statement)
+        for row in connection.execute(sa.select(_EDGES).where(is_met))
     ]
-    return _in_order(edges, address, leaving.name, reaching.name, _nodes(connection, edges))
-
-
-def _nodes(connection: sa.Connection, edges: Iterable[Edge]) -> dict[str, Node]:
-    wanted = {end for edge in edges for end in (edge.child, edge.parent)}
-    statement = _NODES.select().where(_NODES.c.address.in_(wanted))
-    return {
+    statement = _NODES.select().where(_NODES.c.address.in_(sa.select(reached.c.address)))
+    nodes = {
         row.address: Node(address=row.address, kind=row.kind, name=row.name, seen_at=row.seen_at)
         for row in connection.execute(statement)
     }
+    return _in_order(edges, address, leaving.name, reaching.name, nodes)
 
 
 def _in_order(

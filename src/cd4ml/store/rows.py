@@ -1,7 +1,12 @@
-"""Records to rows and back: the five things one does with a table."""
+"""Records to rows and back: what one does with a table.
+
+A record that is written may hold only what both databases keep (see `storable`);
+anything else is an `InvalidInput`, and nothing is written.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -9,12 +14,14 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from cd4ml.errors import AlreadyExists, NotFound
+from cd4ml.errors import AlreadyExists, InvalidInput, NotFound
+from cd4ml.store.storable import printable, problem
 from cd4ml.store.tables import JSON, TABLES, sequences
 
 R = TypeVar("R", bound=msgspec.Struct)
 
 _HINTED = 10  # names listed when one is not found
+_FETCHED = 500  # rows at a time
 
 
 def insert(connection: sa.Connection, record: msgspec.Struct) -> None:
@@ -26,8 +33,7 @@ def insert(connection: sa.Connection, record: msgspec.Struct) -> None:
     table = TABLES[type(record)]
     statement = _insert(connection, table).values(_values(record)).on_conflict_do_nothing()
     if connection.execute(statement).rowcount == 0:
-        msg = f"{table.name} already has {_key_text(record, table)}"
-        raise AlreadyExists(msg)
+        raise AlreadyExists(_taken(record, table))
 
 
 def replace(connection: sa.Connection, record: msgspec.Struct) -> None:
@@ -41,8 +47,8 @@ def replace(connection: sa.Connection, record: msgspec.Struct) -> None:
     keys = [column.name for column in table.primary_key]
     statement = table.update().where(*(table.c[key] == values[key] for key in keys))
     if connection.execute(statement.values(values)).rowcount == 0:
-        msg = f"{table.name} has no {_key_text(record, table)}"
-        raise NotFound(msg)
+        key = [getattr(record, name) for name in keys]
+        raise _not_found(connection, type(record), key)
 
 
 def put(connection: sa.Connection, record: msgspec.Struct) -> None:
@@ -68,15 +74,13 @@ def get(connection: sa.Connection, kind: type[R], *key: object, lock: bool = Fal
         NotFound: If there is none; the hint lists the keys there are.
     """
     table = TABLES[kind]
-    columns = list(table.primary_key)
-    statement = table.select().where(
-        *(column == value for column, value in zip(columns, key, strict=True))
-    )
+    matches = [column == part for column, part in zip(table.primary_key, key, strict=True)]
+    statement = table.select().where(*matches)
+    if any(problem(part) for part in key):  # no database can be asked for it, so none has it
+        raise _not_found(connection, kind, key)
     row = connection.execute(statement.with_for_update() if lock else statement).first()
     if row is None:
-        name = "/".join(str(value) for value in key)
-        msg = f"no {kind.__name__} {name!r}"
-        raise NotFound(msg, hint=_known(connection, table))
+        raise _not_found(connection, kind, key)
     return _record(kind, row)
 
 
@@ -89,10 +93,15 @@ def find(
     **equal: object,
 ) -> list[R]:
     """The records whose columns equal the given values, in the order of their primary key."""
-    table = TABLES[kind]
-    order = [column.desc() if newest_first else column.asc() for column in table.primary_key]
-    statement = table.select().where(*_conditions(table, equal)).order_by(*order).limit(limit)
+    statement = _matching(TABLES[kind], equal, limit, newest_first)
     return [_record(kind, row) for row in connection.execute(statement)]
+
+
+def each(connection: sa.Connection, kind: type[R], **equal: object) -> Iterator[R]:
+    """What `find` finds, a few hundred at a time: for more than belongs in memory."""
+    statement = _matching(TABLES[kind], equal)
+    for row in connection.execute(statement, execution_options={"yield_per": _FETCHED}):
+        yield _record(kind, row)
 
 
 def count(connection: sa.Connection, kind: type[msgspec.Struct], **equal: object) -> int:
@@ -109,13 +118,23 @@ def next_number(connection: sa.Connection, kind: type[msgspec.Struct], scope: st
     transaction that rolls back gives its number back. `scope` counts apart, for
     instance for the versions of each model.
     """
-    name = f"{TABLES[kind].name}:{scope}" if scope else TABLES[kind].name
+    name = _counter(kind, scope)
     statement = _insert(connection, sequences).values(name=name, value=1)
     upsert = statement.on_conflict_do_update(
         index_elements=[sequences.c.name], set_={"value": sequences.c.value + 1}
     ).returning(sequences.c.value)
     number: int = connection.execute(upsert).scalar_one()
     return number
+
+
+def last_number(connection: sa.Connection, kind: type[msgspec.Struct], scope: str = "") -> int:
+    """The number that `next_number` gave last, 0 if it never was asked."""
+    statement = sa.select(sequences.c.value).where(sequences.c.name == _counter(kind, scope))
+    return connection.execute(statement).scalar() or 0
+
+
+def _counter(kind: type[msgspec.Struct], scope: str) -> str:
+    return f"{TABLES[kind].name}:{scope}" if scope else TABLES[kind].name
 
 
 def _insert(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
@@ -125,11 +144,15 @@ def _insert(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postg
 
 
 def _values(record: msgspec.Struct) -> dict[str, Any]:
-    table = TABLES[type(record)]
+    kind = type(record)
+    table = TABLES[kind]
     values = msgspec.structs.asdict(record)
     for name, value in values.items():
         if table.c[name].type is JSON:
-            values[name] = msgspec.to_builtins(value)
+            values[name] = msgspec.to_builtins(value, str_keys=True)
+        found = problem(values[name], name)
+        if found:
+            raise InvalidInput(f"{kind.__name__} {_key_text(record, table)}: {found}")
     return values
 
 
@@ -138,17 +161,56 @@ def _record(kind: type[R], row: sa.Row[Any]) -> R:
     return msgspec.convert(values, kind, builtin_types=(datetime,))
 
 
+def _matching(
+    table: sa.Table,
+    equal: dict[str, object],
+    limit: int | None = None,
+    newest_first: bool = False,
+) -> sa.Select[Any]:
+    order = [column.desc() if newest_first else column.asc() for column in table.primary_key]
+    return table.select().where(*_conditions(table, equal)).order_by(*order).limit(limit)
+
+
 def _conditions(table: sa.Table, equal: dict[str, object]) -> list[sa.ColumnElement[bool]]:
+    for name, value in equal.items():
+        if found := problem(value, name):
+            raise InvalidInput(f"{table.name} cannot be asked for this: {found}")
     return [table.c[name] == value for name, value in equal.items()]
 
 
+def _taken(record: msgspec.Struct, table: sa.Table) -> str:
+    thing = f"{type(record).__name__} {_key_text(record, table)}"
+    for constraint in table.constraints:
+        if isinstance(constraint, sa.UniqueConstraint):
+            values = [str(getattr(record, column.name)) for column in constraint.columns]
+            return f"{thing}, or another one of {'/'.join(values)!r}, exists already"
+    return f"{thing} exists already"
+
+
 def _key_text(record: msgspec.Struct, table: sa.Table) -> str:
-    return "/".join(str(getattr(record, column.name)) for column in table.primary_key)
+    return printable("/".join(str(getattr(record, column.name)) for column in table.primary_key))
 
 
-def _known(connection: sa.Connection, table: sa.Table) -> str:
+def _not_found(
+    connection: sa.Connection, kind: type[msgspec.Struct], key: Sequence[object]
+) -> NotFound:
+    name = "/".join(str(part) for part in key)
+    return NotFound(f"no {kind.__name__} {name!r}", hint=_known(connection, TABLES[kind], key))
+
+
+def _known(connection: sa.Connection, table: sa.Table, key: Sequence[object]) -> str:
+    """The keys there are: those that begin alike if there are any, of numbers the newest."""
     columns = list(table.primary_key)
-    order = [column.desc() for column in columns]
-    rows = connection.execute(sa.select(*columns).order_by(*order).limit(_HINTED)).all()
-    names = sorted("/".join(str(value) for value in row) for row in rows)
-    return f"known: {', '.join(names)}" if names else "there are none yet"
+    is_numbered = isinstance(columns[-1].type, sa.BigInteger)
+    order = [column.desc() if is_numbered else column.asc() for column in columns]
+    every = sa.select(*columns).order_by(*order).limit(_HINTED + 1)
+    alike = every.where(columns[0] == key[0] if len(columns) > 1 else sa.false())
+    rows: Sequence[sa.Row[Any]] = () if problem(key[0]) else connection.execute(alike).all()
+    rows = rows or connection.execute(every).all()
+    names = ["/".join(str(value) for value in row) for row in rows[:_HINTED]]
+    if not names:
+        return "there are none yet"
+    shown = ", ".join(reversed(names) if is_numbered else names)
+    if len(rows) <= _HINTED:
+        return f"known: {shown}"
+    return f"known: ..., {shown}" if is_numbered else f"known: {shown}, ..."

@@ -2,7 +2,8 @@
 
 Strings, numbers and times become columns; tuples, dicts and nested records become
 one JSON column. Times are stored in UTC: as ISO text with microseconds in SQLite
-(which sorts as time does), as `timestamptz` in PostgreSQL.
+(which sorts as time does), as `timestamptz` in PostgreSQL. Both databases give back
+what they were given, and put it in the same order.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from typing import Any, Literal
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB
 
 from cd4ml.records.actor import Actor
 from cd4ml.records.alert import Alert
@@ -64,7 +64,7 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
         moment = value.astimezone(UTC)
         if dialect.name == "postgresql":
             return moment
-        return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return f"{moment.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
     def process_result_value(self, value: Any, dialect: sa.Dialect) -> datetime | None:
         """Back to aware UTC."""
@@ -74,15 +74,20 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
         return moment.astimezone(UTC)
 
 
+# in the order of code points everywhere, not in that of the server's language
+TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
+# kept as the text it is: JSONB would rewrite 1e16 as 10000000000000000, another text with
+# another digest, and lose the order of keys
+JSON = sa.JSON()
+
 _COLUMN_TYPES: dict[type, sa.types.TypeEngine[Any]] = {
-    str: sa.Text(),
+    str: TEXT,
     int: sa.BigInteger(),
     float: sa.Double(),
     bool: sa.Boolean(),
     datetime: UtcDateTime(),
 }
-
-JSON = sa.JSON().with_variant(JSONB(), "postgresql")
 
 
 def _column(field: msgspec.structs.FieldInfo, key: tuple[str, ...]) -> sa.Column[Any]:
@@ -153,14 +158,14 @@ _table(Worker, "workers", ("name",))
 sequences = sa.Table(
     "sequences",
     metadata,
-    sa.Column("name", sa.Text(), primary_key=True),
+    sa.Column("name", TEXT, primary_key=True),
     sa.Column("value", sa.BigInteger(), nullable=False),
 )
 
 leases = sa.Table(
     "leases",
     metadata,
-    sa.Column("name", sa.Text(), primary_key=True),
-    sa.Column("owner", sa.Text(), nullable=False),
+    sa.Column("name", TEXT, primary_key=True),
+    sa.Column("owner", TEXT, nullable=False),
     sa.Column("until", UtcDateTime(), nullable=False),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from cd4ml.store.tables import JSON, UtcDateTime
+from cd4ml.store.tables import JSON, TEXT, UtcDateTime
 
 revision = "0001"
 down_revision = None
@@ -15,141 +15,141 @@ def upgrade() -> None:
     """Create the tables, and the triggers that keep the ledger append-only."""
     op.create_table(
         "actors",
-        sa.Column("name", sa.Text(), primary_key=True),
-        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("name", TEXT, primary_key=True),
+        sa.Column("kind", TEXT, nullable=False),
         sa.Column("roles", JSON, nullable=False),
         sa.Column("added_at", UtcDateTime(), nullable=False),
-        sa.Column("added_by", sa.Text(), nullable=False),
+        sa.Column("added_by", TEXT, nullable=False),
     )
     op.create_table(
         "datasets",
-        sa.Column("name", sa.Text(), primary_key=True),
-        sa.Column("owner", sa.Text(), nullable=False),
-        sa.Column("description", sa.Text(), nullable=False),
+        sa.Column("name", TEXT, primary_key=True),
+        sa.Column("owner", TEXT, nullable=False),
+        sa.Column("description", TEXT, nullable=False),
         sa.Column("tags", JSON, nullable=False),
-        sa.Column("licence", sa.Text(), nullable=False),
+        sa.Column("licence", TEXT, nullable=False),
         sa.Column("created_at", UtcDateTime(), nullable=False),
-        sa.Column("created_by", sa.Text(), nullable=False),
+        sa.Column("created_by", TEXT, nullable=False),
     )
     op.create_table(
         "dataset_versions",
-        sa.Column("dataset", sa.Text(), primary_key=True),
+        sa.Column("dataset", TEXT, primary_key=True),
         sa.Column("number", sa.BigInteger(), primary_key=True, autoincrement=False),
-        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("digest", TEXT, nullable=False),
         sa.Column("files", JSON, nullable=False),
         sa.Column("columns", JSON, nullable=False),
         sa.Column("n_rows", sa.BigInteger(), nullable=False),
         sa.Column("n_bytes", sa.BigInteger(), nullable=False),
-        sa.Column("source", sa.Text(), nullable=False),
-        sa.Column("contract", sa.Text(), nullable=False),
-        sa.Column("outcome", sa.Text(), nullable=False),
-        sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("source", TEXT, nullable=False),
+        sa.Column("contract", TEXT, nullable=False),
+        sa.Column("outcome", TEXT, nullable=False),
+        sa.Column("note", TEXT, nullable=False),
         sa.Column("parents", JSON, nullable=False),
         sa.Column("created_at", UtcDateTime(), nullable=False),
-        sa.Column("created_by", sa.Text(), nullable=False),
+        sa.Column("created_by", TEXT, nullable=False),
     )
     op.create_index("dataset_versions_digest_idx", "dataset_versions", ["digest"])
     op.create_table(
         "runs",
         sa.Column("number", sa.BigInteger(), primary_key=True, autoincrement=False),
-        sa.Column("experiment", sa.Text(), nullable=False),
+        sa.Column("experiment", TEXT, nullable=False),
         sa.Column("search", sa.BigInteger(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("revision", sa.Text(), nullable=False),
+        sa.Column("state", TEXT, nullable=False),
+        sa.Column("reason", TEXT, nullable=False),
+        sa.Column("revision", TEXT, nullable=False),
         sa.Column("is_dirty", sa.Boolean(), nullable=False),
-        sa.Column("patch", sa.Text(), nullable=False),
-        sa.Column("code", sa.Text(), nullable=False),
-        sa.Column("environment", sa.Text(), nullable=False),
+        sa.Column("patch", TEXT, nullable=False),
+        sa.Column("code", TEXT, nullable=False),
+        sa.Column("environment", TEXT, nullable=False),
         sa.Column("parameters", JSON, nullable=False),
         sa.Column("datasets", JSON, nullable=False),
         sa.Column("refs", JSON, nullable=False),
         sa.Column("outputs", JSON, nullable=False),
         sa.Column("started_at", UtcDateTime(), nullable=False),
         sa.Column("finished_at", UtcDateTime()),
-        sa.Column("created_by", sa.Text(), nullable=False),
+        sa.Column("created_by", TEXT, nullable=False),
     )
     op.create_index("runs_experiment_number_idx", "runs", ["experiment", "number"])
     op.create_index("runs_search_idx", "runs", ["search"])
     op.create_table(
         "step_runs",
         sa.Column("run", sa.BigInteger(), primary_key=True, autoincrement=False),
-        sa.Column("step", sa.Text(), primary_key=True),
+        sa.Column("step", TEXT, primary_key=True),
         sa.Column("position", sa.BigInteger(), nullable=False),
-        sa.Column("fingerprint", sa.Text(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("output", sa.Text(), nullable=False),
+        sa.Column("fingerprint", TEXT, nullable=False),
+        sa.Column("state", TEXT, nullable=False),
+        sa.Column("kind", TEXT, nullable=False),
+        sa.Column("output", TEXT, nullable=False),
         sa.Column("seconds", sa.Double(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("reason", TEXT, nullable=False),
     )
     op.create_index("step_runs_fingerprint_idx", "step_runs", ["fingerprint"])
     op.create_index("step_runs_output_idx", "step_runs", ["output"])
     op.create_table(
         "metrics",
         sa.Column("run", sa.BigInteger(), primary_key=True, autoincrement=False),
-        sa.Column("name", sa.Text(), primary_key=True),
+        sa.Column("name", TEXT, primary_key=True),
         sa.Column("value", sa.Double()),
         sa.Column("logged_at", UtcDateTime(), nullable=False),
     )
     op.create_table(
         "model_versions",
-        sa.Column("model", sa.Text(), primary_key=True),
+        sa.Column("model", TEXT, primary_key=True),
         sa.Column("number", sa.BigInteger(), primary_key=True, autoincrement=False),
         sa.Column("run", sa.BigInteger(), nullable=False),
         sa.Column("verdict", sa.BigInteger(), nullable=False),
-        sa.Column("artifact", sa.Text(), nullable=False),
-        sa.Column("contract", sa.Text(), nullable=False),
+        sa.Column("artifact", TEXT, nullable=False),
+        sa.Column("contract", TEXT, nullable=False),
         sa.Column("created_at", UtcDateTime(), nullable=False),
-        sa.Column("created_by", sa.Text(), nullable=False),
+        sa.Column("created_by", TEXT, nullable=False),
     )
     op.create_index("model_versions_artifact_idx", "model_versions", ["artifact"])
     op.create_index("model_versions_run_idx", "model_versions", ["run"])
     op.create_table(
         "aliases",
-        sa.Column("model", sa.Text(), primary_key=True),
-        sa.Column("name", sa.Text(), primary_key=True),
+        sa.Column("model", TEXT, primary_key=True),
+        sa.Column("name", TEXT, primary_key=True),
         sa.Column("number", sa.BigInteger(), nullable=False),
         sa.Column("moved_at", UtcDateTime(), nullable=False),
-        sa.Column("moved_by", sa.Text(), nullable=False),
+        sa.Column("moved_by", TEXT, nullable=False),
     )
     op.create_table(
         "verdicts",
         sa.Column("number", sa.BigInteger(), primary_key=True, autoincrement=False),
-        sa.Column("model", sa.Text(), nullable=False),
+        sa.Column("model", TEXT, nullable=False),
         sa.Column("run", sa.BigInteger(), nullable=False),
-        sa.Column("artifact", sa.Text(), nullable=False),
-        sa.Column("policy", sa.Text(), nullable=False),
-        sa.Column("holdout", sa.Text(), nullable=False),
-        sa.Column("champion", sa.Text(), nullable=False),
+        sa.Column("artifact", TEXT, nullable=False),
+        sa.Column("policy", TEXT, nullable=False),
+        sa.Column("holdout", TEXT, nullable=False),
+        sa.Column("champion", TEXT, nullable=False),
         sa.Column("findings", JSON, nullable=False),
-        sa.Column("outcome", sa.Text(), nullable=False),
+        sa.Column("outcome", TEXT, nullable=False),
         sa.Column("judged_at", UtcDateTime(), nullable=False),
-        sa.Column("judged_by", sa.Text(), nullable=False),
+        sa.Column("judged_by", TEXT, nullable=False),
     )
     op.create_index("verdicts_run_idx", "verdicts", ["run"])
     op.create_table(
         "approvals",
         sa.Column("number", sa.BigInteger(), primary_key=True, autoincrement=False),
         sa.Column("release", sa.BigInteger(), nullable=False),
-        sa.Column("subject", sa.Text(), nullable=False),
-        sa.Column("decision", sa.Text(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("subject", TEXT, nullable=False),
+        sa.Column("decision", TEXT, nullable=False),
+        sa.Column("reason", TEXT, nullable=False),
         sa.Column("standing", sa.BigInteger(), nullable=False),
         sa.Column("decided_at", UtcDateTime(), nullable=False),
-        sa.Column("decided_by", sa.Text(), nullable=False),
+        sa.Column("decided_by", TEXT, nullable=False),
     )
     op.create_index("approvals_release_idx", "approvals", ["release"])
     op.create_table(
         "standing_approvals",
         sa.Column("number", sa.BigInteger(), primary_key=True, autoincrement=False),
-        sa.Column("model", sa.Text(), nullable=False),
-        sa.Column("environment", sa.Text(), nullable=False),
-        sa.Column("policy", sa.Text(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("model", TEXT, nullable=False),
+        sa.Column("environment", TEXT, nullable=False),
+        sa.Column("policy", TEXT, nullable=False),
+        sa.Column("reason", TEXT, nullable=False),
         sa.Column("given_at", UtcDateTime(), nullable=False),
-        sa.Column("given_by", sa.Text(), nullable=False),
-        sa.Column("role", sa.Text(), nullable=False),
+        sa.Column("given_by", TEXT, nullable=False),
+        sa.Column("role", TEXT, nullable=False),
         sa.Column("expires_at", UtcDateTime(), nullable=False),
         sa.Column("revoked_at", UtcDateTime()),
     )
@@ -159,20 +159,20 @@ def upgrade() -> None:
     op.create_table(
         "releases",
         sa.Column("number", sa.BigInteger(), primary_key=True, autoincrement=False),
-        sa.Column("model", sa.Text(), nullable=False),
+        sa.Column("model", TEXT, nullable=False),
         sa.Column("version", sa.BigInteger(), nullable=False),
-        sa.Column("environment", sa.Text(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("environment", TEXT, nullable=False),
+        sa.Column("state", TEXT, nullable=False),
         sa.Column("decides", JSON, nullable=False),
-        sa.Column("content", sa.Text(), nullable=False),
+        sa.Column("content", TEXT, nullable=False),
         sa.Column("step", sa.BigInteger(), nullable=False),
         sa.Column("plan", sa.BigInteger(), nullable=False),
         sa.Column("transitions", sa.BigInteger(), nullable=False),
         sa.Column("replaces", sa.BigInteger(), nullable=False),
         sa.Column("is_retrained", sa.Boolean(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("state_reason", sa.Text(), nullable=False),
-        sa.Column("requested_by", sa.Text(), nullable=False),
+        sa.Column("reason", TEXT, nullable=False),
+        sa.Column("state_reason", TEXT, nullable=False),
+        sa.Column("requested_by", TEXT, nullable=False),
         sa.Column("requested_at", UtcDateTime(), nullable=False),
         sa.Column("entered_at", UtcDateTime(), nullable=False),
     )
@@ -181,8 +181,8 @@ def upgrade() -> None:
     op.create_table(
         "plans",
         sa.Column("number", sa.BigInteger(), primary_key=True, autoincrement=False),
-        sa.Column("environment", sa.Text(), nullable=False),
-        sa.Column("model", sa.Text(), nullable=False),
+        sa.Column("environment", TEXT, nullable=False),
+        sa.Column("model", TEXT, nullable=False),
         sa.Column("arms", JSON, nullable=False),
         sa.Column("release", sa.BigInteger(), nullable=False),
         sa.Column("made_at", UtcDateTime(), nullable=False),
@@ -192,8 +192,8 @@ def upgrade() -> None:
     )
     op.create_table(
         "windows",
-        sa.Column("environment", sa.Text(), primary_key=True),
-        sa.Column("model", sa.Text(), primary_key=True),
+        sa.Column("environment", TEXT, primary_key=True),
+        sa.Column("model", TEXT, primary_key=True),
         sa.Column("start", UtcDateTime(), primary_key=True),
         sa.Column("end", UtcDateTime(), nullable=False),
         sa.Column("champion", sa.BigInteger(), nullable=False),
@@ -201,99 +201,99 @@ def upgrade() -> None:
         sa.Column("n_labels", sa.BigInteger(), nullable=False),
         sa.Column("coverage", sa.Double(), nullable=False),
         sa.Column("findings", JSON, nullable=False),
-        sa.Column("outcome", sa.Text(), nullable=False),
+        sa.Column("outcome", TEXT, nullable=False),
         sa.Column("measured_at", UtcDateTime(), nullable=False),
     )
     op.create_table(
         "alerts",
         sa.Column("number", sa.BigInteger(), primary_key=True, autoincrement=False),
-        sa.Column("environment", sa.Text(), nullable=False),
-        sa.Column("model", sa.Text(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("environment", TEXT, nullable=False),
+        sa.Column("model", TEXT, nullable=False),
+        sa.Column("kind", TEXT, nullable=False),
         sa.Column("window_start", UtcDateTime(), nullable=False),
         sa.Column("window_end", UtcDateTime(), nullable=False),
-        sa.Column("message", sa.Text(), nullable=False),
+        sa.Column("message", TEXT, nullable=False),
         sa.Column("raised_at", UtcDateTime(), nullable=False),
         sa.UniqueConstraint("environment", "model", "kind", "window_start"),
     )
     op.create_table(
         "triggers",
         sa.Column("number", sa.BigInteger(), primary_key=True, autoincrement=False),
-        sa.Column("environment", sa.Text(), nullable=False),
-        sa.Column("model", sa.Text(), nullable=False),
-        sa.Column("rule", sa.Text(), nullable=False),
+        sa.Column("environment", TEXT, nullable=False),
+        sa.Column("model", TEXT, nullable=False),
+        sa.Column("rule", TEXT, nullable=False),
         sa.Column("alert", sa.BigInteger(), nullable=False),
         sa.Column("job", sa.BigInteger(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("reason", TEXT, nullable=False),
         sa.Column("fired_at", UtcDateTime(), nullable=False),
     )
     op.create_index("triggers_job_idx", "triggers", ["job"])
     op.create_table(
         "jobs",
         sa.Column("number", sa.BigInteger(), primary_key=True, autoincrement=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("kind", TEXT, nullable=False),
+        sa.Column("key", TEXT, nullable=False),
         sa.Column("payload", JSON, nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("state", TEXT, nullable=False),
+        sa.Column("reason", TEXT, nullable=False),
         sa.Column("attempts", sa.BigInteger(), nullable=False),
-        sa.Column("owner", sa.Text(), nullable=False),
+        sa.Column("owner", TEXT, nullable=False),
         sa.Column("lease_until", UtcDateTime()),
         sa.Column("created_at", UtcDateTime(), nullable=False),
-        sa.Column("created_by", sa.Text(), nullable=False),
+        sa.Column("created_by", TEXT, nullable=False),
         sa.Column("finished_at", UtcDateTime()),
         sa.UniqueConstraint("key"),
     )
     op.create_index("jobs_state_idx", "jobs", ["state"])
     op.create_table(
         "log_files",
-        sa.Column("log", sa.Text(), primary_key=True),
+        sa.Column("log", TEXT, primary_key=True),
         sa.Column("number", sa.BigInteger(), primary_key=True, autoincrement=False),
-        sa.Column("day", sa.Text(), nullable=False),
-        sa.Column("environment", sa.Text(), nullable=False),
-        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("day", TEXT, nullable=False),
+        sa.Column("environment", TEXT, nullable=False),
+        sa.Column("digest", TEXT, nullable=False),
         sa.Column("n_rows", sa.BigInteger(), nullable=False),
         sa.Column("n_bytes", sa.BigInteger(), nullable=False),
     )
     op.create_index("log_files_log_day_idx", "log_files", ["log", "day"])
     op.create_table(
         "log_marks",
-        sa.Column("log", sa.Text(), primary_key=True),
-        sa.Column("name", sa.Text(), primary_key=True),
+        sa.Column("log", TEXT, primary_key=True),
+        sa.Column("name", TEXT, primary_key=True),
         sa.Column("position", sa.BigInteger(), nullable=False),
     )
     op.create_table(
         "ledger",
         sa.Column("sequence", sa.BigInteger(), primary_key=True, autoincrement=False),
         sa.Column("at", UtcDateTime(), nullable=False),
-        sa.Column("actor", sa.Text(), nullable=False),
-        sa.Column("action", sa.Text(), nullable=False),
-        sa.Column("subject", sa.Text(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("actor", TEXT, nullable=False),
+        sa.Column("action", TEXT, nullable=False),
+        sa.Column("subject", TEXT, nullable=False),
+        sa.Column("reason", TEXT, nullable=False),
         sa.Column("details", JSON, nullable=False),
-        sa.Column("previous", sa.Text(), nullable=False),
-        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("previous", TEXT, nullable=False),
+        sa.Column("digest", TEXT, nullable=False),
     )
     op.create_index("ledger_subject_idx", "ledger", ["subject"])
     op.create_table(
         "nodes",
-        sa.Column("address", sa.Text(), primary_key=True),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("address", TEXT, primary_key=True),
+        sa.Column("kind", TEXT, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
         sa.Column("seen_at", UtcDateTime(), nullable=False),
     )
     op.create_table(
         "edges",
-        sa.Column("child", sa.Text(), primary_key=True),
-        sa.Column("parent", sa.Text(), primary_key=True),
-        sa.Column("role", sa.Text(), primary_key=True),
+        sa.Column("child", TEXT, primary_key=True),
+        sa.Column("parent", TEXT, primary_key=True),
+        sa.Column("role", TEXT, primary_key=True),
     )
     op.create_index("edges_parent_idx", "edges", ["parent"])
     op.create_table(
         "workers",
-        sa.Column("name", sa.Text(), primary_key=True),
-        sa.Column("environment", sa.Text(), nullable=False),
-        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("name", TEXT, primary_key=True),
+        sa.Column("environment", TEXT, nullable=False),
+        sa.Column("address", TEXT, nullable=False),
         sa.Column("process", sa.BigInteger(), nullable=False),
         sa.Column("plan", sa.BigInteger(), nullable=False),
         sa.Column("n_answered", sa.BigInteger(), nullable=False),
@@ -301,13 +301,13 @@ def upgrade() -> None:
     )
     op.create_table(
         "sequences",
-        sa.Column("name", sa.Text(), primary_key=True),
+        sa.Column("name", TEXT, primary_key=True),
         sa.Column("value", sa.BigInteger(), nullable=False),
     )
     op.create_table(
         "leases",
-        sa.Column("name", sa.Text(), primary_key=True),
-        sa.Column("owner", sa.Text(), nullable=False),
+        sa.Column("name", TEXT, primary_key=True),
+        sa.Column("owner", TEXT, nullable=False),
         sa.Column("until", UtcDateTime(), nullable=False),
     )
     if op.get_bind().dialect.name == "postgresql":
