@@ -5,6 +5,7 @@ from typing import Any
 
 from cd4ml.records.actor import Actor
 from cd4ml.records.job import Job
+from cd4ml.records.model_version import ModelVersion
 from cd4ml.records.run import Metric, Run
 
 NOW = datetime(2013, 1, 1, tzinfo=UTC)
@@ -26,3 +27,16 @@ def metric(value: float | None, **changes: Any) -> Metric:
 def job(number: int = 1, **changes: Any) -> Job:
     given = {"kind": "retrain", "key": f"retrain-{number}", "created_at": NOW, "created_by": "ann"}
     return Job(number=number, **{**given, **changes})
+
+
+def version(model: str = "delay", number: int = 1) -> ModelVersion:
+    return ModelVersion(
+        model=model,
+        number=number,
+        run=number,
+        verdict=number,
+        artifact="blake3:" + "a" * 64,
+        contract="blake3:" + "c" * 64,
+        created_at=NOW,
+        created_by="ann",
+    )

@@ -180,9 +180,7 @@ def _take(database: Database, name: str, owner: str, clock: Clock, lease_s: floa
         values = {"name": name, "owner": owner, "until": now + timedelta(seconds=lease_s)}
         insert = postgresql.insert if database.dialect == "postgresql" else sqlite.insert
         statement = insert(leases).values(values)
-        taken = connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=[leases.c.name], set_=values, where=leases.c.until < now
-            )
+        take = statement.on_conflict_do_update(
+            index_elements=[leases.c.name], set_=values, where=leases.c.until < now
         )
-        return taken.rowcount == 1
+        return connection.execute(take.returning(leases.c.name)).first() is not None

@@ -32,7 +32,8 @@ def insert(connection: sa.Connection, record: msgspec.Struct) -> None:
     """
     table = TABLES[type(record)]
     statement = _insert(connection, table).values(_values(record)).on_conflict_do_nothing()
-    if connection.execute(statement).rowcount == 0:
+    # not the count of rows: psycopg does not report one for an INSERT
+    if connection.execute(statement.returning(*table.primary_key)).first() is None:
         raise AlreadyExists(_taken(record, table))
 
 
