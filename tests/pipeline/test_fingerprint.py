@@ -409,6 +409,141 @@ def test_a_parameter_that_is_named_like_a_step_does_not_reach_that_step(tmp_path
     assert before.unseen == ""
 
 
+def code_of(folder: Path, step: str = "total") -> str:
+    return ReachedCode(Sources(folder, "pipeline")).by("pipeline", step).address
+
+
+TOTAL = """
+    from cd4ml import step
+    {imports}
+
+    @step
+    def total(numbers):
+        return {call}
+"""
+
+
+@pytest.mark.parametrize(
+    ("imports", "call", "files", "edited", "old", "new"),
+    [
+        ("from settings import *\n    if FAST:\n        from one import f\n    else:\n"
+         "        from two import f", "f(1)",
+         {"settings": "FAST = True", "one": "def f(x): return 1", "two": "def f(x): return 2"},
+         "settings.py", "True", "False"),
+        ("try:\n        from none import f\n    except ImportError:\n        from two import f",
+         "f(1)", {"two": "def f(x): return 2"}, "two.py", "return 2", "return 3"),
+        ("import one as a, two as b", "a.f() + b.f() * 10",
+         {"one": "def f(): return 1", "two": "def f(): return 2"},
+         "pipeline.py", "one as a, two as b", "one as b, two as a"),
+        ("from one import f", "f()",
+         {"one": "from two import f", "two": "def f(): return g()\ndef g(): return 1"},
+         "two.py", "return 1", "return 2"),
+        ("import lib", "lib.sub.f()",
+         {"lib": "from . import sub", "lib__sub": "def f(): return 1"},
+         "lib/sub.py", "return 1", "return 2"),
+        ("import one", "one.run()",
+         {"one": "class A:\n    def go(self): return self.x\n    x = 1\ndef run(): return A().go()"},
+         "one.py", "x = 1", "x = 2"),
+        ("import one", "one.TABLE['f']()",
+         {"one": "import two\nTABLE = {'g': 1}\nTABLE['f'] = two.f",
+          "two": "def f(): return 1"}, "two.py", "return 1", "return 2"),
+        ("import one", "one.TABLE['f']()",
+         {"one": "TABLE = {'g': 1}\nimport two", "two": "import one\ndef f(): return 1\n"
+          "one.TABLE['f'] = f"}, "two.py", "return 1", "return 2"),
+        ("import one", "one.f()",
+         {"one": "from two import Base\nclass A(Base): pass\ndef f(): return Base.made[0]()",
+          "two": "class Base:\n    made = []\n    def __init_subclass__(cls):\n"
+          "        Base.made.append(cls.__call__ if 0 else three)\ndef three(): return 3"},
+         "two.py", "return 3", "return 4"),
+        ("import one", "one.f()",
+         {"one": "import functools\ndef g(x): return x\nf = functools.partial(g, 1)"},
+         "one.py", "return x", "return -x"),
+        ("from one import LIMIT", "[n for n in [1, 5] if n < LIMIT]",
+         {"one": "LIMIT: int = max(2, 3)"}, "one.py", "3", "9"),
+        ("from one import text", "text()",
+         {"one": "def text():\n    'old'\n    return text.__doc__"}, "one.py", "old", "new"),
+        ("from one import show", "show()",
+         {"one": "import inspect\ndef show(): return inspect.getsource(show)  # one"},
+         "one.py", "# one", "# two"),
+    ],
+)  # fmt: skip
+def test_whatever_leads_to_a_result_counts(
+    tmp_path: Path,
+    imports: str,
+    call: str,
+    files: dict[str, str],
+    edited: str,
+    old: str,
+    new: str,
+) -> None:
+    folder = project(tmp_path, pipeline=TOTAL.format(imports=imports, call=call), **files)
+
+    def result() -> Any:
+        with imported(folder, "pipeline") as module:
+            return module.total([1])
+
+    before, was = code_of(folder), result()
+    edit(folder, edited, old, new)
+
+    assert result() != was
+    assert code_of(folder) != before
+
+
+def test_modules_that_import_each_other_are_followed_once(tmp_path: Path) -> None:
+    folder = project(
+        tmp_path,
+        pipeline=TOTAL.format(imports="from one import f, h", call="f()"),
+        one="from two import f\ndef h(): return 1",
+        two="from one import f, h\n",
+    )
+    before = code_of(folder)
+
+    edit(folder, "one.py", "return 1", "return 2")
+
+    assert code_of(folder) == before  # nobody defines f, and h is not called
+
+
+def test_a_chain_of_calls_may_be_longer_than_the_stack(tmp_path: Path) -> None:
+    chain = "\n".join(f"def f{i}(): return f{i + 1}()" for i in range(3000))
+    folder = project(
+        tmp_path,
+        pipeline=TOTAL.format(imports="from one import f0", call="f0()"),
+        one=chain + "\ndef f3000(): return 1",
+    )
+    before = code_of(folder)
+
+    edit(folder, "one.py", "def f3000(): return 1", "def f3000(): return 2")
+
+    assert code_of(folder) != before
+
+
+def test_an_expression_may_be_deeper_than_the_stack(tmp_path: Path) -> None:
+    folder = project(
+        tmp_path,
+        pipeline=TOTAL.format(imports="from one import X", call="X"),
+        one="X = " + " + ".join(["1"] * 3000) + "  # one",
+    )
+    before = code_of(folder)
+
+    edit(folder, "one.py", "# one", " + 1")
+
+    assert code_of(folder) != before
+
+
+def test_a_package_outside_the_project_that_is_not_installed_counts_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside = project(tmp_path / "outside", ours__deep="X = 1", **{"ours/__init__.py": ""})
+    monkeypatch.syspath_prepend(str(outside))
+    source = TOTAL.format(imports="import ours.deep", call="ours.deep.X")
+    folder = project(tmp_path / "project", pipeline=source)
+    before = code_of(folder)
+
+    edit(outside, "ours/deep.py", "X = 1", "X = 2")
+
+    assert code_of(folder) != before
+
+
 def test_a_fingerprint_covers_parameters_inputs_and_environment() -> None:
     whole = {"code": "c", "parameters": {"n": 1}, "inputs": {"x": "a"}, "environment": "e"}
     changes: list[dict[str, Any]] = [

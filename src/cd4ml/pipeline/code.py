@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from cd4ml.store.address import address_of_file
+
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 _COMPOUND = (ast.If, ast.Try, ast.TryStar, ast.With, ast.For, ast.While, ast.Match)
@@ -76,7 +78,10 @@ class Statement:
     @property
     def text(self) -> str:
         """The normal form of the code."""
-        return ast.dump(self.node)
+        try:
+            return ast.dump(self.node)
+        except RecursionError:  # an expression of a thousand terms: the whole file, then
+            return address_of_file(self.module.path)
 
     @property
     def is_definition(self) -> bool:
@@ -146,14 +151,19 @@ class Module:
             return
         if _has_effect(node, set(self.bound)):
             self.effects.append(statement)
+        if isinstance(node, _COMPOUND):
+            self._add_conditional_imports(statement)
         for name in statement.names:
             self.bound.setdefault(name, []).append(statement)
         if isinstance(node, Definition):
             self._attach_decorated(node, statement)
-        if isinstance(node, _COMPOUND):
-            for inner in ast.walk(node):
-                if isinstance(inner, ast.Import | ast.ImportFrom):
-                    self._add_imports(inner)
+
+    def _add_conditional_imports(self, statement: Statement) -> None:
+        # what the statement asks decides what the names mean: it binds them as well
+        for inner in ast.walk(statement.node):
+            if isinstance(inner, ast.Import | ast.ImportFrom):
+                self._add_imports(inner)
+                statement.names += bindings_of(inner, self)
 
     def _add_imports(self, node: ast.Import | ast.ImportFrom) -> None:
         for name, target in bindings_of(node, self).items():

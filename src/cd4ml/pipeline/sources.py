@@ -9,7 +9,7 @@ from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
-from cd4ml.pipeline.code import Module
+from cd4ml.pipeline.code import Import, Module
 from cd4ml.pipeline.module import is_installed_file
 from cd4ml.store.address import address_of_file
 
@@ -55,9 +55,7 @@ class Sources:
         module = self.module(".".join(path[:known]))
         length = known
         while length < len(path):
-            if module is not None and (
-                path[length] in module.bound or path[length] in module.imports
-            ):
+            if module is not None and _is_bound_in(module, path[length]):
                 break
             deeper = ".".join(path[: length + 1])
             if not (self._path(deeper) or self._is_folder(deeper)):
@@ -136,7 +134,7 @@ class Sources:
         self._stamps[path] = _stamp(path)
         try:
             return Module(name, path, is_package=path.name == "__init__.py")
-        except (SyntaxError, ValueError):
+        except (SyntaxError, ValueError, RecursionError):
             return None  # importing it says what is wrong with it
 
     def _path(self, name: str) -> Path | None:
@@ -154,6 +152,12 @@ class Sources:
         if not path.is_relative_to(self.folder):
             return False
         return not any(part.startswith(".") for part in path.relative_to(self.folder).parts)
+
+
+def _is_bound_in(module: Module, name: str) -> bool:
+    """Whether a name means something in a module; its own submodule is that submodule."""
+    submodule = Import(module.name, name)
+    return name in module.bound or any(i != submodule for i in module.imports.get(name, []))
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

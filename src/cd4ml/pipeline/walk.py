@@ -63,6 +63,8 @@ class Walk:
         self.unseen: set[str] = set()
         self._statements: dict[tuple[str, int], Statement] = {}
         self._root: Statement | None = None
+        self._waiting: list[Statement] = []  # reached, not read yet
+        self._followed: set[tuple[str, tuple[str, ...]]] = set()
         self._bindings: set[str] = set()
         self._entered: set[str] = set()
         self._foreign: set[str] = set()
@@ -82,6 +84,7 @@ class Walk:
         self._read(self._root)
         if len(bound) > 1 or (module, function) in self.shared:
             self._follow_name(home, (function,))
+        self._read_waiting()
 
     def code(self) -> dict[str, Any]:
         """The code that was reached, in one order whatever the way; files stand in `files`."""
@@ -102,6 +105,7 @@ class Walk:
         for module in self.sources.modules():
             for name in module.modules:
                 self._enter_import(name)
+        self._read_waiting()
 
     def _texts(self) -> dict[str, Any]:
         by_module: dict[str, list[Statement]] = {}
@@ -114,13 +118,18 @@ class Walk:
 
     def _visit(self, statement: Statement) -> None:
         key = (statement.module.name, statement.index)
-        if key in self._statements:
-            return
-        self._statements[key] = statement
-        self._enter(statement.module)
-        self._read(statement)
-        for name in statement.names:  # whatever else binds or changes the same name
-            self._follow_name(statement.module, (name,))
+        if key not in self._statements:
+            self._statements[key] = statement
+            self._waiting.append(statement)
+
+    def _read_waiting(self) -> None:
+        # a queue, not a recursion: code may call through more functions than Python's stack has room for
+        while self._waiting:
+            statement = self._waiting.pop()
+            self._enter(statement.module)
+            self._read(statement)
+            for name in statement.names:  # whatever else binds or changes the same name
+                self._follow_name(statement.module, (name,))
 
     def _read(self, statement: Statement) -> None:
         self._look_for_unseen(statement)
@@ -152,6 +161,9 @@ class Walk:
 
     def _follow_name(self, module: Module, chain: tuple[str, ...]) -> None:
         name = chain[0]
+        if (module.name, chain) in self._followed:
+            return
+        self._followed.add((module.name, chain))
         if (module.name, name) in self.shared:
             self._cannot_see(f"what changes {module.name}.{name}")
         for statement in module.bound.get(name, []):
@@ -179,12 +191,11 @@ class Walk:
         if not self.sources.has(path[0]):
             self._enter_import(path[0])
             return
-        if self.sources.compiled(source.module):
-            self._enter_import(source.module)
-            return
         module, rest = self.sources.resolve(path, len(source.module.split(".")))
         if module is None:
-            self._cannot_see(".".join(path))
+            self._enter_import(source.module)
+            if not self.sources.compiled(source.module):
+                self._cannot_see(".".join(path))
             return
         self._enter(module)
         if not rest:
@@ -285,5 +296,5 @@ def _whole(path: Path) -> str:
     """A whole file without comments, formatting and docstrings; as it is, if it is not Python."""
     try:
         return address_of_record(ast.dump(parsed(path)))
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError):
         return address_of_file(path)
