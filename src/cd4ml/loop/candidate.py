@@ -92,7 +92,8 @@ def table(project: Project, address: str) -> pl.DataFrame:
     from polars.exceptions import ComputeError
 
     try:
-        return pl.read_parquet(project.blobs.path(address))
+        path = project.blobs.path(address)
+        return pl.read_parquet(path, glob=False, hive_partitioning=False)
     except ComputeError:
         msg = f"the output {address} is not a table"
         raise InvalidInput(msg, hint="training and holdout steps return a DataFrame") from None

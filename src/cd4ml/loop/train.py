@@ -10,12 +10,14 @@ import sqlalchemy as sa
 
 from cd4ml.data.versions import find_version, newest_version, scan_version
 from cd4ml.errors import InvalidInput
+from cd4ml.loop.contracts import declared
 from cd4ml.loop.ingest import ingest
 from cd4ml.loop.label import empty_production
 from cd4ml.pipeline.run import DatasetInput, Pipeline, run_pipeline
 from cd4ml.records.dataset import DatasetVersion
 from cd4ml.records.run import Metric, Run, StepRun
 from cd4ml.store import people, rows
+from cd4ml.store.address import address_of_record
 from cd4ml.store.project import Project
 
 if TYPE_CHECKING:
@@ -115,8 +117,12 @@ def _newest(project: Project, name: str, actor: str) -> DatasetInput:
         version = newest_version(connection, name)
     if version is not None:
         return _input(project, version)
-    empty = empty_production(project)
-    return DatasetInput(ref=f"{name}@{EMPTY}", digest=EMPTY, scan=lambda: empty)
+    contract = declared(project, project.settings.model.contract, key="model.contract")
+    return DatasetInput(
+        ref=f"{name}@{EMPTY}",
+        digest=address_of_record((EMPTY, contract)),
+        scan=lambda: empty_production(project),
+    )
 
 
 def _pinned(project: Project, ref: str) -> DatasetInput:

@@ -110,7 +110,8 @@ class GrowingTable:
             digests = list(connection.execute(statement).scalars())
         if not digests:
             return pl.LazyFrame(schema=self.schema)
-        return pl.scan_parquet([self._blobs.path(digest) for digest in digests])
+        paths = [self._blobs.path(digest) for digest in digests]
+        return pl.scan_parquet(paths, glob=False, hive_partitioning=False)
 
     def _parts(self, rows: pl.DataFrame) -> dict[_Place, pl.DataFrame]:
         if rows.is_empty():
@@ -177,7 +178,8 @@ class GrowingTable:
     def _merge(self, place: _Place, files: list[LogFile]) -> None:
         import polars as pl
 
-        rows = pl.read_parquet([self._blobs.path(file.digest) for file in files])
+        paths = [self._blobs.path(file.digest) for file in files]
+        rows = pl.read_parquet(paths, glob=False, hive_partitioning=False)
         merged = self._store(place, rows)
         numbers = [file.number for file in files]
         is_old = sa.and_(_FILES.c.log == self.name, _FILES.c.number.in_(numbers))
