@@ -12,6 +12,7 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
     [
         "alembic.command",
+        "hypothesis",
         "psycopg",
         "pytest",
         "sqlalchemy.dialects.postgresql.psycopg",

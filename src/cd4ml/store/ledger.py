@@ -7,14 +7,14 @@ deletions by trigger; `verify` finds them where somebody removed the trigger.
 
 from __future__ import annotations
 
-from contextlib import suppress
-from datetime import datetime
+from contextlib import closing, suppress
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
-from cd4ml.errors import Corrupted
+from cd4ml.errors import Corrupted, NotFound
 from cd4ml.records.ledger_entry import LedgerEntry
 from cd4ml.store import rows
 from cd4ml.store.address import PREFIX, address_of, canonical
@@ -42,9 +42,12 @@ def append(
         subject: To what: a ref or a content address.
         reason: Why, in words.
         details: What decided it, in plain JSON values.
+
+    Raises:
+        InvalidInput: If something in it cannot be stored (see `storable`).
+        Corrupted: If the entry before is missing.
     """
-    sequence = rows.next_number(connection, LedgerEntry)  # serialises appenders until commit
-    previous = rows.get(connection, LedgerEntry, sequence - 1).digest if sequence > 1 else GENESIS
+    sequence = rows.last_number(connection, LedgerEntry) + 1  # a writer is alone until it commits
     entry = LedgerEntry(
         sequence=sequence,
         at=at,
@@ -53,12 +56,22 @@ def append(
         subject=subject,
         reason=reason,
         details=msgspec.to_builtins(details or {}, str_keys=True),
-        previous=previous,
+        previous=_digest_before(connection, sequence),
         digest="",
     )
     entry = msgspec.structs.replace(entry, digest=digest_of(entry))
     rows.insert(connection, entry)
+    rows.next_number(connection, LedgerEntry)
     return entry
+
+
+def _digest_before(connection: sa.Connection, sequence: int) -> str:
+    if sequence == 1:
+        return GENESIS
+    try:
+        return rows.get(connection, LedgerEntry, sequence - 1).digest
+    except NotFound:
+        raise _broken(sequence - 1, "it is missing") from None
 
 
 def entries(
@@ -78,9 +91,10 @@ def verify(connection: sa.Connection) -> int:
     """
     previous, checked = GENESIS, 0
     try:
-        for entry in rows.each(connection, LedgerEntry):
-            _refuse_unless_next(entry, checked + 1, previous)
-            previous, checked = entry.digest, entry.sequence
+        with closing(rows.each(connection, LedgerEntry)) as chain:
+            for entry in chain:
+                _refuse_unless_next(entry, checked + 1, previous)
+                previous, checked = entry.digest, entry.sequence
     except (ValueError, msgspec.ValidationError, sa.exc.DataError):
         raise _broken(_first_unreadable(connection, checked), "it cannot be read") from None
     written = rows.last_number(connection, LedgerEntry)
@@ -118,5 +132,5 @@ def digest_of(entry: LedgerEntry) -> str:
     """The digest that an entry's words and its predecessor's digest give."""
     words = msgspec.to_builtins(entry)
     del words["digest"]
-    words["at"] = entry.at.isoformat(timespec="microseconds")
+    words["at"] = entry.at.astimezone(UTC).isoformat(timespec="microseconds")
     return address_of(canonical(words))

@@ -6,7 +6,7 @@ anything else is an `InvalidInput`, and nothing is written.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -98,11 +98,15 @@ def find(
     return [_record(kind, row) for row in connection.execute(statement)]
 
 
-def each(connection: sa.Connection, kind: type[R], **equal: object) -> Iterator[R]:
-    """What `find` finds, a few hundred at a time: for more than belongs in memory."""
+def each(connection: sa.Connection, kind: type[R], **equal: object) -> Generator[R, None, None]:
+    """What `find` finds, a few hundred at a time: for more than belongs in memory.
+
+    Close it if it is not read to its end: PostgreSQL keeps the rest ready.
+    """
     statement = _matching(TABLES[kind], equal)
-    for row in connection.execute(statement, execution_options={"yield_per": _FETCHED}):
-        yield _record(kind, row)
+    with connection.execute(statement, execution_options={"yield_per": _FETCHED}) as fetched:
+        for row in fetched:
+            yield _record(kind, row)
 
 
 def count(connection: sa.Connection, kind: type[msgspec.Struct], **equal: object) -> int:
