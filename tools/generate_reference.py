@@ -9,6 +9,7 @@ import inspect
 import io
 import re
 import sys
+import textwrap
 import tokenize
 from argparse import SUPPRESS, Action
 from collections.abc import Callable, Iterator
@@ -193,7 +194,7 @@ def type_in_words(kind: Any) -> str:
 
 def field_comments(kind: type[msgspec.Struct]) -> dict[str, str]:
     """What the source says of a field on its own line, after `#`."""
-    source = inspect.getsource(kind)
+    source = textwrap.dedent(inspect.getsource(kind))
     comments = {
         token.start[0]: token.string.lstrip("# ")
         for token in tokenize.generate_tokens(io.StringIO(source).readline)

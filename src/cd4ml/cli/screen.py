@@ -126,9 +126,17 @@ class Screen:
         self._console.print(Padding(what, (0, 0, 0, indent), expand=False) if indent else what)
 
 
-def plain_console(file: TextIO) -> Console:
+class PlainConsole(Console):
     """A console that prints text as it is: no markup, no guessed colours."""
-    return Console(file=file, markup=False, highlight=False, emoji=False)
+
+    def on_broken_pipe(self) -> None:
+        """Leave a closed pipe to `entry`: rich would leave with 1, as after an error."""
+        raise BrokenPipeError
+
+
+def plain_console(file: TextIO) -> Console:
+    """A plain console that writes to a stream."""
+    return PlainConsole(file=file, markup=False, highlight=False, emoji=False)
 
 
 @contextmanager

@@ -60,6 +60,7 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, port))
+            listener.listen()  # who reads the address may connect at once, and waits
         except OSError as error:
             msg = f"cannot listen on {host} port {port}: {error.strerror or error}"
             raise Unavailable(msg, hint="choose another one with --port") from None
@@ -94,16 +95,13 @@ def owner() -> str:
 
 
 def _say_where(listener: socket.socket, host: str, *, is_json: bool) -> None:
+    if host not in _LOOPBACK:
+        warning = (
+            "whoever reaches this address can act as anybody: put a proxy that knows its people"
+        )
+        print(f"warning: {warning} before it", file=sys.stderr, flush=True)
     port = listener.getsockname()[1]
     name = f"[{host}]" if ":" in host else host
     url = f"http://{name}:{port}"
-    if is_json:
-        print(f'{{"console": "{url}"}}', flush=True)
-    else:
-        print(f"the console is on {url} (Ctrl-C ends it)", flush=True)
-    if host not in _LOOPBACK:
-        print(
-            "warning: whoever reaches this address can act as anybody; keep it behind a proxy"
-            " that knows its people",
-            file=sys.stderr,
-        )
+    said = f'{{"console": "{url}"}}' if is_json else f"the console is on {url} (Ctrl-C ends it)"
+    print(said, flush=True)

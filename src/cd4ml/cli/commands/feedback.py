@@ -40,8 +40,8 @@ def add(commands: Commands) -> None:
         label,
         "say what really happened after predictions",
         "FILE is .csv, .parquet or .ndjson with the columns prediction_id and value, and if known\n"
-        "labelled_at and labelled_by. The same file twice counts once; a label with a later\n"
-        "labelled_at corrects the earlier one.",
+        "labelled_at (else now) and labelled_by (else you). The same labels sent again count\n"
+        "once; one with a later labelled_at corrects the earlier one.",
     )
     parser.add_argument("file", metavar="FILE", type=Path)
     parser = commands.add(

@@ -1,0 +1,256 @@
+"""Every command once, in the order of the loop, through the function the script calls."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cd4ml.cli import main
+from cd4ml.cli.commands import FAMILIES
+from cd4ml.cli.words import language
+from cd4ml.loop import Project
+from cd4ml.store import rows
+from tests.starter import ADMIN, MANAGER, alert, measured
+
+Capture = pytest.CaptureFixture[str]
+
+
+class Shell:
+    """A person in a project's folder."""
+
+    def __init__(self, folder: Path, capsys: Capture) -> None:
+        self._folder = folder
+        self._capsys = capsys
+        self.code = 0
+        self.error = ""
+
+    def __call__(self, words: str, *more: str, by: str = ADMIN) -> str:
+        """What a command prints; its exit code and errors are kept."""
+        typed = [*words.split(), *more, "--project", str(self._folder), "--as", by]
+        self.code = main(typed)
+        out, self.error = self._capsys.readouterr()
+        return out
+
+    def json(self, words: str, *more: str, by: str = ADMIN) -> Any:
+        """The same, for machines."""
+        out = self(words, *more, "--json", by=by)
+        return json.loads(out) if out else json.loads(self.error)
+
+
+@pytest.fixture
+def shell(folder: Path, capsys: Capture) -> Shell:
+    return Shell(folder, capsys)
+
+
+def test_a_project_is_laid_out(tmp_path: Path, capsys: Capture) -> None:
+    shell = Shell(tmp_path / "new", capsys)
+
+    said = shell(f"init {tmp_path / 'new'}")
+
+    assert shell.code == 0
+    assert "cd4ml.toml" in said
+    assert "cd4ml run" in said
+    assert "no dataset yet: cd4ml data add NAME" in shell("status")
+    assert shell.json(f"init {tmp_path / 'new'}")["error"].endswith("is not an empty folder")
+
+
+def test_data_is_registered_and_found(shell: Shell) -> None:
+    assert "patients@1" in shell("data add patients")
+    assert "569" in shell("data list")
+    assert "patients" not in shell("data list nothing-like-it")
+    assert "mean_radius" in shell("data show patients@1")
+    assert shell.json("data show patients")["version"]["number"] == 1
+
+
+def test_a_run_is_compared_with_another(shell: Shell) -> None:
+    assert "run/2 finished" in shell("run --set diagnosis.strength=0.5 --experiment softer")
+    assert "softer" in shell("compare")
+    assert "run/1" not in shell("compare --experiment softer")
+    said = shell("compare run/1 2")
+    assert "parameter diagnosis.strength" in said
+    assert "*" in said
+    assert shell("compare 1 1") == "run/1, run/1 do not differ\n"
+    assert shell.json("compare --best auc --limit 1")[0]["metrics"]["auc"] > 0.9
+
+
+def test_a_run_takes_only_what_the_pipeline_knows(shell: Shell) -> None:
+    shell("run --set diagnosis.strnegth=0.5")
+    assert shell.code == 1
+    assert "strnegth" in shell.error
+    assert shell.json("run --data patients=patients@9")["error"]
+    assert shell.json("run --trials 3")["error"] == "cd4ml run: --trials needs --grid"
+    assert shell.code == 2
+
+
+@pytest.mark.slow
+def test_a_search_is_several_runs(shell: Shell) -> None:
+    said = shell("run --grid diagnosis.strength=0.1,1.0 --workers 1 --experiment strength")
+
+    assert shell.code == 0, shell.error
+    assert "2 runs, 0 trials failed" in said
+    assert len(shell.json("compare --experiment strength")) == 2
+
+
+def test_a_gate_says_why(shell: Shell) -> None:
+    assert "run/1 was accepted as diagnosis/1" in shell("gate run/1")
+    assert shell.code == 0
+    assert "verdict/1" in shell("gate list")
+    assert "auc at least 0.9" in shell("gate show verdict/1")
+    assert "diagnosis/1" in shell("model list")
+
+
+def test_a_gate_refuses_with_3(shell: Shell, folder: Path) -> None:
+    in_settings(folder, "at_least = 0.9", "at_least = 0.999")
+
+    said = shell("gate run/1")
+
+    assert shell.code == 3
+    assert said.startswith("run/1 was not accepted: 1 of 3 findings failed\n  - auc = 0.99")
+    assert "hint: cd4ml gate show verdict/2" in said
+    assert shell.json("gate run/1")["verdict"]["number"] == 2
+    assert shell.code == 3
+
+
+def test_a_gate_that_cannot_decide_leaves_with_4(shell: Shell, folder: Path) -> None:
+    in_settings(
+        folder, "no_worse_than = { champion = 0.01 }", 'no_worse_than = {"diagnosis/1" = 0.00001}'
+    )
+    shell("run --set diagnosis.strength=0.2")
+
+    said = shell("gate run/2")
+
+    assert shell.code == 4
+    assert said.startswith("run/2 was not accepted: 1 of 3 findings is inconclusive")
+
+
+def in_settings(folder: Path, old: str, new: str) -> None:
+    settings = folder / "cd4ml.toml"
+    assert old in settings.read_text()
+    settings.write_text(settings.read_text().replace(old, new))
+
+
+def test_a_release_waits_for_somebody_else(shell: Shell) -> None:
+    assert "awaiting approval" in shell("release list")
+    shell("approve release/2 --reason mine")
+    assert shell.code == 3
+    assert shell.error == (
+        "error: ann may not approve release/2: who requests a release does not approve it\n"
+        "  hint: somebody else with the role release-manager has to\n"
+    )
+    said = shell("approve release/2 --reason", "looks good", by=MANAGER)
+    assert said == "release/2  diagnosis/1 to production: released\n"
+    details = shell("release show 2")
+    assert "approve by bo" in details
+    assert "looks good" in details
+    assert "diagnosis/1 champion 100 %" in details
+
+
+def test_a_release_is_rejected_aborted_and_undone(shell: Shell) -> None:
+    shell("abort release/2 --reason x")
+    assert shell.code == 2
+    assert "rejected" in shell("reject release/2 --reason early", by=MANAGER)
+    shell("release abort release/2 --reason late", by=MANAGER)
+    assert shell.code == 1
+    shell("undo --in production --reason back", by=MANAGER)
+    assert shell.error.startswith("error: nothing is in charge in production")
+    assert "release/3" in shell("release diagnosis/1 --to production --reason again")
+    assert shell.json("release show release/3")["release"]["reason"] == "again"
+
+
+def test_a_standing_approval_needs_its_bounds(shell: Shell) -> None:
+    words = "approve --standing --model diagnosis --to production --reason retrained"
+    shell(words, by=MANAGER)
+    assert shell.code == 2
+    said = shell(f"{words} --until 2090-01-01", by=MANAGER)
+    assert "until 2090-01-01 00:00 UTC" in " ".join(said.split())
+    shell("approve --reason x", by=MANAGER)
+    assert shell.code == 2
+    assert "which release?" in shell.error
+
+
+def test_production_is_monitored(shell: Shell, project: Project) -> None:
+    with project.database.write() as connection:
+        rows.insert(connection, measured(2, 0.63))
+        rows.insert(connection, alert("temp drifts"))
+
+    said = shell("monitor")
+
+    assert "2013-02-01" in said
+    assert "alert/1 2013-03-01 00:00 drift: temp drifts" in said
+    assert shell.json("monitor --in staging")["windows"] == []
+
+
+def test_labels_are_taken_in_from_a_file(shell: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "labels.csv"
+    row = "013d8e5703600000079bc16a0000ac7e,1,2013-02-02T06:00:00Z"
+    file.write_text(f"prediction_id,value,labelled_at\n{row}\n")
+
+    assert shell(f"label {file}").startswith("1 labels")
+    assert "had been taken in before" in shell(f"label {file}")
+    shell(f"label {tmp_path / 'none.csv'}")
+    assert shell.code == 1
+
+
+def test_a_retraining_is_asked_for_and_worked_on(shell: Shell) -> None:
+    shell("retrain --reason spring")
+    assert shell.error.startswith("error: no version is in charge yet")
+    shell("approve release/2 --reason good", by=MANAGER)
+    assert "job/1 retrain: queued" in shell("retrain --reason spring")
+    assert "job/1 retrain" in shell("work")
+    assert "job/1" not in shell("work")
+
+
+def test_history_explains_and_holds(shell: Shell) -> None:
+    assert "diagnosis/1" in shell("why diagnosis/1")
+    assert "the ledger holds" in shell("audit verify")
+    assert "release.requested" in shell("audit log release/2")
+    assert len(shell.json("audit log --limit 2")) == 2
+    shell("why nonsense")
+    assert shell.code == 1
+
+
+def test_people_are_added_by_an_admin(shell: Shell) -> None:
+    assert "reader, writer" in shell("people add cy --role reader --role writer")
+    assert MANAGER in shell("people list")
+    shell("people add dee", by=MANAGER)
+    assert shell.code == 3
+
+
+def test_an_endpoint_needs_a_known_environment(shell: Shell) -> None:
+    shell("serve --in nowhere")
+
+    assert shell.code == 1
+    assert "nowhere" in shell.error
+
+
+def test_a_demo_is_at_most_a_year(shell: Shell) -> None:
+    shell("demo --months 12")
+
+    assert shell.code == 2
+    assert shell.error.splitlines()[0] == (
+        "error: cd4ml demo: argument --months: expected 1 to 11 months, got 12"
+    )
+
+
+READINGS = ["status", "data list", "compare", "gate list", "model list", "release list"]
+
+
+@pytest.mark.parametrize("words", [*READINGS, "people list", "audit log", "audit verify"])
+@pytest.mark.parametrize("columns", ["80", "120"])
+def test_what_is_shown_fits_the_terminal(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, words: str, columns: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+
+    said = shell(words)
+
+    assert max(len(line.rstrip()) for line in said.splitlines()) <= int(columns)
+
+
+def test_every_command_is_tried_here_or_beside() -> None:
+    tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
+    elsewhere = {"gate judge", "release start"}  # their short forms are
+
+    for entry in language(FAMILIES).entries:
+        assert entry.words in elsewhere or entry.words in tests, entry.words

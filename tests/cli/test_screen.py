@@ -1,0 +1,141 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from cd4ml.cli.screen import Screen, bar, steps, trials, wrapped
+
+
+def shown(width: int = 80) -> tuple[Screen, io.StringIO]:
+    file = io.StringIO()
+    return Screen(Console(file=file, width=width, markup=False, highlight=False)), file
+
+
+def lines(file: io.StringIO) -> list[str]:
+    return [line.rstrip() for line in file.getvalue().splitlines()]
+
+
+def test_a_table_aligns_figures_on_the_right() -> None:
+    screen, file = shown()
+
+    screen.table(("run", "auc"), (("run/1", "0.6"), ("run/10", "0.6234")))
+
+    assert lines(file) == [
+        "run         auc",
+        "───────────────",
+        "run/1       0.6",
+        "run/10   0.6234",
+    ]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_figures_and_names_stay_whole_and_sentences_wrap(width: int) -> None:
+    screen, file = shown(width)
+    sentence = "brier no worse than champion by 0.002, " * 4
+
+    columns = ("asked", "value", "interval", "limit", "rows", "outcome")
+    screen.table(columns, ((sentence, "0.201", "0.196 to 0.205", "-", "8,350", "inconclusive"),))
+
+    text = file.getvalue()
+    assert all(word in text for word in ("0.196 to 0.205", "8,350", "inconclusive"))
+    assert max(map(len, lines(file))) <= width
+    assert " ".join(text.split()).count("champion") == 4
+
+
+def test_a_hostile_name_cannot_steer_the_terminal() -> None:
+    screen, file = shown()
+
+    screen.line("delay\x1b[2J/1 [bold]not markup[/bold] :smile:")
+
+    assert file.getvalue() == "delay\ufffd[2J/1 [bold]not markup[/bold] :smile:\n"
+
+
+def test_facts_leave_out_what_is_empty_and_do_not_repeat_names() -> None:
+    screen, file = shown()
+
+    screen.facts((("note", ""), ("finding", "one"), ("finding", "two")))
+
+    assert lines(file) == ["  finding  one", "           two"]
+
+
+def test_a_log_is_aligned_and_says_why_below() -> None:
+    screen, file = shown()
+
+    screen.log(((("9", "ann", "run.finished"), ""), (("10", "system", "release.begun"), "agreed")))
+
+    assert lines(file) == [
+        "9   ann     run.finished",
+        "10  system  release.begun",
+        "    agreed",
+    ]
+
+
+def test_no_entries_are_no_lines() -> None:
+    screen, file = shown()
+
+    screen.log(())
+
+    assert file.getvalue() == ""
+
+
+def test_words_to_type_are_never_broken() -> None:
+    screen, file = shown(20)
+
+    screen.command("cd4ml run --grid delay.learning_rate=0.05,0.1")
+
+    assert lines(file) == ["cd4ml run --grid delay.learning_rate=0.05,0.1"]
+
+
+def test_wrapping_keeps_every_word() -> None:
+    text = "   " + "one-two three " * 20
+
+    assert " ".join(" ".join(wrapped(text, 30)).split()) == " ".join(text.split())
+
+
+def test_progress_is_quiet_where_there_is_no_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+    with steps(is_quiet=False) as tell, trials(is_quiet=False) as count:
+        tell("features", "running", 0.0)
+        count(None, 1, 2)
+
+    assert capfd.readouterr() == ("", "")
+
+
+def test_progress_is_quiet_for_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr", Terminal())
+
+    with steps(is_quiet=True) as tell, trials(is_quiet=True) as count:
+        tell("features", "computed", 0.5)
+        count(None, 1, 2)
+
+
+def test_progress_shows_the_step_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+
+    with steps(is_quiet=False) as tell:
+        tell("features", "running", 0.0)
+        tell("features", "computed", 0.5)
+    with trials(is_quiet=False) as count:
+        count(None, 1, 2)
+
+    text = terminal.getvalue()
+    assert "features: computed, 0.5 s" in text
+    assert "1/2" in text
+
+
+def test_a_bar_disappears_when_it_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+
+    with bar() as progress:
+        done = list(progress.track(range(3), description="days"))
+
+    assert done == [0, 1, 2]
+    assert "days" in terminal.getvalue()
+
+
+class Terminal(io.StringIO):
+    """Standard error as a terminal."""
+
+    def isatty(self) -> bool:
+        return True

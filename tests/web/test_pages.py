@@ -1,0 +1,235 @@
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import urljoin
+
+import httpx
+import pytest
+
+from cd4ml.loop import Project
+from cd4ml.loop.people import add_person
+from cd4ml.loop.promote import reject, request
+from cd4ml.store import rows
+from cd4ml.web.pages import PAGES
+from tests.browser import browser
+from tests.starter import ADMIN, MANAGER, alert, begin_canary, measured
+
+HOSTILE = "<script>alert('x')</script>\"'"
+
+VOID = {"meta", "link", "img", "input", "br", "rect", "line", "polygon", "polyline"}
+
+PATHS = [
+    "/",
+    "/data",
+    "/data/patients@1",
+    "/runs",
+    "/runs?experiment=default",
+    "/runs/1",
+    "/models",
+    "/models/diagnosis/1",
+    "/releases",
+    "/releases/2",
+    "/ledger",
+    "/ledger?subject=release/2",
+    "/why",
+    "/why?ref=diagnosis/1",
+]
+
+
+class Document(HTMLParser):
+    """A page as tags; it notices tags that are not closed in order."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self._open: list[str] = []
+        self.text = ""
+        self.feed(html)
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def read(client: httpx.Client, path: str) -> Document:
+    answer = client.get(path)
+    assert answer.status_code == 200, answer.text
+    return Document(answer.text)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_every_page_has_one_heading_landmarks_and_no_inline_code(
+    client: httpx.Client, path: str
+) -> None:
+    page = read(client, path)
+
+    assert [len(page.all(tag)) for tag in ("main", "h1", "nav", "title")] == [1, 1, 1, 1]
+    assert page.all("html")[0]["lang"] == "en"
+    assert all("style" not in attributes for _, attributes in page.tags)
+    assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
+    assert page.all("script") == [{"src": "/static/cd4ml.js", "type": "module"}]
+    assert page.all("style") == []
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+
+
+def test_every_page_is_tried() -> None:
+    patterns = [re.sub(r"{\w+}", "[^/]+", page.path) for page in PAGES]
+
+    for pattern in patterns:
+        assert any(re.fullmatch(pattern, path.partition("?")[0]) for path in PATHS), pattern
+
+
+def test_every_link_leads_somewhere(client: httpx.Client) -> None:
+    known, waiting = set(), {"/"}
+    while waiting:
+        path = waiting.pop()
+        known.add(path)
+        page = read(client, path)
+        targets = {each["href"] for each in [*page.all("a"), *page.all("link")]}
+        targets |= {each["src"] for each in [*page.all("script"), *page.all("img")]}
+        for target in {urljoin(path, each).partition("#")[0] for each in targets} - known:
+            if target.startswith("/static/"):
+                assert client.get(target).status_code == 200
+            else:
+                assert target.startswith("/")
+                waiting.add(target)
+
+    assert {"/models/diagnosis/1", "/releases/2", "/data/patients@1", "/runs/1"} <= known
+
+
+def test_the_loop_is_shown_in_its_order(client: httpx.Client) -> None:
+    page = read(client, "/")
+
+    stages = [each["id"] for each in page.all("li") if "stage" in each.get("class", "").split()]
+    names = "data pipeline experiments gates release serving monitoring feedback"
+    assert stages == names.split()
+    assert "release/2 waits for approval" in page.text
+    assert "and back into data" in page.text
+
+
+def test_a_rollout_shows_who_answers_how_much(client: httpx.Client, project: Project) -> None:
+    begin_canary(project, weight_percent=25)
+
+    page = read(client, "/")
+
+    widths = {each["class"]: float(each["width"]) for each in page.all("rect")}
+    assert widths["canary"] == 25.0
+    assert "diagnosis/2 canary, 25 % of requests" in " ".join(page.text.split())
+    assert "diagnosis/3 shadow, answers unused" in " ".join(page.text.split())
+    labels = [each.get("aria-label", "") for each in page.all("svg")]
+    assert "Share of requests: diagnosis/1 75 percent, diagnosis/2 25 percent" in labels
+
+
+def test_production_is_drawn_window_by_window(client: httpx.Client, project: Project) -> None:
+    with project.database.write() as connection:
+        rows.insert(connection, measured(2, 0.63))
+        rows.insert(connection, measured(3, 0.61))
+        rows.insert(connection, alert("temp drifts"))
+
+    page = read(client, "/")
+
+    labels = [each.get("aria-label", "") for each in page.all("svg")]
+    assert "auc: 0.630 on 1 Feb, 0.610 on 1 Mar" in labels
+    assert len(page.all("circle")) == 2
+    assert "better than trivial" in page.text
+    assert "temp drifts" in page.text
+
+
+def test_hostile_words_are_only_words(folder: Path, project: Project) -> None:
+    add_person(project, HOSTILE, roles=("release-manager", HOSTILE), actor=ADMIN)
+    reject(project, "release/2", reason=HOSTILE, actor=MANAGER)
+    request(project, "diagnosis/1", to="production", reason=HOSTILE, actor=ADMIN)
+    with project.database.write() as connection:
+        rows.insert(connection, alert(HOSTILE))
+
+    with browser(project) as client:
+        for path in (*PATHS, "/releases/3", "/why?ref=release/3"):
+            assert "<script>alert" not in client.get(path).text
+        answer = client.get("/why", params={"ref": HOSTILE})
+
+    assert answer.status_code == 422
+    assert "<script>alert" not in answer.text
+    assert Document(answer.text).all("input")[0]["name"] == "ref"
+
+
+@pytest.mark.parametrize(
+    "path", ["/nothing", "/runs/99", "/models/x/1", "/releases/99", "/data/none", "/why?ref=run/99"]
+)
+def test_what_is_not_there_is_a_page_that_says_so(client: httpx.Client, path: str) -> None:
+    answer = client.get(path)
+
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert len(Document(answer.text).all("main")) == 1
+
+
+@pytest.mark.parametrize("path", ["/static/../console.py", "/static/%2e%2e/console.py", "/static/"])
+def test_only_the_console_s_own_files_are_handed_out(client: httpx.Client, path: str) -> None:
+    assert client.get(path).status_code == 404
+
+
+def test_a_bug_is_a_page_too(
+    project: Project, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_down(_project: Project) -> None:
+        raise ZeroDivisionError("a secret")
+
+    monkeypatch.setattr("cd4ml.web.pages.releases", break_down)
+
+    answer = client.get("/releases")
+
+    assert answer.status_code == 500
+    assert "a bug of cd4ml: ZeroDivisionError" in answer.text
+    assert "secret" not in answer.text
+
+
+def test_a_release_that_waits_can_be_decided_on_its_page(client: httpx.Client) -> None:
+    page = read(client, "/releases/2")
+
+    (form,) = [each for each in page.all("form") if "data-release" in each]
+    assert form["data-release"] == "/api/releases/2"
+    assert {each["name"] for each in page.all("input")} == {"ref", "actor", "reason"}
+    assert 'cd4ml approve release/2 --reason "..." --as NAME' in page.text
+
+
+def test_a_release_that_is_decided_has_no_form(client: httpx.Client) -> None:
+    page = read(client, "/releases/1")
+
+    assert [each for each in page.all("form") if "data-release" in each] == []
+
+
+def test_without_javascript_the_page_still_refreshes(client: httpx.Client) -> None:
+    html = client.get("/").text
+
+    assert '<noscript><meta http-equiv="refresh" content="5"></noscript>' in html
+
+
+def test_what_refreshes_has_a_name(client: httpx.Client) -> None:
+    for path in PATHS:
+        live = [each for _, each in read(client, path).tags if "data-live" in each]
+        assert [each["id"] for each in live] == ["main", "clock"]
+
+
+def test_an_empty_project_is_a_page_as_well(tmp_path: Path) -> None:
+    from cd4ml.loop import open_project
+    from cd4ml.loop.init import init
+
+    init(tmp_path / "new", name="new", actor=ADMIN)
+    with open_project(tmp_path / "new") as project, browser(project) as client:
+        for path in ("/", "/data", "/runs", "/models", "/releases", "/ledger"):
+            assert read(client, path).text
