@@ -71,12 +71,16 @@ def evaluate(project: Project, run: str, *, actor: str) -> Judgement:
         people.actor(connection, actor)
         champion = _champion(project, connection, candidate.model)
         before = _verdict_before(connection, candidate, policy, champion)
-    if before is not None:
-        return _judgement(project, before)
+        if before is not None:
+            return _judgement(connection, before)
     contract = contract_of(project, candidate)
     artifact = _packaged(project, candidate, contract)
     findings = _findings(project, candidate, artifact, policy, champion)
+    contract_address = project.blobs.put_record(contract)
     with project.database.write() as connection:
+        before = _verdict_before(connection, candidate, policy, champion)
+        if before is not None:  # another process judged it in the meantime
+            return _judgement(connection, before)
         verdict = give_verdict(
             connection,
             model=candidate.model,
@@ -91,8 +95,17 @@ def evaluate(project: Project, run: str, *, actor: str) -> Judgement:
         )
         _trace(connection, project, candidate, verdict)
         if verdict.outcome == "pass":
-            _add_version(connection, project, verdict, project.blobs.put_record(contract), actor)
-    return _judgement(project, verdict)
+            _add_version(connection, project, verdict, contract_address, actor)
+        return _judgement(connection, verdict)
+
+
+def judgement_of(project: Project, run: str) -> Judgement | None:
+    """The newest verdict on a run's model, under whatever policy; None if it was not judged."""
+    with project.database.read() as connection:
+        given = rows.find(
+            connection, Verdict, run=number_in(run, "run"), newest_first=True, limit=1
+        )
+        return _judgement(connection, given[0]) if given else None
 
 
 def models(project: Project) -> list[ModelSummary]:
@@ -257,9 +270,8 @@ def _add_version(
     return version
 
 
-def _judgement(project: Project, verdict: Verdict) -> Judgement:
-    with project.database.read() as connection:
-        versions = rows.find(connection, ModelVersion, run=verdict.run, artifact=verdict.artifact)
+def _judgement(connection: sa.Connection, verdict: Verdict) -> Judgement:
+    versions = rows.find(connection, ModelVersion, run=verdict.run, artifact=verdict.artifact)
     version = versions[-1] if versions and verdict.outcome == "pass" else None
     try:
         refuse_unless_passed(verdict)

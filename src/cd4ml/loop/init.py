@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -13,8 +13,9 @@ from pathlib import Path
 
 import msgspec
 
-from cd4ml.errors import AlreadyExists, InvalidInput, NotFound
-from cd4ml.store import people
+from cd4ml.errors import AlreadyExists, InvalidInput, NotFound, PipelineError, Unavailable
+from cd4ml.loop.people import add_person
+from cd4ml.pipeline.module import imported
 from cd4ml.store.project import FILE, STATE, open_project
 
 STARTER = "starter"
@@ -42,25 +43,20 @@ def init(folder: Path, *, name: str = "", example: str = "", actor: str) -> Layo
     Raises:
         AlreadyExists: If the folder has something in it.
         NotFound: If there is no such example.
-        InvalidInput: If the name is not lower-case letters, digits, dots and dashes.
+        Unavailable: If the example's data, git or the disk cannot be had; nothing is laid out.
+        InvalidInput: If the name is not lower-case letters, digits, dots and dashes, or
+            the actor's is none.
     """
     folder = folder.absolute()
     name = name or folder.name.lower()
     _refuse_bad_name(name)
     _refuse_unless_empty(folder)
     source = example_folder(example or STARTER)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".cd4ml-init-") as scratch:
-        draft = Path(scratch) / "project"
-        shutil.copytree(source, draft, ignore=shutil.ignore_patterns("__pycache__"))
-        _rename(draft / FILE, name)
-        _lay_out_data(draft)
-        if folder.exists():
-            folder.rmdir()
-        draft.rename(folder)
-    _begin_history(folder, actor)
-    with open_project(folder) as project, project.database.write() as connection:
-        people.add(connection, actor, roles=(), by=actor, at=project.clock.now())
+    try:
+        _lay_out(folder, name, source, actor)
+    except OSError as error:
+        msg = f"{folder} cannot be laid out: {error.strerror or error}"
+        raise Unavailable(msg, hint="may this user write there, and is there room?") from None
     return Layout(folder=str(folder), files=_laid_out(folder), next_steps=_next_steps(folder))
 
 
@@ -103,28 +99,59 @@ def _refuse_unless_empty(folder: Path) -> None:
         raise AlreadyExists(msg, hint="choose a new folder, or empty this one first")
 
 
+def _lay_out(folder: Path, name: str, source: Path, actor: str) -> None:
+    """Make the whole project beside its place, then move it there: it is there whole or not."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".cd4ml-init-") as scratch:
+        draft = Path(scratch) / "project"
+        shutil.copytree(source, draft, ignore=shutil.ignore_patterns("__pycache__"))
+        _rename(draft / FILE, name)
+        _lay_out_data(draft, source.name)
+        _begin_state(draft, actor)
+        _begin_history(draft, actor, into=folder)
+        _put(draft, folder)
+
+
 def _rename(settings: Path, name: str) -> None:
     text = settings.read_text()
     settings.write_text(re.sub(r'(?m)^name = ".*"$', f'name = "{name}"', text, count=1))
 
 
-def _lay_out_data(folder: Path) -> None:
+def _lay_out_data(folder: Path, example: str) -> None:
     # an example that has data brings a module that writes what is known at its beginning
     world = folder / "world.py"
-    if world.exists():
-        spec = importlib.util.spec_from_file_location("cd4ml_example_world", world)
-        if spec is None or spec.loader is None:
-            msg = f"{world} cannot be loaded"
-            raise InvalidInput(msg)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        module.lay_out(folder)
+    if not world.exists():
+        return
+    try:
+        with imported(folder, world.stem) as module:
+            module.lay_out(folder)
+    except (ModuleNotFoundError, PipelineError) as error:
+        msg = f"the example {example!r} cannot be laid out: {getattr(error, 'message', error)}"
+        raise Unavailable(msg, hint="nothing was laid out") from None
 
 
-def _begin_history(folder: Path, actor: str) -> None:
+def _begin_state(folder: Path, actor: str) -> None:
+    """The folder where cd4ml keeps what it knows, outside of git, with the first person in it."""
+    (folder / STATE).mkdir()
+    (folder / STATE / ".gitignore").write_text("*\n")
+    with open_project(folder) as project:
+        add_person(project, actor, roles=(), actor=actor)
+
+
+def _put(draft: Path, folder: Path) -> None:
+    """Move what is complete to where it belongs, at once where the system can."""
+    if not (folder.exists() and folder.samefile(Path.cwd())):
+        draft.replace(folder)  # also over an empty folder
+        return
+    # the shell stands in this folder: another one in its place would leave it in none
+    for path in sorted(draft.iterdir(), key=lambda path: path.name == FILE):
+        path.replace(folder / path.name)
+
+
+def _begin_history(draft: Path, actor: str, *, into: Path) -> None:
     # without git there is no revision to reproduce from; a folder inside a repository
     # that tracks it already has one
-    if shutil.which("git") is None or _is_tracked(folder):
+    if shutil.which("git") is None or _is_tracked(into):
         return
     identity = ["-c", f"user.name={actor}", "-c", f"user.email={actor}@localhost"]
     for command in (
@@ -132,18 +159,24 @@ def _begin_history(folder: Path, actor: str) -> None:
         ["add", "."],
         [*identity, "commit", "--quiet", "--no-gpg-sign", "--message", "Lay out the project"],
     ):
-        subprocess.run(["git", *command], cwd=folder, check=True, env=_plain_git())
+        done = _git(draft, *command)
+        if done.returncode != 0:
+            reason = done.stderr.strip().splitlines()[-1:] or ["it does not say why"]
+            msg = f"git cannot begin a history: {reason[0]}"
+            raise Unavailable(msg, hint="nothing was laid out")
 
 
 def _is_tracked(folder: Path) -> bool:
-    inside = _git_answers(folder.parent, "rev-parse", "--is-inside-work-tree")
-    ignored = _git_answers(folder.parent, "check-ignore", "--quiet", str(folder))
-    return inside and not ignored
+    """Whether the folder lies in a repository that does not ignore it."""
+    inside = _git(folder.parent, "rev-parse", "--is-inside-work-tree")
+    ignored = _git(folder.parent, "check-ignore", "--quiet", f"{folder}/")
+    return inside.returncode == 0 and ignored.returncode != 0
 
 
-def _git_answers(folder: Path, *command: str) -> bool:
-    done = subprocess.run(["git", *command], cwd=folder, capture_output=True, env=_plain_git())
-    return done.returncode == 0
+def _git(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["git", *command], cwd=folder, capture_output=True, text=True, env=_plain_git()
+    )
 
 
 def _plain_git() -> dict[str, str]:
@@ -158,4 +191,6 @@ def _laid_out(folder: Path) -> tuple[str, ...]:
 
 
 def _next_steps(folder: Path) -> tuple[str, ...]:
-    return (f"cd {os.path.relpath(folder)}", "cd4ml run", "cd4ml gate run/1", "cd4ml status")
+    is_there = folder.samefile(Path.cwd())
+    there = () if is_there else (f"cd {shlex.quote(os.path.relpath(folder))}",)
+    return (*there, "cd4ml run", "cd4ml gate run/1", "cd4ml status")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -156,7 +157,8 @@ def _read(path: Path) -> pl.DataFrame:
     import polars as pl
 
     readers: dict[str, Callable[[Path], pl.DataFrame]] = {
-        ".csv": pl.read_csv,
+        # an id may have nothing but digits, or look like a number in scientific notation
+        ".csv": partial(pl.read_csv, schema_overrides={"prediction_id": pl.String}),
         ".parquet": pl.read_parquet,
         ".ndjson": pl.read_ndjson,
     }

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from cd4ml.errors import InvalidInput
 from cd4ml.records.actor import Actor
 from cd4ml.store import people as store
 from cd4ml.store import rows
 from cd4ml.store.project import Project
+
+_LONGEST = 100  # characters
 
 
 def add_person(project: Project, name: str, *, roles: tuple[str, ...], actor: str) -> Actor:
@@ -13,7 +16,13 @@ def add_person(project: Project, name: str, *, roles: tuple[str, ...], actor: st
 
     Raises:
         NotAllowed: If the actor is not an admin.
+        InvalidInput: If the name or a role is no name, or the name is the system's.
     """
+    for text in (name, *roles):
+        _refuse_unless_name(text)
+    if name == store.SYSTEM:
+        msg = f"{name!r} is who does what nobody asked for; a person needs another name"
+        raise InvalidInput(msg)
     with project.database.write() as connection:
         return store.add(connection, name, roles=roles, by=actor, at=project.clock.now())
 
@@ -22,3 +31,10 @@ def people(project: Project) -> list[Actor]:
     """Everybody who may act, by name."""
     with project.database.read() as connection:
         return rows.find(connection, Actor)
+
+
+def _refuse_unless_name(text: str) -> None:
+    is_name = text.isprintable() and text == text.strip() and 0 < len(text) <= _LONGEST
+    if not is_name:
+        msg = f"expected a name of 1 to {_LONGEST} printable characters, got {text!r}"
+        raise InvalidInput(msg, hint="spaces may stand within it, not around it")

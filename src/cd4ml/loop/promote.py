@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 import sqlalchemy as sa
@@ -69,6 +70,8 @@ def request(
 def approve(project: Project, release: str, *, reason: str = "", actor: str) -> Release:
     """Agree to a release, for exactly the content it names; it begins once enough have.
 
+    Agreeing again changes nothing, also when the release is on its way because of it.
+
     Raises:
         NotFound: If there is no such release.
         NotAllowed: If the actor requested it, or lacks the role.
@@ -77,15 +80,16 @@ def approve(project: Project, release: str, *, reason: str = "", actor: str) -> 
     """
     with project.database.write() as connection:
         asked = rows.get(connection, Release, number_in(release, "release"))
-        approvals.approve(
-            connection,
-            asked.number,
-            subject=asked.content,
-            settings=settings_of(project.settings.environments, asked.environment),
-            by=people.actor(connection, actor),
-            reason=reason,
-            at=project.clock.now(),
-        )
+        if not _has_decided(connection, asked, actor, "approve"):
+            approvals.approve(
+                connection,
+                asked.number,
+                subject=asked.content,
+                settings=settings_of(project.settings.environments, asked.environment),
+                by=people.actor(connection, actor),
+                reason=reason,
+                at=project.clock.now(),
+            )
     return _settled(project, asked)
 
 
@@ -97,14 +101,15 @@ def reject(project: Project, release: str, *, reason: str, actor: str) -> Releas
     """
     with project.database.write() as connection:
         asked = rows.get(connection, Release, number_in(release, "release"))
-        approvals.reject(
-            connection,
-            asked.number,
-            settings=settings_of(project.settings.environments, asked.environment),
-            by=people.actor(connection, actor),
-            reason=reason,
-            at=project.clock.now(),
-        )
+        if not _has_decided(connection, asked, actor, "reject"):
+            approvals.reject(
+                connection,
+                asked.number,
+                settings=settings_of(project.settings.environments, asked.environment),
+                by=people.actor(connection, actor),
+                reason=reason,
+                at=project.clock.now(),
+            )
     return _settled(project, asked)
 
 
@@ -207,6 +212,13 @@ def release_details(project: Project, ref: str) -> ReleaseDetails:
             plans=tuple(rows.find(connection, Plan, release=release.number)),
             ledger=tuple(reversed(ledger.entries(connection, release.ref))),
         )
+
+
+def _has_decided(
+    connection: sa.Connection, release: Release, actor: str, decision: Literal["approve", "reject"]
+) -> bool:
+    given = approvals.of_release(connection, release)
+    return any((each.decided_by, each.decision) == (actor, decision) for each in given)
 
 
 def _settled(project: Project, release: Release) -> Release:

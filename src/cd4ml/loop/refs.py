@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from cd4ml.errors import InvalidInput
 
+_MOST_DIGITS = 9
+
 
 def number_in(ref: str, kind: str) -> int:
     """The number in `kind/number`, or in a bare number.
@@ -16,7 +18,7 @@ def number_in(ref: str, kind: str) -> int:
         (3, 3)
     """
     text = ref.removeprefix(f"{kind}/")
-    if not (text.isascii() and text.isdigit()) or int(text) == 0:
+    if not _is_number(text):
         msg = f"expected {kind}/NUMBER, got {ref!r}"
         raise InvalidInput(msg, hint=f"for example {kind}/1")
     return int(text)
@@ -33,7 +35,29 @@ def version_in(ref: str) -> tuple[str, int]:
         ('delay', 2)
     """
     model, _, number = ref.rpartition("/")
-    if not model or not (number.isascii() and number.isdigit()):
+    if not model or not _is_number(number):
         msg = f"expected MODEL/NUMBER, got {ref!r}"
         raise InvalidInput(msg, hint="cd4ml model list shows the versions")
     return model, int(number)
+
+
+def dataset_version_in(ref: str) -> tuple[str, int]:
+    """The name and number in `name@number`.
+
+    Raises:
+        InvalidInput: If it has another form.
+
+    Examples:
+        >>> dataset_version_in("flights@1")
+        ('flights', 1)
+    """
+    name, _, number = ref.partition("@")
+    if not name or not _is_number(number):
+        msg = f"expected NAME@NUMBER, got {ref!r}"
+        raise InvalidInput(msg, hint=f"for example {name or 'flights'}@1")
+    return name, int(number)
+
+
+def _is_number(text: str) -> bool:
+    # nothing is numbered with more digits, and a database could not even look for it
+    return text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS and int(text) > 0

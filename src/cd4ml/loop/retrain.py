@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import msgspec
+import sqlalchemy as sa
 
 from cd4ml.errors import NotFound
 from cd4ml.loop.compare import runs
-from cd4ml.loop.evaluate import Judgement, evaluate
+from cd4ml.loop.evaluate import Judgement, evaluate, judgement_of
 from cd4ml.loop.label import curate
 from cd4ml.loop.promote import releases, request
-from cd4ml.loop.train import RunReport, train
+from cd4ml.loop.train import train
 from cd4ml.records.job import Job
 from cd4ml.records.model_version import Alias, ModelVersion
 from cd4ml.records.release import Release
 from cd4ml.records.run import Run
-from cd4ml.store import jobs, rows
+from cd4ml.records.trigger import Trigger
+from cd4ml.store import jobs, ledger, people, rows
 from cd4ml.store.people import SYSTEM
 from cd4ml.store.project import Project
 
@@ -33,10 +35,17 @@ class RetrainReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def ask(project: Project, *, reason: str, actor: str) -> Job:
-    """Ask for a retraining now; background work carries it out."""
+    """Ask for a retraining now; background work carries it out.
+
+    Raises:
+        NotFound: If nobody has the actor's name, or no version is in charge that could be
+            trained again.
+    """
     now = project.clock.now()
     with project.database.write() as connection:
-        return jobs.ask(
+        people.actor(connection, actor)
+        model = _champion(connection).model
+        job = jobs.ask(
             connection,
             kind=RETRAIN,
             key=f"{RETRAIN}/{actor}/{now.isoformat()}",
@@ -44,6 +53,9 @@ def ask(project: Project, *, reason: str, actor: str) -> Job:
             at=now,
             actor=actor,
         )
+        if not rows.find(connection, Trigger, job=job.number):
+            _write_down(connection, project, job, model)
+        return job
 
 
 def retrain(project: Project, job: Job) -> RetrainReport:
@@ -56,14 +68,14 @@ def retrain(project: Project, job: Job) -> RetrainReport:
         NotFound: If no version is in charge whose parameters could be used.
         Cd4mlError: If a part fails; the job then says why.
     """
-    champion = _champion_run(project)
-    dataset = curate(project, actor=SYSTEM)
-    report = _trained(project, job, champion)
-    judgement = evaluate(project, report.run.ref, actor=SYSTEM)
+    run = _trained(project, job)
+    # a verdict of this run was given for this job: it stays, though meanwhile the run's
+    # own version may have become the champion
+    judgement = judgement_of(project, run.ref) or evaluate(project, run.ref, actor=SYSTEM)
     asked = _released(project, judgement.version, job) if judgement.version else []
     return RetrainReport(
-        dataset=dataset.ref,
-        run=report.run.ref,
+        dataset=run.refs.get(project.settings.retrain.dataset, ""),
+        run=run.ref,
         verdict=judgement.verdict.ref,
         version=judgement.version.ref if judgement.version else "",
         releases=tuple(release.ref for release in asked),
@@ -71,23 +83,52 @@ def retrain(project: Project, job: Job) -> RetrainReport:
     )
 
 
-def _champion_run(project: Project) -> Run:
-    with project.database.read() as connection:
-        champions = rows.find(connection, Alias, name="champion")
-        if not champions:
-            msg = "no version is in charge yet, so there is nothing to retrain"
-            raise NotFound(msg, hint="release one first: cd4ml release MODEL/1 --to ENVIRONMENT")
-        alias = champions[0]
-        version = rows.get(connection, ModelVersion, alias.model, alias.number)
-        return rows.get(connection, Run, version.run)
+def _champion(connection: sa.Connection) -> Alias:
+    champions = rows.find(connection, Alias, name="champion")
+    if not champions:
+        msg = "no version is in charge yet, so there is nothing to retrain"
+        raise NotFound(msg, hint="release one first: cd4ml release MODEL/1 --to ENVIRONMENT")
+    return champions[0]
 
 
-def _trained(project: Project, job: Job, champion: Run) -> RunReport:
+def _write_down(connection: sa.Connection, project: Project, job: Job, model: str) -> None:
+    trigger = Trigger(
+        number=rows.next_number(connection, Trigger),
+        environment=project.settings.retrain.environment,
+        model=model,
+        rule="person",
+        job=job.number,
+        reason=str(job.payload["reason"]),
+        fired_at=job.created_at,
+    )
+    rows.insert(connection, trigger)
+    ledger.append(
+        connection,
+        at=job.created_at,
+        actor=job.created_by,
+        action="retraining.triggered",
+        subject=f"trigger/{trigger.number}",
+        reason=trigger.reason,
+        details={"rule": trigger.rule, "job": job.number},
+    )
+
+
+def _trained(project: Project, job: Job) -> Run:
+    """This job's finished run: data that is known now, parameters of the version in charge."""
     experiment = f"{RETRAIN}-{job.number}"
     done = runs(project, experiment=experiment, state="finished", limit=1)
     if done:
-        return done[0]
-    return train(project, overrides=champion.parameters, experiment=experiment, actor=SYSTEM)
+        return done[0].run
+    with project.database.read() as connection:
+        alias = _champion(connection)
+        version = rows.get(connection, ModelVersion, alias.model, alias.number)
+        champion = rows.get(connection, Run, version.run)
+    curated = curate(project, actor=SYSTEM)
+    taken = {curated.dataset: curated.ref} if curated.dataset in project.settings.data else {}
+    report = train(
+        project, overrides=champion.parameters, data=taken, experiment=experiment, actor=SYSTEM
+    )
+    return report.run
 
 
 def _released(project: Project, version: ModelVersion, job: Job) -> list[Release]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cd4ml.errors import Cd4mlError
 from cd4ml.loop.refs import number_in
 from cd4ml.monitoring.rollout import evidence
 from cd4ml.records.plan import Plan
@@ -17,9 +18,23 @@ def roll_out(project: Project, release: str = "") -> list[Release]:
     """Reconcile one release, or all that are under way; returns those that moved.
 
     Each transition is a transaction of its own, so that a process that dies between
-    two of them leaves nothing half done; any process may go on.
+    two of them leaves nothing half done; any process may go on. A release that cannot be
+    taken further holds up no other.
+
+    Raises:
+        NotFound: If there is no such release, or `cd4ml.toml` no longer names the
+            environment of one; raised when all others have moved.
     """
-    return [after for before in _under_way(project, release) for after in _settle(project, before)]
+    moved: list[Release] = []
+    errors: list[Cd4mlError] = []
+    for before in _under_way(project, release):
+        try:
+            moved += _settle(project, before)
+        except Cd4mlError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+    return moved
 
 
 def _under_way(project: Project, release: str) -> list[Release]:

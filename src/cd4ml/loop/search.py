@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -89,6 +91,7 @@ def _attempt(
     actor: str,
 ) -> int:
     """One trial, in a process of its own; returns the number of its run."""
+    _end_with_parent()
     # before the libraries are loaded: two OpenMP pools on two cores cost 26 times
     for name in ("OMP_NUM_THREADS", "POLARS_MAX_THREADS"):
         os.environ.setdefault(name, "1")
@@ -102,3 +105,17 @@ def _attempt(
             actor=actor,
         )
     return report.run.number
+
+
+@functools.cache  # once a process
+def _end_with_parent() -> None:
+    # killed without a word, the parent leaves trials behind that wait for work for ever
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def end() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=end, name="parent-watch", daemon=True).start()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import socket
+import fcntl
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,16 +18,12 @@ from cd4ml.records.alert import Alert
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.records.trigger import Trigger
 from cd4ml.records.window import Window
-from cd4ml.store import rows
-from cd4ml.store.jobs import held
+from cd4ml.store import people, rows
 from cd4ml.store.people import SYSTEM
 from cd4ml.store.project import Project
 
 if TYPE_CHECKING:
     from cd4ml.models.runtime import Runtime
-
-_COLLECTOR = "collector"
-_LEASE_S = 120.0
 
 
 class WatchReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +39,12 @@ def watch(project: Project, *, actor: str = SYSTEM) -> WatchReport:
     """Drain the log and measure every window that is mature and not yet measured.
 
     Any number of processes may watch: a window is measured once, an alert raised once.
+
+    Raises:
+        NotFound: If nobody has the actor's name.
     """
+    with project.database.read() as connection:
+        people.actor(connection, actor)
     collected = collect(project)
     reports = [
         _look(project, model, span, actor)
@@ -60,12 +60,16 @@ def watch(project: Project, *, actor: str = SYSTEM) -> WatchReport:
 
 
 def collect(project: Project) -> int:
-    """Drain what serving processes of this machine wrote; 0 if another process does it now."""
-    owner = f"{socket.gethostname()}-{os.getpid()}"
-    name = f"{_COLLECTOR}/{socket.gethostname()}"  # segments are local, so is their collector
-    lease = held(project.database, name, owner=owner, clock=project.clock, lease_s=_LEASE_S)
-    with lease as is_held:
-        return project.log.collect() if is_held else 0
+    """Drain what serving processes of this machine wrote; returns the number of rows.
+
+    One process does it at a time. The next one waits for it, because what it does
+    afterwards (measure a window) counts on a log with everything in it.
+    """
+    project.segments.mkdir(parents=True, exist_ok=True)
+    # segments are local, so is the lock; the system lets go of it whatever ends the process
+    with (project.segments / "collector.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        return project.log.collect()
 
 
 def windows(project: Project, *, environment: str = "") -> list[Window]:

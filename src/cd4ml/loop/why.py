@@ -10,7 +10,7 @@ import msgspec
 import sqlalchemy as sa
 
 from cd4ml.errors import InvalidInput, NotFound
-from cd4ml.loop.refs import number_in, version_in
+from cd4ml.loop.refs import dataset_version_in, number_in, version_in
 from cd4ml.loop.train import EMPTY
 from cd4ml.loop.watch import collect
 from cd4ml.records.approval import Approval, StandingApproval
@@ -222,8 +222,7 @@ def _data(connection: sa.Connection, ref: str, digest: str) -> str:
 
 
 def _dataset_named(connection: sa.Connection, ref: str) -> list[Sentence]:
-    name, _, number = ref.partition("@")
-    version = rows.get(connection, DatasetVersion, name, number_in(number, "version"))
+    version = rows.get(connection, DatasetVersion, *dataset_version_in(ref))
     added = f"{version.created_at:%Y-%m-%d %H:%M} by {version.created_by}"
     files = ", ".join(file.path for file in version.files[:3])
     return [

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
 
 import msgspec
 
-from cd4ml.errors import Cd4mlError
+from cd4ml.errors import Cd4mlError, Conflict
 from cd4ml.loop.retrain import RETRAIN, retrain
 from cd4ml.loop.roll_out import roll_out
-from cd4ml.loop.watch import watch
+from cd4ml.loop.watch import collect, watch
 from cd4ml.records.alert import Alert
 from cd4ml.records.job import Job
 from cd4ml.records.release import Release
 from cd4ml.records.window import Window
-from cd4ml.store import jobs
+from cd4ml.store import jobs, ledger, rows
+from cd4ml.store.people import SYSTEM
 from cd4ml.store.project import Project
 
 _LEASE_S = 30.0
+_MOST_ATTEMPTS = 10  # a job that ends its process (memory, a crash) is not tried for ever
 
 _log = logging.getLogger(__name__)
 
@@ -34,20 +39,37 @@ class WorkReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def work(project: Project, *, owner: str, kinds: tuple[str, ...] | None = None) -> WorkReport:
-    """Drain the log, measure, take releases further, carry out what was asked for.
+    """Drain the log, take releases further, measure, carry out what was asked for.
+
+    Each part is attempted whatever became of the others: a pipeline that cannot be
+    imported at the moment must not keep a harmful canary in production.
 
     Args:
         project: Whose work.
         owner: Names this process in leases.
         kinds: The kinds of job to carry out; all by default.
+
+    Raises:
+        Cd4mlError: The first thing that went wrong, once everything was attempted.
     """
-    seen = watch(project)
-    before = roll_out(project)
-    done = _jobs(project, owner, kinds)
-    after = roll_out(project) if done else []
+    errors: list[Cd4mlError] = []
+    with _held_back(errors):
+        collected = collect(project)
+    releases: list[Release] = []
+    with _held_back(errors):
+        releases += roll_out(project)
+    with _held_back(errors):
+        seen = watch(project)
+    done: list[Job] = []
+    with _held_back(errors):
+        done += _jobs(project, owner, kinds)
+    with _held_back(errors):
+        releases += roll_out(project) if done else []
+    if errors:
+        raise errors[0]
     return WorkReport(
-        collected=seen.collected,
-        releases=(*before, *after),
+        collected=collected + seen.collected,
+        releases=tuple(releases),
         windows=seen.windows,
         alerts=seen.alerts,
         jobs=tuple(done),
@@ -66,6 +88,15 @@ def work_until(project: Project, stop: threading.Event, *, owner: str, interval_
         stop.wait(interval_s)
 
 
+@contextmanager
+def _held_back(errors: list[Cd4mlError]) -> Iterator[None]:
+    """Keep an error for later, so that what comes next is attempted too."""
+    try:
+        yield
+    except Cd4mlError as error:
+        errors.append(error)
+
+
 def _jobs(project: Project, owner: str, kinds: tuple[str, ...] | None) -> list[Job]:
     done = []
     while (job := _claim(project, owner, kinds)) is not None:
@@ -81,11 +112,31 @@ def _claim(project: Project, owner: str, kinds: tuple[str, ...] | None) -> Job |
 
 
 def _carry_out(project: Project, job: Job) -> Job:
+    if job.attempts > _MOST_ATTEMPTS:
+        reason = f"given up: {_MOST_ATTEMPTS} processes that tried it ended before it did"
+        return _end(project, job, "failed", reason)
     with jobs.heartbeat(project.database, job, project.clock, lease_s=_LEASE_S):
         try:
             report = retrain(project, job)
         except Cd4mlError as error:
-            with project.database.write() as connection:
-                return jobs.fail(connection, job, at=project.clock.now(), reason=str(error))
-    with project.database.write() as connection:
-        return jobs.finish(connection, job, at=project.clock.now(), reason=report.outcome)
+            return _end(project, job, "failed", str(error))
+    return _end(project, job, "finished", report.outcome)
+
+
+def _end(project: Project, job: Job, how: Literal["finished", "failed"], reason: str) -> Job:
+    at, end = project.clock.now(), jobs.finish if how == "finished" else jobs.fail
+    try:
+        with project.database.write() as connection:
+            ended = end(connection, job, at=at, reason=reason)
+            ledger.append(
+                connection,
+                at=at,
+                actor=SYSTEM,
+                action=f"retraining.{how}",
+                subject=f"job/{job.number}",
+                reason=reason,
+            )
+            return ended
+    except Conflict:  # this process was silent for so long that another one took it over
+        with project.database.read() as connection:
+            return rows.get(connection, Job, job.number)

@@ -1,0 +1,57 @@
+"""Who may act."""
+
+import pytest
+
+from cd4ml.errors import InvalidInput, NotAllowed, NotFound
+from cd4ml.loop import Project
+from cd4ml.loop.people import add_person, people
+from tests.loop.world import ANN, EVE, MAX, actions
+
+
+def test_an_admin_adds_people_and_changes_their_roles(project: Project) -> None:
+    add_person(project, "ruth", roles=("release-manager",), actor=ANN)
+    changed = add_person(project, EVE, roles=("release-manager", "admin"), actor=ANN)
+
+    assert changed.roles == ("release-manager", "admin")
+    assert [person.name for person in people(project)] == [ANN, EVE, MAX, "ruth"]
+    assert actions(project)[3:] == ["person.added", "person.added"]
+
+
+def test_nobody_else_does(project: Project) -> None:
+    with pytest.raises(NotAllowed) as refused:
+        add_person(project, "ruth", roles=("admin",), actor=EVE)
+
+    assert str(refused.value) == (
+        "eve may not add people or change roles: it needs the role admin, has none"
+    )
+    assert len(people(project)) == 3
+
+
+def test_who_is_not_known_is_told_how_to_become_known(project: Project) -> None:
+    with pytest.raises(NotFound) as refused:
+        add_person(project, "ruth", roles=(), actor="ruth")
+
+    assert str(refused.value) == (
+        "nobody named 'ruth' works on this project\n"
+        "  hint: cd4ml people add ruth; known: ann, eve, max"
+    )
+
+
+@pytest.mark.parametrize("name", ["", " ruth", "ru\nth", "r" * 101, "\x1b[2J"])
+def test_what_is_no_name_is_refused(project: Project, name: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        add_person(project, name, roles=(), actor=ANN)
+
+    assert str(refused.value) == (
+        f"expected a name of 1 to 100 printable characters, got {name!r}\n"
+        "  hint: spaces may stand within it, not around it"
+    )
+
+
+def test_nobody_is_called_as_the_system_is(project: Project) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        add_person(project, "system", roles=("admin",), actor=ANN)
+
+    assert str(refused.value) == (
+        "'system' is who does what nobody asked for; a person needs another name"
+    )

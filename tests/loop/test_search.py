@@ -1,0 +1,95 @@
+"""Many values are tried at once; one that fails is one trial less."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from cd4ml.errors import InvalidInput, NotFound
+from cd4ml.experiments.search import Trial
+from cd4ml.loop import Project
+from cd4ml.loop.compare import runs
+from cd4ml.loop.search import search
+from cd4ml.loop.train import train
+from tests.loop.world import ANN, actions
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.slow
+def test_every_combination_is_a_run_and_one_that_fails_ends_nothing(project: Project) -> None:
+    told: list[tuple[Trial, int, int]] = []
+
+    report = search(
+        project,
+        grid={"delay.strength": [0.0, 0.1, 1.0]},
+        workers=2,
+        experiment="strength",
+        actor=ANN,
+        progress=lambda trial, done, total: told.append((trial, done, total)),
+    )
+
+    assert report.search == 1
+    assert [trial.state for trial in report.trials] == ["failed", "finished", "finished"]
+    assert report.trials[0].reason.startswith("pipeline.py:38: step 'delay' failed: ValueError")
+    finished = {run.run.number: run.run.parameters["delay.strength"] for run in report.runs}
+    assert {finished[trial.run] for trial in report.trials[1:]} == {0.1, 1.0}
+    assert [(done, total) for _, done, total in told] == [(1, 3), (2, 3), (3, 3)]
+    assert len(runs(project, search=1, experiment="strength", state="finished")) == 2
+    assert actions(project).count("search.started") == 1
+
+
+def test_a_search_without_values_begins_nothing(project: Project) -> None:
+    before = actions(project)
+
+    with pytest.raises(InvalidInput, match=r"the parameter 'delay\.strength' has no value to try"):
+        search(project, grid={"delay.strength": []}, actor=ANN)
+    with pytest.raises(NotFound, match="nobody named 'mallory'"):
+        search(project, grid={"delay.strength": [1.0]}, actor="mallory")
+
+    assert actions(project) == before
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from cd4ml.loop import open_project
+from cd4ml.loop.search import search
+
+if __name__ == "__main__":
+    with open_project(Path(sys.argv[1])) as project:
+        search(
+            project,
+            grid={"delay.strength": [n / 10 for n in range(1, 500)]},
+            workers=2,
+            actor="ann",
+            progress=lambda trial, done, total: print(done, flush=True),
+        )
+"""
+
+
+@pytest.mark.crash
+def test_a_search_that_is_killed_leaves_no_process_behind(project: Project) -> None:
+    program = project.folder / "search_program.py"
+    program.write_text(PROGRAM)
+    parent = subprocess.Popen(
+        [sys.executable, str(program), str(project.folder)],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert parent.stdout is not None
+    parent.stdout.readline()
+    children = psutil.Process(parent.pid).children(recursive=True)
+
+    parent.send_signal(signal.SIGKILL)
+    parent.communicate()
+
+    assert len(children) >= 2
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert alive == []
+    train(project, actor=ANN)  # a run that begins says which ones were interrupted
+    assert runs(project, state="running") == []
