@@ -362,8 +362,6 @@ def test_a_writer_that_never_ends_makes_the_next_one_give_up(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_PATIENCE_S", 0.2)
-    if database_url.startswith("postgresql"):
-        monkeypatch.setattr(module, "_PATIENCE_S", 1)
     database = open_database(database_url)
 
     with database.write(), pytest.raises(Unavailable), database.write():

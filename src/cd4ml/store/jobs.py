@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,11 +12,12 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from cd4ml.errors import Conflict
+from cd4ml.errors import Conflict, Unavailable
 from cd4ml.records.job import Job
 from cd4ml.store import rows
 from cd4ml.store.clock import Clock
 from cd4ml.store.database import Database
+from cd4ml.store.storable import printable
 from cd4ml.store.tables import TABLES, leases
 
 _JOBS = TABLES[Job]
@@ -113,7 +114,7 @@ def _end(connection: sa.Connection, job: Job, *, state: Any, at: datetime, reaso
     ended = msgspec.structs.replace(
         _own(connection, job),
         state=state,
-        reason=reason,
+        reason=printable(reason),
         owner="",
         lease_until=None,
         finished_at=None if state == "queued" else at,
@@ -124,27 +125,31 @@ def _end(connection: sa.Connection, job: Job, *, state: Any, at: datetime, reaso
 
 def _own(connection: sa.Connection, job: Job) -> Job:
     current = rows.get(connection, Job, job.number, lock=True)
-    if (current.owner, current.attempts) != (job.owner, job.attempts):
-        msg = f"job/{job.number} was taken over by {current.owner or 'nobody'} in between"
-        raise Conflict(msg, hint="its lease had run out; this process must not end it")
-    return current
+    if (current.owner, current.attempts) == (job.owner, job.attempts):
+        return current
+    now = f"{current.owner} has taken it over" if current.owner else f"it is {current.state}"
+    msg = f"job/{job.number} is not {job.owner or 'anybody'}'s any more: {now}"
+    raise Conflict(msg, hint="the lease had run out; what the other process does counts")
 
 
 @contextmanager
 def heartbeat(
     database: Database, job: Job, clock: Clock, *, lease_s: float = 30.0
 ) -> Iterator[None]:
-    """Keep a claimed job's lease alive, from a thread, while the work goes on."""
+    """Keep a claimed job's lease alive, from a thread, while the work goes on.
+
+    While the database is away it goes on trying; once the job is another process's it ends.
+    """
     stop = threading.Event()
 
     def beat() -> None:
         while not stop.wait(lease_s / 3):
-            try:
-                with database.write() as connection:
-                    until = clock.machine_time() + timedelta(seconds=lease_s)
+            with suppress(Unavailable), database.write() as connection:
+                until = clock.machine_time() + timedelta(seconds=lease_s)
+                try:
                     extend(connection, job, until=until)
-            except Conflict:
-                return
+                except Conflict:
+                    return
 
     thread = threading.Thread(target=beat, name=f"heartbeat job/{job.number}", daemon=True)
     thread.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import msgspec
 import sqlalchemy as sa
 
 from cd4ml.errors import NotAllowed, NotFound
@@ -22,21 +23,42 @@ def add(
     """Add a person, or change their roles.
 
     The first person of a project adds themselves and becomes an admin; after that
-    only an admin may.
+    only an admin may, and one admin always stays.
 
     Raises:
-        NotAllowed: If `by` is not an admin.
+        NotAllowed: If `by` is not an admin, or nobody would be.
+        NotFound: If nobody is named `by`.
     """
-    if rows.count(connection, Actor) == 0:
-        roles = tuple(dict.fromkeys((*roles, ADMIN)))
-    else:
+    known = {person.name: person for person in rows.find(connection, Actor)}
+    if known:
         require_role(actor(connection, by), (ADMIN,), what="add people or change roles")
+        _refuse_without_admin(known, name, roles)
+    else:
+        _refuse_unless_oneself(name, by)
+        roles = (*roles, ADMIN)
+    roles = tuple(dict.fromkeys(roles))
     person = Actor(name=name, roles=roles, added_at=at, added_by=by)
+    if name in known:
+        person = msgspec.structs.replace(known[name], roles=roles)
     rows.put(connection, person)
+    action = "person.changed" if name in known else "person.added"
     ledger.append(
-        connection, at=at, actor=by, action="person.added", subject=name, details={"roles": roles}
+        connection, at=at, actor=by, action=action, subject=name, details={"roles": roles}
     )
     return person
+
+
+def _refuse_unless_oneself(name: str, by: str) -> None:
+    if name != by:
+        msg = f"{by} may not add {name}: the first person of a project adds themselves"
+        raise NotAllowed(msg, hint=f"cd4ml people add {by} --as {by}")
+
+
+def _refuse_without_admin(known: dict[str, Actor], name: str, roles: tuple[str, ...]) -> None:
+    others = (person for person in known.values() if person.name != name)
+    if ADMIN not in roles and not any(ADMIN in person.roles for person in others):
+        msg = f"{name} stays an admin: without one nobody could add people or change roles"
+        raise NotAllowed(msg, hint="make somebody else an admin first")
 
 
 def actor(connection: sa.Connection, name: str) -> Actor:
