@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from threading import RLock
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-import msgspec
-
-from cd4ml.errors import ConfigurationError, ProjectNotFound
-from cd4ml.records.settings import Settings
+from cd4ml.errors import ProjectNotFound
+from cd4ml.store.settings import read_settings
 
 if TYPE_CHECKING:
+    from cd4ml.records.settings import Settings
     from cd4ml.store.blobs import Blobs
     from cd4ml.store.clock import Clock
     from cd4ml.store.database import Database
@@ -25,14 +25,15 @@ STATE = ".cd4ml"
 class Project:
     """A folder with a `cd4ml.toml`, its settings, and its open stores.
 
-    The stores are opened when they are first asked for. Close it, or use it in a
-    `with` block.
+    The stores are opened when they are first asked for, once for all threads. Paths of
+    stores begin in the folder. Close it, or use it in a `with` block.
     """
 
     def __init__(self, folder: Path, settings: Settings) -> None:
         self.folder = folder
         self.settings = settings
         self.state = folder / STATE
+        self._opening = RLock()
         self._database: Database | None = None
         self._blobs: Blobs | None = None
         self._clock: Clock | None = None
@@ -41,29 +42,35 @@ class Project:
     @property
     def database(self) -> Database:
         """The database: CD4ML_DATABASE, else `[store] database`."""
-        if self._database is None:
-            from cd4ml.store.database import open_database
+        with self._opening:
+            if self._database is None:
+                from cd4ml.store.database import open_database
 
-            self._database = open_database(self._database_url())
-        return self._database
+                url = os.environ.get("CD4ML_DATABASE") or self.settings.store.database
+                self._database = open_database(url, folder=self.folder)
+            return self._database
 
     @property
     def blobs(self) -> Blobs:
         """The blob store: CD4ML_BLOBS, else `[store] blobs`."""
-        if self._blobs is None:
-            from cd4ml.store.blobs import open_blobs
+        with self._opening:
+            if self._blobs is None:
+                from cd4ml.store.blobs import open_blobs
 
-            self._blobs = open_blobs(self._blobs_url(), cache=self.state / "cache")
-        return self._blobs
+                url = os.environ.get("CD4ML_BLOBS") or self.settings.store.blobs
+                place = url if "://" in url else str(self.folder / url)
+                self._blobs = open_blobs(place, cache=self.state / "cache")
+            return self._blobs
 
     @property
     def clock(self) -> Clock:
         """The machine's clock, or the simulated one that a rehearsal left."""
-        if self._clock is None:
-            from cd4ml.store.clock import open_clock
+        with self._opening:
+            if self._clock is None:
+                from cd4ml.store.clock import open_clock
 
-            self._clock = open_clock(self.state)
-        return self._clock
+                self._clock = open_clock(self.state)
+            return self._clock
 
     @property
     def segments(self) -> Path:
@@ -73,17 +80,19 @@ class Project:
     @property
     def log(self) -> PredictionLog:
         """The prediction log."""
-        if self._log is None:
-            from cd4ml.store.log import PredictionLog
+        with self._opening:
+            if self._log is None:
+                from cd4ml.store.log import PredictionLog
 
-            self._log = PredictionLog(self.database, self.blobs, self.segments)
-        return self._log
+                self._log = PredictionLog(self.database, self.blobs, self.segments)
+            return self._log
 
     def close(self) -> None:
         """Close the database, if it was opened."""
-        if self._database is not None:
-            self._database.close()
-            self._database = None
+        with self._opening:
+            if self._database is not None:
+                self._database.close()
+            self._database = self._log = None
 
     def __enter__(self) -> Self:
         return self
@@ -96,17 +105,6 @@ class Project:
     ) -> None:
         self.close()
 
-    def _database_url(self) -> str:
-        url = os.environ.get("CD4ML_DATABASE") or self.settings.store.database
-        prefix = "sqlite:///"
-        if url.startswith(prefix):
-            return f"{prefix}{self.folder / url.removeprefix(prefix)}"
-        return url
-
-    def _blobs_url(self) -> str:
-        url = os.environ.get("CD4ML_BLOBS") or self.settings.store.blobs
-        return url if "://" in url else str(self.folder / url)
-
 
 def open_project(folder: Path | None = None) -> Project:
     """The project in a folder, or in the nearest folder above it that has a `cd4ml.toml`.
@@ -115,31 +113,16 @@ def open_project(folder: Path | None = None) -> Project:
         folder: Where to begin; CD4ML_PROJECT or the working directory by default.
 
     Raises:
-        ProjectNotFound: If there is none.
+        ProjectNotFound: If there is none, or no such folder.
         ConfigurationError: If the file is not as it should be; the message has its
             path and the place in it.
     """
     start = (folder or Path(os.environ.get("CD4ML_PROJECT", "."))).absolute()
+    if not start.is_dir():
+        msg = f"there is no folder {start}"
+        raise ProjectNotFound(msg, hint="cd4ml init NAME lays out a new project")
     for candidate in (start, *start.parents):
         if (candidate / FILE).is_file():
             return Project(candidate, read_settings(candidate / FILE))
     msg = f"no {FILE} in {start} or above it"
     raise ProjectNotFound(msg, hint="cd4ml init NAME lays out a new project")
-
-
-def read_settings(path: Path) -> Settings:
-    """The settings in a `cd4ml.toml`.
-
-    Raises:
-        ConfigurationError: With file, place and remedy.
-    """
-    try:
-        return msgspec.toml.decode(path.read_bytes(), type=Settings)
-    except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
-        msg = f"{path}: {_with_key(str(error))}"
-        raise ConfigurationError(msg, hint="docs/reference/settings.md lists every key") from None
-
-
-def _with_key(text: str) -> str:
-    # msgspec says "$.gate[0].at_least"; people look for "gate[0].at_least"
-    return text[:1].lower() + text[1:].replace("`$.", "`")

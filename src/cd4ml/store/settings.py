@@ -1,0 +1,177 @@
+"""Reads `cd4ml.toml`, and refuses what no project can mean.
+
+Types and unknown keys are msgspec's to find. What remains is said here for `[project]`,
+`[data]`, `[model]`, `[monitoring]` and `[retrain]`; the rooms that use them say it for
+gates (`gates.policy`) and rollouts (`release.environments`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import keyword
+import re
+from math import isfinite
+from pathlib import Path
+
+import msgspec
+
+from cd4ml.errors import ConfigurationError
+from cd4ml.records import settings as records
+from cd4ml.records.settings import Settings
+
+_MANUAL = "docs/reference/settings.md lists every key"
+_UNKNOWN = re.compile(r"unknown field `(.+?)`")
+_FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_LONGEST = 100  # characters of a name
+
+
+class _Impossible(Exception):
+    """What a value cannot be, and the key of it."""
+
+    def __init__(self, key: str, message: str, hint: str = _MANUAL) -> None:
+        self.key = key
+        self.message = message
+        self.hint = hint
+        super().__init__(message)
+
+
+def read_settings(path: Path) -> Settings:
+    """The settings in a `cd4ml.toml`.
+
+    Raises:
+        ConfigurationError: With file, place and remedy.
+    """
+    try:
+        settings = msgspec.toml.decode(_text(path), type=Settings)
+        _refuse_impossible(settings)
+    except msgspec.DecodeError as error:
+        raise ConfigurationError(f"{path}: {_reworded(error)}", hint=_remedy(error)) from None
+    except _Impossible as error:
+        msg = f"{path}: {error.message} - at `{error.key}`"
+        raise ConfigurationError(msg, hint=error.hint) from None
+    return settings
+
+
+def _text(path: Path) -> str:
+    try:
+        data = path.read_bytes().removeprefix(_BYTE_ORDER_MARK)
+        return data.decode()
+    except OSError as error:
+        msg = f"{path} cannot be read: {error.strerror}"
+        raise ConfigurationError(msg, hint="may this user read it?") from None
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        msg = (
+            f"{path}: expected UTF-8 text, got the byte 0x{data[error.start]:02x} (at line {line})"
+        )
+        raise ConfigurationError(msg, hint="save the file as UTF-8") from None
+
+
+def _reworded(error: msgspec.DecodeError) -> str:
+    # msgspec says "$.gate[0].at_least"; people look for "gate[0].at_least"
+    text = str(error)
+    return text[:1].lower() + text[1:].replace("`$.", "`")
+
+
+def _remedy(error: msgspec.DecodeError) -> str:
+    unknown = _UNKNOWN.search(str(error))
+    kinds = [kind for kind in vars(records).values() if _is_table(kind)]
+    names = {field.name for kind in kinds for field in msgspec.structs.fields(kind)}
+    near = difflib.get_close_matches(unknown[1], names, n=1) if unknown else []
+    return f"did you mean `{near[0]}`? {_MANUAL}" if near else _MANUAL
+
+
+def _is_table(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+
+
+def _refuse_impossible(settings: Settings) -> None:
+    _refuse_project(settings)
+    _refuse_data(settings)
+    _refuse_model(settings.model)
+    _refuse_environments(settings)
+    _refuse_monitoring(settings)
+    _refuse_retrain(settings)
+
+
+def _refuse_project(settings: Settings) -> None:
+    name = settings.project.name
+    if not (name.isprintable() and name == name.strip() and 0 < len(name) <= _LONGEST):
+        message = f"expected a name of 1 to {_LONGEST} printable characters, got {name!r}"
+        raise _Impossible("project.name", message)
+    _refuse_unless_module(settings.project.pipeline, "project.pipeline")
+    _refuse_unless_module(settings.rehearsal.world, "rehearsal.world")
+
+
+def _refuse_unless_module(name: str, key: str) -> None:
+    if name.endswith(".py") or not all(_is_identifier(part) for part in name.split(".")):
+        message = f"expected the name of a Python module, got {name!r}"
+        raise _Impossible(key, message, f"without .py: {Path(name).stem or 'pipeline'}")
+
+
+def _is_identifier(name: str) -> bool:
+    return name.isidentifier() and not keyword.iskeyword(name)
+
+
+def _refuse_data(settings: Settings) -> None:
+    for name, data in settings.data.items():
+        if not _is_identifier(name):
+            message = f"expected letters, digits and '_' in a dataset's name, got {name!r}"
+            raise _Impossible(f"data.{name}", message, "steps take it as a parameter of this name")
+        if data.path and data.source == "production":
+            message = f"rows come from files or from production, not both, got path {data.path!r}"
+            raise _Impossible(f"data.{name}", message, "leave out `path` or `source`")
+
+
+def _refuse_model(model: records.ModelSettings) -> None:
+    for key in ("training", "holdout", "target", "event_time"):
+        if not getattr(model, key):
+            raise _Impossible(f"model.{key}", "expected a name, got ''")
+    if model.training == model.holdout:
+        message = f"{model.training!r} cannot both teach a model and judge it"
+        raise _Impossible("model.holdout", message, "judge it on rows it has not seen")
+    if model.target in (model.event_time, *model.slices):
+        key = "event_time" if model.target == model.event_time else "slices"
+        raise _Impossible(f"model.{key}", f"{model.target!r} is what is to be predicted")
+    if len(set(model.slices)) < len(model.slices):
+        raise _Impossible("model.slices", f"a column stands twice in {list(model.slices)}")
+
+
+def _refuse_environments(settings: Settings) -> None:
+    for name in settings.environments:
+        if not _FOLDER_NAME.fullmatch(name) or len(name) > _LONGEST:
+            message = f"expected letters, digits, '.', '_' and '-' in its name, got {name!r}"
+            raise _Impossible(f"environments.{name}", message, "for example production")
+
+
+def _refuse_monitoring(settings: Settings) -> None:
+    monitoring = settings.monitoring
+    if monitoring.matures_after_hours < 0:
+        message = f"expected 0 or more hours, got {monitoring.matures_after_hours}"
+        raise _Impossible("monitoring.matures_after_hours", message)
+    if not (isfinite(monitoring.drift) and monitoring.drift > 0):
+        message = f"expected a PSI above 0, got {monitoring.drift}"
+        raise _Impossible("monitoring.drift", message, "0.2 is a usual one")
+    if len(set(monitoring.metrics)) < len(monitoring.metrics):
+        message = f"a metric stands twice in {list(monitoring.metrics)}"
+        raise _Impossible("monitoring.metrics", message)
+    _refuse_unknown_environment(settings, monitoring.environment, "monitoring.environment")
+
+
+def _refuse_retrain(settings: Settings) -> None:
+    retrain = settings.retrain
+    _refuse_unknown_environment(settings, retrain.environment, "retrain.environment")
+    target = settings.data.get(retrain.dataset)
+    if retrain.when and (target is None or target.source != "production"):
+        message = f'there is no [data.{retrain.dataset}] with source = "production"'
+        hint = "that is where retraining puts the labelled rows of production"
+        raise _Impossible("retrain.dataset", message, hint)
+
+
+def _refuse_unknown_environment(settings: Settings, name: str, key: str) -> None:
+    # a project that has no production yet did not ask for it to be watched: it is the default
+    is_default = name == records.MonitoringSettings().environment
+    if not is_default and name not in settings.environments:
+        known = ", ".join(settings.environments) or f"none: add [environments.{name}]"
+        raise _Impossible(key, f"there is no environment {name!r}", f"known: {known}")

@@ -1,0 +1,223 @@
+from pathlib import Path
+
+import pytest
+
+from cd4ml.errors import ConfigurationError
+from cd4ml.records.settings import DataSettings, GateSettings, Settings
+from cd4ml.store.settings import read_settings
+
+MANUAL = "docs/reference/settings.md lists every key"
+PROJECT = '[project]\nname = "flight-delays"\n'
+
+
+def read(folder: Path, text: str | bytes) -> Settings:
+    file = folder / "cd4ml.toml"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return read_settings(file)
+
+
+def refusal(folder: Path, text: str | bytes) -> tuple[str, str]:
+    """The message without the file's path, and the hint."""
+    with pytest.raises(ConfigurationError) as refused:
+        read(folder, text)
+    path = f"{folder / 'cd4ml.toml'}"
+    assert refused.value.message.startswith(path)
+    return refused.value.message.removeprefix(path).removeprefix(": "), refused.value.hint
+
+
+def test_three_lines_are_a_project(tmp_path: Path) -> None:
+    settings = read(tmp_path, PROJECT + '[data.flights]\npath = "data/flights.csv"\n')
+
+    assert settings.project.name == "flight-delays"
+    assert settings.data == {"flights": DataSettings(path="data/flights.csv")}
+    assert settings.store.database == "sqlite:///.cd4ml/cd4ml.db"
+
+
+def test_every_table_is_read(tmp_path: Path) -> None:
+    settings = read(
+        tmp_path,
+        PROJECT
+        + """
+        pipeline = "flights.pipeline"
+        [data.labelled]
+        source = "production"
+        [model]
+        target = "late"
+        slices = ["carrier", "origin"]
+        [[gate]]
+        metric = "auc"
+        at_least = 0.58
+        no_worse_than = { champion = 0.005 }
+        [environments.staging]
+        [environments."eu.production"]
+        approvals = 1
+        roles = ["release-manager"]
+        rollout = [{ mode = "canary", weight_percent = 5, predictions = 100 }, { mode = "full" }]
+        [monitoring]
+        window = "month"
+        environment = "eu.production"
+        [retrain]
+        when = ["drift"]
+        environment = "eu.production"
+        """,
+    )
+
+    assert list(settings.environments) == ["staging", "eu.production"]
+    assert settings.gate == (
+        GateSettings(metric="auc", at_least=0.58, no_worse_than={"champion": 0.005}),
+    )
+    assert settings.environments["eu.production"].rollout[0].weight_percent == 5.0
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
+    assert read(tmp_path, b"\xef\xbb\xbf" + PROJECT.encode()).project.name == "flight-delays"
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ("", "object missing required field `project`", MANUAL),
+        ("[project]", "object missing required field `name` - at `project`", MANUAL),
+        ("[project]\nname = 3", "expected `str`, got `int` - at `project.name`", MANUAL),
+        (
+            "[project\n",
+            "expected ']' at the end of a table declaration (at line 1, column 9)",
+            MANUAL,
+        ),
+        (
+            PROJECT + "[[gate]]\nmetric = 'auc'\nat_last = 0.5",
+            "object contains unknown field `at_last` - at `gate[0]`",
+            f"did you mean `at_least`? {MANUAL}",
+        ),
+        (
+            PROJECT + "[enviroments.staging]",
+            "object contains unknown field `enviroments`",
+            f"did you mean `environments`? {MANUAL}",
+        ),
+        (PROJECT + "[zebra]", "object contains unknown field `zebra`", MANUAL),
+        (
+            PROJECT + "[[gate]]\nmetric = 'auc'\nat_least = 'high'",
+            "expected `float | null`, got `str` - at `gate[0].at_least`",
+            MANUAL,
+        ),
+        (
+            PROJECT + "[data.flights]\nsource = 'moon'",
+            "invalid enum value 'moon' - at `data[...].source`",
+            MANUAL,
+        ),
+        (
+            PROJECT.encode() + b"description = 'caf\xe9'",
+            "expected UTF-8 text, got the byte 0xe9 (at line 3)",
+            "save the file as UTF-8",
+        ),
+        (
+            b"\x00\xff",
+            "expected UTF-8 text, got the byte 0xff (at line 1)",
+            "save the file as UTF-8",
+        ),
+    ],
+)
+def test_what_cannot_be_read_is_told_with_its_place_and_a_remedy(
+    tmp_path: Path, text: str | bytes, message: str, hint: str
+) -> None:
+    assert refusal(tmp_path, text) == (message, hint)
+
+
+def test_a_file_that_is_not_there_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        read_settings(tmp_path / "cd4ml.toml")
+
+    assert str(refused.value) == (
+        f"{tmp_path}/cd4ml.toml cannot be read: No such file or directory\n"
+        "  hint: may this user read it?"
+    )
+
+
+IMPOSSIBLE = {
+    '[project]\nname = ""': "expected a name of 1 to 100 printable characters, got '' - at `project.name`",
+    '[project]\nname = " x"': "expected a name of 1 to 100 printable characters, got ' x' - at `project.name`",
+    PROJECT + 'pipeline = "pipeline.py"': (
+        "expected the name of a Python module, got 'pipeline.py' - at `project.pipeline`"
+    ),
+    PROJECT + 'pipeline = "../other"': (
+        "expected the name of a Python module, got '../other' - at `project.pipeline`"
+    ),
+    PROJECT + '[rehearsal]\nworld = "my world"': (
+        "expected the name of a Python module, got 'my world' - at `rehearsal.world`"
+    ),
+    PROJECT + '[data."flights 2013"]\npath = "x.csv"': (
+        "expected letters, digits and '_' in a dataset's name, got 'flights 2013'"
+        " - at `data.flights 2013`"
+    ),
+    PROJECT + '[data.class]\npath = "x.csv"': (
+        "expected letters, digits and '_' in a dataset's name, got 'class' - at `data.class`"
+    ),
+    PROJECT + '[data.labelled]\npath = "x.csv"\nsource = "production"': (
+        "rows come from files or from production, not both, got path 'x.csv' - at `data.labelled`"
+    ),
+    PROJECT + '[model]\ntarget = ""': "expected a name, got '' - at `model.target`",
+    PROJECT + '[model]\ntraining = "rows"\nholdout = "rows"': (
+        "'rows' cannot both teach a model and judge it - at `model.holdout`"
+    ),
+    PROJECT + '[model]\ntarget = "event_at"': (
+        "'event_at' is what is to be predicted - at `model.event_time`"
+    ),
+    PROJECT + '[model]\ntarget = "late"\nslices = ["origin", "late"]': (
+        "'late' is what is to be predicted - at `model.slices`"
+    ),
+    PROJECT + '[model]\nslices = ["origin", "origin"]': (
+        "a column stands twice in ['origin', 'origin'] - at `model.slices`"
+    ),
+    PROJECT + '[environments."../production"]': (
+        "expected letters, digits, '.', '_' and '-' in its name, got '../production'"
+        " - at `environments.../production`"
+    ),
+    PROJECT + '[environments.""]': (
+        "expected letters, digits, '.', '_' and '-' in its name, got '' - at `environments.`"
+    ),
+    PROJECT + "[monitoring]\nmatures_after_hours = -1": (
+        "expected 0 or more hours, got -1 - at `monitoring.matures_after_hours`"
+    ),
+    PROJECT + "[monitoring]\ndrift = 0": "expected a PSI above 0, got 0.0 - at `monitoring.drift`",
+    PROJECT
+    + "[monitoring]\ndrift = nan": "expected a PSI above 0, got nan - at `monitoring.drift`",
+    PROJECT
+    + "[monitoring]\ndrift = inf": "expected a PSI above 0, got inf - at `monitoring.drift`",
+    PROJECT + '[monitoring]\nmetrics = ["auc", "auc"]': (
+        "a metric stands twice in ['auc', 'auc'] - at `monitoring.metrics`"
+    ),
+    PROJECT + '[monitoring]\nenvironment = "live"': (
+        "there is no environment 'live' - at `monitoring.environment`"
+    ),
+    PROJECT + '[environments.staging]\n[retrain]\nenvironment = "live"': (
+        "there is no environment 'live' - at `retrain.environment`"
+    ),
+    PROJECT + '[retrain]\nwhen = ["drift"]': (
+        'there is no [data.labelled] with source = "production" - at `retrain.dataset`'
+    ),
+    PROJECT + '[data.rows]\npath = "x.csv"\n[retrain]\nwhen = ["window"]\ndataset = "rows"': (
+        'there is no [data.rows] with source = "production" - at `retrain.dataset`'
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), IMPOSSIBLE.items(), ids=IMPOSSIBLE.values())
+def test_what_no_project_can_mean_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    told, hint = refusal(tmp_path, text)
+
+    assert told == message
+    assert hint
+
+
+def test_the_hint_says_which_environments_there_are(tmp_path: Path) -> None:
+    text = (
+        PROJECT + '[environments.staging]\n[environments.live]\n[monitoring]\nenvironment = "lvie"'
+    )
+
+    assert refusal(tmp_path, text)[1] == "known: staging, live"
+    nothing = PROJECT + '[monitoring]\nenvironment = "live"'
+    assert refusal(tmp_path, nothing)[1] == "known: none: add [environments.live]"
+
+
+def test_a_project_without_a_production_yet_need_not_say_so(tmp_path: Path) -> None:
+    assert read(tmp_path, PROJECT + "[environments.staging]").monitoring.environment == "production"
