@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ def process(arguments: list[str], *, folder: Path, log: Path) -> Iterator[subpro
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         child = subprocess.Popen(
-            [sys.executable, "-m", "cd4ml", *arguments],
+            [*_ends_with_parent(), sys.executable, "-m", "cd4ml", *arguments],
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -34,3 +35,9 @@ def process(arguments: list[str], *, folder: Path, log: Path) -> Iterator[subpro
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
+
+
+def _ends_with_parent() -> list[str]:
+    # a rehearsal that is killed cannot end its processes, and they would hold its ports when
+    # it goes on; setpriv (util-linux) has the kernel do it
+    return ["setpriv", "--pdeathsig=TERM", "--"] if shutil.which("setpriv") else []
