@@ -32,10 +32,11 @@ ANN, MAX, EVE = "ann", "max", "eve"  # admin and data scientist, release manager
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
-def flights(n: int, *, start: datetime, seed: int = 0) -> pl.DataFrame:
+def flights(n: int, *, start: datetime, seed: int = 0, stormy: bool = False) -> pl.DataFrame:
     """`n` flights, one an hour, with what became of them: `event_at` and `late`."""
     chance = np.random.default_rng(seed)
     wind, distance = chance.gamma(2.0, 5.0, n), chance.uniform(100, 2500, n)
+    wind += 30.0 * stormy
     risk = 1 / (1 + np.exp(3.0 - 0.3 * wind))
     return pl.DataFrame(
         {
@@ -78,13 +79,14 @@ def live(
     apart: timedelta = HOUR,
     n_labelled: int | None = None,
     seed: int = 1,
+    stormy: bool = False,
 ) -> list[str]:
     """Answer `n` requests in production, one after the other, and say what became of the first.
 
     The serving process's own endpoint and capture answer, without HTTP; the clock goes on with
     them. All come true unless `n_labelled` says how many. Returns the prediction ids.
     """
-    asked = flights(n, start=project.clock.now(), seed=seed)
+    asked = flights(n, start=project.clock.now(), seed=seed, stormy=stormy)
     segment = Segment(project.segments, f"production-{seed}")
     ids = [
         _answer(project, segment, row, project.clock.now() + apart)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 import sqlalchemy as sa
 
@@ -92,9 +94,14 @@ def show_dataset(project: Project, ref: str) -> DatasetDetails:
             dataset=rows.get(connection, Dataset, version.dataset),
             version=version,
             versions=tuple(rows.find(connection, DatasetVersion, dataset=version.dataset)),
-            parents=tuple(hop.node.name for hop in lineage.upstream(connection, version.digest)),
-            children=tuple(hop.node.name for hop in lineage.downstream(connection, version.digest)),
+            parents=_names(lineage.upstream(connection, version.digest)),
+            children=_names(lineage.downstream(connection, version.digest)),
         )
+
+
+def _names(hops: Iterable[lineage.Hop]) -> tuple[str, ...]:
+    """The names of what is met, each once though many ways lead there, nearest first."""
+    return tuple(dict.fromkeys(hop.node.name for hop in hops))
 
 
 def _settings(project: Project, name: str, path: str) -> DataSettings:

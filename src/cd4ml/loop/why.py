@@ -229,5 +229,10 @@ def _dataset_named(connection: sa.Connection, ref: str) -> list[Sentence]:
         ("data", f"{version.ref}: {version.n_rows:,} rows, {version.digest}, added {added}"),
         ("source", f"{version.source} ({len(version.files)} files: {files})"),
         ("contract", f"{version.outcome} ({short(version.contract) or 'none declared'})"),
-        *(("used by", hop.node.name) for hop in lineage.downstream(connection, version.digest)),
+        *(("used by", name) for name in _users(connection, version)),
     ]
+
+
+def _users(connection: sa.Connection, version: DatasetVersion) -> dict[str, None]:
+    """Whatever was made from a version, each once though many ways lead there, nearest first."""
+    return dict.fromkeys(hop.node.name for hop in lineage.downstream(connection, version.digest))

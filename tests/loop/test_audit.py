@@ -1,0 +1,56 @@
+"""The record of what was done is whole, and says so."""
+
+import pytest
+import sqlalchemy as sa
+
+from cd4ml.errors import Corrupted
+from cd4ml.loop import Project
+from cd4ml.loop.audit import ledger, verify
+from cd4ml.store.ledger import GENESIS
+
+
+def test_a_ledger_that_holds_says_how_long_it_is(released: Project) -> None:
+    report = verify(released)
+
+    newest, *_ = ledger(released)
+    assert (report.entries, report.head) == (16, newest.digest)
+    assert newest.sequence == 16
+
+
+def test_entries_come_newest_first_and_of_one_subject_if_asked(released: Project) -> None:
+    assert [entry.sequence for entry in ledger(released, limit=3)] == [16, 15, 14]
+    of_release = ledger(released, subject="release/2")
+    assert [entry.action for entry in of_release] == [
+        "release.released",
+        "release.begun",
+        "approval.given",
+        "release.requested",
+    ]
+    assert ledger(released, subject="release/9") == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE ledger SET reason = 'fine' WHERE sequence = 8",
+        "DELETE FROM ledger WHERE sequence = 8",
+    ],
+)
+def test_whoever_changes_an_entry_is_found_out(released: Project, statement: str) -> None:
+    with released.database.write() as connection:
+        for (name,) in connection.execute(
+            sa.text("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+        ).all():
+            connection.execute(sa.text(f"DROP TRIGGER {name}"))
+        table = connection.execute(
+            sa.text("SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'ledger%'")
+        ).scalar_one()
+        connection.execute(sa.text(statement.replace("ledger", table)))
+
+    with pytest.raises(Corrupted, match="entry 8"):
+        verify(released)
+
+
+def test_an_empty_ledger_holds(project: Project) -> None:
+    assert GENESIS.startswith("blake3:")
+    assert verify(project).entries == 3

@@ -1,0 +1,174 @@
+"""One question from anything to what stands behind it."""
+
+import re
+
+import pytest
+
+from cd4ml.errors import Cd4mlError, InvalidInput, NotFound
+from cd4ml.loop import Project
+from cd4ml.loop.promote import releases
+from cd4ml.loop.retrain import ask
+from cd4ml.loop.watch import collect
+from cd4ml.loop.why import Explanation, why
+from cd4ml.loop.work import work
+from tests.loop.test_retrain import stand_in
+from tests.loop.test_roll_out import begin
+from tests.loop.world import EVE, live
+
+
+def topics(explanation: Explanation) -> list[str]:
+    return list(dict.fromkeys(topic for topic, _ in explanation.sentences))
+
+
+def said(explanation: Explanation, topic: str) -> list[str]:
+    return [text for about, text in explanation.sentences if about == topic]
+
+
+def test_a_prediction_leads_to_the_rows_the_code_and_the_people(released: Project) -> None:
+    (prediction, _) = live(released, 2)
+    collect(released)
+
+    explanation = why(released, prediction)
+
+    assert explanation.subject == prediction
+    assert topics(explanation) == [
+        "prediction",
+        "request",
+        "truth",
+        "model version",
+        "release",
+        "approval",
+        "verdict",
+        "finding",
+        "run",
+        "code",
+        "environment",
+        "parameters",
+        "metrics",
+        "data",
+    ]
+    (answer,) = said(explanation, "prediction")
+    assert re.fullmatch(
+        r"0\.\d{4} at 2013-02-01 01:00:00 UTC, by delay/1 as champion of plan/2 in production",
+        answer,
+    )
+    (truth,) = said(explanation, "truth")
+    assert re.fullmatch(r"[01], as eve said of 2013-02-01 03:00 UTC", truth)
+    (approval,) = said(explanation, "approval")
+    assert approval.startswith("approved by max at 2013-02-01 00:00 for content ")
+    assert approval.endswith(": looks good")
+    (release,) = said(explanation, "release")  # that to staging did not answer it
+    assert release.startswith("release/2 of delay/1 to production, released: the first (requested")
+    assert said(explanation, "data")[0].startswith("flights@1: 600 rows from data/flights.csv, ")
+    assert said(explanation, "data")[1] == "labelled@empty: production had shown nothing yet"
+    assert said(explanation, "parameters") == ["delay.strength=1.0, training.upside_down=False"]
+
+
+def test_a_prediction_of_a_moment_ago_is_collected_first(released: Project) -> None:
+    (prediction,) = live(released, 1, n_labelled=0)
+
+    explanation = why(released, prediction)
+
+    assert said(explanation, "truth") == ["not known yet"]
+
+
+def test_a_prediction_says_what_the_shadow_thought(released: Project) -> None:
+    begin(released)
+    (prediction,) = live(released, 1)
+
+    (shadow,) = said(why(released, prediction), "shadow")
+
+    assert "by delay/2 as shadow of plan/" in shadow
+
+
+def test_a_standing_approval_is_named_with_who_gave_it(released: Project) -> None:
+    stand_in(released)
+    live(released, 30)
+    work(released, owner="worker")
+
+    (approval,) = said(why(released, "delay/2"), "approval")
+
+    assert approval.startswith("approved by max at ")
+    assert "covered by standing-approval/1 until 2013-03-03" in approval
+    assert approval.endswith(
+        "(a standing approval, 2013-02-01 until 2013-03-03: it has been right)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("ref", "first", "topic"),
+    [
+        ("delay/1", "model version", "data"),
+        ("run/1", "run", "data"),
+        ("verdict/1", "verdict", "run"),
+        ("release/2", "release", "approval"),
+        ("flights@1", "data", "used by"),
+    ],
+)
+def test_everything_with_a_name_is_explained(
+    released: Project, ref: str, first: str, topic: str
+) -> None:
+    explanation = why(released, ref)
+
+    assert topics(explanation)[0] == first
+    assert topic in topics(explanation)
+    assert said(explanation, first)[0].startswith(ref)
+
+
+def test_a_dataset_is_explained_by_who_used_it(released: Project) -> None:
+    used = said(why(released, "flights@1"), "used by")
+
+    assert {"run/1", "delay of run/1", "delay/1", "release/2"} <= set(used)
+    assert len(used) == len(set(used))
+
+
+@pytest.mark.parametrize(
+    ("ref", "error", "message"),
+    [
+        ("run/9", NotFound, "no Run '9'\n  hint: known: 1"),
+        ("release/9", NotFound, "no Release '9'\n  hint: known: 1, 2"),
+        ("verdict/9", NotFound, "no Verdict '9'\n  hint: known: 1"),
+        ("delay/9", NotFound, "no ModelVersion 'delay/9'\n  hint: known: delay/1"),
+        ("fares@1", NotFound, "no DatasetVersion 'fares/1'\n  hint: known: flights/1"),
+        ("run/x", InvalidInput, "expected run/NUMBER, got 'run/x'\n  hint: for example run/1"),
+        ("flights@", InvalidInput, "expected NAME@NUMBER, got 'flights@'"),
+        ("@1", InvalidInput, "expected NAME@NUMBER, got '@1'"),
+        ("/1", InvalidInput, "expected MODEL/NUMBER, got '/1'"),
+        (f"delay/{'9' * 30}", InvalidInput, "expected MODEL/NUMBER, got 'delay/999"),
+        (
+            "yesterday",
+            InvalidInput,
+            "expected a prediction id, or a name like delay/1, run/3 or flights@1,"
+            " got 'yesterday'\n  hint: a prediction id has 32 hex digits",
+        ),
+        (
+            "013c94000000000002000001aabbccdd",
+            NotFound,
+            "no prediction '013c94000000000002000001aabbccdd' in the log\n"
+            "  hint: was it answered by this project?",
+        ),
+        ("f" * 32, InvalidInput, ""),
+    ],
+)
+def test_what_is_not_there_is_said(
+    released: Project, ref: str, error: type[Cd4mlError], message: str
+) -> None:
+    with pytest.raises(error) as refused:
+        why(released, ref)
+
+    assert str(refused.value).startswith(message)
+
+
+def test_a_retraining_leads_from_the_version_to_what_production_showed(released: Project) -> None:
+    live(released, 30)
+    ask(released, reason="new winds", actor=EVE)
+    work(released, owner="worker")
+
+    explanation = why(released, "delay/2")
+
+    assert any(
+        text.startswith("labelled@1: 29 rows from production") or "labelled@1: 30 rows" in text
+        for text in said(explanation, "data")
+    )
+    assert "retrained by job/" in said(explanation, "release")[0]
+    assert releases(released)[-1].is_retrained
