@@ -29,6 +29,9 @@ PATHS = [
     "/models/diagnosis/1",
     "/releases",
     "/releases/2",
+    "/verdicts",
+    "/verdicts/1",
+    "/monitoring",
     "/ledger",
     "/ledger?subject=release/2",
     "/why",
@@ -146,8 +149,11 @@ def test_production_is_drawn_window_by_window(client: httpx.Client, project: Pro
     labels = [each.get("aria-label", "") for each in page.all("svg")]
     assert "auc: 0.630 on 1 Feb, 0.610 on 1 Mar" in labels
     assert len(page.all("circle")) == 2
-    assert "better than trivial" in page.text
+    assert "trivial model" in page.text
     assert "temp drifts" in page.text
+    page = read(client, "/monitoring")
+    assert "1 Mar 2013 to 1 Apr 2013, diagnosis/1 in production" in " ".join(page.text.split())
+    assert "auc as at release" in page.text
 
 
 def test_hostile_words_are_only_words(folder: Path, project: Project) -> None:

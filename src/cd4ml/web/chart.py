@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import pairwise
 from typing import NamedTuple
 
-WIDTH, HEIGHT = 560, 190
-LEFT, RIGHT, TOP, BOTTOM = 46, 548, 12, 164
+WIDTH, HEIGHT = 340, 176
+LEFT, RIGHT, TOP, BOTTOM = 40, 322, 10, 150
 
-_DAYS_SHOWN = 6
+_DAYS_SHOWN = 5
 _STEPS = (1, 2, 2.5, 5, 10)
 _MARKS = 4  # about so many on the upright axis
 
@@ -42,10 +43,10 @@ class Point(NamedTuple):
 
 
 class Reference(NamedTuple):
-    """What the values are compared with, as a line of its own."""
+    """What the values are compared with: a level stretch around each of them."""
 
     name: str
-    line: str
+    line: str  # an SVG path
 
 
 class Chart(NamedTuple):
@@ -147,17 +148,26 @@ def _references(
     xs: Sequence[float], measured: Sequence[Measured], marks: Sequence[float]
 ) -> list[Reference]:
     names = dict.fromkeys(name for each in measured for name in each.references)
+    stretches = list(zip(*_around(xs), measured, strict=True))
     return [
         Reference(
             name,
-            _joined(
-                (x, _height(each.references[name], marks))
-                for x, each in zip(xs, measured, strict=True)
+            " ".join(
+                f"M{start},{_height(each.references[name], marks)} H{end}"
+                for start, end, each in stretches
                 if name in each.references
             ),
         )
         for name in names
     ]
+
+
+def _around(xs: Sequence[float]) -> tuple[list[float], list[float]]:
+    """Where the stretch around each place begins and ends: half-way to its neighbours."""
+    middles = [round((left + right) / 2, 1) for left, right in pairwise(xs)]
+    if not middles:
+        return [LEFT], [RIGHT]
+    return [xs[0], *middles], [*middles, xs[-1]]
 
 
 def _joined(places: Iterable[tuple[float, float]]) -> str:

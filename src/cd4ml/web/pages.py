@@ -103,9 +103,17 @@ def _measured(window: Window, metric: str) -> Measured | None:
         low=found[0].low,
         high=found[0].high,
         references={
-            f.gate.removeprefix(metric).strip(): f.limit for f in found if f.limit is not None
+            _reference(f.gate.removeprefix(metric).strip()): f.limit
+            for f in found
+            if f.limit is not None
         },
         note=f"{window.model}/{window.champion}, {window.n_labels:,} labels",
+    )
+
+
+def _reference(asked: str) -> str:
+    return {"better than trivial": "trivial model", "as at release": "at its release"}.get(
+        asked, asked
     )
 
 
@@ -137,6 +145,16 @@ def run(project: Project, request: Request) -> Values:
         ],
         "explanation": why(project, ref),
     }
+
+
+def all_verdicts(project: Project, _: Request) -> Values:
+    """Every verdict, newest first: candidates that were refused are remembered too."""
+    return {"verdicts": verdicts(project)[::-1]}
+
+
+def verdict(project: Project, request: Request) -> Values:
+    """One verdict: what was asked, what came."""
+    return {"verdict": verdict_of(project, request.path_params["number"])}
 
 
 def all_models(project: Project, _: Request) -> Values:
@@ -174,6 +192,14 @@ def release(project: Project, request: Request) -> Values:
     return {"details": release_details(project, request.path_params["number"])}
 
 
+def monitoring(project: Project, _: Request) -> Values:
+    """What production brought, window by window, and the alerts it raised."""
+    return {
+        "alerts": alerts(project)[::-1],
+        "windows": sorted(windows(project), key=lambda window: window.start, reverse=True),
+    }
+
+
 def entries(project: Project, request: Request) -> Values:
     """The ledger."""
     subject = request.query_params.get("subject", "")
@@ -192,10 +218,13 @@ PAGES = (
     Page("/data/{ref}", "dataset.html", dataset),
     Page("/runs", "runs.html", all_runs),
     Page("/runs/{number}", "run.html", run),
+    Page("/verdicts", "verdicts.html", all_verdicts),
+    Page("/verdicts/{number}", "verdict.html", verdict),
     Page("/models", "models.html", all_models),
     Page("/models/{model}/{number}", "model.html", model),
     Page("/releases", "releases.html", all_releases),
     Page("/releases/{number}", "release.html", release),
+    Page("/monitoring", "monitoring.html", monitoring),
     Page("/ledger", "ledger.html", entries),
     Page("/why", "why.html", explain),
 )

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 import jinja2
 from markupsafe import Markup
@@ -21,8 +20,10 @@ _NAVIGATION = (
     ("Loop", "/"),
     ("Data", "/data"),
     ("Runs", "/runs"),
+    ("Gates", "/verdicts"),
     ("Models", "/models"),
     ("Releases", "/releases"),
+    ("Monitoring", "/monitoring"),
     ("Ledger", "/ledger"),
 )
 
@@ -33,10 +34,10 @@ _STAGE_PATHS = {
     "data": "/data",
     "pipeline": "/runs",
     "experiments": "/runs",
-    "gates": "/models",
+    "gates": "/verdicts",
     "release": "/releases",
     "serving": "/#in-charge",
-    "monitoring": "/#performance",
+    "monitoring": "/monitoring",
     "feedback": "/ledger",
 }
 
@@ -65,7 +66,7 @@ def path_of(ref: str) -> str:
     """
     for form, path in _REFS:
         if found := form.fullmatch(ref):
-            return path.format(*(quote(part, safe="@") for part in found.groups()))
+            return path.format(*found.groups())
     return ""
 
 
@@ -86,7 +87,7 @@ def metric_names(reports: Iterable[RunReport]) -> list[str]:
     return list(dict.fromkeys(name for report in reports for name in report.metrics))
 
 
-def deed(entry: LedgerEntry) -> str:
+def deed(entry: LedgerEntry, with_subject: bool = True) -> str:
     """What a ledger entry says was done, as the words between who did it and to what.
 
     Examples:
@@ -110,7 +111,7 @@ def deed(entry: LedgerEntry) -> str:
     if not noun or entry.subject.startswith(f"{noun}/"):
         return verb
     named = noun.replace("_", " ")
-    return f"{verb} {named} of" if noun in _ABOUT else f"{verb} {named}"
+    return f"{verb} {named} of" if with_subject and noun in _ABOUT else f"{verb} {named}"
 
 
 def linked(text: str) -> Markup:
@@ -121,12 +122,21 @@ def linked(text: str) -> Markup:
         Markup('<a href="/runs/3">run/3</a> &lt;made&gt; <a href="/data/flights@1">flights@1</a>')
     """
     parts = _IN_TEXT.split(text)
-    return Markup("").join(_link(part) if index % 2 else part for index, part in enumerate(parts))
+    return Markup("").join(link(part) if index % 2 else part for index, part in enumerate(parts))
 
 
-def _link(ref: str) -> str | Markup:
-    path = path_of(ref)
-    return Markup('<a href="{}">{}</a>').format(path, ref) if path else ref
+def link(ref: str) -> str | Markup:
+    """A ref as a link, a content address by its beginning, anything else as it is.
+
+    Examples:
+        >>> link("run/3"), link("plan/3")
+        (Markup('<a href="/runs/3">run/3</a>'), 'plan/3')
+    """
+    if path := path_of(ref):
+        return Markup('<a href="{}">{}</a>').format(path, ref)
+    if _ADDRESS.fullmatch(ref):
+        return Markup('<code title="{}">{}</code>').format(ref, short(ref))
+    return ref
 
 
 def short(address: str) -> str:
@@ -176,6 +186,17 @@ def day_and_time(at: datetime) -> str:
     return f"{at.day} {at:%b, %H:%M}"
 
 
+def day(at: datetime) -> str:
+    """A day as people read it.
+
+    Examples:
+        >>> from datetime import UTC
+        >>> day(datetime(2013, 2, 1, tzinfo=UTC))
+        '1 Feb 2013'
+    """
+    return f"{at.day} {at:%b %Y}"
+
+
 @cache
 def _templates() -> jinja2.Environment:
     environment = jinja2.Environment(
@@ -186,8 +207,10 @@ def _templates() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "day": day,
         "day_and_time": day_and_time,
         "deed": deed,
+        "link": link,
         "linked": linked,
         "metric_names": metric_names,
         "moment": moment,
@@ -203,17 +226,23 @@ def _templates() -> jinja2.Environment:
 
 
 _NUMBER = "([1-9][0-9]{0,17})"
+_NAME = "([A-Za-z_][A-Za-z0-9_]*)"  # of models and datasets: steps of Python have it
 _REFS = tuple(
     (re.compile(form), path)
     for form, path in (
         (f"run/{_NUMBER}", "/runs/{0}"),
         (f"release/{_NUMBER}", "/releases/{0}"),
-        (f"(?:alert|approval|job|plan|search|trigger|verdict)/{_NUMBER}", ""),
-        (f"([^/@]+)/{_NUMBER}", "/models/{0}/{1}"),
-        (f"([^/@]+)@{_NUMBER}", "/data/{0}@{1}"),
+        (f"verdict/{_NUMBER}", "/verdicts/{0}"),
+        (f"(?:alert|trigger)/{_NUMBER}", "/monitoring"),
+        (f"(?:approval|job|plan|search)/{_NUMBER}", ""),
+        (f"{_NAME}/{_NUMBER}", "/models/{0}/{1}"),
+        (f"{_NAME}@{_NUMBER}", "/data/{0}@{1}"),
         ("([0-9a-f]{32})", "/why?ref={0}"),
     )
 )
 
 # a ref among words; a split gives every second part to what this finds
-_IN_TEXT = re.compile(r"((?<![\w./@-])[A-Za-z][\w.-]*[/@][1-9][0-9]*(?![\w/@-]))")
+_IN_TEXT = re.compile(
+    r"((?<![\w./@-])[A-Za-z][\w.-]*[/@][1-9][0-9]*(?![\w/@-])|\bblake3:[0-9a-f]{64}\b)"
+)
+_ADDRESS = re.compile("blake3:[0-9a-f]{64}")

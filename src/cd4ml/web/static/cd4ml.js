@@ -43,7 +43,11 @@ function put(fresh, element) {
   const focused = element.contains(document.activeElement) ? document.activeElement : null;
   const place = focused?.id || focused?.getAttribute("href");
   const before = textsOf(element);
+  const unfolded = new Set([...element.querySelectorAll("details[open]")].map(({ id }) => id));
   element.replaceChildren(...fresh.childNodes);
+  for (const details of element.querySelectorAll("details")) {
+    details.open = unfolded.has(details.id);
+  }
   markChanges(before, element);
   prepareForms(element);
   if (place) {
@@ -75,7 +79,10 @@ async function decide(form, action) {
   const values = new FormData(form);
   const response = await fetch(`${form.dataset.release}/${action}`, {
     method: "POST",
-    headers: { "content-type": "application/json", "cd4ml-actor": values.get("actor") },
+    headers: {
+      "content-type": "application/json",
+      "cd4ml-actor": encodeURIComponent(values.get("actor")),
+    },
     body: JSON.stringify({ reason: values.get("reason") }),
   });
   const said = await response.json();
