@@ -14,7 +14,7 @@ def test_an_admin_adds_people_and_changes_their_roles(project: Project) -> None:
 
     assert changed.roles == ("release-manager", "admin")
     assert [person.name for person in people(project)] == [ANN, EVE, MAX, "ruth"]
-    assert actions(project)[3:] == ["person.added", "person.added"]
+    assert actions(project)[3:] == ["person.added", "person.changed"]
 
 
 def test_nobody_else_does(project: Project) -> None:
