@@ -311,6 +311,21 @@ def test_a_failing_step_is_recorded_with_its_place_and_traceback(
         assert ledger.entries(connection, "run/1")[0].action == "run.failed"
 
 
+def test_the_last_words_of_a_step_are_kept_whatever_they_are(
+    start: Callable[..., Run], database: "Database", folder: Path
+) -> None:
+    """A NUL, and half a surrogate pair: no database keeps them."""
+    words = r"raise ValueError('no \0 share \udce9')"
+    edit(folder, "models.py", "self.share = share", words)
+
+    with pytest.raises(PipelineError):
+        start()
+
+    with database.read() as connection:
+        assert rows.get(connection, Run, 1).reason.endswith("ValueError: no � share �")
+        assert rows.get(connection, StepRun, 1, "late").state == "failed"
+
+
 def test_after_a_failure_finished_steps_are_not_repeated(
     start: Callable[..., Run], folder: Path
 ) -> None:

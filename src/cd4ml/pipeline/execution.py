@@ -22,6 +22,7 @@ from cd4ml.pipeline.storage import Output, load, store
 from cd4ml.records.run import Metric, Run, StepRun
 from cd4ml.store import ledger, lineage, rows
 from cd4ml.store.address import address_of_record
+from cd4ml.store.storable import printable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -85,7 +86,7 @@ class Execution:
                     self._do(step, position, modules, progress or _nobody)
         except BaseException as error:  # also Ctrl-C: what is not running must not say so
             reason = error.message if isinstance(error, Cd4mlError) else _named(error)
-            self._end("failed", reason)
+            self._end("failed", printable(reason))
             raise
         else:
             return self._end("finished")
@@ -282,7 +283,9 @@ class Execution:
         reason = (
             traceback_below(cause, self._plan.sources.folder)[-_KEPT:] if cause else error.message
         )
-        failed = msgspec.structs.replace(record, state="failed", reason=reason, seconds=seconds)
+        failed = msgspec.structs.replace(
+            record, state="failed", reason=printable(reason), seconds=seconds
+        )
         with self._database.write() as connection:
             rows.insert(connection, failed)
 
