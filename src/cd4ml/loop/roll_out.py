@@ -17,9 +17,10 @@ from cd4ml.store.project import Project
 def roll_out(project: Project, release: str = "") -> list[Release]:
     """Reconcile one release, or all that are under way; returns each step that was taken.
 
-    A step counts also if another process took it while this one looked. Each transition is a transaction of its own, so that a process that dies between
-    two of them leaves nothing half done; any process may go on. A release that cannot be
-    taken further holds up no other.
+    A step counts also if another process took it while this one looked. Each transition
+    is a transaction of its own, so that a process that dies between two of them leaves
+    nothing half done; any process may go on. A release that cannot be taken further
+    holds up no other.
 
     Raises:
         NotFound: If there is no such release, or `cd4ml.toml` no longer names the
