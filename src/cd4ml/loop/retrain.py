@@ -10,6 +10,7 @@ from cd4ml.loop.compare import runs
 from cd4ml.loop.evaluate import Judgement, evaluate, judgement_of
 from cd4ml.loop.label import curate
 from cd4ml.loop.promote import releases, request
+from cd4ml.loop.roll_out import roll_out
 from cd4ml.loop.train import train
 from cd4ml.records.job import Job
 from cd4ml.records.model_version import Alias, ModelVersion
@@ -140,7 +141,7 @@ def _released(project: Project, version: ModelVersion, job: Job) -> list[Release
     """
     asked: list[Release] = []
     for environment in _up_to(project, project.settings.retrain.environment):
-        release = _before(project, version, environment) or request(
+        release = _asked_before(project, version, environment) or request(
             project,
             version.ref,
             to=environment,
@@ -159,16 +160,14 @@ def _up_to(project: Project, environment: str) -> list[str]:
     return names[: names.index(environment) + 1] if environment in names else names
 
 
-def _before(project: Project, version: ModelVersion, environment: str) -> Release | None:
-    return next(
-        (
-            release
-            for release in releases(project)
-            if (release.model, release.version) == (version.model, version.number)
-            and release.environment == environment
-        ),
-        None,
-    )
+def _asked_before(project: Project, version: ModelVersion, environment: str) -> Release | None:
+    """The release that was asked for already, as far as it goes by now."""
+    wanted = (version.model, version.number, environment)
+    for release in releases(project):
+        if (release.model, release.version, release.environment) == wanted:
+            moved = roll_out(project, release.ref)  # whoever asked may have died before
+            return moved[-1] if moved else release
+    return None
 
 
 def _outcome(judgement: Judgement, asked: list[Release]) -> str:
