@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 from cd4ml.errors import Unavailable
 from cd4ml.loop import Project
 
 INTERVAL_S = 1.0  # between two turns of the background work
-GRACE_S = 10  # for answers under way, once the process is told to end
+GRACE_S = 10  # for answers, and for the turn of work, under way when the process is told to end
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _EVERYWHERE = ("0.0.0.0", "::")
@@ -23,6 +25,8 @@ def run(
     project: Project, *, host: str, port: int, hosts: tuple[str, ...], works: bool, is_json: bool
 ) -> None:
     """Answer until the process is told to end (SIGINT or SIGTERM), then finish what is begun.
+
+    What takes longer than the grace is left as after `kill -9`: another process goes on.
 
     Args:
         project: Open.
@@ -50,6 +54,7 @@ def run(
             timeout_graceful_shutdown=GRACE_S,
             server_header=False,
         )
+        signal.signal(signal.SIGTERM, _end)
         uvicorn.Server(config).run(sockets=[listener])
 
 
@@ -80,13 +85,19 @@ def _working(project: Project, *, is_on: bool) -> Iterator[None]:
         args=(project, stop),
         kwargs={"owner": owner(), "interval_s": INTERVAL_S},
         name="background-work",
+        daemon=True,  # a turn that outlasts the grace is left: its lease ends, another goes on
     )
     worker.start()
     try:
         yield
     finally:
         stop.set()
-        worker.join()
+        worker.join(GRACE_S)
+
+
+def _end(_signal: int, _frame: FrameType | None) -> None:
+    # uvicorn, once it has answered everybody, sends itself the signal that ended it
+    raise SystemExit(0)
 
 
 def owner() -> str:

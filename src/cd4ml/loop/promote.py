@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from cd4ml.errors import NotFound
 from cd4ml.gates.policy import policy_of
 from cd4ml.loop.refs import number_in, version_in
-from cd4ml.loop.roll_out import roll_out
+from cd4ml.loop.roll_out import evidence_on, roll_out
 from cd4ml.records.approval import Approval, StandingApproval
 from cd4ml.records.ledger_entry import LedgerEntry
 from cd4ml.records.model_version import ModelVersion
@@ -198,11 +198,13 @@ def release_details(project: Project, ref: str) -> ReleaseDetails:
     """
     with project.database.read() as connection:
         release = rows.get(connection, Release, number_in(ref, "release"))
+    seen = evidence_on(project, release)
+    with project.database.read() as connection:
         waiting = waits_for(
             connection,
             release,
             environments=project.settings.environments,
-            evidence=None,
+            evidence=seen,
             now=project.clock.now(),
         )
         return ReleaseDetails(

@@ -51,7 +51,7 @@ def _under_way(project: Project, release: str) -> list[Release]:
 def _settle(project: Project, release: Release) -> list[Release]:
     moved: list[Release] = []
     while True:
-        seen = _evidence(project, release)
+        seen = evidence_on(project, release)
         with project.database.write() as connection:
             after = reconcile(
                 connection,
@@ -67,8 +67,11 @@ def _settle(project: Project, release: Release) -> list[Release]:
         release = after
 
 
-def _evidence(project: Project, release: Release) -> RolloutEvidence | None:
-    """What was measured under the plan in force; read before the transaction, never in it."""
+def evidence_on(project: Project, release: Release) -> RolloutEvidence | None:
+    """What was measured under a release's plan in force; None if it does not roll out.
+
+    Read it before a transaction, never in one: it looks through the prediction log.
+    """
     if release.state != "rolling_out" or not release.plan:
         return None
     with project.database.read() as connection:

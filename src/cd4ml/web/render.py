@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse
 
 if TYPE_CHECKING:
     from cd4ml.loop.train import RunReport
+    from cd4ml.records.finding import Finding
     from cd4ml.records.ledger_entry import LedgerEntry
 
 _NAVIGATION = (
@@ -48,6 +49,7 @@ _STATES = {
     "bad": ("fail", "failed", "error", "rejected", "reject", "aborted"),
 }
 
+_WORST_FIRST = ("error", "fail", "inconclusive", "pass")
 _STATE_OF = {word: state for state, words in _STATES.items() for word in words}
 
 
@@ -85,6 +87,11 @@ def number(value: float | None) -> str:
 def metric_names(reports: Iterable[RunReport]) -> list[str]:
     """The metrics that any of the runs has, in the order they come."""
     return list(dict.fromkeys(name for report in reports for name in report.metrics))
+
+
+def worst_first(findings: Iterable[Finding]) -> list[Finding]:
+    """What stands in the way first, otherwise in the order it was asked."""
+    return sorted(findings, key=lambda finding: _WORST_FIRST.index(finding.outcome))
 
 
 def deed(entry: LedgerEntry, with_subject: bool = True) -> str:
@@ -220,6 +227,7 @@ def _templates() -> jinja2.Environment:
         "size": size,
         "stage_path": lambda name: _STAGE_PATHS.get(name, "/"),
         "state": lambda word: _STATE_OF.get(word, "idle"),
+        "worst_first": worst_first,
         "words": lambda word: word.replace("_", " "),
     }
     return environment
