@@ -25,6 +25,9 @@ def main(typed: Sequence[str] | None = None) -> int:
     Every error that cd4ml can explain ends in its message and exit code; a
     traceback goes to a file, whose place the one printed line names.
     """
+    # OpenMP's threads spin while they wait for each other; where the cores are busy with
+    # something else, a fit of scikit-learn then takes several times as long
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     words = list(sys.argv[1:] if typed is None else typed)
     is_json = "--json" in words
     try:
