@@ -1,8 +1,8 @@
-"""A program: the way from a trained model to its successor, killed wherever something lasts.
+"""A program: the way from a released model to its successor, killed wherever something lasts.
 
     python kill_loop.py FOLDER [--undisturbed]
 
-FOLDER is a project with the run run/1. Each command is carried out in a child process, which
+FOLDER is a project with delay/1 in charge. Each command is carried out in a child process, which
 is killed at the first source line after something was written that no earlier child was killed
 at; then the same command is given again, until it comes to its end. (Between two lines without
 a write the disk is the same, so is a death.) Prints how many children were killed.
@@ -14,7 +14,7 @@ import sqlite3
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -28,16 +28,14 @@ import sklearn.linear_model  # noqa: F401
 import sqlalchemy.dialects.sqlite  # noqa: F401
 
 import cd4ml
-from cd4ml.errors import AlreadyExists
 from cd4ml.loop import Project, open_project
-from cd4ml.loop.evaluate import evaluate
-from cd4ml.loop.promote import approve, request
+from cd4ml.loop.promote import approve
 from cd4ml.loop.retrain import ask, retrain
 from cd4ml.loop.roll_out import roll_out
 from cd4ml.loop.watch import collect
 from cd4ml.records.job import Job
 from cd4ml.store import rows
-from tests.loop.world import ANN, EVE, MAX, live
+from tests.loop.world import EVE, MAX, live
 
 WATCHED = tuple(
     str(Path(cd4ml.__file__).parent / room)
@@ -62,21 +60,7 @@ def facts(n: int, seed: int) -> Act:
     return happen
 
 
-def asked_for(environment: str) -> Act:
-    """Ask for delay/1 in an environment; where it is in charge already, that is the answer."""
-
-    def ask_for(project: Project) -> None:
-        with suppress(AlreadyExists):
-            request(project, "delay/1", to=environment, actor=ANN)
-
-    return ask_for
-
-
 COMMANDS: list[tuple[bool, Act]] = [  # whether it is killed, and what it does
-    (True, lambda project: evaluate(project, "run/1", actor=ANN)),
-    (True, asked_for("staging")),
-    (True, asked_for("production")),
-    (True, lambda project: approve(project, "release/2", reason="good", actor=MAX)),
     (False, facts(30, seed=1)),
     (True, lambda project: ask(project, reason="new winds", actor=EVE)),
     (True, lambda project: retrain(project, job(project))),
