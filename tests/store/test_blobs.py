@@ -224,12 +224,12 @@ def test_a_writer_that_is_killed_leaves_whole_blobs_only(tmp_path: Path, streame
         "module._STREAMED = int(sys.argv[2])\n"
         "folder = Path(sys.argv[1])\n"
         "blobs = module.open_blobs(str(folder / 'blobs'))\n"
-        "print('ready', flush=True)\n"
         "while True:\n"
         "    (folder / 'file').write_bytes(os.urandom(20_000_000))\n"
+        "    print('ready', flush=True)\n"
         "    blobs.put_file(folder / 'file')\n"
     )
-    for delay_ms in (10, 35, 60, 85, 110):
+    for delay_ms in (0, 10, 20, 40, 80):
         command = [sys.executable, "-c", program, tmp_path, str(streamed)]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
             assert child.stdout is not None

@@ -1,16 +1,13 @@
-import multiprocessing
-import os
 import time
 from datetime import UTC, datetime, timedelta, timezone
-from multiprocessing.synchronize import Barrier, Event
 from pathlib import Path
 
 import pytest
 
 from cd4ml.errors import Corrupted
-from cd4ml.store.clock import Clock, SharedClock, SimulatedClock, SystemClock, open_clock
+from cd4ml.store.clock import SharedClock, SimulatedClock, SystemClock, open_clock
+from tests.store.processes import at_once
 
-SPAWN = multiprocessing.get_context("spawn")  # a process of its own, as a server is
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # between these two moments every byte of the file changes: a torn read shows
 LOW = EPOCH + timedelta(microseconds=0x0000_00FF_FFFF_FFFF)
@@ -113,76 +110,64 @@ def test_a_file_that_is_no_clock_is_said_to_be_none(tmp_path: Path, damaged: byt
     )
 
 
-def advance_step_by_step(path: Path, first: int, start: Barrier) -> None:
-    """Move the clock to every fourth second of an hour."""
+def move_or_watch(path: Path, first: int) -> bool:
+    """Move the clock to every fourth second of an hour; who has no first second watches.
+
+    Returns whether the clock never went back.
+    """
     clock = SharedClock(path)
-    start.wait()
-    for second in range(first, 3600, 4):
+    seen = []
+    if first < 0:
+        while not seen or seen[-1] < EPOCH + timedelta(seconds=3599):
+            seen.append(clock.now())
+    for second in range(first, 3600, 4) if first >= 0 else ():
         clock.advance_to(EPOCH + timedelta(seconds=second))
+    return seen == sorted(seen)
 
 
 def test_processes_that_move_it_at_once_never_move_it_back(tmp_path: Path) -> None:
     clock = SharedClock.create(tmp_path / "clock", EPOCH)
-    start = SPAWN.Barrier(5)
-    movers = [
-        SPAWN.Process(target=advance_step_by_step, args=(tmp_path / "clock", first, start))
-        for first in range(4)
-    ]
-    for mover in movers:
-        mover.start()
-    start.wait()
-    seen = [clock.now()]
-    while any(mover.is_alive() for mover in movers):
-        seen.append(clock.now())
-    for mover in movers:
-        mover.join()
 
-    assert [mover.exitcode for mover in movers] == [0] * 4
-    assert seen == sorted(seen)
+    answers = at_once(move_or_watch, [(tmp_path / "clock", first) for first in range(-1, 4)])
+
+    assert all(answers)
     assert clock.now() == EPOCH + timedelta(seconds=3599)
 
 
-def swing(path: Path, go: Event, seconds: float) -> None:
-    """Store two moments in turn, as fast as may be (a clock of its own would only go on)."""
+def swing_or_watch(path: Path, is_watching: bool, seconds: float) -> set[datetime]:
+    """Store two moments in turn, as fast as may be (the clock itself only goes on), or watch."""
+    clock = SharedClock(path)
     low, high = ((moment - EPOCH) // timedelta(microseconds=1) for moment in (LOW, HIGH))
-    file = SharedClock(path)._microseconds
-    go.set()
+    file = clock._microseconds
     end = time.monotonic() + seconds
+    seen = set()
     while time.monotonic() < end:
+        if is_watching:
+            seen.update(clock.now() for _ in range(1000))
+            continue
         for _ in range(1000):
             file[0] = low
             file[0] = high
+    return seen
 
 
 def test_a_reader_sees_all_eight_bytes_of_a_moment_or_none(tmp_path: Path) -> None:
-    clock = SharedClock.create(tmp_path / "clock", LOW)
-    swinging = SPAWN.Event()
-    writer = SPAWN.Process(target=swing, args=(tmp_path / "clock", swinging, 0.5))
-    writer.start()
-    assert swinging.wait(30)
+    path = tmp_path / "clock"
+    SharedClock.create(path, LOW)
 
-    seen = set()
-    while writer.is_alive():
-        seen.update(clock.now() for _ in range(1000))
-    writer.join()
+    _, seen = at_once(swing_or_watch, [(path, False, 0.6), (path, True, 0.5)])
 
-    assert seen == {LOW, HIGH}
+    assert seen <= {LOW, HIGH}
 
 
-def create_and_move(path: Path, now: datetime, start: Barrier) -> None:
-    start.wait()
-    SharedClock.create(path, now).advance_to(now + timedelta(seconds=os.getpid()))
+def create_and_move(path: Path, now: datetime, days: int) -> None:
+    SharedClock.create(path, now).advance_to(now + timedelta(days=days))
 
 
 def test_processes_that_create_it_at_once_share_one_clock(tmp_path: Path, now: datetime) -> None:
-    path = tmp_path / "state" / "clock"
-    start = SPAWN.Barrier(4)
-    creators = [SPAWN.Process(target=create_and_move, args=(path, now, start)) for _ in range(4)]
-    for creator in creators:
-        creator.start()
-    for creator in creators:
-        creator.join()
+    for attempt in range(5):
+        path = tmp_path / f"{attempt}" / "clock"
 
-    latest = max(creator.pid or 0 for creator in creators)
-    clock: Clock = SharedClock(path)
-    assert clock.now() == now + timedelta(seconds=latest)
+        at_once(create_and_move, [(path, now, days) for days in range(1, 5)])
+
+        assert SharedClock(path).now() == now + timedelta(days=4)
