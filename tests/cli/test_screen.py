@@ -21,10 +21,10 @@ def test_a_table_aligns_figures_on_the_right() -> None:
     screen.table(("run", "auc"), (("run/1", "0.6"), ("run/10", "0.6234")))
 
     assert lines(file) == [
-        "run         auc",
-        "───────────────",
-        "run/1       0.6",
-        "run/10   0.6234",
+        "run        auc",
+        "──────────────",
+        "run/1      0.6",
+        "run/10  0.6234",
     ]
 
 
@@ -40,6 +40,16 @@ def test_figures_and_names_stay_whole_and_sentences_wrap(width: int) -> None:
     assert all(word in text for word in ("0.196 to 0.205", "8,350", "inconclusive"))
     assert max(map(len, lines(file))) <= width
     assert " ".join(text.split()).count("champion") == 4
+
+
+def test_a_table_that_is_too_wide_wraps_and_loses_nothing() -> None:
+    screen, file = shown(60)
+    cells = [f"{letter * 8} {letter * 8}" for letter in "abcdefgh"]
+
+    screen.table(("1", "2", "3", "4", "5", "6", "7", "8"), (cells,))
+
+    assert max(map(len, lines(file))) <= 60
+    assert all(file.getvalue().count(letter) == 16 for letter in "abcdefgh")
 
 
 def test_a_hostile_name_cannot_steer_the_terminal() -> None:

@@ -30,7 +30,9 @@ from cd4ml.cli.printable import printable
 _LINES = Box("    \n    \n ── \n    \n    \n    \n    \n    \n")
 
 _FIGURE = re.compile(r"([-+]?[\d.,]+%?( to [-+]?[\d.,]+)?|-|)( \*)?")
-_NEVER_WRAPPED = 24  # characters: names, times and figures stay whole, sentences wrap
+_NEVER_WRAPPED = (24, 18, 14, 10, 6)  # characters of a cell: the first that leaves enough room
+_LEAST = 9  # characters of a column that wraps
+_GAP = 2  # between columns
 _NEXT_UNIT = 1000  # of bytes, as disks are sold
 
 STYLES: Mapping[str, str] = {
@@ -60,10 +62,10 @@ class Screen:
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or plain_console(sys.stdout)
 
-    def line(self, text: str = "", *, style: str = "", indent: int = 0) -> None:
+    def line(self, text: str = "", *, style: str = "", indent: int = 0, hanging: int = 0) -> None:
         """One paragraph, wrapped at words; a word is never broken."""
         for paragraph in printable(text).splitlines() or [""]:
-            for part in wrapped(paragraph, self._console.width - indent):
+            for part in wrapped(paragraph, self._console.width - indent, hanging):
                 self._console.print(Text(" " * indent + part, style=style), soft_wrap=True)
 
     def title(self, text: str) -> None:
@@ -96,15 +98,18 @@ class Screen:
         """One row a line; a column of nothing but numbers is aligned on the right."""
         cells = [list(row) for row in rows]
         table = Table(
-            box=_LINES, show_edge=False, pad_edge=False, header_style="dim", padding=(0, 1)
+            box=_LINES, show_edge=False, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0)
         )
-        for title, *values in zip(columns, *cells, strict=True):
-            longest = max(map(len, values), default=0)
+        room = self._console.width - indent - _GAP * (len(columns) - 1)
+        widths = whole_widths(
+            [max(map(len, column)) for column in zip(columns, *cells, strict=True)], room
+        )
+        for width, title, *values in zip(widths, columns, *cells, strict=True):
             is_figure = any(values) and all(_FIGURE.fullmatch(value) for value in values)
             table.add_column(
                 printable(title),
                 justify="right" if is_figure else "left",
-                min_width=longest if longest <= _NEVER_WRAPPED else None,
+                min_width=width,
                 overflow="fold",
             )
         for row in cells:
@@ -118,9 +123,10 @@ class Screen:
         widths = [max(map(len, column)) for column in columns]
         for cells, note in lines:
             padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
-            self.line("  ".join(padded).rstrip())
+            hanging = widths[0] + _GAP
+            self.line((" " * _GAP).join(padded).rstrip(), hanging=hanging)
             if note:
-                self.line(note, style="dim", indent=widths[0] + 2)
+                self.line(note, style="dim", indent=hanging)
 
     def _print(self, what: RenderableType, *, indent: int = 0) -> None:
         self._console.print(Padding(what, (0, 0, 0, indent), expand=False) if indent else what)
@@ -195,8 +201,8 @@ def bar() -> Progress:
     )
 
 
-def wrapped(paragraph: str, width: int) -> list[str]:
-    """The lines of a paragraph; those that follow are as far in as the first.
+def wrapped(paragraph: str, width: int, hanging: int = 0) -> list[str]:
+    """The lines of a paragraph; those that follow are as far in as the first, or further.
 
     Examples:
         >>> wrapped("  - one two three", 12)
@@ -204,14 +210,30 @@ def wrapped(paragraph: str, width: int) -> list[str]:
     """
     if len(paragraph) <= width:
         return [paragraph]
-    margin = " " * (len(paragraph) - len(paragraph.lstrip()))
+    margin = len(paragraph) - len(paragraph.lstrip()) + hanging
     return textwrap.wrap(
         paragraph,
         width,
-        subsequent_indent=margin,
+        subsequent_indent=" " * margin,
         break_long_words=False,
         break_on_hyphens=False,
     )
+
+
+def whole_widths(longest: Sequence[int], room: int) -> list[int | None]:
+    """Which columns are as wide as their longest cell; None: its cells may wrap.
+
+    Names, times and figures stay whole where there is room; sentences wrap.
+
+    Examples:
+        >>> whole_widths([5, 16, 70], room=60), whole_widths([5, 16, 70], room=28)
+        ([5, 16, None], [5, None, None])
+    """
+    for limit in _NEVER_WRAPPED:
+        widths = [width if width <= limit else None for width in longest]
+        if sum(width or _LEAST for width in widths) <= room:
+            return widths
+    return [None for _ in longest]
 
 
 def words(state: str) -> str:

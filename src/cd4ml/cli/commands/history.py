@@ -75,9 +75,11 @@ def _show_audit(screen: Screen, report: AuditReport) -> None:
 
 def show_entries(screen: Screen, entries: list[LedgerEntry]) -> None:
     """The ledger, an entry a line."""
-    from cd4ml.cli.screen import moment
+    screen.log((_words(each), each.reason) for each in entries)
 
-    screen.log(
-        ((str(each.sequence), moment(each.at), each.actor, each.action, each.subject), each.reason)
-        for each in entries
-    )
+
+def _words(entry: LedgerEntry) -> tuple[str, ...]:
+    from cd4ml.cli.screen import moment, short
+
+    subject = short(entry.subject) if entry.subject.startswith("blake3:") else entry.subject
+    return str(entry.sequence), moment(entry.at), entry.actor, entry.action, subject

@@ -44,7 +44,8 @@ def _add_release(commands: Commands) -> None:
         request,
         "request a release: it rolls out when the environment's approvals are there",
         "The release names what decides it: digests of code, data, model, contract, policy and\n"
-        "rollout plan. An approval counts for exactly these.",
+        "rollout plan. An approval counts for exactly these. Leaves with 0 once it is requested,\n"
+        "also while it waits for approval.",
     )
     parser.add_argument("version", metavar="MODEL/NUMBER", help="a version that passed its gates")
     parser.add_argument("--to", dest="environment", metavar="ENVIRONMENT", required=True)
