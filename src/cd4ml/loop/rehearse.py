@@ -7,6 +7,7 @@ already, so that a rehearsal that was killed goes on where it stood.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import time
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 
+from cd4ml.errors import Conflict
 from cd4ml.loop.init import init
 from cd4ml.loop.people import add_person, people
 from cd4ml.loop.rehearsal import before_production, production, summary
@@ -30,8 +32,10 @@ from cd4ml.loop.rehearsal.stage import (
     load_world,
 )
 from cd4ml.loop.rehearsal.tell import Teller
+from cd4ml.records.job import Job
+from cd4ml.store import jobs, rows
 from cd4ml.store.clock import SharedClock
-from cd4ml.store.project import FILE, open_project
+from cd4ml.store.project import FILE, Project, open_project
 
 
 class RehearsalReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +71,8 @@ def rehearse(
 
     Raises:
         RehearsalFailed: If a step did not happen as it must.
+        Conflict: If another rehearsal plays in this folder.
+        Unavailable: If a port is taken.
     """
     began = time.monotonic()
     # training, serving and the console share the cores: more threads would only wait
@@ -102,10 +108,36 @@ def _stage(folder: Path, example: str, port: int, tell: Teller) -> Iterator[Stag
     with open_project(folder) as project:
         world = load_world(project)
         clock = SharedClock.create(project.state / "clock", world.BEGIN)
-    with open_project(folder) as project:  # again: now on the simulated clock
+    with open_project(folder) as project, _alone(project):  # now on the simulated clock
         stage = Stage(project=project, world=world, clock=clock, port=port, tell=tell)
         _introduce(stage)
+        _queue_again(project)
         yield stage
+
+
+@contextmanager
+def _alone(project: Project) -> Iterator[None]:
+    """One rehearsal a project; the system lets go of the lock whatever ends this process."""
+    with (project.state / "rehearsal.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            msg = f"another rehearsal plays in {project.folder}"
+            raise Conflict(msg, hint="wait for its end, or choose another --folder") from None
+        yield
+
+
+def _queue_again(project: Project) -> None:
+    """Give up what a killed rehearsal was working on: its lease would last for simulated weeks."""
+    with project.database.write() as connection:
+        for job in rows.find(connection, Job, state="running", owner=production.OWNER):
+            jobs.fail(
+                connection,
+                job,
+                at=project.clock.now(),
+                reason="its rehearsal was killed",
+                is_final=False,
+            )
 
 
 def _introduce(stage: Stage) -> None:
@@ -119,9 +151,8 @@ def _introduce(stage: Stage) -> None:
 @contextmanager
 def _console(stage: Stage) -> Iterator[None]:
     # the rehearsal itself is the one that works: two would only wait for each other
-    arguments = ["up", "--port", str(stage.port), "--without-work"]
-    log = stage.project.state / "logs" / "up.log"
-    with process(arguments, folder=stage.project.folder, log=log):
+    folder, log = stage.project.folder, stage.project.state / "logs" / "up.log"
+    with process(["up", "--without-work"], host=HOST, port=stage.port, folder=folder, log=log):
         stage.tell.line(f"the console opens on http://{HOST}:{stage.port}")
         yield
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from cd4ml.errors import RehearsalFailed
 from cd4ml.loop.compare import runs
 from cd4ml.loop.label import label
 from cd4ml.loop.rehearsal import findings
@@ -34,7 +35,8 @@ def play(stage: Stage, serving: Serving, months: int) -> None:
     diary = _Diary(stage, serving)
     for number, (start, end) in enumerate(months_of(stage.world.BEGIN, months)):
         stage.tell.chapter(6 + number, f"{start:%B %Y} in production")
-        days = [day for day in _days(start, end) if day + _DAY > stage.clock.now()]
+        # a day whose end has just come may have been killed there: it is lived again
+        days = [day for day in _days(start, end) if day + _DAY >= stage.clock.now()]
         for day in stage.tell.track(days, title=f"{start:%B}", total=len(days)):
             diary.live(day)
         stage.tell.line(diary.told())
@@ -93,8 +95,9 @@ class _Diary:
     def _ask(self, key: str, event_at: datetime, row: dict[str, Any]) -> None:
         self._stage.clock.advance_to(event_at)
         answer = self._serving.application.ask(row, key=key)
-        if answer is not None:
-            self._ids[key] = answer.prediction_id
+        if answer is None:  # at once, so that who goes on from here asks it again
+            raise RehearsalFailed(f"every request is answered; {key} at {event_at} was not")
+        self._ids[key] = answer.prediction_id
 
     def _end(self, day: datetime, *, is_last: bool = False) -> None:
         self._stage.clock.advance_to(day + _DAY)
@@ -131,7 +134,7 @@ def _answered(stage: Stage) -> dict[str, str]:
 
     collect(stage.project)
     now = stage.clock.now()
-    start = now - _LONGEST_FLIGHT
+    start = now - _LONGEST_FLIGHT - 2 * _DAY  # the day lived again began a day ago
     recent = stage.project.log.predictions(start=start, environment=ENVIRONMENT)
     answered = recent.filter(pl.col("role") != "shadow").select("key", "prediction_id").collect()
     return dict(answered.iter_rows())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -96,7 +97,7 @@ class Serving(NamedTuple):
     """A serving process, and the application that asks it."""
 
     application: Application
-    process: int
+    process: subprocess.Popen[bytes]
 
     def follow(self, plan: int) -> None:
         """Wait until the endpoint answers with this plan or a newer one."""
@@ -106,13 +107,13 @@ class Serving(NamedTuple):
 @contextmanager
 def endpoint(stage: Stage, environment: str, port: int) -> Iterator[Serving]:
     """A serving process for an environment, ready to answer, until the block ends."""
-    arguments = ["serve", "--in", environment, "--host", HOST, "--port", str(port)]
+    arguments = ["serve", "--in", environment]
     log = stage.project.state / "logs" / f"serve-{environment}.log"
     with (
-        process(arguments, folder=stage.project.folder, log=log) as child,
+        process(arguments, host=HOST, port=port, folder=stage.project.folder, log=log) as child,
         Application(HOST, port) as application,
     ):
-        serving = Serving(application, child.pid)
+        serving = Serving(application, child)
         serving.follow(plan=1)
         yield serving
 

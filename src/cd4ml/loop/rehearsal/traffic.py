@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import subprocess
 import time
 from collections.abc import Mapping
 from types import TracebackType
@@ -60,19 +61,25 @@ class Application:
             return None
         return self._decode(body).predictions[0]
 
-    def wait_until_ready(self, *, process: int, timeout_s: float, plan: int = 1) -> None:
+    def wait_until_ready(
+        self, *, process: subprocess.Popen[bytes], timeout_s: float, plan: int = 1
+    ) -> None:
         """Wait until a process of ours answers, with a plan of at least this number.
 
         Another process on the port, of another project even, would answer as well: what
         it says of itself has to be the process that was started.
 
         Raises:
-            Unavailable: If it does not within `timeout_s` seconds, or another one does.
+            Unavailable: If it does not within `timeout_s` seconds or ends, or another one
+                answers.
         """
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             seen = self._readiness()
-            if seen is not None and seen.process != process:
+            if process.poll() is not None:
+                msg = f"the endpoint on port {self._connection.port} ended ({process.returncode})"
+                raise Unavailable(msg, hint="its log in .cd4ml/logs says why")
+            if seen is not None and seen.process != process.pid:
                 msg = f"another endpoint answers on port {self._connection.port}"
                 raise Unavailable(msg, hint="end it, or choose another --port")
             if seen is not None and seen.plan >= plan:
