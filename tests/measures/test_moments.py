@@ -46,6 +46,10 @@ def test_effective_rows_are_never_more_than_rows(rows: list[float]) -> None:
     assert 0 <= shape.variance <= 0.25 + 1e-12
 
 
+def test_a_spread_whose_square_is_no_float_is_none() -> None:
+    assert shape_of(moments([0.0, 2.7e-129])).effective == 0
+
+
 @pytest.mark.parametrize("constant", [0.0, 0.1, 1 / 3, 1.0, 1e-9, 1e6])
 def test_equal_rows_are_no_evidence_of_a_spread(constant: float) -> None:
     assert shape_of(moments([constant] * 1000)).effective == 0

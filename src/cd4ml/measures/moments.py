@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from cd4ml.measures.estimate import UndefinedMeasure, finite_rows
 
 _POWERS = (1, 2, 3, 4)
+_SMALLEST_VARIANCE = 1e-150
 
 
 class Moments(NamedTuple):
@@ -135,7 +136,8 @@ def shape_of(stream: Moments) -> Shape:
     variance = np.maximum(second - mean**2, 0.0)
     tails = fourth - 4 * mean * third + 6 * mean**2 * second - 3 * mean**4
     # Rows that are all equal leave rounding noise instead of 0; it must not pass for spread.
-    has_spread = variance > 1e-12 * np.maximum(second, np.finfo(np.float64).tiny)
+    # Nor may a variance whose square is too small for a float.
+    has_spread = variance > np.maximum(1e-12 * second, _SMALLEST_VARIANCE)
     # A kurtosis is at least 1; rounding can bring the tails below that.
     tails = np.where(has_spread, np.maximum(tails, variance**2), 1.0)
     effective = np.where(has_spread, n * variance**2 / tails, 0.0)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from cd4ml.errors import Corrupted, NotFound
 from cd4ml.models.manifest import Manifest
 from cd4ml.records.plan import Plan
 from cd4ml.store.blobs import Blobs, open_blobs
@@ -64,8 +65,9 @@ class LastKnown:
             self._copy(blobs, address)
 
     def _copy(self, blobs: Blobs, address: str) -> bytes:
-        if self.blobs.has(address):
+        try:
             return self.blobs.get(address)
-        data = blobs.get(address)
+        except (NotFound, Corrupted):  # not here yet, or damaged here: the store has it whole
+            data = blobs.get(address)
         self.blobs.put(data)
         return data
