@@ -185,6 +185,9 @@ def _staging(stage: Stage, version: ModelVersion) -> None:
     release = _requested(stage, version, "staging")
     if release.state == "rolling_out":
         roll_out(stage.project)
+    if _release_of(stage, version, "production"):
+        stage.tell.line("staging answered before")
+        return
     with endpoint(stage, "staging", stage.staging_port) as serving:
         answers = [serving.application.ask(row) for row in _first_requests(stage)]
     expect(all(answer is not None for answer in answers), "staging answers")
@@ -256,12 +259,18 @@ def _judged(stage: Stage, report: RunReport) -> Judgement:
 
 
 def _requested(stage: Stage, version: ModelVersion, environment: str) -> Release:
-    for release in releases(stage.project):
-        is_it = (release.model, release.version) == (version.model, version.number)
-        if is_it and release.environment == environment:
-            return release
     reason = "the best of the first search"
-    return request(stage.project, version.ref, to=environment, reason=reason, actor=SCIENTIST)
+    return _release_of(stage, version, environment) or request(
+        stage.project, version.ref, to=environment, reason=reason, actor=SCIENTIST
+    )
+
+
+def _release_of(stage: Stage, version: ModelVersion, environment: str) -> Release | None:
+    wanted = (version.model, version.number, environment)
+    for release in releases(stage.project):
+        if (release.model, release.version, release.environment) == wanted:
+            return release
+    return None
 
 
 def _first_requests(stage: Stage) -> list[dict[str, Any]]:
