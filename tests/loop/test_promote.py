@@ -8,6 +8,7 @@ import pytest
 from cd4ml.errors import (
     AlreadyExists,
     Cd4mlError,
+    ConfigurationError,
     Conflict,
     InvalidInput,
     NotAllowed,
@@ -342,4 +343,20 @@ def test_what_is_not_there_cannot_be_released(
         request(released, version, to=to, actor=ANN)
 
     assert message in str(refused.value)
+    assert actions(released) == before
+
+
+def test_a_rollout_that_could_not_end_is_not_begun(released: Project) -> None:
+    before = actions(released)
+
+    with (
+        change(released, '  { mode = "full" },\n', "") as endless,
+        pytest.raises(ConfigurationError) as refused,
+    ):
+        request(endless, "delay/1", to="staging", actor=ANN)
+
+    assert str(refused.value) == (
+        "cd4ml.toml: a rollout ends with a full step - at `environments.production.rollout`\n"
+        '  hint: end it with { mode = "full" }'
+    )
     assert actions(released) == before

@@ -18,7 +18,7 @@ from cd4ml.records.model_version import ModelVersion
 from cd4ml.records.plan import Plan
 from cd4ml.records.release import Release
 from cd4ml.release import approvals, requests, reversals, standing
-from cd4ml.release.environments import settings_of
+from cd4ml.release.environments import require_possible, settings_of
 from cd4ml.release.reconcile import waits_for
 from cd4ml.release.releases import in_charge
 from cd4ml.store import ledger, people, rows
@@ -52,7 +52,9 @@ def request(
         Inconclusive: If its verdict is inconclusive.
         AlreadyExists: If exactly this is in charge there.
         Conflict: If another release is under way there.
+        ConfigurationError: If under the settings nobody could agree, or a rollout not end.
     """
+    require_possible(project.settings.environments)
     with project.database.write() as connection:
         release = requests.request_release(
             connection,
@@ -128,7 +130,9 @@ def stand(
         NotFound: If there is no such environment.
         NotAllowed: If the actor lacks the role.
         InvalidInput: If no reason is given, or the end is past.
+        ConfigurationError: As for `request`.
     """
+    require_possible(project.settings.environments)
     with project.database.write() as connection:
         return standing.give(
             connection,
