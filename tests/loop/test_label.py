@@ -56,13 +56,13 @@ def test_a_later_statement_corrects_an_earlier_one(released: Project) -> None:
     assert known(released) == {ids[0]: 0.0, ids[1]: 1.0}
 
 
-def test_labels_of_answers_that_are_not_collected_yet_are_kept(released: Project) -> None:
+def test_an_answer_given_a_moment_ago_is_known(released: Project) -> None:
     ids = live(released, 2, n_labelled=0)
 
     receipt = label(released, rows=truth(ids), actor=EVE)
 
-    assert receipt.n_unknown == 2
-    assert len(known(released)) == 2
+    assert (receipt.n_labels, receipt.n_unknown) == (2, 0)
+    assert released.log.labels().collect().height == 2
 
 
 def test_one_row_that_is_no_label_refuses_the_batch(released: Project) -> None:

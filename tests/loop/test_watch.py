@@ -19,14 +19,14 @@ def mature(project: Project) -> None:
 
 
 def test_answers_are_collected_once(released: Project) -> None:
-    ids = live(released, 5)
+    ids = live(released, 5, n_labelled=0)
 
     assert [collect(released), collect(released)] == [5, 0]
     assert sorted(released.log.predictions().collect()["prediction_id"]) == sorted(ids)
 
 
 def test_collecting_waits_for_whoever_collects(released: Project) -> None:
-    live(released, 5)
+    live(released, 5, n_labelled=0)
     collected: list[int] = []
     with (released.segments / "collector.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -56,7 +56,7 @@ def test_a_turn_goes_from_answers_to_the_next_candidate(released: Project) -> No
 
     report = work(released, owner="worker")
 
-    assert report.collected == 30
+    assert released.log.predictions().collect().height == 30
     assert len(report.windows) == 1
     (job,) = report.jobs
     assert (job.state, job.attempts, job.owner) == ("done", 1, "")
@@ -83,7 +83,7 @@ def test_two_workers_at_once_do_everything_once(released: Project) -> None:
 
     reports = at_once(released, 3)
 
-    assert sum(report.collected for report in reports) == 30
+    assert released.log.predictions().collect().height == 30
     assert sum(len(report.windows) for report in reports) == 1
     assert sum(len(report.jobs) for report in reports) == 1
     done = actions(released)

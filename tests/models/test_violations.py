@@ -62,7 +62,7 @@ def test_all_are_found_at_once() -> None:
         Violation(
             "dest", "$.rows[3].dest", "a string of Unicode characters other than NUL, or null", "5"
         ),
-        Violation("hour", "$.rows[3].hour", "an integer from 0 to 23", "no such field"),
+        Violation("hour", "$.rows[3].hour", "an integer from 0 to 23", "nothing"),
         Violation("temp", "$.rows[3].temp", "a number from -50 to 130 F, or null", "NaN"),
         Violation("wind", "$.rows[3].wind", "a number of at least 0", "-1"),
         Violation("gate", "$.rows[3].gate", "no such field", '"B12"'),

@@ -110,7 +110,7 @@ def test_all_violations_of_all_rows_come_at_once() -> None:
     assert [(found.field, found.path, found.got) for found in refusal.violations] == [
         ("key", "$.key", "a field beside rows"),
         ("hour", "$.rows[0].hour", '"17"'),
-        ("temp", "$.rows[2].temp", "no such field"),
+        ("temp", "$.rows[2].temp", "nothing"),
     ]
 
 

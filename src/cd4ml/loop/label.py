@@ -14,6 +14,7 @@ from cd4ml.errors import InvalidInput, NotFound
 from cd4ml.feedback import curation, labels
 from cd4ml.loop.contracts import declared
 from cd4ml.loop.ingest import register
+from cd4ml.loop.watch import collect
 from cd4ml.records.contract import Contract, Field
 from cd4ml.records.dataset import DatasetVersion
 from cd4ml.records.model_version import Alias, ModelVersion
@@ -55,6 +56,7 @@ def label(
     with project.database.read() as connection:
         people.actor(connection, actor)
     given = _read(path) if path is not None else list(rows or ())
+    collect(project)  # what was answered a moment ago is known, too
     kept = labels.accept(project.database, project.log, given, now=project.clock.now(), actor=actor)
     return LabelReceipt(
         batch=kept.batch,

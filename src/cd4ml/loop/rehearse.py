@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from cd4ml.errors import Conflict
-from cd4ml.loop.init import init
+from cd4ml.loop.init import example_folder, init
 from cd4ml.loop.people import add_person, people
 from cd4ml.loop.rehearsal import before_production, production, summary
 from cd4ml.loop.rehearsal.processes import process
@@ -35,7 +35,9 @@ from cd4ml.loop.rehearsal.tell import Teller
 from cd4ml.records.job import Job
 from cd4ml.store import jobs, rows
 from cd4ml.store.clock import SharedClock
+from cd4ml.store.people import ADMIN, actor
 from cd4ml.store.project import FILE, Project, open_project
+from cd4ml.store.settings import read_settings
 
 
 class RehearsalReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +60,7 @@ def rehearse(
     is_once: bool = False,
     port: int = 8400,
     tell: Teller,
+    visitor: str = "",
 ) -> RehearsalReport:
     """Play the loop for some months of production; a killed rehearsal goes on.
 
@@ -68,6 +71,7 @@ def rehearse(
         is_once: End after the summary; otherwise the console stays open until Ctrl-C.
         port: Of the console; the two ports after it are the endpoints'.
         tell: Tells the story.
+        visitor: Somebody to add as an admin, who may look around afterwards.
 
     Raises:
         RehearsalFailed: If a step did not happen as it must.
@@ -77,7 +81,7 @@ def rehearse(
     began = time.monotonic()
     # training, serving and the console share the cores: more threads would only wait
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    with _stage(folder, example, port, tell) as stage, _console(stage):
+    with _stage(folder.absolute(), example, port, tell, visitor) as stage, _console(stage):
         before_production.play(stage)
         with endpoint(stage, "production", stage.production_port) as serving:
             production.play(stage, serving, months)
@@ -99,20 +103,30 @@ def rehearse(
 
 
 @contextmanager
-def _stage(folder: Path, example: str, port: int, tell: Teller) -> Iterator[Stage]:
+def _stage(folder: Path, example: str, port: int, tell: Teller, visitor: str) -> Iterator[Stage]:
     tell.chapter(1, "A project")
-    tell.command(f"cd4ml init {folder.name} --example {example}")
-    if not (folder / FILE).exists():
-        layout = init(folder, name=folder.name.lower(), example=example, actor=SCIENTIST)
-        tell.line(f"laid out {', '.join(layout.files)}")
+    if (folder / FILE).exists():
+        tell.line(f"the rehearsal goes on in {folder}")
+    else:
+        _lay_out(folder, example, tell)
     with open_project(folder) as project:
-        world = load_world(project)
+        world = load_world(project.folder, project.settings.rehearsal.world)
+        with project.database.read() as connection:
+            actor(connection, SCIENTIST)  # a project of somebody else keeps the machine's clock
         clock = SharedClock.create(project.state / "clock", world.BEGIN)
     with open_project(folder) as project, _alone(project):  # now on the simulated clock
         stage = Stage(project=project, world=world, clock=clock, port=port, tell=tell)
-        _introduce(stage)
+        _introduce(stage, visitor)
         _queue_again(project)
         yield stage
+
+
+def _lay_out(folder: Path, example: str, tell: Teller) -> None:
+    source = example_folder(example)
+    load_world(source, read_settings(source / FILE).rehearsal.world)  # refused: nothing is laid out
+    tell.command(f"cd4ml init {folder.name} --example {example}")
+    layout = init(folder, name=folder.name.lower(), example=example, actor=SCIENTIST)
+    tell.line(f"laid out {', '.join(layout.files)}")
 
 
 @contextmanager
@@ -140,10 +154,10 @@ def _queue_again(project: Project) -> None:
             )
 
 
-def _introduce(stage: Stage) -> None:
+def _introduce(stage: Stage, visitor: str) -> None:
     known = {person.name for person in people(stage.project)}
-    for name, roles in ((MANAGER, (MANAGER,)), (ROBOT, ())):
-        if name not in known:
+    for name, roles in ((MANAGER, (MANAGER,)), (ROBOT, ()), (visitor, (ADMIN,))):
+        if name and name not in known:
             add_person(stage.project, name, roles=roles, actor=SCIENTIST)
     stage.tell.line(f"it is {stage.clock.now():%d %B %Y}, on a simulated clock")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import sqlalchemy as sa
 
-from cd4ml.errors import NotFound
+from cd4ml.errors import InvalidInput, NotFound
 from cd4ml.loop.compare import runs
 from cd4ml.loop.evaluate import Judgement, evaluate, judgement_of
 from cd4ml.loop.label import curate
@@ -129,6 +129,12 @@ def _trained(project: Project, job: Job) -> Run:
     report = train(
         project, overrides=champion.parameters, data=taken, experiment=experiment, actor=SYSTEM
     )
+    if curated.dataset not in report.run.refs:
+        msg = (
+            f"no step takes the dataset {curated.dataset!r}, so there is nothing new to learn from"
+        )
+        hint = f'[data.{curated.dataset}] source = "production" in cd4ml.toml, and a step with it'
+        raise InvalidInput(msg, hint=hint)
     return report.run
 
 

@@ -53,7 +53,7 @@ def violations_of(fields: tuple[Field, ...], row: object, path: str = "$") -> li
     for field in fields:
         if field.name in row and keeps(field, row[field.name]):
             continue
-        got = shown(row[field.name]) if field.name in row else "no such field"
+        got = shown(row[field.name]) if field.name in row else "nothing"
         found.append(Violation(field.name, f"{path}.{field.name}", expected_of(field), got))
     known = {field.name for field in fields}
     unknown = ((_printable(name), value) for name, value in row.items() if name not in known)

@@ -60,6 +60,7 @@ def demo(given: Given) -> Answer[RehearsalReport]:
         is_once=words.once,
         port=words.port,
         tell=story(is_json=given.is_json),
+        visitor=given.actor,
     )
     return Answer(report, _show_report)
 

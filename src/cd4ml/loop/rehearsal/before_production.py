@@ -28,6 +28,7 @@ FIRST, AGAIN, SEARCH, CORRUPTED = "first", "again", "search", "corrupted"
 
 _SMOKE_REQUESTS = 20
 _SORT_BY = "auc"
+_WHY = "the best of the first search"
 
 
 def play(stage: Stage) -> None:
@@ -181,7 +182,7 @@ def _corrupted(stage: Stage) -> None:
 
 def _staging(stage: Stage, version: ModelVersion) -> None:
     stage.tell.chapter(5, "Staging, approval, production")
-    stage.tell.command(f"cd4ml release {version.ref} --to staging")
+    stage.tell.command(f"cd4ml release {version.ref} --to staging --reason '{_WHY}'")
     release = _requested(stage, version, "staging")
     if release.state == "rolling_out":
         roll_out(stage.project)
@@ -195,18 +196,14 @@ def _staging(stage: Stage, version: ModelVersion) -> None:
 
 
 def _production(stage: Stage, version: ModelVersion) -> None:
-    stage.tell.command(f"cd4ml release {version.ref} --to production")
+    stage.tell.command(f"cd4ml release {version.ref} --to production --reason '{_WHY}'")
     release = _requested(stage, version, "production")
     if release.state == "awaiting_approval":
         stage.tell.line(f"{release.ref} waits for a release manager")
         _refuse_own_approval(stage, release)
-        stage.tell.command(f"cd4ml approve {release.ref} --as {MANAGER}")
-        approve(
-            stage.project,
-            release.ref,
-            reason="gates passed, staging answers",
-            actor=MANAGER,
-        )
+        reason = "gates passed, staging answers"
+        stage.tell.command(f"cd4ml approve {release.ref} --reason '{reason}' --as {MANAGER}")
+        approve(stage.project, release.ref, reason=reason, actor=MANAGER)
     roll_out(stage.project)
     release = next(other for other in releases(stage.project) if other.number == release.number)
     arrived = {"released": "is", "superseded": "was"}  # the latter when a rehearsal goes on
@@ -216,7 +213,7 @@ def _production(stage: Stage, version: ModelVersion) -> None:
 
 
 def _refuse_own_approval(stage: Stage, release: Release) -> None:
-    stage.tell.command(f"cd4ml approve {release.ref} --as {SCIENTIST}")
+    stage.tell.command(f"cd4ml approve {release.ref} --reason 'it is good' --as {SCIENTIST}")
     try:
         approve(stage.project, release.ref, reason="it is good", actor=SCIENTIST)
     except Refused as refusal:
@@ -227,8 +224,10 @@ def _refuse_own_approval(stage: Stage, release: Release) -> None:
 
 def _standing(stage: Stage, version: ModelVersion) -> None:
     until = stage.world.BEGIN.replace(year=stage.world.BEGIN.year + 1)
+    reason = "retrained candidates that pass every gate against the champion"
     stage.tell.command(
-        f"cd4ml approve --standing --model {version.model} --to production --until {until:%Y-%m-%d}"
+        f"cd4ml approve --standing --model {version.model} --to production"
+        f" --until {until:%Y-%m-%d} --reason '{reason}' --as {MANAGER}"
     )
     with stage.project.database.read() as connection:
         given = rows.find(connection, StandingApproval)
@@ -238,7 +237,7 @@ def _standing(stage: Stage, version: ModelVersion) -> None:
             model=version.model,
             environment="production",
             until=until,
-            reason="retrained candidates that pass every gate against the champion",
+            reason=reason,
             actor=MANAGER,
         )
     stage.tell.line(f"retrained candidates that pass may go without asking until {until:%d %B %Y}")

