@@ -101,7 +101,7 @@ def answered(folder: Path) -> pl.DataFrame:
 def expected_keys(folder: Path, months: int) -> set[str]:
     """The requests that the world asks in some months."""
     with open_project(folder) as project:
-        world = load_world(project)
+        world = load_world(folder, project.settings.rehearsal.world)
     (start, _), *_ = spans = months_of(world.BEGIN, months)
     return set(world.requests(start, spans[-1][1])["key"])
 

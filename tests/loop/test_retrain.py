@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from cd4ml.errors import Conflict, NotFound
+from cd4ml.errors import Conflict, InvalidInput, NotFound
 from cd4ml.loop import Project
 from cd4ml.loop.compare import run_report, runs
 from cd4ml.loop.evaluate import models, verdicts
@@ -178,3 +178,27 @@ def test_while_another_candidate_rolls_out_the_next_one_waits_its_turn(
         "  hint: wait until it has ended, or: cd4ml release abort release/4"
     )
     assert releases(released)[-1].ref == "release/5"
+
+
+def test_a_pipeline_that_does_not_take_what_production_showed_learns_nothing(
+    project: Project,
+) -> None:
+    change(
+        project,
+        "def examples(flights: pl.DataFrame, labelled: pl.DataFrame)",
+        "def examples(flights: pl.DataFrame)",
+        "pipeline.py",
+    ).close()
+    with change(project, "if not labelled.is_empty()", "if False", "pipeline.py") as deaf:
+        release_first(deaf)
+        job = asked(deaf)
+
+        for _attempt in range(2):
+            with pytest.raises(InvalidInput) as refused:
+                retrain(deaf, job)
+
+        assert str(refused.value) == (
+            "no step takes the dataset 'labelled', so there is nothing new to learn from\n"
+            '  hint: [data.labelled] source = "production" in cd4ml.toml, and a step with it'
+        )
+        assert len(models(deaf)) == 1

@@ -69,7 +69,8 @@ def retrain(project: Project, job: Job) -> RetrainReport:
         NotFound: If no version is in charge whose parameters could be used.
         Cd4mlError: If a part fails; the job then says why.
     """
-    run = _trained(project, job)
+    run = _finished(project, job) or _trained(project, job)
+    _refuse_unless_learned(project, run)
     # a verdict of this run was given for this job: it stays, though meanwhile the run's
     # own version may have become the champion
     judgement = judgement_of(project, run.ref) or evaluate(project, run.ref, actor=SYSTEM)
@@ -115,11 +116,7 @@ def _write_down(connection: sa.Connection, project: Project, job: Job, model: st
 
 
 def _trained(project: Project, job: Job) -> Run:
-    """This job's finished run: data that is known now, parameters of the version in charge."""
-    experiment = f"{RETRAIN}-{job.number}"
-    done = runs(project, experiment=experiment, state="finished", limit=1)
-    if done:
-        return done[0].run
+    """A run on the data that are known now, with the parameters of the version in charge."""
     with project.database.read() as connection:
         alias = _champion(connection)
         version = rows.get(connection, ModelVersion, alias.model, alias.number)
@@ -127,15 +124,31 @@ def _trained(project: Project, job: Job) -> Run:
     curated = curate(project, actor=SYSTEM)
     taken = {curated.dataset: curated.ref} if curated.dataset in project.settings.data else {}
     report = train(
-        project, overrides=champion.parameters, data=taken, experiment=experiment, actor=SYSTEM
+        project,
+        overrides=champion.parameters,
+        data=taken,
+        experiment=_experiment(job),
+        actor=SYSTEM,
     )
-    if curated.dataset not in report.run.refs:
-        msg = (
-            f"no step takes the dataset {curated.dataset!r}, so there is nothing new to learn from"
-        )
-        hint = f'[data.{curated.dataset}] source = "production" in cd4ml.toml, and a step with it'
-        raise InvalidInput(msg, hint=hint)
     return report.run
+
+
+def _finished(project: Project, job: Job) -> Run | None:
+    """The run that this job has made already."""
+    done = runs(project, experiment=_experiment(job), state="finished", limit=1)
+    return done[0].run if done else None
+
+
+def _experiment(job: Job) -> str:
+    return f"{RETRAIN}-{job.number}"
+
+
+def _refuse_unless_learned(project: Project, run: Run) -> None:
+    dataset = project.settings.retrain.dataset
+    if dataset not in run.refs:
+        msg = f"no step takes the dataset {dataset!r}, so there is nothing new to learn from"
+        hint = f'[data.{dataset}] source = "production" in cd4ml.toml, and a step with it'
+        raise InvalidInput(msg, hint=hint)
 
 
 def _released(project: Project, version: ModelVersion, job: Job) -> list[Release]:
