@@ -167,6 +167,9 @@ def test_a_standing_approval_needs_its_bounds(shell: Shell) -> None:
     shell("approve --reason x", by=MANAGER)
     assert shell.code == 2
     assert "which release?" in shell.error
+    shell("approve --standing --model m --to production --until banana --reason x", by=MANAGER)
+    assert "expected a day like 2026-12-31, got 'banana'" in shell.error
+    assert "revoked" in shell("revoke standing-approval/1 --reason over", by=MANAGER)
 
 
 def test_production_is_monitored(shell: Shell, project: Project) -> None:

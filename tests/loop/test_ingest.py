@@ -183,3 +183,15 @@ def test_two_who_bring_the_same_at_once_bring_it_once(project: Project) -> None:
 
     assert [version.ref for version in show_dataset(project, "flights").versions] == ["flights@1"]
     assert actions(project).count("dataset.versioned") == 1
+
+
+def test_bytes_that_were_lost_or_damaged_are_stored_again(project: Project) -> None:
+    version = ingest(project, "flights", actor=ANN)
+    blob = project.blobs.path(version.files[0].digest)
+    blob.chmod(0o644)
+    blob.write_bytes(b"something else")
+
+    again = ingest(project, "flights", actor=ANN)
+
+    assert again == version
+    assert project.blobs.path(version.files[0].digest).stat().st_size == version.files[0].size

@@ -24,6 +24,7 @@ from cd4ml.loop.promote import (
     release_details,
     releases,
     request,
+    revoke,
     stand,
     undo,
 )
@@ -197,6 +198,29 @@ def test_production_comes_after_staging(project: Project) -> None:
     assert releases(project) == []
 
 
+def test_a_revoked_standing_approval_covers_nothing_more(released: Project) -> None:
+    standing = stand(
+        released,
+        model="delay",
+        environment="production",
+        until=BEGIN + 30 * DAY,
+        reason="what passes every gate",
+        actor=MAX,
+    )
+
+    revoked = revoke(released, "standing-approval/1", reason="the data moved house", actor=MAX)
+
+    assert revoked.revoked_at == released.clock.now()
+    assert (revoked.number, actions(released)[-1]) == (standing.number, "standing_approval.revoked")
+    with pytest.raises(Conflict, match="standing-approval/1 was revoked at"):
+        revoke(released, "1", reason="again", actor=MAX)
+
+
+def test_revoking_says_why(released: Project) -> None:
+    with pytest.raises(InvalidInput, match="revoking standing-approval/1 needs a reason"):
+        revoke(released, "standing-approval/1", reason=" ", actor=MAX)
+
+
 def test_a_standing_approval_says_for_what_and_how_long(released: Project) -> None:
     standing = stand(
         released,
@@ -360,3 +384,20 @@ def test_a_rollout_that_could_not_end_is_not_begun(released: Project) -> None:
         '  hint: end it with { mode = "full" }'
     )
     assert actions(released) == before
+
+
+def test_gates_that_were_changed_since_the_verdict_stop_release_and_approval(
+    released: Project,
+) -> None:
+    asked = second(released)
+    with change(released, "at_least = 0.6", "at_least = 0.61") as stricter:
+        with pytest.raises(Refused, match=r"judged under other gates than those that cd4ml\.toml"):
+            approve(stricter, asked.ref, reason="fine", actor=MAX)
+        reject(stricter, asked.ref, reason="other gates now", actor=MAX)
+        with pytest.raises(Refused, match=r"cd4ml gate run/\d+ judges it again") as refused:
+            request(stricter, f"delay/{asked.version}", to="production", actor=EVE)
+        evaluate(stricter, refused.value.hint.split()[2], actor=EVE)
+        again = request(stricter, f"delay/{asked.version}", to="production", actor=EVE)
+
+    assert again.state == "awaiting_approval"
+    assert again.decides["policy"] != asked.decides["policy"]

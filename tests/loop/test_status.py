@@ -55,7 +55,7 @@ def test_a_released_project_says_what_is_in_charge(released: Project) -> None:
     assert headlines["experiments"] == ("1 run", "good")
     assert headlines["gates"] == ("run/1: pass", "good")
     assert headlines["release"] == ("delay/1 in production", "good")
-    assert headlines["serving"] == ("0 predictions answered", "idle")
+    assert headlines["serving"] == ("0 predictions on record", "idle")
 
 
 def test_what_waits_for_a_person_asks_for_attention(released: Project) -> None:

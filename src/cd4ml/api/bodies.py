@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+
+Limit = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 
 
 class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,7 +41,7 @@ class RunsAsked(Asked, frozen=True):
 
     experiment: str = ""
     search: int = 0
-    limit: int = 20
+    limit: Limit = 20
 
 
 class RefsAsked(Asked, frozen=True):
@@ -58,7 +60,7 @@ class EntriesAsked(Asked, frozen=True):
     """Which ledger entries: about one subject; the newest `limit`."""
 
     subject: str = ""
-    limit: int = 50
+    limit: Limit = 50
 
 
 class Register(Asked, frozen=True):

@@ -54,8 +54,15 @@ def run(
             timeout_graceful_shutdown=GRACE_S,
             server_header=False,
         )
-        signal.signal(signal.SIGTERM, _end)
-        uvicorn.Server(config).run(sockets=[listener])
+        server = uvicorn.Server(config)
+
+        def end(_signal: int, _frame: FrameType | None) -> None:
+            # before uvicorn listens to signals, and when it repeats the one that ended it;
+            # an exception could come up anywhere, and be swallowed there
+            server.should_exit = True
+
+        signal.signal(signal.SIGTERM, end)
+        server.run(sockets=[listener])
 
 
 @contextmanager
@@ -93,11 +100,6 @@ def _working(project: Project, *, is_on: bool) -> Iterator[None]:
     finally:
         stop.set()
         worker.join(GRACE_S)
-
-
-def _end(_signal: int, _frame: FrameType | None) -> None:
-    # uvicorn, once it has answered everybody, sends itself the signal that ended it
-    raise SystemExit(0)
 
 
 def owner() -> str:

@@ -11,6 +11,8 @@ from cd4ml.errors import Cd4mlError
 
 PROGRAM = "cd4ml"
 
+_MOST_LISTED = 1_000_000
+
 
 class UsageError(Cd4mlError):
     """The words on the command line are not a command."""
@@ -174,3 +176,19 @@ def _add_shared_options(parser: argparse.ArgumentParser, *, is_root: bool) -> No
         default="" if is_root else missing,
         help="the project's folder (otherwise CD4ML_PROJECT, otherwise this folder or one above)",
     )
+
+
+def at_most_a_million(text: str) -> int:
+    """How many lines to list.
+
+    Raises:
+        argparse.ArgumentTypeError: If it is not a whole number from 1 to 1,000,000.
+
+    Examples:
+        >>> at_most_a_million("20")
+        20
+    """
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= _MOST_LISTED):
+        msg = f"expected a number from 1 to {_MOST_LISTED:,}, got {text!r}"
+        raise argparse.ArgumentTypeError(msg)
+    return int(text)

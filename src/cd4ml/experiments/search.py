@@ -161,7 +161,7 @@ class _Search:
             except BrokenProcessPool:
                 return
             except BaseException:  # Ctrl-C: what has not begun will not
-                pool.shutdown(wait=False, cancel_futures=True)
+                pool.shutdown(wait=True, cancel_futures=True)
                 raise
 
     def end(self, position: int, outcome: _Outcome) -> None:

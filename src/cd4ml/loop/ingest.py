@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from cd4ml.data import catalog as known
 from cd4ml.data.versions import find_version, known_version, publish, snapshot_files
-from cd4ml.errors import ConfigurationError, InvalidInput
+from cd4ml.errors import ConfigurationError, Corrupted, InvalidInput, NotFound
 from cd4ml.loop.contracts import declared
 from cd4ml.records.dataset import Dataset, DatasetVersion
 from cd4ml.records.settings import DataSettings
@@ -52,7 +52,7 @@ def ingest(
         same = known_version(
             connection, name, root=project.folder, pattern=settings.path, contract=contract
         )
-    if same is not None:
+    if same is not None and _is_whole(project, same):
         return same
     snapshot = snapshot_files(project.blobs, project.folder, settings.path, contract=contract)
     at = project.clock.now()
@@ -119,3 +119,13 @@ def _settings(project: Project, name: str, path: str) -> DataSettings:
         msg = f"cd4ml.toml: the dataset {name!r} has no files - at `data.{name}.path`"
         raise ConfigurationError(msg, hint='for example path = "data/flights/*.parquet"')
     return msgspec.structs.replace(settings, path=path or settings.path)
+
+
+def _is_whole(project: Project, version: DatasetVersion) -> bool:
+    """Whether all of a version's bytes are stored as they were; else its files are stored again."""
+    try:
+        for address in (version.digest, *(file.digest for file in version.files)):
+            project.blobs.path(address)
+    except (NotFound, Corrupted):
+        return False
+    return True

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 import sqlalchemy as sa
 
-from cd4ml.errors import NotFound
+from cd4ml.errors import InvalidInput, NotFound, Refused
 from cd4ml.gates.policy import policy_of
 from cd4ml.loop.refs import number_in, version_in
 from cd4ml.loop.roll_out import evidence_on, roll_out
@@ -56,9 +56,10 @@ def request(
     """
     require_possible(project.settings.environments)
     with project.database.write() as connection:
+        wanted = rows.get(connection, ModelVersion, *version_in(version))
         release = requests.request_release(
             connection,
-            rows.get(connection, ModelVersion, *version_in(version)),
+            wanted,
             environment=to,
             environments=project.settings.environments,
             by=people.actor(connection, actor),
@@ -66,6 +67,7 @@ def request(
             reason=reason,
             is_retrained=is_retrained,
         )
+        _refuse_other_gates(project, release, hint=f"cd4ml gate run/{wanted.run} judges it again")
     return _settled(project, release)
 
 
@@ -83,6 +85,7 @@ def approve(project: Project, release: str, *, reason: str = "", actor: str) -> 
     with project.database.write() as connection:
         asked = rows.get(connection, Release, number_in(release, "release"))
         if not _has_decided(connection, asked, actor, "approve"):
+            _refuse_other_gates(project, asked, hint="reject it, judge the run again, ask again")
             approvals.approve(
                 connection,
                 asked.number,
@@ -143,6 +146,30 @@ def stand(
             by=people.actor(connection, actor),
             reason=reason,
             expires_at=until,
+            at=project.clock.now(),
+        )
+
+
+def revoke(project: Project, ref: str, *, reason: str, actor: str) -> StandingApproval:
+    """End a standing approval now; what it let through before stays as it is.
+
+    Raises:
+        NotFound: If there is none, or `cd4ml.toml` no longer names its environment.
+        NotAllowed: If the actor neither gave it nor has a role that may approve there.
+        Conflict: If it was revoked already.
+        InvalidInput: If no reason is given.
+    """
+    if not reason.strip():
+        raise InvalidInput(f"revoking {ref} needs a reason", hint="say what has changed")
+    number = number_in(ref, "standing-approval")
+    with project.database.write() as connection:
+        given = rows.get(connection, StandingApproval, number)
+        return standing.revoke(
+            connection,
+            number,
+            settings=settings_of(project.settings.environments, given.environment),
+            by=people.actor(connection, actor),
+            reason=reason,
             at=project.clock.now(),
         )
 
@@ -225,6 +252,16 @@ def _has_decided(
 ) -> bool:
     given = approvals.of_release(connection, release)
     return any((each.decided_by, each.decision) == (actor, decision) for each in given)
+
+
+def _refuse_other_gates(project: Project, release: Release, *, hint: str) -> None:
+    """A verdict counts under the gates that were asked; raising undoes the transaction."""
+    if policy_of(project.settings.gate).address != release.decides["policy"]:
+        msg = (
+            f"{release.model}/{release.version} was judged under other gates than those that"
+            " cd4ml.toml has now"
+        )
+        raise Refused(msg, hint=hint)
 
 
 def _settled(project: Project, release: Release) -> Release:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from cd4ml.records.alert import Alert
 from cd4ml.records.dataset import Dataset, DatasetVersion
 from cd4ml.records.job import Job
+from cd4ml.records.log_file import LogFile
 from cd4ml.records.plan import Plan
 from cd4ml.records.release import Release
 from cd4ml.records.run import Run
@@ -22,6 +23,7 @@ from cd4ml.records.worker import Worker
 from cd4ml.store import rows
 from cd4ml.store.clock import SystemClock
 from cd4ml.store.project import Project
+from cd4ml.store.tables import TABLES
 
 StageState = Literal["idle", "working", "good", "attention"]
 
@@ -145,14 +147,16 @@ def _serving(connection: sa.Connection) -> Stage:
     workers = rows.find(connection, Worker)
     if not plans:
         return Stage(name="serving", headline="no endpoint yet")
-    answered = sum(worker.n_answered for worker in workers)
+    table = TABLES[LogFile]
+    counted = sa.select(sa.func.coalesce(sa.func.sum(table.c.n_rows), 0))
+    recorded = connection.execute(counted.where(table.c.log == "predictions")).scalar_one()
     facts = tuple(
         (plan.environment, " + ".join(f"{arm.ref} {arm.role}" for arm in plan.arms))
         for plan in plans.values()
     )
     return Stage(
         name="serving",
-        headline=f"{answered:,} predictions answered",
+        headline=f"{recorded:,} predictions on record",
         facts=facts,
         state="good" if workers else "idle",
     )

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from cd4ml.data.versions import find_version, newest_version, scan_version
 from cd4ml.errors import InvalidInput
+from cd4ml.gates.policy import policy_of
 from cd4ml.loop.contracts import declared
 from cd4ml.loop.ingest import ingest
 from cd4ml.loop.label import empty_production
@@ -62,6 +63,7 @@ def train(
         ContractViolated: If a dataset breaks its contract.
         PipelineError: If the pipeline cannot be built, or a step fails.
     """
+    policy_of(project.settings.gate)  # a gate that cannot be asked is said before the work
     with project.database.read() as connection:
         people.actor(connection, actor)
     pipeline = Pipeline(

@@ -53,7 +53,7 @@ def request_release(
         Conflict: If another release of the model is rolling out there.
     """
     settings = settings_of(environments, environment)
-    verdict = rows.get(connection, Verdict, version.verdict)
+    verdict = _newest_verdict(connection, version)
     _refuse_unless_passed(version, verdict)
     if is_retrained and by.kind != "system":
         raise NotAllowed(f"{by.name} may not request {version.ref} as retrained by the system")
@@ -81,6 +81,13 @@ def request_release(
     )
     _add(connection, release, verdict)
     return release
+
+
+def _newest_verdict(connection: sa.Connection, version: ModelVersion) -> Verdict:
+    """What was said last about this very model: gates may have been tightened since it came in."""
+    given = rows.find(connection, Verdict, run=version.run, newest_first=True)
+    about_it = (verdict for verdict in given if verdict.artifact == version.artifact)
+    return next(about_it, None) or rows.get(connection, Verdict, version.verdict)
 
 
 def _refuse_unless_passed(version: ModelVersion, verdict: Verdict) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cd4ml.cli.given import Answer, Given
-from cd4ml.cli.words import Commands
+from cd4ml.cli.words import Commands, at_most_a_million
 
 if TYPE_CHECKING:
     from cd4ml.cli.screen import Screen
@@ -37,7 +37,9 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "subject", metavar="REF", nargs="?", default="", help="only about this, such as release/2"
     )
-    parser.add_argument("--limit", type=int, default=50, metavar="N", help="(default: 50)")
+    parser.add_argument(
+        "--limit", type=at_most_a_million, default=50, metavar="N", help="(default: 50)"
+    )
 
 
 def why(given: Given) -> Answer[Explanation]:

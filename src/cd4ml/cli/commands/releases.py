@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -16,11 +17,14 @@ if TYPE_CHECKING:
 
 
 def add(commands: Commands) -> None:
-    """`release`, `approve`, `reject`, `undo`."""
+    """`release`, `approve`, `reject`, `revoke`, `undo`."""
     _add_release(commands)
     _add_approve(commands)
     parser = commands.add("reject", reject, "decide against a release that waits for approval")
     _takes_release(parser)
+    _takes_reason(parser, is_required=True)
+    parser = commands.add("revoke", revoke, "end a standing approval now")
+    parser.add_argument("approval", metavar="standing-approval/NUMBER")
     _takes_reason(parser, is_required=True)
     parser = commands.add(
         "undo",
@@ -128,6 +132,15 @@ def reject(given: Given) -> Answer[Release]:
     return Answer(release, _show_release)
 
 
+def revoke(given: Given) -> Answer[StandingApproval]:
+    """End a standing approval."""
+    from cd4ml.loop.promote import revoke as take_back
+
+    words = given.words
+    approval = take_back(given.project, words.approval, reason=words.reason, actor=given.actor)
+    return Answer(approval, _show_standing)
+
+
 def abort(given: Given) -> Answer[Release]:
     """Stop a rollout."""
     from cd4ml.loop.promote import abort as stop
@@ -177,7 +190,11 @@ def _takes_reason(parser: Parser, *, is_required: bool = False) -> None:
 
 
 def _day(text: str) -> datetime:
-    at = datetime.fromisoformat(text)
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        msg = f"expected a day like 2026-12-31, got {text!r}"
+        raise argparse.ArgumentTypeError(msg) from None
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
@@ -218,6 +235,7 @@ def _show_standing(screen: Screen, approval: StandingApproval) -> None:
             ("covers", f"retrained versions of {approval.model} to {approval.environment}"),
             ("until", f"{moment(approval.expires_at)} UTC"),
             ("given by", f"{approval.given_by} ({approval.role})"),
+            ("revoked", moment(approval.revoked_at)),
             ("policy", short(approval.policy)),
             ("reason", approval.reason),
         )

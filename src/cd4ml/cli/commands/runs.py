@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from cd4ml.cli import assignments
 from cd4ml.cli.given import Answer, Given
-from cd4ml.cli.words import Commands, Parser, UsageError
+from cd4ml.cli.words import Commands, Parser, UsageError, at_most_a_million
 
 if TYPE_CHECKING:
     from cd4ml.cli.screen import Screen
@@ -37,7 +37,9 @@ def add(commands: Commands) -> None:
     parser.add_argument("--experiment", default="", metavar="NAME", help="list only its runs")
     parser.add_argument("--search", type=int, default=0, metavar="NUMBER", help="only its trials")
     parser.add_argument("--best", default="", metavar="METRIC", help="list the best ones first")
-    parser.add_argument("--limit", type=int, default=20, metavar="N", help="(default: 20)")
+    parser.add_argument(
+        "--limit", type=at_most_a_million, default=20, metavar="N", help="(default: 20)"
+    )
 
 
 def _add_what_to_run(parser: Parser) -> None:

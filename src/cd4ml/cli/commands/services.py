@@ -25,7 +25,8 @@ def add(commands: Commands) -> None:
         serve,
         "answer requests for an environment over HTTP",
         "Takes the plan of the environment's newest release, and every later one, while it runs;\n"
-        "it goes on answering when the database is away. POST /predict takes a row or a list.",
+        "it goes on answering when the database is away. POST /predict takes a row,\n"
+        'or several: {"rows": [...]}.',
     )
     parser.add_argument("--in", dest="environment", metavar="ENVIRONMENT", required=True)
     _takes_address(parser, ENDPOINT_PORT)

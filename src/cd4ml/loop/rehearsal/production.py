@@ -157,7 +157,7 @@ def _tell(stage: Stage, report: WorkReport) -> None:
         span = f"{window.start:%d %b} to {window.end:%d %b}"
         stage.tell.line(
             f"{span} is measured: {window.n_predictions:,} predictions,"
-            f" {window.coverage:.1%} of them came true"
+            f" {window.coverage:.1%} of them have their label"
         )
         findings.show_window(stage.tell, window)
     for alert in report.alerts:
