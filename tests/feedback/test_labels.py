@@ -9,6 +9,7 @@ import pytest
 from cd4ml.errors import InvalidInput
 from cd4ml.feedback import labels as module
 from cd4ml.feedback.labels import AcceptedLabels, accept
+from cd4ml.records.contract import Field
 from cd4ml.records.ledger_entry import LedgerEntry
 from cd4ml.store import ledger, rows
 from cd4ml.store.blobs import open_blobs
@@ -174,6 +175,21 @@ def test_a_batch_of_bad_rows_shows_ten(database: Database, log: PredictionLog) -
     assert lines[10].startswith("  - row 10: ")
     assert lines[11] == "  - and 21 more"
     assert len(lines) == 13
+
+
+def test_a_label_beyond_what_the_model_can_answer_is_refused(
+    database: Database, log: PredictionLog
+) -> None:
+    late = Field("late", "number", minimum=0, maximum=1)
+    rows_given = [
+        {"prediction_id": prediction_id(i), "value": value} for i, value in ((1, 1), (2, 7))
+    ]
+
+    with pytest.raises(InvalidInput) as refused:
+        accept(database, log, rows_given, now=moment(30), actor="ann", output=late)
+
+    assert "row 2: expected 'late' from 0 to 1, got 7" in str(refused.value)
+    assert log.labels().collect().is_empty()
 
 
 def test_a_batch_without_rows_is_none(database: Database, log: PredictionLog) -> None:

@@ -16,6 +16,7 @@ from cd4ml.errors import (
 from cd4ml.loop import Project, open_project
 from cd4ml.loop.evaluate import evaluate, models, verdict_of, verdicts
 from cd4ml.loop.train import train
+from cd4ml.records.contract import Contract, Field
 from tests.loop.test_ingest import add_flights
 from tests.loop.world import ANN, actions
 
@@ -226,3 +227,12 @@ def test_whoever_is_not_known_judges_nothing(project: Project) -> None:
         evaluate(project, "run/1", actor="mallory")
 
     assert verdicts(project) == []
+
+
+def test_a_derived_contract_says_that_a_binary_target_is_a_probability(project: Project) -> None:
+    with change(project, 'contract = "contracts:Request"\n', "") as undeclared:
+        version = evaluate(undeclared, train(undeclared, actor=ANN).run.ref, actor=ANN).version
+        assert version is not None
+        contract = undeclared.blobs.get_record(version.contract, Contract)
+
+    assert contract.output == Field("late", "number", minimum=0, maximum=1, unit="probability")

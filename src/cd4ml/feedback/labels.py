@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from math import isfinite
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import msgspec
 
 from cd4ml.errors import Conflict, InvalidInput
+from cd4ml.records.contract import Field
 from cd4ml.records.label import Label
 from cd4ml.store.address import address_of_record
 from cd4ml.store.lines import id_time
@@ -52,6 +53,7 @@ def accept(
     *,
     now: datetime,
     actor: str,
+    output: Field | None = None,
 ) -> AcceptedLabels:
     """Keep a batch of labels in the log, then write it down in the ledger.
 
@@ -66,6 +68,8 @@ def accept(
             the actor. One row per label. A correction is a new row with a later `labelled_at`.
         now: The project's time: when the labels arrived.
         actor: Who brings them.
+        output: What the model's answer is, by its contract: a label beyond its limits is a
+            mistake, and one is enough to spoil a retraining.
 
     Raises:
         InvalidInput: If any row is not a label; the message names the rows, from 1, and
@@ -73,7 +77,7 @@ def accept(
     """
     import polars as pl
 
-    checked = _checked(labels, now, actor)
+    checked = _checked(labels, now, actor, output)
     frame = pl.DataFrame([msgspec.structs.asdict(label) for label in checked])
     batch = _address(checked)
     n_new = _add(log, frame, batch)
@@ -83,7 +87,10 @@ def accept(
 
 
 def _checked(
-    labels: pl.DataFrame | Iterable[Mapping[str, Any]], now: datetime, actor: str
+    labels: pl.DataFrame | Iterable[Mapping[str, Any]],
+    now: datetime,
+    actor: str,
+    output: Field | None,
 ) -> list[Label]:
     import polars as pl
 
@@ -92,7 +99,7 @@ def _checked(
     reasons: list[str] = []
     for number, row in enumerate(given, start=1):
         try:
-            checked.append(_label(row, now, actor))
+            checked.append(_label(row, now, actor, output))
         except (msgspec.ValidationError, InvalidInput) as error:
             reasons.append(f"  - row {number}: {getattr(error, 'message', error)}")
     if reasons:
@@ -102,11 +109,13 @@ def _checked(
     return checked
 
 
-def _label(row: Mapping[str, Any], now: datetime, actor: str) -> Label:
+def _label(row: Mapping[str, Any], now: datetime, actor: str, output: Field | None) -> Label:
     given = msgspec.convert(row, _Row)
     labelled_at = now if given.labelled_at is None else given.labelled_at.astimezone(UTC)
     if not isfinite(given.value):
         raise InvalidInput(f"expected a finite value, got {given.value}")
+    if output is not None:
+        _refuse_beyond(output, float(given.value))
     if id_time(given.prediction_id) > now:
         msg = f"{given.prediction_id!r} names a time after now, {now.isoformat()}"
         raise InvalidInput(msg)
@@ -120,6 +129,13 @@ def _label(row: Mapping[str, Any], now: datetime, actor: str) -> Label:
         arrived_at=now,
         labelled_by=given.labelled_by or actor,
     )
+
+
+def _refuse_beyond(output: Field, value: float) -> None:
+    low = -inf if output.minimum is None else output.minimum
+    high = inf if output.maximum is None else output.maximum
+    if not low <= value <= high:
+        raise InvalidInput(f"expected {output.name!r} from {low:g} to {high:g}, got {value:g}")
 
 
 def _refused(reasons: list[str], n_rows: int) -> InvalidInput:

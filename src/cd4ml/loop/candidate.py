@@ -14,7 +14,7 @@ from cd4ml.models.contract import derive
 from cd4ml.models.runtime import Runtime, load
 from cd4ml.models.trust import recorded_by_a_run
 from cd4ml.pipeline.module import imported
-from cd4ml.records.contract import Contract
+from cd4ml.records.contract import Contract, Field
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.records.run import Run, StepRun
 from cd4ml.store import rows
@@ -79,7 +79,15 @@ def contract_of(project: Project, candidate: Candidate) -> Contract:
     rows_learned = table(project, candidate.training)
     requests = rows_learned.drop(settings.target, settings.event_time, strict=False)
     contract = declared(project, settings.contract, key="model.contract")
-    return derive(requests, candidate.model, contract)
+    kept = derive(requests, candidate.model, contract)
+    if contract is None and _is_binary(rows_learned, settings.target):
+        output = Field(settings.target, "number", minimum=0, maximum=1, unit="probability")
+        return msgspec.structs.replace(kept, output=output)
+    return kept
+
+
+def _is_binary(rows_learned: pl.DataFrame, target: str) -> bool:
+    return target in rows_learned.columns and set(rows_learned[target].unique()) <= {0, 1}
 
 
 def table(project: Project, address: str) -> pl.DataFrame:

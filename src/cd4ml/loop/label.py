@@ -57,7 +57,14 @@ def label(
         people.actor(connection, actor)
     given = _read(path) if path is not None else list(rows or ())
     collect(project)  # what was answered a moment ago is known, too
-    kept = labels.accept(project.database, project.log, given, now=project.clock.now(), actor=actor)
+    kept = labels.accept(
+        project.database,
+        project.log,
+        given,
+        now=project.clock.now(),
+        actor=actor,
+        output=_output(project),
+    )
     return LabelReceipt(
         batch=kept.batch,
         n_labels=kept.n_labels,
@@ -79,6 +86,15 @@ def production_contract(project: Project) -> tuple[str, Contract]:
             raise NotFound(msg, hint="release one first: cd4ml release MODEL/1 --to ENVIRONMENT")
         version = rows.get(connection, ModelVersion, champions[0].model, champions[0].number)
     return version.model, project.blobs.get_record(version.contract, Contract)
+
+
+def _output(project: Project) -> Field | None:
+    """What the model in charge answers, where its contract says so."""
+    try:
+        _model, contract = production_contract(project)
+    except NotFound:  # labels may come before a version is in charge
+        return None
+    return contract.output
 
 
 def curate(project: Project, *, actor: str) -> DatasetVersion:
