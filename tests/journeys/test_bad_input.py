@@ -1,6 +1,5 @@
 """Bad input through the real command line: said with file, place and remedy, changing nothing."""
 
-import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -8,28 +7,15 @@ from typing import NamedTuple
 
 import pytest
 
+from cd4ml.cli import main
 from tests import starter
 from tests.journeys.command_line import cd4ml
 
 pytestmark = pytest.mark.journey
 
 Edit = Callable[[Path], object]
-ANN, BO = starter.ADMIN, starter.MANAGER
+ANN, BO = starter.ADMIN, starter.MANAGER  # diagnosis/1 is in staging, and awaits approval
 HUGE = "9" * 30
-
-
-@pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """diagnosis/1 is in staging and awaits approval for production."""
-    folder = tmp_path_factory.mktemp("bad-input") / "starter"
-    starter.lay_out(folder)
-    return folder
-
-
-@pytest.fixture
-def folder(template: Path, tmp_path: Path) -> Path:
-    """A copy of that project."""
-    return Path(shutil.copytree(template, tmp_path / "starter"))
 
 
 def stored(folder: Path) -> tuple[list[str], list[str]]:
@@ -233,16 +219,35 @@ CASES = {**SETTINGS, **DATA, **PIPELINE, **NAMES, **RIGHTS}
 
 
 @pytest.mark.parametrize("what", CASES)
-def test_bad_input_is_explained_and_changes_nothing(folder: Path, what: str) -> None:
+def test_bad_input_is_explained_and_changes_nothing(
+    folder: Path,
+    what: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     case = CASES[what]
     case.edit(folder)
     before = stored(folder)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("CD4ML_ACTOR", case.actor)
+
+    code = main(case.words.split())  # as the installed command calls it
+
+    printed = capsys.readouterr()
+    assert printed.err.replace(str(folder), "FOLDER") == f"error: {case.error}\n"
+    assert (code, printed.out) == (case.code, "")
+    assert stored(folder) == before
+
+
+@pytest.mark.parametrize("what", ["malformed TOML", "an import error", "the own release"])
+def test_the_shell_sees_the_same(folder: Path, what: str) -> None:
+    case = CASES[what]
+    case.edit(folder)
 
     ran = cd4ml(*case.words.split(), folder=folder, actor=case.actor)
 
     assert ran.err.replace(str(folder), "FOLDER") == f"error: {case.error}\n"
     assert (ran.code, ran.out) == (case.code, "")
-    assert stored(folder) == before
 
 
 def test_a_step_that_raises_leaves_a_failed_run_and_nothing_else(folder: Path) -> None:
