@@ -33,11 +33,11 @@ def turn(folder: Path, name: str, number: int) -> list[list[str]]:
 
 
 def write(folder: Path, name: str, seconds: float) -> None:
-    """Give commands until the time is over."""
+    """Give commands until the time is over, and some turns in any case."""
     end = time.monotonic() + seconds
     failures = []
     for number in itertools.count():
-        if time.monotonic() > end:
+        if number > RUNS_EACH and time.monotonic() > end:
             break
         for words in turn(folder, name, number):
             said = io.StringIO()

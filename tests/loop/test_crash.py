@@ -25,7 +25,7 @@ from cd4ml.store import rows
 from tests.loop.world import entries
 
 HERE = Path(__file__).parent
-pytestmark = pytest.mark.crash
+pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def play(folder: Path, *options: str) -> int:
