@@ -1,7 +1,7 @@
 """The prediction log: what was answered, and what turned out to be true.
 
 Serving processes append lines to segments (see `segments`); one collector at a time, who
-holds a lease, drains them into a growing table of Parquet files. The transaction that adds
+holds a lock, drains them into a growing table of Parquet files. The transaction that adds
 the rows also notes how far each segment was read, so that a collector killed anywhere
 counts every line exactly once. Labels are a second table, appended batch by batch.
 """
