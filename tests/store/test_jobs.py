@@ -1,9 +1,7 @@
 import multiprocessing
 import os
 import time
-from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -266,72 +264,14 @@ def test_the_heartbeat_outlasts_a_database_that_does_not_answer_for_a_while(
     database.close()
 
 
-def hold(
-    database: Database, owner: str, name: str = "collect", lease_s: float = LEASE_S
-) -> AbstractContextManager[bool]:
-    return jobs.held(database, name, owner=owner, clock=SystemClock(), lease_s=lease_s)
-
-
-def test_a_named_lease_has_one_holder(database: Database) -> None:
-    with hold(database, "a") as first:
-        with hold(database, "b") as second, hold(database, "b", "watch") as another:
-            assert (first, second, another) == (True, False, True)
-        with hold(database, "a") as same, hold(database, "b") as still:
-            assert (same, still) == (False, False)
-
-    with hold(database, "b") as free:
-        assert free is True
-
-
-def test_a_named_lease_is_given_back_by_an_exception(database: Database) -> None:
-    with pytest.raises(ZeroDivisionError), hold(database, "a"):
-        raise ZeroDivisionError
-
-    with hold(database, "b") as free:
-        assert free is True
-
-
-def test_a_named_lease_runs_out_and_its_late_holder_does_not_end_the_next_ones(
-    database: Database,
-) -> None:
-    late = hold(database, "late", lease_s=0.05)
-    assert late.__enter__() is True
-    time.sleep(0.1)
-
-    with hold(database, "quick") as taken_over:
-        late.__exit__(None, None, None)
-        with hold(database, "third") as third:
-            assert (taken_over, third) == (True, False)
-
-
-def hold_many_times(url: str, folder: Path, owner: str) -> int:
-    """How often the lease was held; a second holder at the same moment fails."""
-    database, times = open_database(url), 0
-    for _ in range(20):
-        with hold(database, owner) as is_held:
-            if is_held:
-                (folder / "held").mkdir()
-                times += 1
-                (folder / "held").rmdir()
-    database.close()
-    return times
-
-
-def test_processes_never_hold_a_named_lease_together(database_url: str, tmp_path: Path) -> None:
-    times = at_once(hold_many_times, [(database_url, tmp_path, f"worker-{i}") for i in range(4)])
-
-    assert sum(times) > 0
-
-
 def claim_and_hang(url: str) -> None:
     database = open_database(url)
     claimed(database, "killed", SystemClock().machine_time() - timedelta(seconds=LEASE_S - 0.3))
-    hold(database, "killed", lease_s=0.3).__enter__()
     os.kill(os.getpid(), 9)
 
 
 @pytest.mark.crash
-def test_what_a_killed_process_held_is_free_again_when_its_leases_run_out(
+def test_a_job_that_a_killed_process_held_is_free_again_when_its_lease_runs_out(
     database_url: str,
 ) -> None:
     database, clock = open_database(database_url), SystemClock()
@@ -348,6 +288,4 @@ def test_what_a_killed_process_held_is_free_again_when_its_leases_run_out(
         assert time.monotonic() < deadline
         time.sleep(0.02)
     assert (job.owner, job.attempts) == ("next", 2)
-    with hold(database, "next") as is_held:
-        assert is_held is True
     database.close()

@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from cd4ml.errors import Conflict, Unavailable
 from cd4ml.records.job import Job
@@ -18,7 +17,7 @@ from cd4ml.store import rows
 from cd4ml.store.clock import Clock
 from cd4ml.store.database import Database
 from cd4ml.store.storable import printable
-from cd4ml.store.tables import TABLES, leases
+from cd4ml.store.tables import TABLES
 
 _JOBS = TABLES[Job]
 
@@ -158,34 +157,3 @@ def heartbeat(
     finally:
         stop.set()
         thread.join()
-
-
-@contextmanager
-def held(
-    database: Database, name: str, *, owner: str, clock: Clock, lease_s: float = 30.0
-) -> Iterator[bool]:
-    """Hold a named lease, if nobody else does: yields whether it is held.
-
-    For work that only one process may do at a time and that ends well within
-    `lease_s` seconds (draining the prediction log).
-    """
-    is_held = _take(database, name, owner, clock, lease_s)
-    try:
-        yield is_held
-    finally:
-        if is_held:
-            with database.write() as connection:
-                mine = sa.and_(leases.c.name == name, leases.c.owner == owner)
-                connection.execute(leases.delete().where(mine))
-
-
-def _take(database: Database, name: str, owner: str, clock: Clock, lease_s: float) -> bool:
-    with database.write() as connection:
-        now = clock.machine_time()
-        values = {"name": name, "owner": owner, "until": now + timedelta(seconds=lease_s)}
-        insert = postgresql.insert if database.dialect == "postgresql" else sqlite.insert
-        statement = insert(leases).values(values)
-        take = statement.on_conflict_do_update(
-            index_elements=[leases.c.name], set_=values, where=leases.c.until < now
-        )
-        return connection.execute(take.returning(leases.c.name)).first() is not None

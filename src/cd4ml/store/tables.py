@@ -161,11 +161,3 @@ sequences = sa.Table(
     sa.Column("name", TEXT, primary_key=True),
     sa.Column("value", sa.BigInteger(), nullable=False),
 )
-
-leases = sa.Table(
-    "leases",
-    metadata,
-    sa.Column("name", TEXT, primary_key=True),
-    sa.Column("owner", TEXT, nullable=False),
-    sa.Column("until", UtcDateTime(), nullable=False),
-)

@@ -304,12 +304,6 @@ def upgrade() -> None:
         sa.Column("name", TEXT, primary_key=True),
         sa.Column("value", sa.BigInteger(), nullable=False),
     )
-    op.create_table(
-        "leases",
-        sa.Column("name", TEXT, primary_key=True),
-        sa.Column("owner", TEXT, nullable=False),
-        sa.Column("until", UtcDateTime(), nullable=False),
-    )
     if op.get_bind().dialect.name == "postgresql":
         _protect_ledger_postgres()
     else:
