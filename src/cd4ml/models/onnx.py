@@ -37,7 +37,8 @@ def compile_estimator(estimator: Any, contract: Contract) -> bytes:
     """The estimator as an ONNX model with one input of shape (rows, 1) per field.
 
     Integers, numbers and booleans go in as single-precision floats, strings as strings;
-    times cannot go in, so an estimator that uses them does not compile.
+    times cannot go in, so an estimator that uses them does not compile. The same estimator
+    gives the same bytes in every process.
 
     Raises:
         Exception: Of skl2onnx, of many classes, if it has no conversion for a part.
@@ -54,7 +55,10 @@ def compile_estimator(estimator: Any, contract: Contract) -> bytes:
     with _conversion, _plain_attributes(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = convert_sklearn(estimator, "model", initial_types=inputs, options=options)
-    return bytes(model.SerializeToString())
+    # skl2onnx 1.20 lists the operator sets in the order of a Python set of texts, which is
+    # another one in each process
+    model.opset_import.sort(key=lambda opset: opset.domain)
+    return bytes(model.SerializeToString(deterministic=True))
 
 
 @contextmanager
