@@ -57,7 +57,7 @@ lock: ## Resolve the dependencies again (UPGRADE=1 takes the newest of each)
 	.cache/lock/bin/python -m pip install --quiet --disable-pip-version-check uv
 	.cache/lock/bin/uv $(COMPILE) $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements/base.txt
 	.cache/lock/bin/uv $(COMPILE) $(if $(UPGRADE),--upgrade) -c requirements/base.txt \
-	  --extra postgres --extra flights --group dev pyproject.toml -o requirements/dev.txt
+	  --all-extras --group dev pyproject.toml -o requirements/dev.txt
 
 clean: ## Remove .venv and every cache; projects and their data stay
 	rm -rf $(VENV) .cache dist
