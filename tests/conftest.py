@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from cd4ml.store.blobs import Blobs
     from cd4ml.store.clock import SimulatedClock
     from cd4ml.store.database import Database
+    from cd4ml.store.file_store import FileStore
 
 
 @pytest.fixture(autouse=True)
@@ -176,6 +177,22 @@ def blobs(blobs_url: str, tmp_path: Path) -> "Blobs":
     from cd4ml.store.blobs import open_blobs
 
     return open_blobs(blobs_url, cache=tmp_path / "cache")
+
+
+@pytest.fixture
+def file_store(database: "Database", blobs: "Blobs", blobs_url: str, tmp_path: Path) -> "FileStore":
+    """An empty store of datasets' files; the test runs on each database and kind of store."""
+    return open_file_store(database, blobs, blobs_url, tmp_path / "cache")
+
+
+def open_file_store(
+    database: "Database", blobs: "Blobs", blobs_url: str, cache: Path
+) -> "FileStore":
+    """The store of datasets' files below a blob store."""
+    from cd4ml.store.file_store import FileStore
+    from cd4ml.store.objects import open_objects
+
+    return FileStore(database, blobs, open_objects(f"{blobs_url}/files"), cache=cache)
 
 
 def _migrate(url: str) -> None:

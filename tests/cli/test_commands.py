@@ -63,6 +63,26 @@ def test_data_is_registered_and_found(shell: Shell) -> None:
     assert shell.json("data show patients")["version"]["number"] == 1
 
 
+def test_versions_are_named_laid_out_and_checked(shell: Shell, tmp_path: Path) -> None:
+    assert shell("data tag patients@1 first") == "patients@first is patients@1\n"
+    assert "first" in shell("data log patients")
+    said = shell(f"data checkout patients@first --to {tmp_path / 'out'}")
+    assert said.startswith("patients@1: 1 files, ")
+    path = shell.json("data get patients@first data/patients.csv")
+    laid_out = (tmp_path / "out" / "data" / "patients.csv").read_bytes()
+    assert Path(path).read_bytes() == laid_out
+    assert shell("data untag patients first") == "patients has no tag first now\n"
+    assert shell.json("data verify")["damaged"] == []
+    Path(path).chmod(0o644)
+    Path(path).write_bytes(laid_out.replace(b"1", b"2", 1))
+    said = shell("data verify patients@1")
+    assert shell.code == 1
+    assert "is not what was stored" in said
+    assert shell("data gc --dry-run").startswith("0 versions would be removed")
+    shell("data gc --keep 0")
+    assert "at least the newest version" in shell.error
+
+
 def test_a_run_is_compared_with_another(shell: Shell) -> None:
     assert "run/2 finished" in shell("run --set diagnosis.strength=0.5 --experiment softer")
     assert "softer" in shell("compare")

@@ -1,16 +1,18 @@
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from cd4ml.data.catalog import entry, register, search, versions
-from cd4ml.data.versions import publish, snapshot_frame
+from cd4ml.data.snapshot import snapshot_frame
+from cd4ml.data.versions import publish
 from cd4ml.errors import InvalidInput, NotFound
 from cd4ml.store import ledger
+from tests.conftest import open_file_store
 from tests.data.tables import flights
 
 if TYPE_CHECKING:
-    from cd4ml.store.blobs import Blobs
     from cd4ml.store.database import Database
 
 
@@ -20,16 +22,16 @@ def add(database: "Database", now: datetime, name: str, **said: Any) -> None:
 
 
 @pytest.fixture
-def filled(database: "Database", files_url: str, now: datetime) -> "Database":
+def filled(database: "Database", files_url: str, now: datetime, tmp_path: Path) -> "Database":
     """Two datasets; `flights` has two versions."""
     from cd4ml.store.blobs import open_blobs
 
-    blobs: Blobs = open_blobs(files_url)
+    store = open_file_store(database, open_blobs(files_url), files_url, tmp_path / "cache")
     add(database, now, "flights", owner="data-eng", description="One row a departure from New York",
         tags=("transport",), licence="CC0")  # fmt: skip
     add(database, now, "weather", owner="meteo", description="One row an hour and airport")
     for n in (1, 2):
-        snapshot = snapshot_frame(blobs, flights()[:n], source="x")
+        snapshot = snapshot_frame(store, flights()[:n], source="x")
         with database.write() as connection:
             publish(connection, snapshot, dataset="flights", at=now, actor="ada")
     return database

@@ -6,10 +6,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from cd4ml.data.manifest import manifest_of
 from cd4ml.errors import ConfigurationError, ContractViolated, InvalidInput, NotFound
 from cd4ml.loop import Project, open_project
 from cd4ml.loop.ingest import catalog, ingest, show_dataset
 from cd4ml.loop.train import train
+from cd4ml.loop.versions import verify
 from tests.loop.world import ANN, BEGIN, actions, entries, flights
 
 
@@ -185,13 +187,19 @@ def test_two_who_bring_the_same_at_once_bring_it_once(project: Project) -> None:
     assert actions(project).count("dataset.versioned") == 1
 
 
-def test_bytes_that_were_lost_or_damaged_are_stored_again(project: Project) -> None:
+def test_bytes_that_were_damaged_are_found_and_stored_again(project: Project) -> None:
     version = ingest(project, "flights", actor=ANN)
-    blob = project.blobs.path(version.files[0].digest)
-    blob.chmod(0o644)
-    blob.write_bytes(b"something else")
+    (file,) = manifest_of(project.blobs, version).files
+    (stored,) = project.files.paths([file.digest])
+    stored.chmod(0o644)
+    stored.write_bytes(stored.read_bytes().replace(b"AA", b"UA"))
 
-    again = ingest(project, "flights", actor=ANN)
+    found = verify(project)
 
-    assert again == version
-    assert project.blobs.path(version.files[0].digest).stat().st_size == version.files[0].size
+    assert (found.n_files, [each.reason for each in found.damaged]) == (
+        1,
+        ["is not what was stored"],
+    )
+    assert found.damaged[0].versions == ("flights@1",)
+    assert ingest(project, "flights", actor=ANN) == version
+    assert verify(project).damaged == ()

@@ -108,7 +108,10 @@ def test_what_production_has_shown_is_taken_once_there_is_some(released: Project
             {"data": {"fares": "fares@1"}},
             "no dataset named 'fares' in cd4ml.toml\n  hint: known: flights, labelled",
         ),
-        ({"data": {"flights": "flights@one"}}, "expected NAME@NUMBER, got 'flights@one'"),
+        (
+            {"data": {"flights": "flights@1,5"}},
+            "expected NAME@NUMBER, NAME@TAG or NAME@DATE, got 'flights@1,5'",
+        ),
     ],
 )
 def test_what_is_not_known_is_refused_before_anything_is_recorded(

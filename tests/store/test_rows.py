@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from cd4ml.errors import AlreadyExists, InvalidInput, NotFound
 from cd4ml.records.actor import Actor
 from cd4ml.records.alert import Alert
-from cd4ml.records.dataset import Dataset, DatasetVersion
+from cd4ml.records.dataset import Dataset
 from cd4ml.records.job import Job
 from cd4ml.records.ledger_entry import LedgerEntry
 from cd4ml.records.model_version import ModelVersion
@@ -263,27 +263,6 @@ def test_a_dict_keeps_the_order_of_its_keys_and_its_numbers_their_digits(
 
     assert list(found.items()) == list(parameters.items())
     assert [type(value) for value in found.values()] == [float, float, int, float, int]
-
-
-def test_a_version_of_ten_thousand_files_is_stored_within_a_second(database: Database) -> None:
-    file = {"path": "data/flights/2013-01-01.parquet", "size": 1, "digest": "blake3:" + "0" * 64}
-    given = {
-        "dataset": "flights",
-        "number": 1,
-        "digest": "blake3:" + "0" * 64,
-        "files": [file] * 10_000,
-        "columns": [],
-        "n_rows": 1,
-        "n_bytes": 1,
-        "source": "data/flights/*.parquet",
-        "created_at": NOW,
-        "created_by": "ann",
-    }
-    version = msgspec.convert(given, DatasetVersion)
-
-    with database.write() as connection:
-        rows.insert(connection, version)
-        assert rows.get(connection, DatasetVersion, "flights", 1) == version
 
 
 def take_numbers(url: str, taker: int) -> list[int]:

@@ -189,6 +189,21 @@ def trials(*, is_quiet: bool) -> Iterator[Callable[[object, int, int], None]]:
         yield lambda _trial, done, total: shown.update(task, completed=done, total=total)
 
 
+@contextmanager
+def files(*, is_quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """A bar of files on standard error; nothing where there is no terminal.
+
+    Yields:
+        A function to call with how many are done, and of how many.
+    """
+    if is_quiet or not sys.stderr.isatty():
+        yield lambda _done, _total: None
+        return
+    with bar() as shown:
+        task = shown.add_task("files", total=None)
+        yield lambda done, total: shown.update(task, completed=done, total=total)
+
+
 def bar() -> Progress:
     """A bar on standard error that disappears when it is full."""
     return Progress(

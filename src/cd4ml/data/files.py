@@ -1,14 +1,19 @@
-"""The files that a pattern names, and whether somebody writes to them."""
+"""The files that a path, a folder or a glob names, and whether somebody writes to them."""
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from glob import glob, has_magic
 from pathlib import Path
 from typing import NamedTuple
 
-from cd4ml.errors import Conflict, InvalidInput, NotFound
+from cd4ml.data.names import written
+from cd4ml.errors import Conflict, InvalidInput, NotFound, Unavailable
+
+_LEFT_OUT = frozenset((".git", ".cd4ml"))  # what tools keep beside the data
 
 
 class Stamp(NamedTuple):
@@ -20,52 +25,198 @@ class Stamp(NamedTuple):
     inode: int
 
 
-def files_of(root: Path, pattern: str) -> list[Path]:
-    """The files below `root` that a path or glob names, in order of name.
+class Found(NamedTuple):
+    """A file as it lies there."""
+
+    name: str  # below the root, as `names.written` writes it
+    path: str  # as the system takes it
+    stamp: Stamp
+
+
+class Listing(NamedTuple):
+    """The files that a pattern names, in order of name.
+
+    `root` is the folder that the names begin in, and `folders` are those in which there is
+    nothing. `is_folder` says that the pattern named a folder, with all that is in it.
+    """
+
+    root: Path
+    files: tuple[Found, ...]
+    folders: tuple[str, ...] = ()
+    is_folder: bool = False
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files' paths, made anew."""
+        return [Path(file.path) for file in self.files]
+
+
+def files_of(root: Path, pattern: str) -> Listing:
+    """The files below `root` that a path, a folder or a glob names.
+
+    A folder means every file in it, at any depth. Symbolic links are followed only to what
+    lies in the same folder; a link that is itself named by the path is what it points to.
+    `.git` and `.cd4ml` are left out.
 
     Raises:
         NotFound: If there is none.
-        InvalidInput: If a path names a folder.
+        InvalidInput: If a link leads out of the folder or in a circle, or something is
+            neither a file nor a folder.
+        Unavailable: If a folder may not be read.
     """
     path = root / pattern
-    if path.exists() or not has_magic(pattern):
-        return [_one_file(path)]
-    found = [Path(name) for name in glob(str(pattern), root_dir=root, recursive=True)]
-    files = sorted(root / name for name in found if (root / name).is_file())
-    if not files:
-        msg = f"no file matches {pattern!r} in {root}"
-        raise NotFound(msg, hint="correct the pattern, or put the files there")
-    return files
+    base = root if path.is_relative_to(root) and ".." not in path.parts else _fixed(path)
+    walk = _Walk(base)
+    if path.is_dir():
+        walk.folder(str(path))
+        return walk.listing(pattern, is_folder=True)
+    if os.path.lexists(path) or not has_magic(pattern):
+        walk.named(path)
+        return walk.listing(pattern)
+    for name in glob(str(pattern), root_dir=root, recursive=True):
+        if not (root / name).is_dir():
+            walk.entry(str(root / name))
+    return walk.listing(pattern)
+
+
+def stamp_of(path: str | Path) -> Stamp | None:
+    """A file's stamp; None if it is not there."""
+    try:
+        return stamp_from(os.stat(path))
+    except FileNotFoundError:
+        return None
 
 
 @contextmanager
-def left_alone(paths: Sequence[Path]) -> Iterator[None]:
+def left_alone(files: Sequence[Found], *, may_be_linked: bool = False) -> Iterator[None]:
     """Refuse what was read in the block if a file changed meanwhile.
+
+    Args:
+        files: As they were found before.
+        may_be_linked: A file that is given a second name is not changed by that.
 
     Raises:
         Conflict: If one did; the message names it.
     """
-    before = {path: _stamp(path) for path in paths}
     yield
-    for path, stamp in before.items():
-        if _stamp(path) != stamp:
-            msg = f"{path} changed while it was read"
-            raise Conflict(msg, hint="add it again when nobody writes to it")
+    for file in files:
+        stamp = stamp_of(file.path)
+        if stamp and may_be_linked:
+            stamp = stamp._replace(changed_ns=file.stamp.changed_ns)
+        if stamp != file.stamp:
+            raise changed(file.path)
 
 
-def _one_file(path: Path) -> Path:
-    if path.is_dir():
-        msg = f"expected a file or a glob, got the folder {path}"
-        raise InvalidInput(msg, hint=f"for example {path.name}/*.parquet")
-    if not path.is_file():
-        msg = f"there is no file {path}"
-        raise NotFound(msg, hint="correct the path, or put the file there")
-    return path
+def changed(path: str | Path) -> Conflict:
+    """The refusal of a file that somebody writes to."""
+    msg = f"{written(str(path))} changed while it was read"
+    return Conflict(msg, hint="add it again when nobody writes to it")
 
 
-def _stamp(path: Path) -> Stamp | None:
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
+class _Walk:
+    """Collects files below a folder."""
+
+    def __init__(self, base: Path) -> None:
+        self.base = base
+        self.real = os.path.realpath(base)
+        self.files: list[Found] = []
+        self.folders: list[str] = []
+
+    def listing(self, pattern: str, *, is_folder: bool = False) -> Listing:
+        """What was collected.
+
+        Raises:
+            NotFound: If that is nothing.
+        """
+        if not self.files:
+            where = "is no file in" if is_folder else "is no file"
+            raise _nothing(self.base, pattern, where)
+        files = sorted(self.files)
+        return Listing(self.base, tuple(files), tuple(sorted(self.folders)), is_folder)
+
+    def named(self, path: Path) -> None:
+        """The very file that somebody named: it may be a link to anywhere."""
+        try:
+            self._file(str(path), os.stat(path))
+        except FileNotFoundError:
+            msg = f"there is no file {written(str(path))}"
+            raise NotFound(msg, hint="correct the path, or put the file there") from None
+
+    def folder(self, path: str, above: tuple[str, ...] = ()) -> None:
+        """All that is in a folder."""
+        try:
+            with os.scandir(path) as entries:
+                found = [entry for entry in entries if entry.name not in _LEFT_OUT]
+        except PermissionError as error:
+            msg = f"the folder {written(path)} cannot be read: {error.strerror}"
+            raise Unavailable(msg, hint="may this user read it?") from None
+        name = self._name(path)
+        if not found and above:
+            self.folders.append(name)
+        prefix = f"{name}/" if name else ""
+        add = self.files.append
+        for entry in found:
+            if entry.is_symlink():
+                self.entry(entry.path, (*above, path))
+            elif entry.is_file(follow_symlinks=False):  # this line is passed most often
+                stamp = stamp_from(entry.stat(follow_symlinks=False))
+                add(Found(prefix + written(entry.name), entry.path, stamp))
+            elif entry.is_dir(follow_symlinks=False):
+                self.folder(entry.path, (*above, path))
+            else:
+                self._file(entry.path, entry.stat(follow_symlinks=False))
+
+    def entry(self, path: str, above: tuple[str, ...] = ()) -> None:
+        """A file, or a link to a file or folder below the base."""
+        if os.path.islink(path):
+            target = self._followed(path)
+            if os.path.isdir(target):
+                if any(os.path.realpath(folder).startswith(target) for folder in above):
+                    msg = f"the link {written(path)} leads in a circle, to {written(target)}"
+                    raise InvalidInput(msg, hint="remove it")
+                self.folder(path, above)
+                return
+        self._file(path, os.stat(path))
+
+    def _followed(self, path: str) -> str:
+        target = os.path.realpath(path)
+        if not os.path.exists(target):
+            msg = f"the link {written(path)} leads to {written(target)}, which is not there"
+            raise InvalidInput(msg, hint="remove it, or put the file there")
+        if target != self.real and not target.startswith(self.real + os.sep):
+            msg = f"the link {written(path)} leads out of {written(str(self.base))}, to {written(target)}"
+            raise InvalidInput(msg, hint="copy the file, or name what it points to as the path")
+        return target
+
+    def _file(self, path: str, found: os.stat_result) -> None:
+        if not stat.S_ISREG(found.st_mode):
+            msg = f"{written(path)} is neither a file nor a folder"
+            raise InvalidInput(msg, hint="a dataset consists of files: move it away")
+        self.files.append(Found(self._name(path), path, stamp_from(found)))
+
+    def _name(self, path: str) -> str:
+        return written(path[len(str(self.base)) :].lstrip(os.sep))
+
+
+def stamp_from(found: os.stat_result) -> Stamp:
+    """What the system says of a file."""
     return Stamp(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+
+
+def _fixed(path: Path) -> Path:
+    """The longest beginning of a path without magic: the folder that it searches."""
+    parts: list[str] = []
+    for part in path.parts:
+        if has_magic(part):
+            break
+        parts.append(part)
+    fixed = Path(*parts)
+    return fixed.parent if fixed.is_file() or not fixed.exists() else fixed
+
+
+def _nothing(base: Path, pattern: str, where: str) -> NotFound:
+    if where.endswith("in"):
+        msg = f"there {where} the folder {written(str(base / pattern))}"
+        return NotFound(msg, hint="put the files there, or correct the path")
+    msg = f"no file matches {pattern!r} in {base}"
+    return NotFound(msg, hint="correct the pattern, or put the files there")

@@ -1,129 +1,37 @@
-"""Immutable versions of datasets: which bytes, read how, with what in them.
+"""Immutable versions of datasets: published under a number, found again, read.
 
-A version is made in two moves. A snapshot reads, checks and stores the files; that takes
-as long as it takes and changes nothing that anybody sees. Publishing it is one short
-transaction.
+A version is made in two moves. A snapshot (`data.snapshot`) reads, checks and stores the
+files; that takes as long as it takes and changes nothing that anybody sees. Publishing it
+is one short transaction.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from cd4ml.data.contract import Check, explained, refuse_unless_kept
-from cd4ml.data.files import files_of, left_alone
-from cd4ml.data.formats import Reading, reading_of, scan, unreadable
-from cd4ml.data.profile import Profile
-from cd4ml.data.values import wrong_values
-from cd4ml.errors import Conflict, Corrupted, InvalidInput, NotFound
+from cd4ml.data.formats import scan
+from cd4ml.data.manifest import Manifest, content_of, manifest_of
+from cd4ml.data.names import inside, written
+from cd4ml.data.snapshot import Look, Snapshot
+from cd4ml.data.taking import data_files
+from cd4ml.errors import Corrupted, InvalidInput, NotFound
 from cd4ml.records.contract import Contract
-from cd4ml.records.dataset import Column, DataFile, Dataset, DatasetVersion
-from cd4ml.records.finding import Finding, Outcome, worst
+from cd4ml.records.dataset import DataFile, Dataset, DatasetVersion, RemovedVersion
+from cd4ml.records.finding import Finding
 from cd4ml.store import ledger, lineage, rows
 from cd4ml.store.address import address_of_file, address_of_record
+from cd4ml.store.file_store import settle
 
 if TYPE_CHECKING:
     import polars as pl
     from sqlalchemy import Connection
 
-    from cd4ml.store.blobs import Blobs
+    from cd4ml.store.file_store import FileStore
 
 _LISTED = 10  # broken rules in a ledger entry
-
-
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """The content of a version; its address is the version's digest."""
-
-    files: tuple[DataFile, ...]
-    reading: Reading
-
-
-class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """A version that has no number yet: stored, checked and counted."""
-
-    digest: str
-    files: tuple[DataFile, ...]
-    columns: tuple[Column, ...]
-    n_rows: int
-    source: str
-    contract: str = ""
-    findings: tuple[Finding, ...] = ()
-
-    @property
-    def outcome(self) -> Outcome:
-        """Of its contract; inconclusive without one."""
-        return worst(tuple(f.outcome for f in self.findings)) if self.contract else "inconclusive"
-
-
-def snapshot_files(
-    blobs: Blobs,
-    root: Path,
-    pattern: str,
-    *,
-    contract: Contract | None = None,
-    refuse: bool = True,
-) -> Snapshot:
-    """The present content of files.
-
-    Args:
-        blobs: Where the bytes are kept.
-        root: The folder that `pattern` and the files' paths are relative to.
-        pattern: A file or glob: CSV, Parquet or newline-delimited JSON.
-        contract: What the rows have to keep.
-        refuse: Whether rows that break it are refused; else the version says so.
-
-    Raises:
-        NotFound: If no file matches.
-        InvalidInput: If a file cannot be read, or the files are not one table.
-        ContractViolated: If the rows break the contract; nothing is stored.
-        Conflict: If a file changed while it was read.
-    """
-    paths = files_of(root, pattern)
-    with left_alone(paths):
-        reading = reading_of(paths, contract)
-        measured = _measured(paths, reading, contract, pattern, refuse=refuse)
-        try:
-            files = tuple(_stored(blobs, path, root) for path in paths)
-        except Corrupted as error:  # the store saw the file change
-            raise Conflict(error.message, hint=error.hint) from None
-    return _snapshot(blobs, files, reading, contract, source=pattern, measured=measured)
-
-
-def snapshot_frame(
-    blobs: Blobs,
-    frame: pl.DataFrame,
-    *,
-    source: str,
-    contract: Contract | None = None,
-    refuse: bool = True,
-) -> Snapshot:
-    """A table that was made here, as one Parquet file; the same rows have the same digest.
-
-    Args:
-        blobs: Where the bytes are kept.
-        frame: The table.
-        source: Where its rows came from, in words ("production").
-        contract: What the rows have to keep.
-        refuse: Whether rows that break it are refused; else the version says so.
-
-    Raises:
-        ContractViolated: If the rows break the contract; nothing is stored.
-    """
-    measured = _measurement(frame.lazy(), contract)
-    if contract and refuse:
-        refuse_unless_kept(f"the table from {source}", contract, measured.findings)
-    buffer = io.BytesIO()
-    # one chunk: how rows happen to lie in memory would show in the bytes
-    frame.rechunk().write_parquet(buffer, compression="zstd", statistics=True)
-    data = buffer.getvalue()
-    file = DataFile(path="rows.parquet", size=len(data), digest=blobs.put(data))
-    reading = Reading(format="parquet")
-    return _snapshot(blobs, (file,), reading, contract, source=source, measured=measured)
 
 
 def publish(
@@ -152,20 +60,25 @@ def publish(
 
     Raises:
         NotFound: If no such dataset is registered.
+        Conflict: If bytes that it shares with an earlier version were removed meanwhile.
     """
     rows.get(connection, Dataset, dataset, lock=True)
+    settle(connection, snapshot.new, snapshot.relied_on)
     for version in rows.find(connection, DatasetVersion, dataset=dataset, digest=snapshot.digest):
-        if version.contract == snapshot.contract:
+        if version.contract == snapshot.contract and not is_removed(connection, version):
             return version
     version = DatasetVersion(
         dataset=dataset,
         number=rows.next_number(connection, DatasetVersion, dataset),
         digest=snapshot.digest,
-        files=snapshot.files,
+        content=snapshot.content,
+        kind=snapshot.kind,
         columns=snapshot.columns,
         n_rows=snapshot.n_rows,
-        n_bytes=sum(file.size for file in snapshot.files),
+        n_files=snapshot.n_files,
+        n_bytes=snapshot.n_bytes,
         source=snapshot.source,
+        place=snapshot.place,
         contract=snapshot.contract,
         outcome=snapshot.outcome,
         note=note,
@@ -181,27 +94,32 @@ def publish(
 def known_version(
     connection: Connection,
     dataset: str,
+    looked: Look,
     *,
-    root: Path,
-    pattern: str,
     contract: Contract | None = None,
 ) -> DatasetVersion | None:
-    """The version that has exactly the present files and this contract; None if none has.
+    """The version that has exactly these files and this contract; None if none has.
 
-    Reads the files' bytes, but neither parses nor checks them: that was done when the
-    version was made.
-
-    Raises:
-        NotFound: If no file matches.
+    Nothing is read: None also if that would be needed to know.
     """
-    paths = files_of(root, pattern)
-    files = [(_shown(path, root), address_of_file(path)) for path in paths]
+    if not looked.is_known:
+        return None
+    content = content_of(data_files(looked.listing.files, looked.digests))
     address = address_of_record(contract) if contract else ""
-    for version in rows.find(connection, DatasetVersion, dataset=dataset, newest_first=True):
-        found = [(file.path, file.digest) for file in version.files]
-        if (found, version.contract) == (files, address):
+    found = rows.find(
+        connection, DatasetVersion, dataset=dataset, content=content, newest_first=True
+    )
+    for version in found:
+        if version.contract == address and not is_removed(connection, version):
             return version
     return None
+
+
+def is_removed(connection: Connection, version: DatasetVersion) -> bool:
+    """Whether a version's bytes are no longer kept."""
+    return bool(
+        rows.count(connection, RemovedVersion, dataset=version.dataset, number=version.number)
+    )
 
 
 def newest_version(connection: Connection, dataset: str) -> DatasetVersion | None:
@@ -210,131 +128,57 @@ def newest_version(connection: Connection, dataset: str) -> DatasetVersion | Non
     return newest[0] if newest else None
 
 
-def find_version(connection: Connection, ref: str) -> DatasetVersion:
-    """The version that `name@number` names, or the newest one of `name`.
-
-    Raises:
-        NotFound: If there is none.
-        InvalidInput: If the ref has another form.
-    """
-    name, at_sign, number = ref.partition("@")
-    if at_sign:
-        if not (number.isascii() and number.isdigit()):
-            msg = f"expected NAME@NUMBER, got {ref!r}"
-            raise InvalidInput(msg, hint=f"for example {name or 'flights'}@1")
-        return rows.get(connection, DatasetVersion, name, int(number))
-    newest = newest_version(connection, name)
-    if newest is not None:
-        return newest
-    rows.get(connection, Dataset, name)  # says which datasets there are, if it is none
-    msg = f"the dataset {name!r} has no version yet"
-    raise NotFound(msg, hint=f"cd4ml data add {name}")
-
-
-def scan_version(blobs: Blobs, version: DatasetVersion) -> pl.LazyFrame:
+def scan_version(store: FileStore, version: DatasetVersion) -> pl.LazyFrame:
     """The table of a version, its bytes verified, not read yet.
 
     Raises:
         NotFound: If its bytes are no longer there.
         Corrupted: If they are not what was stored.
+        InvalidInput: If it is no table.
     """
-    manifest = blobs.get_record(version.digest, Manifest)
-    return scan([blobs.path(file.digest) for file in manifest.files], manifest.reading)
+    manifest = manifest_of(store.blobs, version)
+    if manifest.reading is None:
+        msg = f"{version.ref} consists of files that are no table"
+        hint = f"cd4ml data checkout {version.ref} --to FOLDER"
+        raise InvalidInput(msg, hint=hint)
+    return scan(paths_of(store, version, manifest), manifest.reading)
 
 
-def open_version(connection: Connection, blobs: Blobs, ref: str) -> pl.LazyFrame:
-    """The table of `name@number`, or of the newest version of `name`, not read yet.
+def paths_of(store: FileStore, version: DatasetVersion, manifest: Manifest) -> list[Path]:
+    """Local, verified files with the bytes of a version, in the order of its manifest.
 
     Raises:
-        NotFound: If there is no such version, or its bytes are gone.
-        Corrupted: If its bytes are not what was stored.
+        NotFound: If they are no longer there.
+        Corrupted: If they are not what was stored.
     """
-    return scan_version(blobs, find_version(connection, ref))
+    if not version.place:
+        return store.paths([file.digest for file in manifest.files])
+    held = store.held([file.digest for file in manifest.files])
+    stored = dict(zip(held, store.paths(list(held)), strict=True))
+    return [
+        stored[file.digest] if file.digest in stored else left_in_place(version, file)
+        for file in manifest.files
+    ]
 
 
-class _Measurement(msgspec.Struct, frozen=True):
-    columns: tuple[Column, ...]
-    n_rows: int
-    findings: tuple[Finding, ...]
+def left_in_place(version: DatasetVersion, file: DataFile) -> Path:
+    """A file of a version that was left where it lay, verified.
 
-
-def _measured(
-    paths: list[Path], reading: Reading, contract: Contract | None, what: str, *, refuse: bool
-) -> _Measurement:
-    import polars as pl
-
+    Raises:
+        NotFound: If it is no longer there.
+        Corrupted: If it holds something else by now.
+    """
+    path = Path(version.place) / inside(file.path)
+    shown = written(str(path))
     try:
-        found = _measurement(scan(paths, reading), contract)
-    except pl.exceptions.PolarsError as error:
-        if contract and reading.format == "csv":
-            refuse_unless_kept(what, contract, wrong_values(paths, reading, contract))
-        raise _unreadable(paths, reading, error) from None
-    if contract is None:
-        return found
-    times = wrong_values(paths, reading, contract, only_times=True)
-    refuse_unless_kept(what, contract, times)  # what is no time was read as missing
-    if refuse:
-        refuse_unless_kept(what, contract, found.findings)
-    return found
-
-
-def _measurement(frame: pl.LazyFrame, contract: Contract | None) -> _Measurement:
-    """Profile and contract in one scan; a second one shows what breaks the contract."""
-    import polars as pl
-
-    schema = frame.collect_schema()
-    profile = Profile(schema)
-    check = Check(contract, schema) if contract else None
-    expressions = [*profile.expressions, *(check.expressions if check else [])]
-    seen = frame.select(pl.len().alias("n_rows"), *expressions).collect().row(0, named=True)
-    findings = check.findings(seen, seen["n_rows"]) if check else ()
-    return _Measurement(
-        columns=profile.columns(seen),
-        n_rows=seen["n_rows"],
-        findings=explained(frame, check, findings) if check else (),
-    )
-
-
-def _unreadable(paths: list[Path], reading: Reading, error: Exception) -> InvalidInput:
-    """The refusal that names the file that cannot be read."""
-    import polars as pl
-
-    for path in paths:
-        try:
-            scan([path], reading).select(pl.len(), pl.all().null_count()).collect()
-        except pl.exceptions.PolarsError as own:
-            return unreadable(path, own)
-    return unreadable(paths[0], error)
-
-
-def _stored(blobs: Blobs, path: Path, root: Path) -> DataFile:
-    size = path.stat().st_size
-    return DataFile(path=_shown(path, root), size=size, digest=blobs.put_file(path))
-
-
-def _shown(path: Path, root: Path) -> str:
-    shown = path.relative_to(root) if path.is_relative_to(root) else path
-    return shown.as_posix()
-
-
-def _snapshot(
-    blobs: Blobs,
-    files: tuple[DataFile, ...],
-    reading: Reading,
-    contract: Contract | None,
-    *,
-    source: str,
-    measured: _Measurement,
-) -> Snapshot:
-    return Snapshot(
-        digest=blobs.put_record(Manifest(files=files, reading=reading)),
-        files=files,
-        columns=measured.columns,
-        n_rows=measured.n_rows,
-        source=source,
-        contract=blobs.put_record(contract) if contract else "",
-        findings=measured.findings,
-    )
+        digest = address_of_file(path)
+    except OSError as error:
+        msg = f"{shown} of {version.ref} cannot be read: {error.strerror}"
+        raise NotFound(msg, hint="it was left there instead of being stored") from None
+    if digest != file.digest:
+        msg = f"{shown} has changed since it became part of {version.ref}"
+        raise Corrupted(msg, hint='with store = "copy" a version stays what it was')
+    return path
 
 
 def _trace(connection: Connection, version: DatasetVersion, findings: tuple[Finding, ...]) -> None:
@@ -351,6 +195,7 @@ def _trace(connection: Connection, version: DatasetVersion, findings: tuple[Find
     details: dict[str, Any] = {
         "digest": version.digest,
         "n_rows": version.n_rows,
+        "n_files": version.n_files,
         "source": version.source,
         "contract": version.contract,
         "outcome": version.outcome,

@@ -8,9 +8,14 @@ import msgspec
 import sqlalchemy as sa
 
 from cd4ml.data import catalog as known
-from cd4ml.data.versions import find_version, known_version, publish, snapshot_files
-from cd4ml.errors import ConfigurationError, Corrupted, InvalidInput, NotFound
+from cd4ml.data.manifest import manifest_of
+from cd4ml.data.refs import find_version
+from cd4ml.data.snapshot import Look, Snapshot, look, snapshot_files
+from cd4ml.data.taking import Keeping
+from cd4ml.data.versions import known_version, publish
+from cd4ml.errors import ConfigurationError, Conflict, InvalidInput
 from cd4ml.loop.contracts import declared
+from cd4ml.records.contract import Contract
 from cd4ml.records.dataset import Dataset, DatasetVersion
 from cd4ml.records.settings import DataSettings
 from cd4ml.store import lineage, people, rows
@@ -28,37 +33,58 @@ class DatasetDetails(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def ingest(
-    project: Project, name: str, *, path: str = "", note: str = "", actor: str
+    project: Project,
+    name: str,
+    *,
+    path: str = "",
+    note: str = "",
+    keeping: Keeping | None = None,
+    actor: str,
 ) -> DatasetVersion:
     """Make a version of a dataset's files as they are now; unchanged files make no new one.
 
     Args:
         project: Whose dataset.
         name: As `cd4ml.toml` has it under `[data.NAME]`, or a new one with `path`.
-        path: A file or glob below the project; that of `cd4ml.toml` by default.
+        path: A file, folder or glob below the project; that of `cd4ml.toml` by default.
         note: What is special about this version.
+        keeping: How its bytes are kept; as `cd4ml.toml` says by default.
         actor: Who.
 
     Raises:
         InvalidInput: If the name is not in `cd4ml.toml` and no path is given, or the
-            files cannot be read as a table.
+            files cannot be read.
         NotFound: If no file matches.
         ContractViolated: If the rows break the contract; nothing is stored.
+        Conflict: If a file changed while it was read.
     """
     settings = _settings(project, name, path)
+    keeping = keeping or settings.store
     contract = declared(project, settings.contract, key=f"data.{name}.contract")
     with project.database.read() as connection:
         people.actor(connection, actor)
-        same = known_version(
-            connection, name, root=project.folder, pattern=settings.path, contract=contract
-        )
-    if same is not None and _is_whole(project, same):
+    looked = look(project.files, project.folder, settings.path)
+    with project.database.read() as connection:
+        same = known_version(connection, name, looked, contract=contract)
+    if same is not None and _is_whole(project, same, keeping):
         return same
-    snapshot = snapshot_files(project.blobs, project.folder, settings.path, contract=contract)
-    at = project.clock.now()
-    with project.database.write() as connection:
-        register(connection, project, name, actor)
-        return publish(connection, snapshot, dataset=name, at=at, actor=actor, note=note)
+
+    def published(snapshot: Snapshot) -> DatasetVersion:
+        at = project.clock.now()
+        with project.database.write() as connection:
+            register(connection, project, name, actor)
+            return publish(connection, snapshot, dataset=name, at=at, actor=actor, note=note)
+
+    try:
+        return published(_taken(project, looked, contract, keeping))
+    except Conflict as conflict:  # bytes it shares with an older version were just removed
+        if looked.listing != look(project.files, project.folder, settings.path).listing:
+            raise conflict from None
+        return published(_taken(project, looked, contract, keeping))
+
+
+def _taken(project: Project, looked: Look, contract: Contract | None, keeping: Keeping) -> Snapshot:
+    return snapshot_files(project.files, looked, contract=contract, keeping=keeping)
 
 
 def register(connection: sa.Connection, project: Project, name: str, actor: str) -> Dataset:
@@ -121,11 +147,9 @@ def _settings(project: Project, name: str, path: str) -> DataSettings:
     return msgspec.structs.replace(settings, path=path or settings.path)
 
 
-def _is_whole(project: Project, version: DatasetVersion) -> bool:
-    """Whether all of a version's bytes are stored as they were; else its files are stored again."""
-    try:
-        for address in (version.digest, *(file.digest for file in version.files)):
-            project.blobs.path(address)
-    except (NotFound, Corrupted):
-        return False
-    return True
+def _is_whole(project: Project, version: DatasetVersion, keeping: Keeping) -> bool:
+    """Whether a version's bytes are kept as it is wanted; else its files are taken again."""
+    if keeping == "reference":
+        return bool(version.place)
+    files = manifest_of(project.blobs, version).files
+    return project.files.holds(file.digest for file in files)

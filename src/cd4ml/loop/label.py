@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from cd4ml.data.versions import publish, snapshot_frame
+from cd4ml.data.snapshot import snapshot_frame
+from cd4ml.data.versions import publish
 from cd4ml.errors import InvalidInput, NotFound
 from cd4ml.feedback import curation, labels
 from cd4ml.loop.contracts import declared
@@ -120,7 +121,7 @@ def curate(project: Project, *, actor: str) -> DatasetVersion:
         msg = f"none of {curated.n_predictions:,} predictions of {model} has come true yet"
         raise InvalidInput(msg, hint="cd4ml label FILE brings the truth")
     snapshot = snapshot_frame(
-        project.blobs,
+        project.files,
         curated.rows,
         source="production",
         contract=_labelled_contract(project, contract),

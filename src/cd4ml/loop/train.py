@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import sqlalchemy as sa
 
-from cd4ml.data.versions import find_version, newest_version, scan_version
+from cd4ml.data.refs import find_version
+from cd4ml.data.versions import newest_version, scan_version
 from cd4ml.errors import InvalidInput
 from cd4ml.gates.policy import policy_of
 from cd4ml.loop.contracts import declared
@@ -136,5 +137,5 @@ def _input(project: Project, version: DatasetVersion) -> DatasetInput:
     return DatasetInput(
         ref=version.ref,
         digest=version.digest,
-        scan=lambda: scan_version(project.blobs, version),
+        scan=lambda: scan_version(project.files, version),
     )

@@ -224,10 +224,9 @@ def _data(connection: sa.Connection, ref: str, digest: str) -> str:
 def _dataset_named(connection: sa.Connection, ref: str) -> list[Sentence]:
     version = rows.get(connection, DatasetVersion, *dataset_version_in(ref))
     added = f"{version.created_at:%Y-%m-%d %H:%M} by {version.created_by}"
-    files = ", ".join(file.path for file in version.files[:3])
     return [
         ("data", f"{version.ref}: {version.n_rows:,} rows, {version.digest}, added {added}"),
-        ("source", f"{version.source} ({len(version.files)} files: {files})"),
+        ("source", f"{version.source} ({version.n_files:,} files)"),
         ("contract", f"{version.outcome} ({short(version.contract) or 'none declared'})"),
         *(("used by", name) for name in _users(connection, version)),
     ]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 
 from cd4ml.records.finding import Outcome
+
+Kind = Literal["table", "files"]
 
 
 class Dataset(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,7 +25,10 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DataFile(msgspec.Struct, frozen=True, kw_only=True):
-    """One file of a version: where it lay below the dataset's root, and its bytes' address."""
+    r"""One file of a version: where it lay below the dataset's root, and its bytes' address.
+
+    In `path` a backslash is written twice, and a byte that is no UTF-8 as `\\xff`.
+    """
 
     path: str
     size: int  # bytes
@@ -43,19 +49,24 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
 class DatasetVersion(msgspec.Struct, frozen=True, kw_only=True):
     """One immutable version of a dataset: which bytes, how many rows, what columns.
 
-    `digest` is the address of the manifest (the files and their addresses), so two
-    versions with the same bytes have the same digest. `parents` are the digests it
-    was made from (for curated data: the earlier version and the prediction log).
+    `digest` is the address of the manifest (the files with their addresses, and how they are
+    read), `content` that of the files alone: two versions with the same files have the same.
+    A version of kind `files` (pictures, for instance) has neither rows nor columns. `parents`
+    are the digests it was made from (for curated data: the earlier version and the
+    prediction log).
     """
 
     dataset: str
     number: int
     digest: str
-    files: tuple[DataFile, ...]
-    columns: tuple[Column, ...]
-    n_rows: int
+    content: str
+    kind: Kind = "table"
+    columns: tuple[Column, ...] = ()
+    n_rows: int = 0
+    n_files: int
     n_bytes: int
     source: str  # the path or the "production" it came from
+    place: str = ""  # the folder its files are left in; "": the store has them
     contract: str = ""  # digest of the contract it was checked against
     outcome: Outcome = "inconclusive"  # of that check; inconclusive: no contract
     note: str = ""
@@ -67,3 +78,22 @@ class DatasetVersion(msgspec.Struct, frozen=True, kw_only=True):
     def ref(self) -> str:
         """`dataset@number`, the form people type and logs print."""
         return f"{self.dataset}@{self.number}"
+
+
+class Tag(msgspec.Struct, frozen=True, kw_only=True):
+    """A name that somebody gave to a version, and may give to another one."""
+
+    dataset: str
+    name: str
+    number: int
+    set_at: datetime
+    set_by: str
+
+
+class RemovedVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """A version whose bytes are no longer kept; what is said about it stays."""
+
+    dataset: str
+    number: int
+    removed_at: datetime
+    removed_by: str

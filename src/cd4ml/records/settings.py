@@ -31,11 +31,16 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class DataSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[data.NAME]`: a dataset the steps can take by this name.
 
-    Either `path` (a file or glob below the project) or `source = "production"`:
-    labelled requests of the model, curated by `cd4ml label`.
+    Either `path` (a file, a folder or a glob below the project) or `source = "production"`:
+    labelled requests of the model, curated by `cd4ml label`. `store` says whether a version
+    copies the files, gives them a second name in the store (`hardlink`), or only knows where
+    they lie (`reference`). `keep` is how many of the newest versions `cd4ml data gc` leaves,
+    besides those that something was made from; 0 leaves all.
     """
 
     path: str = ""
+    store: Literal["copy", "reference", "hardlink"] = "copy"
+    keep: int = 0
     source: Literal["files", "production"] = "files"
     owner: str = ""
     description: str = ""

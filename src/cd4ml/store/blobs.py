@@ -29,7 +29,7 @@ _CHUNK = 8 * 2**20  # bytes; S3 wants parts of at least 5 MiB
 _CONNECTIONS = 4  # parts of one large file on their way at once
 _READ_ONLY = 0o444
 # a store that is away is noticed within seconds, not after obstore's own three minutes
-_RETRY: Any = {"max_retries": 4, "retry_timeout": timedelta(seconds=30)}
+S3_RETRIES: Any = {"max_retries": 4, "retry_timeout": timedelta(seconds=30)}
 
 
 class Blobs:
@@ -206,7 +206,7 @@ class Blobs:
         except FileNotFoundError:
             raise NotFound(f"the blob store has nothing at {address}") from None
         except (BaseError, OSError) as error:
-            msg = f"the blob store {self._url} does not work: {_first_line(error)}"
+            msg = f"the blob store {self._url} does not work: {first_line(error)}"
             hint = "is it reachable, is there room, and may this user write there?"
             raise Unavailable(msg, hint=hint) from None
 
@@ -226,12 +226,12 @@ def open_blobs(url: str, *, cache: Path | None = None) -> Blobs:
     if url.startswith("s3://"):
         local = cache or Path(tempfile.gettempdir()) / "cd4ml-blobs"
         try:
-            store = S3Store.from_url(url, retry_config=_RETRY)
+            store = S3Store.from_url(url, retry_config=S3_RETRIES)
         except BaseError as error:
-            raise _no_url(url, _first_line(error)) from None
+            raise no_store_at(url, first_line(error)) from None
         return Blobs(store, url=url, folder=None, cache=local)
     if "://" in url:
-        raise _no_url(url)
+        raise no_store_at(url)
     folder = Path(url).absolute()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -279,10 +279,12 @@ def _corrupted(address: str) -> Corrupted:
     return Corrupted(f"the blob at {address} is not what was stored there", hint=hint)
 
 
-def _no_url(url: str, reason: str = "") -> ConfigurationError:
+def no_store_at(url: str, reason: str = "") -> ConfigurationError:
+    """The refusal of a URL at which nothing can be kept."""
     msg = f"expected a folder or s3://bucket/prefix for the blobs, got {url!r}"
     return ConfigurationError(msg, hint=reason or "for example s3://models/cd4ml")
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What an error says first, or what it is."""
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

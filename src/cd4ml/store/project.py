@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cd4ml.store.blobs import Blobs
     from cd4ml.store.clock import Clock
     from cd4ml.store.database import Database
+    from cd4ml.store.file_store import FileStore
     from cd4ml.store.log import PredictionLog
 
 FILE = "cd4ml.toml"
@@ -36,6 +37,7 @@ class Project:
         self._opening = RLock()
         self._database: Database | None = None
         self._blobs: Blobs | None = None
+        self._files: FileStore | None = None
         self._clock: Clock | None = None
         self._log: PredictionLog | None = None
 
@@ -57,10 +59,29 @@ class Project:
             if self._blobs is None:
                 from cd4ml.store.blobs import open_blobs
 
-                url = os.environ.get("CD4ML_BLOBS") or self.settings.store.blobs
-                place = url if "://" in url else str(self.folder / url)
-                self._blobs = open_blobs(place, cache=self.state / "cache")
+                self._blobs = open_blobs(self._blobs_place, cache=self.state / "cache")
             return self._blobs
+
+    @property
+    def files(self) -> FileStore:
+        """The files of the datasets: below the blobs, in `files`."""
+        with self._opening:
+            if self._files is None:
+                from cd4ml.store.file_store import FileStore
+                from cd4ml.store.objects import open_objects
+
+                self._files = FileStore(
+                    self.database,
+                    self.blobs,
+                    open_objects(f"{self._blobs_place.rstrip('/')}/files"),
+                    cache=self.state / "cache",
+                )
+            return self._files
+
+    @property
+    def _blobs_place(self) -> str:
+        url = os.environ.get("CD4ML_BLOBS") or self.settings.store.blobs
+        return url if "://" in url else str(self.folder / url)
 
     @property
     def clock(self) -> Clock:
@@ -92,7 +113,7 @@ class Project:
         with self._opening:
             if self._database is not None:
                 self._database.close()
-            self._database = self._log = None
+            self._database = self._log = self._files = None
 
     def __enter__(self) -> Self:
         return self

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from cd4ml.errors import AlreadyExists, InvalidInput, NotFound
 from cd4ml.store.storable import printable, problem
 from cd4ml.store.tables import JSON, TABLES, sequences
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql, sqlite
 
 R = TypeVar("R", bound=msgspec.Struct)
 
@@ -144,7 +146,11 @@ def _counter(kind: type[msgspec.Struct], scope: str) -> str:
 
 def _insert(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
     if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql
+
         return postgresql.insert(table)
+    from sqlalchemy.dialects import sqlite
+
     return sqlite.insert(table)
 
 

@@ -122,6 +122,9 @@ def _refuse_data(settings: Settings) -> None:
         if data.path and data.source == "production":
             message = f"rows come from files or from production, not both, got path {data.path!r}"
             raise _Impossible(f"data.{name}", message, "leave out `path` or `source`")
+        if data.keep < 0:
+            message = f"expected how many versions are kept, got {data.keep}"
+            raise _Impossible(f"data.{name}.keep", message, "0 keeps all of them")
 
 
 def _refuse_model(model: records.ModelSettings) -> None:

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from cd4ml.records.actor import Actor
 from cd4ml.records.alert import Alert
 from cd4ml.records.approval import Approval, StandingApproval
-from cd4ml.records.dataset import Dataset, DatasetVersion
+from cd4ml.records.dataset import Dataset, DatasetVersion, RemovedVersion, Tag
 from cd4ml.records.job import Job
 from cd4ml.records.ledger_entry import LedgerEntry
 from cd4ml.records.lineage import Edge, Node
@@ -28,6 +28,7 @@ from cd4ml.records.model_version import Alias, ModelVersion
 from cd4ml.records.plan import Plan
 from cd4ml.records.release import Release
 from cd4ml.records.run import Metric, Run, StepRun
+from cd4ml.records.stored_file import StoredFile
 from cd4ml.records.trigger import Trigger
 from cd4ml.records.verdict import Verdict
 from cd4ml.records.window import Window
@@ -133,7 +134,15 @@ def _table(
 
 _table(Actor, "actors", ("name",))
 _table(Dataset, "datasets", ("name",))
-_table(DatasetVersion, "dataset_versions", ("dataset", "number"), indexes=(("digest",),))
+_table(
+    DatasetVersion,
+    "dataset_versions",
+    ("dataset", "number"),
+    indexes=(("digest",), ("dataset", "content")),
+)
+_table(RemovedVersion, "removed_versions", ("dataset", "number"))
+_table(Tag, "tags", ("dataset", "name"))
+_table(StoredFile, "stored_files", ("digest",), indexes=(("object",),))
 _table(Run, "runs", ("number",), indexes=(("experiment", "number"), ("search",)))
 _table(StepRun, "step_runs", ("run", "step"), indexes=(("fingerprint",), ("output",)))
 _table(Metric, "metrics", ("run", "name"))

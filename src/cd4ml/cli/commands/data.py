@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cd4ml.cli.commands import versions
 from cd4ml.cli.given import Answer, Given
 from cd4ml.cli.words import Commands
 
@@ -15,24 +16,32 @@ if TYPE_CHECKING:
 
 
 def add(commands: Commands) -> None:
-    """`data add|list|show`."""
+    """`data add|list|show`, and what can be done with versions."""
     nouns = commands.group("data", "datasets and their versions")
     parser = nouns.add(
         "add",
         register,
         "register what a dataset's files hold now as a version",
         "The rows are checked against the contract that cd4ml.toml names for the dataset.\n"
-        "The same bytes are the same version: adding them twice changes nothing.",
+        "The same bytes are the same version: adding them twice changes nothing. Files that are\n"
+        "no table (pictures, for instance) are versioned as what they are.",
     )
     parser.add_argument("name", metavar="NAME", help="of a [data.NAME] in cd4ml.toml")
     parser.add_argument(
-        "--path", default="", help="a file or glob (default: the one in cd4ml.toml)"
+        "--path", default="", help="a file, folder or glob (default: the one in cd4ml.toml)"
+    )
+    parser.add_argument(
+        "--store",
+        choices=("copy", "reference", "hardlink"),
+        help="copy the files, leave them where they are, or give them a second name"
+        " (default: as cd4ml.toml says, else copy)",
     )
     parser.add_argument("--note", default="", help="what is special about this version")
     parser = nouns.add("list", catalog, "list datasets with owner, newest version and size")
     parser.add_argument("query", metavar="WORD", nargs="?", default="", help="only matching ones")
     parser = nouns.add("show", details, "show a dataset: columns, contract findings, lineage")
-    parser.add_argument("ref", metavar="NAME[@NUMBER]", help="a dataset, or one of its versions")
+    parser.add_argument("ref", metavar="NAME[@VERSION]", help="a number, tag or date; else newest")
+    versions.add_to(nouns)
 
 
 def register(given: Given) -> Answer[DatasetVersion]:
@@ -40,7 +49,14 @@ def register(given: Given) -> Answer[DatasetVersion]:
     from cd4ml.loop.ingest import ingest
 
     words = given.words
-    version = ingest(given.project, words.name, path=words.path, note=words.note, actor=given.actor)
+    version = ingest(
+        given.project,
+        words.name,
+        path=words.path,
+        note=words.note,
+        keeping=words.store,
+        actor=given.actor,
+    )
     return Answer(version, _show_version)
 
 
@@ -64,11 +80,12 @@ def _show_version(screen: Screen, version: DatasetVersion) -> None:
     screen.title(version.ref)
     screen.facts(
         (
-            ("rows", f"{version.n_rows:,}"),
-            ("files", f"{len(version.files)}, {size(version.n_bytes)}"),
+            ("rows", f"{version.n_rows:,}" if version.kind == "table" else "no table"),
+            ("files", f"{version.n_files:,}, {size(version.n_bytes)}"),
             ("contract", version.outcome if version.contract else "none"),
             ("digest", short(version.digest)),
             ("source", version.source),
+            ("left in", version.place),
             ("note", version.note),
             ("by", version.created_by),
         )
@@ -87,7 +104,7 @@ def _entry(entry: Entry) -> tuple[str, ...]:
     if newest is None:
         return dataset.name, dataset.owner, "none yet", "", "", dataset.description
     checked = newest.outcome if newest.contract else "none"
-    rows = f"{newest.n_rows:,}"
+    rows = f"{newest.n_rows:,}" if newest.kind == "table" else f"{newest.n_files:,} files"
     return dataset.name, dataset.owner, newest.ref, checked, rows, dataset.description
 
 

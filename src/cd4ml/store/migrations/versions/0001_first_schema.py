@@ -36,11 +36,14 @@ def upgrade() -> None:
         sa.Column("dataset", TEXT, primary_key=True),
         sa.Column("number", sa.BigInteger(), primary_key=True, autoincrement=False),
         sa.Column("digest", TEXT, nullable=False),
-        sa.Column("files", JSON, nullable=False),
+        sa.Column("content", TEXT, nullable=False),
+        sa.Column("kind", TEXT, nullable=False),
         sa.Column("columns", JSON, nullable=False),
         sa.Column("n_rows", sa.BigInteger(), nullable=False),
+        sa.Column("n_files", sa.BigInteger(), nullable=False),
         sa.Column("n_bytes", sa.BigInteger(), nullable=False),
         sa.Column("source", TEXT, nullable=False),
+        sa.Column("place", TEXT, nullable=False),
         sa.Column("contract", TEXT, nullable=False),
         sa.Column("outcome", TEXT, nullable=False),
         sa.Column("note", TEXT, nullable=False),
@@ -49,6 +52,32 @@ def upgrade() -> None:
         sa.Column("created_by", TEXT, nullable=False),
     )
     op.create_index("dataset_versions_digest_idx", "dataset_versions", ["digest"])
+    op.create_index(
+        "dataset_versions_dataset_content_idx", "dataset_versions", ["dataset", "content"]
+    )
+    op.create_table(
+        "removed_versions",
+        sa.Column("dataset", TEXT, primary_key=True),
+        sa.Column("number", sa.BigInteger(), primary_key=True, autoincrement=False),
+        sa.Column("removed_at", UtcDateTime(), nullable=False),
+        sa.Column("removed_by", TEXT, nullable=False),
+    )
+    op.create_table(
+        "tags",
+        sa.Column("dataset", TEXT, primary_key=True),
+        sa.Column("name", TEXT, primary_key=True),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("set_at", UtcDateTime(), nullable=False),
+        sa.Column("set_by", TEXT, nullable=False),
+    )
+    op.create_table(
+        "stored_files",
+        sa.Column("digest", TEXT, primary_key=True),
+        sa.Column("object", TEXT, nullable=False),
+        sa.Column("offset", sa.BigInteger(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+    )
+    op.create_index("stored_files_object_idx", "stored_files", ["object"])
     op.create_table(
         "runs",
         sa.Column("number", sa.BigInteger(), primary_key=True, autoincrement=False),

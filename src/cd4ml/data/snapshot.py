@@ -1,0 +1,306 @@
+"""The present content of files or of a table: read, checked, stored, not yet published."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from cd4ml.data.contract import Check, explained, refuse_unless_kept
+from cd4ml.data.files import Listing, files_of, left_alone
+from cd4ml.data.formats import SUFFIXES, Reading, reading_of, scan, unreadable
+from cd4ml.data.manifest import Manifest, content_of
+from cd4ml.data.profile import Profile
+from cd4ml.data.stat_cache import StatCache
+from cd4ml.data.taking import Keeping, Taken, data_files, digests_of, take
+from cd4ml.data.values import wrong_values
+from cd4ml.errors import InvalidInput
+from cd4ml.records.contract import Contract
+from cd4ml.records.dataset import Column, DataFile, Kind
+from cd4ml.records.finding import Finding, Outcome, worst
+from cd4ml.records.stored_file import StoredFile
+from cd4ml.store.address import address_of
+from cd4ml.store.file_store import Delivery
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from cd4ml.store.file_store import FileStore
+
+_MANY = 256  # files; of so many, small ones lie side by side even if they are tables
+
+
+class Look(NamedTuple):
+    """Files as they lie there now, and what is known of them without reading them."""
+
+    pattern: str
+    listing: Listing
+    cache: StatCache
+    digests: dict[str, str]  # name -> digest, of the files that need not be read for it
+
+    @property
+    def is_known(self) -> bool:
+        """Whether no file has to be read to say what all of them hold."""
+        return len(self.digests) == len(self.listing.files)
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """A version that has no number yet: stored, checked and counted."""
+
+    digest: str
+    content: str
+    kind: Kind
+    columns: tuple[Column, ...] = ()
+    n_rows: int = 0
+    n_files: int
+    n_bytes: int
+    source: str
+    place: str = ""
+    contract: str = ""
+    findings: tuple[Finding, ...] = ()
+    new: tuple[StoredFile, ...] = ()
+    relied_on: frozenset[str] = frozenset()
+
+    @property
+    def outcome(self) -> Outcome:
+        """Of its contract; inconclusive without one."""
+        return worst(tuple(f.outcome for f in self.findings)) if self.contract else "inconclusive"
+
+
+class Measured(NamedTuple):
+    """What one look at a table's rows found."""
+
+    reading: Reading | None = None
+    columns: tuple[Column, ...] = ()
+    n_rows: int = 0
+    findings: tuple[Finding, ...] = ()
+
+
+def look(store: FileStore, root: Path, pattern: str) -> Look:
+    """What a path, folder or glob names now.
+
+    The files of a table are read for their digests, unless they are known: that costs less
+    than to parse and check them again. Other files are read when they are stored.
+
+    Raises:
+        NotFound: If no file matches.
+        InvalidInput: If a link leads out of the folder, or a file cannot be read.
+        Conflict: If a file changed while it was read.
+    """
+    listing = files_of(root, pattern)
+    cache = StatCache(store.cache / "stat", listing, pattern)
+    known = cache.known()
+    if len(known) < len(listing.files) and _may_be_table(listing):
+        known = digests_of(listing.files, known)
+        cache.note((file, known[file.name]) for file in listing.files)
+    return Look(pattern, listing, cache, known)
+
+
+def snapshot_files(
+    store: FileStore,
+    looked: Look,
+    *,
+    contract: Contract | None = None,
+    keeping: Keeping = "copy",
+    refuse: bool = True,
+) -> Snapshot:
+    """The present content of files.
+
+    Files that are all CSV, Parquet or newline-delimited JSON are a table. In a folder, files
+    of several kinds or with different columns are kept as what they are, without rows,
+    unless a contract says that they are a table.
+
+    Args:
+        store: Where the bytes are kept.
+        looked: The files.
+        contract: What the rows have to keep.
+        keeping: Whether the files are copied into the store, get a second name there, or
+            stay where they are and nowhere else.
+        refuse: Whether rows that break the contract are refused; else the version says so.
+
+    Raises:
+        InvalidInput: If a file cannot be read, or the files are not one table.
+        ContractViolated: If the rows break the contract; nothing is stored.
+        Conflict: If a file changed while it was read.
+    """
+    listing, digests = looked.listing, dict(looked.digests)
+    if contract is None and _are_files(listing):
+        measured = Measured()
+        taken = _taken(store, listing, digests, keeping, is_table=False)
+    else:  # the rows are read apart from the digests: nothing may change from one to the other
+        with left_alone(listing.files, may_be_linked=keeping == "hardlink"):
+            measured = _measured(looked, contract, refuse=refuse)
+            is_table = measured.reading is not None
+            taken = _taken(store, listing, digests, keeping, is_table=is_table)
+    if not looked.is_known:
+        looked.cache.note((file, digests[file.name]) for file in listing.files)
+    return _snapshot(
+        store,
+        data_files(listing.files, digests),
+        measured,
+        contract,
+        folders=listing.folders,
+        source=looked.pattern,
+        place=str(listing.root) if keeping == "reference" else "",
+        taken=taken,
+    )
+
+
+def snapshot_frame(
+    store: FileStore,
+    frame: pl.DataFrame,
+    *,
+    source: str,
+    contract: Contract | None = None,
+    refuse: bool = True,
+) -> Snapshot:
+    """A table that was made here, as one Parquet file; the same rows have the same digest.
+
+    Args:
+        store: Where the bytes are kept.
+        frame: The table.
+        source: Where its rows came from, in words ("production").
+        contract: What the rows have to keep.
+        refuse: Whether rows that break it are refused; else the version says so.
+
+    Raises:
+        ContractViolated: If the rows break the contract; nothing is stored.
+    """
+    measured = measure(frame.lazy(), contract)._replace(reading=Reading(format="parquet"))
+    if contract and refuse:
+        refuse_unless_kept(f"the table from {source}", contract, measured.findings)
+    buffer = io.BytesIO()
+    # one chunk: how rows happen to lie in memory would show in the bytes
+    frame.rechunk().write_parquet(buffer, compression="zstd", statistics=True)
+    data = buffer.getvalue()
+    file = DataFile(path="rows.parquet", size=len(data), digest=address_of(data))
+    with Delivery(store.objects) as delivery:
+        there = frozenset(store.held([file.digest]))
+        if not there:
+            delivery.put(file.digest, data)
+        taken = Taken(delivery.close(), there)
+    return _snapshot(store, (file,), measured, contract, source=source, taken=taken)
+
+
+def measure(frame: pl.LazyFrame, contract: Contract | None) -> Measured:
+    """Profile and contract in one scan; a second one shows what breaks the contract."""
+    import polars as pl
+
+    schema = frame.collect_schema()
+    profile = Profile(schema)
+    check = Check(contract, schema) if contract else None
+    expressions = [*profile.expressions, *(check.expressions if check else [])]
+    seen = frame.select(pl.len().alias("n_rows"), *expressions).collect().row(0, named=True)
+    findings = check.findings(seen, seen["n_rows"]) if check else ()
+    return Measured(
+        columns=profile.columns(seen),
+        n_rows=seen["n_rows"],
+        findings=explained(frame, check, findings) if check else (),
+    )
+
+
+def _measured(looked: Look, contract: Contract | None, *, refuse: bool) -> Measured:
+    paths = looked.listing.paths
+    try:
+        reading = reading_of(paths, contract)
+    except InvalidInput:
+        if contract is None and looked.listing.is_folder:
+            return Measured()
+        raise
+    return _measured_table(paths, reading, contract, looked.pattern, refuse=refuse)
+
+
+def _may_be_table(listing: Listing) -> bool:
+    return all(_suffix(file.name) in SUFFIXES for file in listing.files)
+
+
+def _are_files(listing: Listing) -> bool:
+    """Whether these files are to be kept as what they are, rather than refused as no table."""
+    if listing.is_folder:
+        return not _may_be_table(listing)
+    return not any(_suffix(file.name) in SUFFIXES for file in listing.files)
+
+
+def _measured_table(
+    paths: list[Path], reading: Reading, contract: Contract | None, what: str, *, refuse: bool
+) -> Measured:
+    import polars as pl
+
+    try:
+        found = measure(scan(paths, reading), contract)._replace(reading=reading)
+    except pl.exceptions.PolarsError as error:
+        if contract and reading.format == "csv":
+            refuse_unless_kept(what, contract, wrong_values(paths, reading, contract))
+        raise _unreadable(paths, reading, error) from None
+    if contract is None:
+        return found
+    times = wrong_values(paths, reading, contract, only_times=True)
+    refuse_unless_kept(what, contract, times)  # what is no time was read as missing
+    if refuse:
+        refuse_unless_kept(what, contract, found.findings)
+    return found
+
+
+def _unreadable(paths: list[Path], reading: Reading, error: Exception) -> InvalidInput:
+    """The refusal that names the file that cannot be read."""
+    import polars as pl
+
+    for path in paths:
+        try:
+            scan([path], reading).select(pl.len(), pl.all().null_count()).collect()
+        except pl.exceptions.PolarsError as own:
+            return unreadable(path, own)
+    return unreadable(paths[0], error)
+
+
+def _taken(
+    store: FileStore,
+    listing: Listing,
+    digests: dict[str, str],
+    keeping: Keeping,
+    *,
+    is_table: bool,
+) -> Taken:
+    files = listing.files
+    if keeping == "reference":
+        digests.update(digests_of(files, digests))
+        return Taken()
+    is_packing = not is_table or len(files) >= _MANY
+    with Delivery(store.objects, way=keeping, is_packing=is_packing) as delivery:
+        return take(files, digests, store, delivery)
+
+
+def _snapshot(
+    store: FileStore,
+    files: tuple[DataFile, ...],
+    measured: Measured,
+    contract: Contract | None,
+    *,
+    folders: tuple[str, ...] = (),
+    source: str,
+    place: str = "",
+    taken: Taken,
+) -> Snapshot:
+    manifest = Manifest(files=files, folders=folders, reading=measured.reading)
+    return Snapshot(
+        digest=store.blobs.put_record(manifest),
+        content=content_of(files),
+        kind="table" if measured.reading else "files",
+        columns=measured.columns,
+        n_rows=measured.n_rows,
+        n_files=len(files),
+        n_bytes=sum(file.size for file in files),
+        source=source,
+        place=place,
+        contract=store.blobs.put_record(contract) if contract else "",
+        findings=measured.findings,
+        new=taken.new,
+        relied_on=taken.relied_on,
+    )
+
+
+def _suffix(name: str) -> str:
+    return os.path.splitext(name)[1].lower()

@@ -1,0 +1,379 @@
+"""The bytes of datasets' files, by digest: in objects of their own, or side by side in packs.
+
+Storing has two moves. A `Delivery` puts bytes into objects that nobody knows of; then, in
+the transaction that publishes the version, `settle` makes them known by their digests. What
+is killed in between leaves objects that nothing refers to, and `sweep` removes them later.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import sqlalchemy as sa
+from blake3 import blake3
+
+from cd4ml.errors import Conflict, Corrupted, NotFound
+from cd4ml.records.stored_file import StoredFile
+from cd4ml.store.address import PREFIX, address_of, address_of_file
+from cd4ml.store.objects import Objects, Way
+from cd4ml.store.tables import TABLES
+
+if TYPE_CHECKING:
+    from cd4ml.store.blobs import Blobs
+    from cd4ml.store.database import Database
+
+_TABLE = TABLES[StoredFile]
+_PACKED = 256 * 2**10  # bytes; smaller files lie side by side
+_PACK = 32 * 2**20  # bytes; a pack is closed when it has as many
+_AT_ONCE = 64 * 2**20  # bytes read from packs at a time
+_UNKNOWN_FOR = timedelta(days=1)  # longer than anybody takes to store a dataset
+_READ_ONLY = 0o444
+
+
+class FileStore:
+    """The files of all datasets of a project.
+
+    Args:
+        database: Where it is listed which bytes are where.
+        blobs: Where manifests, contracts and profiles are.
+        objects: Where the files' bytes are.
+        cache: A folder for what costs time to find out again: local copies, notes.
+    """
+
+    def __init__(self, database: Database, blobs: Blobs, objects: Objects, *, cache: Path) -> None:
+        self.blobs = blobs
+        self.objects = objects
+        self.cache = cache
+        self._database = database
+
+    def held(self, digests: Iterable[str]) -> dict[str, StoredFile]:
+        """Those of the digests whose bytes are in the store, with their place."""
+        with self._database.read() as connection:
+            return held(connection, digests)
+
+    def holds(self, digests: Iterable[str]) -> bool:
+        """Whether the bytes of all the digests are in the store."""
+        with self._database.read() as connection:
+            return holds(connection, digests)
+
+    def paths(self, digests: Sequence[str]) -> list[Path]:
+        """Local, verified, read-only files with the bytes of these digests, in their order.
+
+        Raises:
+            NotFound: If the store does not hold one.
+            Corrupted: If what is stored has another digest.
+        """
+        places = self.held(digests)
+        for digest in digests:
+            if digest not in places:
+                raise NotFound(f"the store does not hold the file {digest}")
+        found = {digest: self._whole(place) for digest, place in places.items()}
+        absent = [places[digest] for digest, path in found.items() if path is None]
+        for stored, data in self.read(absent):
+            found[stored.digest] = self._keep(stored.digest, data)
+        return [path for path in map(found.__getitem__, digests) if path is not None]
+
+    def read(self, places: Iterable[StoredFile]) -> Iterator[tuple[StoredFile, bytes]]:
+        """The verified bytes of files, those that lie side by side together.
+
+        Raises:
+            Corrupted: If what is stored has another digest.
+        """
+        ordered = sorted(places, key=lambda place: (place.object, place.offset))
+        for batch in _batches(ordered):
+            stretches = [(place.offset, place.size) for place in batch]
+            for place, data in zip(
+                batch, self.objects.read(batch[0].object, stretches), strict=True
+            ):
+                if address_of(data) != place.digest:
+                    raise damaged(place.digest)
+                yield place, data
+
+    def lies_alone(self, place: StoredFile) -> bool:
+        """Whether the bytes at a place are a whole object, or too many to be held in memory."""
+        own = self.objects.path(place.object)
+        alone = own is not None and not place.offset and _size(own) == place.size
+        return alone or place.size > _PACK
+
+    def is_sound(self, place: StoredFile) -> bool:
+        """Whether the bytes at a place are those that were stored there."""
+        own = self.objects.path(place.object)
+        try:
+            if own is not None and not place.offset and _size(own) == place.size:
+                return address_of_file(own) == place.digest
+            if place.size > _PACK:
+                return _digest(self.objects.chunks(place.object)) == place.digest
+            return all(True for _ in self.read([place]))
+        except (Corrupted, NotFound, OSError):
+            return False
+
+    def _whole(self, place: StoredFile) -> Path | None:
+        """The file that has just these bytes and exists already."""
+        kept = self._kept(place.digest)
+        own = self.objects.path(place.object)
+        if own is not None and not place.offset and _size(own) == place.size:
+            if address_of_file(own) != place.digest:
+                raise damaged(place.digest)
+            return own
+        if place.size == _size(kept) and address_of_file(kept) == place.digest:
+            return kept
+        if place.size > _PACK:  # an object of its own, somewhere else
+            return self._fetch(place)
+        return None
+
+    def _fetch(self, place: StoredFile) -> Path:
+        with _replaced(self._kept(place.digest)) as fresh:
+            with fresh.open("wb") as file:
+                file.writelines(self.objects.chunks(place.object))
+            if address_of_file(fresh) != place.digest:
+                raise damaged(place.digest)
+        return self._kept(place.digest)
+
+    def _keep(self, digest: str, data: bytes) -> Path:
+        with _replaced(self._kept(digest)) as fresh:
+            fresh.write_bytes(data)
+        return self._kept(digest)
+
+    def _kept(self, digest: str) -> Path:
+        name = digest.removeprefix(PREFIX)
+        return self.cache / "files" / name[:2] / name[2:]
+
+
+class Delivery:
+    """Files on their way into the store; nobody sees them before they are settled.
+
+    Close it, or use it in a `with` block: an error removes what was put.
+
+    Args:
+        objects: Where the bytes go.
+        way: How a file becomes an object of its own.
+        is_packing: Whether small files lie side by side. One that lies alone can be read
+            where it is.
+    """
+
+    def __init__(self, objects: Objects, *, way: Way = "copy", is_packing: bool = True) -> None:
+        self._objects = objects
+        self._way = way
+        self._is_packing = is_packing and way == "copy"
+        self._stored: dict[str, StoredFile] = {}
+        self._pack: list[tuple[str, bytes]] = []
+        self._packed = 0
+
+    def packs(self, size: int) -> bool:
+        """Whether a file of so many bytes lies side by side with others."""
+        return self._is_packing and size < _PACKED
+
+    def put(self, digest: str, data: bytes) -> None:
+        """Take the bytes of a small file."""
+        if digest in self._stored:
+            return
+        self._stored[digest] = StoredFile(digest=digest, object="", offset=0, size=len(data))
+        self._pack.append((digest, data))
+        self._packed += len(data)
+        if self._packed >= _PACK:
+            self._close_pack()
+
+    def put_file(self, path: Path | str) -> str:
+        """Take a file as an object of its own; returns the digest of what was taken.
+
+        Raises:
+            Conflict: If the file changed while it was taken.
+        """
+        name = self._objects.put_file(path, way=self._way)
+        kept = self._objects.path(name)
+        # what lies in the store is hashed, not what may have changed since it was copied
+        digest = address_of_file(kept if kept is not None else Path(path))
+        if digest in self._stored:
+            self._objects.remove([name])
+            return digest
+        size = self._objects.size(name)
+        self._stored[digest] = StoredFile(digest=digest, object=name, offset=0, size=size)
+        return digest
+
+    def close(self) -> tuple[StoredFile, ...]:
+        """What was put, with its places; all of it is on disk."""
+        self._close_pack()
+        return tuple(self._stored.values())
+
+    def undo(self) -> None:
+        """Remove what was put."""
+        self._objects.remove({place.object for place in self._stored.values() if place.object})
+
+    def __enter__(self) -> Delivery:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self.undo()
+
+    def _close_pack(self) -> None:
+        if not self._pack:
+            return
+        name = self._objects.put([b"".join(data for _, data in self._pack)])
+        offset = 0
+        for digest, data in self._pack:
+            place = StoredFile(digest=digest, object=name, offset=offset, size=len(data))
+            self._stored[digest] = place
+            offset += len(data)
+        self._pack, self._packed = [], 0
+
+
+def held(connection: sa.Connection, digests: Iterable[str]) -> dict[str, StoredFile]:
+    """Those of the digests whose bytes are in the store, with their place."""
+    asked = _among(connection, digests)
+    found = connection.execute(_TABLE.select().join(asked, asked.c.value == _TABLE.c.digest))
+    return {
+        row.digest: StoredFile(
+            digest=row.digest, object=row.object, offset=row.offset, size=row.size
+        )
+        for row in found
+    }
+
+
+def holds(connection: sa.Connection, digests: Iterable[str]) -> bool:
+    """Whether the bytes of all the digests are in the store."""
+    asked = set(digests)
+    among = _among(connection, asked)
+    joined = among.join(_TABLE, among.c.value == _TABLE.c.digest)
+    found = connection.execute(sa.select(sa.func.count()).select_from(joined)).scalar_one()
+    return bool(found == len(asked))
+
+
+def settle(
+    connection: sa.Connection, new: Sequence[StoredFile], relied_on: Collection[str]
+) -> None:
+    """Make new bytes known, in the transaction that publishes what they belong to.
+
+    Where somebody else stored the same bytes first, theirs stay and ours are left to be swept.
+
+    Args:
+        connection: Of a write transaction.
+        new: Closed deliveries.
+        relied_on: Digests that were in the store when the snapshot was taken.
+
+    Raises:
+        Conflict: If what was relied on has been removed meanwhile.
+    """
+    if relied_on and not holds(connection, relied_on):
+        msg = "bytes that this version shares with an earlier one were removed meanwhile"
+        raise Conflict(msg, hint="add it again")
+    known = held(connection, [place.digest for place in new]) if new else {}
+    fresh = [place for place in new if place.digest not in known]
+    if fresh:
+        _insert(connection, fresh)
+
+
+def forget(connection: sa.Connection, digests: Collection[str]) -> None:
+    """Strike bytes off the list; `sweep` removes them."""
+    asked = _among(connection, digests)
+    connection.execute(_TABLE.delete().where(_TABLE.c.digest.in_(sa.select(asked.c.value))))
+
+
+def move(connection: sa.Connection, places: Sequence[StoredFile]) -> None:
+    """Say that these bytes are somewhere else now; those that were forgotten stay so."""
+    for place in places:
+        is_it = _TABLE.c.digest == place.digest
+        connection.execute(
+            _TABLE.update().where(is_it).values(object=place.object, offset=place.offset)
+        )
+
+
+def everything(connection: sa.Connection) -> list[StoredFile]:
+    """All the bytes in the store, those of one object together."""
+    order = (_TABLE.c.object, _TABLE.c.offset)
+    return [
+        StoredFile(digest=row.digest, object=row.object, offset=row.offset, size=row.size)
+        for row in connection.execute(_TABLE.select().order_by(*order))
+    ]
+
+
+def unlisted(objects: Objects, known: Collection[str]) -> list[tuple[str, int]]:
+    """Objects that nothing refers to, with their sizes, but for those stored a moment ago.
+
+    A moment is a day by the store's own clock: nobody takes longer to store a dataset.
+    """
+    listed = list(objects.list())
+    newest = max((entry.stored_at for entry in listed), default=None)
+    return [
+        (entry.name, entry.size)
+        for entry in listed
+        if newest and entry.name not in known and newest - entry.stored_at > _UNKNOWN_FOR
+    ]
+
+
+def damaged(digest: str) -> Corrupted:
+    """The refusal of bytes that are not what was stored."""
+    msg = f"the file {digest} is not what was stored there"
+    return Corrupted(msg, hint="cd4ml data verify says which versions have it")
+
+
+def _insert(connection: sa.Connection, places: Sequence[StoredFile]) -> None:
+    # by the driver itself: tens of thousands of rows take it a tenth of the time
+    statement = str(_TABLE.insert().compile(dialect=connection.dialect))
+    if connection.dialect.positional:
+        connection.exec_driver_sql(statement, [msgspec.structs.astuple(each) for each in places])
+    else:
+        connection.exec_driver_sql(statement, [msgspec.structs.asdict(each) for each in places])
+
+
+def _among(connection: sa.Connection, values: Iterable[str]) -> Any:
+    """The values as a table with the column `value`: tens of thousands in one parameter."""
+    text = msgspec.json.encode(sorted(set(values))).decode()
+    if connection.dialect.name == "postgresql":
+        function = sa.func.json_array_elements_text(sa.cast(sa.literal(text), sa.JSON))
+    else:
+        function = sa.func.json_each(text)
+    return function.table_valued("value")
+
+
+def _batches(ordered: Sequence[StoredFile]) -> Iterator[list[StoredFile]]:
+    batch: list[StoredFile] = []
+    size = 0
+    for place in ordered:
+        if batch and (place.object != batch[0].object or size + place.size > _AT_ONCE):
+            yield batch
+            batch, size = [], 0
+        batch.append(place)
+        size += place.size
+    if batch:
+        yield batch
+
+
+def _digest(chunks: Iterable[bytes]) -> str:
+    hasher = blake3()
+    for chunk in chunks:
+        hasher.update(chunk)
+    return PREFIX + hasher.hexdigest()
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return -1
+
+
+class _replaced:
+    """A fresh file beside a path, which takes its place when the block has ended well."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> Path:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=self._path.parent)
+        os.close(descriptor)
+        self._fresh = Path(name)
+        return self._fresh
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._fresh.chmod(_READ_ONLY)
+            self._fresh.replace(self._path)
+        self._fresh.unlink(missing_ok=True)

@@ -1,0 +1,294 @@
+"""Immutable objects under names that are given once, in a folder or in S3.
+
+Unlike `blobs`, which name their bytes, an object's name says nothing about what is in it:
+storing the same bytes twice gives two objects. That makes removing safe, as nobody can come
+to need an object that is being removed.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from cd4ml.errors import NotFound, Unavailable
+from cd4ml.store.blobs import S3_RETRIES, first_line, no_store_at
+
+Way = Literal["copy", "hardlink"]
+
+_FICLONE = 0x40049409  # linux/fs.h: share the blocks of another file (btrfs, xfs, ...)
+_STRETCH = 1 << 30  # bytes a kernel copies at a time
+_CHUNK = 8 * 2**20  # bytes; S3 wants parts of at least 5 MiB
+_CONNECTIONS = 4
+_READ_ONLY = 0o444
+
+
+class Listed(NamedTuple):
+    """An object as the store lists it."""
+
+    name: str
+    size: int  # bytes
+    stored_at: datetime  # by the store's own clock
+
+
+class Objects:
+    """Immutable objects in one folder or below one prefix of S3.
+
+    Every method raises `Unavailable` if the store does not answer or refuses, and `NotFound`
+    if an object is not there. What a method has stored is on disk when it returns.
+
+    Args:
+        store: An obstore store.
+        url: What people know it by.
+        folder: Its folder, where it is local; None for S3.
+    """
+
+    def __init__(self, store: Any, *, url: str, folder: Path | None) -> None:
+        self._store = store
+        self.url = url
+        self.folder = folder
+
+    def put(self, parts: Iterable[bytes]) -> str:
+        """Store bytes, given in parts; returns the object's name."""
+        name = _fresh_name()
+        with self._reaching(name):
+            if self.folder is None:
+                self._send(name, iter(parts))
+            else:
+                with _written(self.folder / name) as descriptor:
+                    for part in parts:
+                        _write(descriptor, part)
+        return name
+
+    def put_file(self, path: Path | str, *, way: Way = "copy") -> str:
+        """Store a file's bytes as they are now; returns the object's name.
+
+        Blocks are shared where the file system can (reflink), else copied. A hard link is
+        the file itself under a second name: it costs nothing, and is read-only from then on,
+        because writing to one would change the other.
+        """
+        name = _fresh_name()
+        with self._reaching(name):
+            if self.folder is None:
+                self._send(name, _chunks(path))
+            elif way == "hardlink":
+                _link(path, self.folder / name)
+            else:
+                with _written(self.folder / name) as descriptor:
+                    _copy(path, descriptor)
+        return name
+
+    def path(self, name: str) -> Path | None:
+        """The local file that an object is; None where objects are not files."""
+        return None if self.folder is None else self.folder / _checked(name)
+
+    def read(self, name: str, stretches: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Some stretches (offset, size) of an object, in the order they are asked for."""
+        import obstore
+
+        with self._reaching(name):
+            if self.folder is not None:
+                return _read(self.folder / _checked(name), stretches)
+            filled = [(offset, size) for offset, size in stretches if size]
+            found = iter(
+                obstore.get_ranges(
+                    self._store,
+                    _checked(name),
+                    starts=[offset for offset, _ in filled],
+                    lengths=[size for _, size in filled],
+                )
+                if filled
+                else ()
+            )
+            return [next(found).to_bytes() if size else b"" for _, size in stretches]
+
+    def chunks(self, name: str) -> Iterator[bytes]:
+        """A whole object, some megabytes at a time."""
+        import obstore
+
+        with self._reaching(name):
+            for chunk in obstore.get(self._store, _checked(name)).stream(min_chunk_size=_CHUNK):
+                yield bytes(chunk)
+
+    def size(self, name: str) -> int:
+        """How many bytes an object has."""
+        import obstore
+
+        with self._reaching(name):
+            if self.folder is not None:
+                return (self.folder / _checked(name)).stat().st_size
+            size: int = obstore.head(self._store, _checked(name))["size"]
+            return size
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove objects; those that are gone already do not matter."""
+        import obstore
+
+        for name in names:
+            with suppress(NotFound), self._reaching(name):
+                obstore.delete(self._store, _checked(name))
+
+    def list(self) -> Iterator[Listed]:
+        """Every object there is."""
+        import obstore
+
+        with self._reaching("*"):
+            for batch in obstore.list(self._store):
+                for entry in batch:
+                    yield Listed(entry["path"], entry["size"], entry["last_modified"])
+
+    def _send(self, name: str, content: Iterator[bytes]) -> None:
+        import obstore
+
+        try:
+            obstore.put(self._store, name, content, chunk_size=_CHUNK, max_concurrency=_CONNECTIONS)
+        except FileNotFoundError as error:  # S3 says so if the bucket is missing
+            raise OSError(str(error)) from None
+
+    @contextmanager
+    def _reaching(self, name: str) -> Iterator[None]:
+        from obstore.exceptions import BaseError
+
+        try:
+            yield
+        except FileNotFoundError:
+            raise NotFound(f"the store {self.url} has no object {name}") from None
+        except (BaseError, OSError) as error:
+            msg = f"the store {self.url} does not work: {first_line(error)}"
+            hint = "is it reachable, is there room, and may this user write there?"
+            raise Unavailable(msg, hint=hint) from None
+
+
+def open_objects(url: str) -> Objects:
+    """Open the objects in a folder or at `s3://bucket/prefix`.
+
+    S3 takes its endpoint, region and keys from the AWS_* environment variables.
+
+    Raises:
+        ConfigurationError: If the URL names neither.
+        Unavailable: If the folder cannot be made.
+    """
+    from obstore.exceptions import BaseError
+    from obstore.store import LocalStore, S3Store
+
+    if url.startswith("s3://"):
+        try:
+            store = S3Store.from_url(url, retry_config=S3_RETRIES)
+        except BaseError as error:
+            raise no_store_at(url, first_line(error)) from None
+        return Objects(store, url=url, folder=None)
+    if "://" in url:
+        raise no_store_at(url)
+    folder = Path(url).absolute()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"the folder {folder} cannot be made: {error.strerror}"
+        raise Unavailable(msg, hint="choose another with CD4ML_BLOBS or `[store] blobs`") from None
+    return Objects(LocalStore(prefix=folder), url=str(folder), folder=folder)
+
+
+def _fresh_name() -> str:
+    name = secrets.token_hex(16)
+    return f"{name[:2]}/{name[2:]}"
+
+
+def _checked(name: str) -> str:
+    if len(name) != 33 or not set(name.replace("/", "", 1)) <= set("0123456789abcdef"):
+        raise NotFound(f"no object can be named {name!r}")
+    return name
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[int]:
+    """A descriptor to write to; the file has its name when the block has ended well."""
+    _make_folder(path.parent)
+    fresh = path.with_name(f"{path.name}.part")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _READ_ONLY)
+    try:
+        yield descriptor
+        os.fsync(descriptor)
+        fresh.rename(path)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(descriptor)
+    _sync(path.parent)
+
+
+def _link(source: Path | str, path: Path) -> None:
+    _make_folder(path.parent)
+    path.hardlink_to(os.path.realpath(source))
+    path.chmod(_READ_ONLY)
+    _sync(path)
+    _sync(path.parent)
+
+
+def _make_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        _sync(folder.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _copy(source: Path | str, target: int) -> None:
+    origin = os.open(source, os.O_RDONLY)
+    try:
+        if not _cloned(origin, target):
+            _copied(origin, target)
+    finally:
+        os.close(origin)
+
+
+def _cloned(origin: int, target: int) -> bool:
+    import fcntl
+
+    try:
+        fcntl.ioctl(target, _FICLONE, origin)
+    except OSError:  # another file system, or one that cannot
+        return False
+    return True
+
+
+def _copied(origin: int, target: int) -> None:
+    try:
+        while os.copy_file_range(origin, target, _STRETCH):
+            pass
+    except OSError:  # between two file systems of some kinds
+        os.lseek(origin, 0, os.SEEK_SET)
+        os.lseek(target, 0, os.SEEK_SET)
+        os.ftruncate(target, 0)
+        while chunk := os.read(origin, _CHUNK):
+            _write(target, chunk)
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    left = memoryview(data)
+    while left:
+        left = left[os.write(descriptor, left) :]
+
+
+def _read(path: Path, stretches: Sequence[tuple[int, int]]) -> list[bytes]:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return [os.pread(descriptor, size, offset) for offset, size in stretches]
+    finally:
+        os.close(descriptor)
+
+
+def _chunks(path: Path | str) -> Iterator[bytes]:
+    with open(path, "rb") as file:
+        while chunk := file.read(_CHUNK):
+            yield chunk
