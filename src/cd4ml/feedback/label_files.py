@@ -73,7 +73,7 @@ def _parquet(path: Path) -> pl.DataFrame:
 
 
 def _ndjson(path: Path) -> list[Mapping[str, Any]]:
-    rows = []
+    rows: list[Mapping[str, Any]] = []
     for number, line in enumerate(path.read_bytes().splitlines(), start=1):
         if line.strip():
             try:
