@@ -11,6 +11,7 @@ from cd4ml.loop.compare import runs
 from cd4ml.loop.evaluate import Judgement, evaluate, judgement_of
 from cd4ml.loop.label import curate
 from cd4ml.loop.promote import releases, request
+from cd4ml.loop.reasons import require_reason
 from cd4ml.loop.roll_out import roll_out
 from cd4ml.loop.train import train
 from cd4ml.records.job import Job
@@ -42,7 +43,9 @@ def ask(project: Project, *, reason: str, actor: str) -> Job:
     Raises:
         NotFound: If nobody has the actor's name, or no version is in charge that could be
             trained again.
+        InvalidInput: If no reason is given.
     """
+    require_reason(reason, "a retraining", hint="say what has changed")
     now = project.clock.now()
     with project.database.write() as connection:
         people.actor(connection, actor)
