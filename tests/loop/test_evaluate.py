@@ -189,6 +189,12 @@ def test_a_run_that_is_not_there_is_not_judged(
             "cd4ml.toml: run/1 has no step 'risk' - at `model.step`\n"
             "  hint: its steps: delay, evaluation, examples, holdout, training",
         ),
+        (
+            'target = "late"',
+            'target = "nope"',
+            "cd4ml.toml: the training rows of run/1 have no column 'nope' - at `model.target`\n"
+            "  hint: known: carrier, distance, wind, event_at, late",
+        ),
     ],
 )
 def test_settings_that_do_not_fit_the_run_are_explained(

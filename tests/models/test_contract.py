@@ -42,6 +42,33 @@ def test_a_contract_is_derived_from_rows() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("field", "reason"),
+    [
+        (
+            Field("a", "int"),  # type: ignore[arg-type]
+            "'a' has the type 'int', expected one of integer, number, string, boolean, datetime",
+        ),
+        (
+            Field("a", "integer", minimum="x"),  # type: ignore[arg-type]
+            "'a': expected `float | null`, got `str` - at `minimum`",
+        ),
+        (
+            Field("a", "string", categories=(1,)),  # type: ignore[arg-type]
+            "'a': expected `str`, got `int` - at `categories[0]`",
+        ),
+    ],
+)
+def test_a_field_of_other_types_than_it_says_is_refused(field: Field, reason: str) -> None:
+    for contract in (
+        Contract(name="delay", fields=(field,)),
+        Contract(name="delay", fields=(Field("hour", "integer"),), output=field),
+    ):
+        with pytest.raises(InvalidInput) as refused:
+            CompiledContract(contract)
+        assert refused.value.message == f"the contract 'delay' cannot be meant: {reason}"
+
+
 def test_many_different_strings_are_not_listed() -> None:
     frame = pl.DataFrame({"tail": [f"N{i}" for i in range(1000)]})
 

@@ -176,7 +176,10 @@ IMPOSSIBLE = {
         "expected letters, digits, '.', '_' and '-' in its name, got '' - at `environments.`"
     ),
     PROJECT + "[monitoring]\nmatures_after_hours = -1": (
-        "expected 0 or more hours, got -1 - at `monitoring.matures_after_hours`"
+        "expected 0 to 878,400 hours, got -1 - at `monitoring.matures_after_hours`"
+    ),
+    PROJECT + "[monitoring]\nmatures_after_hours = 99999999999999": (
+        "expected 0 to 878,400 hours, got 99,999,999,999,999 - at `monitoring.matures_after_hours`"
     ),
     PROJECT + "[monitoring]\ndrift = 0": "expected a PSI above 0, got 0.0 - at `monitoring.drift`",
     PROJECT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cd4ml.errors import ConfigurationError
+from cd4ml.models.contract import refuse_wrong_types
 from cd4ml.pipeline.module import imported
 from cd4ml.records.contract import Contract
 from cd4ml.store.project import Project
@@ -18,6 +19,7 @@ def declared(project: Project, name: str, *, key: str) -> Contract | None:
 
     Raises:
         ConfigurationError: If there is no such module or name, or it is no Contract.
+        InvalidInput: If its fields do not hold what `Field` says.
         PipelineError: If importing the module fails.
     """
     if not name:
@@ -32,4 +34,5 @@ def declared(project: Project, name: str, *, key: str) -> Contract | None:
         found = "nothing" if contract is None else type(contract).__name__
         msg = f"cd4ml.toml: expected a Contract at {name}, got {found} - at `{key}`"
         raise ConfigurationError(msg, hint=f"{attribute} = Contract(name=..., fields=(...))")
+    refuse_wrong_types(contract)
     return contract

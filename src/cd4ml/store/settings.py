@@ -24,6 +24,7 @@ _UNKNOWN = re.compile(r"unknown field `(.+?)`")
 _FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _LONGEST = 100  # characters of a name
+_CENTURY_HOURS = 100 * 366 * 24
 
 
 class _Impossible(Exception):
@@ -150,8 +151,9 @@ def _refuse_environments(settings: Settings) -> None:
 
 def _refuse_monitoring(settings: Settings) -> None:
     monitoring = settings.monitoring
-    if monitoring.matures_after_hours < 0:
-        message = f"expected 0 or more hours, got {monitoring.matures_after_hours}"
+    if not 0 <= monitoring.matures_after_hours <= _CENTURY_HOURS:
+        got = f"{monitoring.matures_after_hours:,}"
+        message = f"expected 0 to {_CENTURY_HOURS:,} hours, got {got}"
         raise _Impossible("monitoring.matures_after_hours", message)
     if not (isfinite(monitoring.drift) and monitoring.drift > 0):
         message = f"expected a PSI above 0, got {monitoring.drift}"
