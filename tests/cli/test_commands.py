@@ -100,6 +100,13 @@ def test_a_run_takes_only_what_the_pipeline_knows(shell: Shell) -> None:
     assert "strnegth" in shell.error
     assert shell.json("run --data patients=patients@9")["error"]
     assert shell.json("run --trials 3")["error"] == "cd4ml run: --trials needs --grid"
+    assert shell.json("run --workers 3")["error"] == "cd4ml run: --workers needs --grid"
+    for option in ("--trials", "--workers"):
+        shell(f"run --grid diagnosis.strength=0.1 {option} 0")
+        assert (shell.code, shell.error.splitlines()[0]) == (
+            2,
+            f"error: cd4ml run: argument {option}: expected a number from 1 to 1,000,000, got '0'",
+        )
     assert shell.code == 2
 
 
@@ -213,6 +220,25 @@ def test_labels_are_taken_in_from_a_file(shell: Shell, tmp_path: Path) -> None:
     assert "had been taken in before" in shell(f"label {file}")
     shell(f"label {tmp_path / 'none.csv'}")
     assert shell.code == 1
+
+
+def test_a_search_in_which_nothing_finished_leaves_with_1(shell: Shell) -> None:
+    said = shell("run --grid diagnosis.strength=-1.0,-2.0 --workers 1")
+
+    assert shell.code == 1
+    assert "2 trials failed" in said
+
+
+def test_a_retraining_that_failed_leaves_with_1(shell: Shell) -> None:
+    shell("approve release/2 --reason good", by=MANAGER)
+    shell("retrain --reason spring")
+
+    said = shell("work")
+
+    assert shell.code == 1
+    assert "job/1 retrain failed" in said
+    assert shell("work") == "0 answers collected\n"
+    assert shell.code == 0
 
 
 def test_a_retraining_is_asked_for_and_worked_on(shell: Shell) -> None:

@@ -190,7 +190,7 @@ def _add_shared_options(parser: argparse.ArgumentParser, *, is_root: bool) -> No
 
 
 def at_most_a_million(text: str) -> int:
-    """How many lines to list.
+    """How many of something, at least one.
 
     Raises:
         argparse.ArgumentTypeError: If it is not a whole number from 1 to 1,000,000.

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from cd4ml.loop.train import RunReport
 
 
+_WORKERS = 2
+
+
 def add(commands: Commands) -> None:
     """`run` and `compare`."""
     parser = commands.add(
@@ -22,7 +25,8 @@ def add(commands: Commands) -> None:
         run,
         "run the pipeline, or search over its parameters",
         "Steps whose code, parameters and inputs are unchanged are taken from the cache.\n"
-        "With --grid every combination is a run of its own, several at a time.",
+        "With --grid every combination is a run of its own, several at a time; it leaves with 1\n"
+        "if none of them finished.",
     )
     _add_what_to_run(parser)
     _add_search(parser)
@@ -76,10 +80,18 @@ def _add_search(parser: Parser) -> None:
         help="values to try; may be repeated, and then all combinations are tried",
     )
     parser.add_argument(
-        "--trials", type=int, default=0, metavar="N", help="only so many of them, at random"
+        "--trials",
+        type=at_most_a_million,
+        default=0,
+        metavar="N",
+        help="only so many of them, at random",
     )
     parser.add_argument(
-        "--workers", type=int, default=2, metavar="N", help="trials at a time (default: 2)"
+        "--workers",
+        type=at_most_a_million,
+        default=0,
+        metavar="N",
+        help=f"trials at a time (default: {_WORKERS})",
     )
 
 
@@ -91,8 +103,9 @@ def run(given: Given) -> Answer[RunReport] | Answer[SearchReport]:
     grid = assignments.once(words.grid, "--grid")
     if grid:
         return _search(given, grid, settings, datasets)
-    if words.trials:
-        raise UsageError("cd4ml run: --trials needs --grid", hint="cd4ml run --help")
+    for option, is_given in (("--trials", words.trials), ("--workers", words.workers)):
+        if is_given:
+            raise UsageError(f"cd4ml run: {option} needs --grid", hint="cd4ml run --help")
     from cd4ml.cli.screen import steps
     from cd4ml.loop.train import train
 
@@ -121,12 +134,13 @@ def _search(
             grid={**{name: [value] for name, value in settings.items()}, **grid},
             data=datasets,
             trials=words.trials,
-            workers=words.workers,
+            workers=words.workers or _WORKERS,
             experiment=words.experiment,
             actor=given.actor,
             progress=tell,
         )
-    return Answer(report, _show_search)
+    has_run = any(trial.state == "finished" for trial in report.trials)
+    return Answer(report, _show_search, exit_code=0 if has_run else 1)
 
 
 def compare(given: Given) -> Answer[list[RunReport]] | Answer[Comparison]:

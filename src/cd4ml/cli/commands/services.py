@@ -48,7 +48,12 @@ def add(commands: Commands) -> None:
         default=[],
         help="another name under which browsers may reach it; may be repeated",
     )
-    commands.add("work", work, "do one turn of the background work, for cron")
+    commands.add(
+        "work",
+        work,
+        "do one turn of the background work, for cron",
+        "Leaves with 1 if a retraining that it carried out failed.",
+    )
 
 
 def serve(given: Given) -> Answer[None]:
@@ -81,7 +86,9 @@ def work(given: Given) -> Answer[WorkReport]:
     from cd4ml.cli.up import owner
     from cd4ml.loop.work import work as turn
 
-    return Answer(turn(given.project, owner=owner()), _show_work)
+    report = turn(given.project, owner=owner())
+    has_failed = any(job.state == "failed" for job in report.jobs)
+    return Answer(report, _show_work, exit_code=1 if has_failed else 0)
 
 
 def _takes_address(parser: Parser, port: int) -> None:
