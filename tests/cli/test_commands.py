@@ -94,6 +94,37 @@ def test_a_run_is_compared_with_another(shell: Shell) -> None:
     assert shell.json("compare --best auc --limit 1")[0]["metrics"]["auc"] > 0.9
 
 
+@pytest.mark.parametrize(
+    ("words", "error", "hint"),
+    [
+        ("compare --best nope", "no run has the metric 'nope'", "known: auc"),
+        (
+            "compare --search 99",
+            "no run belongs to the search 99",
+            "cd4ml compare lists the runs",
+        ),
+        (
+            "compare --experiment nope",
+            "no run belongs to the experiment 'nope'",
+            "cd4ml compare lists the runs",
+        ),
+        (
+            "serve --in production --port abc",
+            "cd4ml serve: argument --port: expected a port from 0 to 65535, got 'abc'",
+            "cd4ml serve --help",
+        ),
+        (
+            "demo --months x",
+            "cd4ml demo: argument --months: expected 1 to 11 months, got x",
+            "cd4ml demo --help",
+        ),
+    ],
+)
+def test_what_is_not_known_is_said(shell: Shell, words: str, error: str, hint: str) -> None:
+    assert shell.json(words) == {"error": error, "hint": hint}
+    assert shell.code in (1, 2)
+
+
 def test_a_run_takes_only_what_the_pipeline_knows(shell: Shell) -> None:
     shell("run --set diagnosis.strnegth=0.5")
     assert shell.code == 1

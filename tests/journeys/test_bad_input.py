@@ -125,7 +125,7 @@ DATA = {
     ),
     "an unknown dataset version": Case(
         f"run --data patients=patients@{HUGE}",
-        f"no DatasetVersion 'patients/{HUGE}'\n  hint: known: patients/1",
+        f"no dataset version 'patients@{HUGE}'\n  hint: known: patients@1",
     ),
     "labels that are none": Case(
         "label truth.csv",
@@ -168,21 +168,21 @@ PIPELINE = {
     ),
 }
 NAMES = {
-    "an unknown run": Case("gate run/9", "no Run '9'\n  hint: known: 1"),
+    "an unknown run": Case("gate run/9", "no run '9'\n  hint: known: 1"),
     "a number no database could hold": Case(
         f"why run/{HUGE}",
         f"expected run/NUMBER, got 'run/{HUGE}'\n  hint: for example run/1",
     ),
     "an unknown version": Case(
         "release diagnosis/9 --to staging",
-        "no ModelVersion 'diagnosis/9'\n  hint: known: diagnosis/1",
+        "no model version 'diagnosis/9'\n  hint: known: diagnosis/1",
     ),
     "an unknown environment": Case(
         "release diagnosis/1 --to moon",
         "no environment named 'moon' in cd4ml.toml\n  hint: known: staging, production",
     ),
     "an unknown release": Case(
-        "approve release/9 --reason ok", "no Release '9'\n  hint: known: 1, 2", actor=BO
+        "approve release/9 --reason ok", "no release '9'\n  hint: known: 1, 2", actor=BO
     ),
     "an unknown person": Case(
         "approve release/2 --reason ok",

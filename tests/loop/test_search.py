@@ -132,8 +132,10 @@ def test_a_search_that_is_killed_leaves_no_process_behind(project: Project) -> N
     assert len(children) >= 2
     _, alive = psutil.wait_procs(children, timeout=10)
     assert alive == []
-    train(project, actor=ANN)  # a run that begins says which ones were interrupted
-    assert runs(project, state="running") == []
+    assert runs(project, state="running") == []  # whoever looks finds them interrupted
+    reasons = {report.run.reason for report in runs(project, state="failed")}
+    assert reasons <= {"interrupted: its process ended"}
+    train(project, actor=ANN)
 
 
 @pytest.mark.crash

@@ -209,4 +209,4 @@ def test_two_runs_are_compared_by_what_differs(project: Project) -> None:
     assert differences["delay.strength"] == (1.0, 1e-4)
     with pytest.raises(NotFound) as missing:
         compare(project, ["run/1", "run/9"])
-    assert str(missing.value) == "no Run '9'\n  hint: known: 1, 2"
+    assert str(missing.value) == "no run '9'\n  hint: known: 1, 2"

@@ -39,7 +39,9 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("runs", metavar="RUN", nargs="*", help="run/3 or 3")
     parser.add_argument("--experiment", default="", metavar="NAME", help="list only its runs")
-    parser.add_argument("--search", type=int, default=0, metavar="NUMBER", help="only its trials")
+    parser.add_argument(
+        "--search", type=at_most_a_million, default=0, metavar="NUMBER", help="only its trials"
+    )
     parser.add_argument("--best", default="", metavar="METRIC", help="list the best ones first")
     parser.add_argument(
         "--limit", type=at_most_a_million, default=20, metavar="N", help="(default: 20)"
@@ -150,9 +152,9 @@ def compare(given: Given) -> Answer[list[RunReport]] | Answer[Comparison]:
         from cd4ml.loop.compare import compare as find_differences
 
         return Answer(find_differences(given.project, words.runs), _show_comparison)
-    from cd4ml.loop.compare import runs
+    from cd4ml.loop.compare import listed_runs
 
-    found = runs(
+    found = listed_runs(
         given.project,
         experiment=words.experiment,
         search=words.search,

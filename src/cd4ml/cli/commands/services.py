@@ -97,11 +97,10 @@ def _takes_address(parser: Parser, port: int) -> None:
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= _LAST_PORT:
-        msg = f"expected a port from 0 to {_LAST_PORT}, got {text}"
+    if not (text.isascii() and text.isdigit() and int(text) <= _LAST_PORT):
+        msg = f"expected a port from 0 to {_LAST_PORT}, got {text!r}"
         raise argparse.ArgumentTypeError(msg)
-    return port
+    return int(text)
 
 
 def _say_nothing(_screen: Screen, _value: None) -> None:
