@@ -247,7 +247,7 @@ def test_labels_are_taken_in_from_a_file(shell: Shell, tmp_path: Path) -> None:
     row = "013d8e5703600000079bc16a0000ac7e,1,2013-02-02T06:00:00Z"
     file.write_text(f"prediction_id,value,labelled_at\n{row}\n")
 
-    assert shell(f"label {file}").startswith("1 labels")
+    assert shell(f"label {file}").startswith("1 label\n")
     assert "had been taken in before" in shell(f"label {file}")
     shell(f"label {tmp_path / 'none.csv'}")
     assert shell.code == 1

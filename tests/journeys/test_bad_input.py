@@ -142,13 +142,13 @@ DATA = {
 PIPELINE = {
     "an import error": Case(
         "run",
-        "pipeline.py:7: importing the pipeline failed: ModuleNotFoundError: No module named"
+        "pipeline.py:7: importing 'pipeline' failed: ModuleNotFoundError: No module named"
         " 'polers'\n  hint: correct that line, then run again",
         replaced("pipeline.py", "import polars as pl", "import polers as pl"),
     ),
     "a missing module": Case(
         "run",
-        "no module 'pipeline' in FOLDER\n  hint: name it in cd4ml.toml: [project] pipeline = ...",
+        "no module 'pipeline' in FOLDER\n  hint: cd4ml.toml names it: correct the name, or put the module there",
         lambda folder: (folder / "pipeline.py").unlink(),
     ),
     "an input nobody makes": Case(

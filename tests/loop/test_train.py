@@ -131,7 +131,7 @@ def test_what_is_not_known_is_refused_before_anything_is_recorded(
 def test_a_version_that_is_not_there_cannot_be_pinned(project: Project) -> None:
     ingest(project, "flights", actor=ANN)
 
-    with pytest.raises(NotFound, match="flights/9"):
+    with pytest.raises(NotFound, match="flights@9"):
         train(project, data={"flights": "flights@9"}, actor=ANN)
 
     assert runs(project) == []
@@ -175,7 +175,7 @@ def test_a_pipeline_that_cannot_be_imported_names_the_line(project: Project) -> 
     pipeline = project.folder / "pipeline.py"
     pipeline.write_text(pipeline.read_text().replace("import polars as pl", "import polers as pl"))
 
-    with pytest.raises(PipelineError, match=r"^pipeline\.py:3: importing the pipeline failed"):
+    with pytest.raises(PipelineError, match=r"^pipeline\.py:3: importing 'pipeline' failed"):
         train(project, actor=ANN)
 
     assert runs(project) == []

@@ -212,6 +212,21 @@ def test_what_no_project_can_mean_is_refused(tmp_path: Path, text: str, message:
     assert hint
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("flights.py", "without .py: flights"),
+        ("../etc", "for example pipeline, or flights.pipeline"),
+        ("../etc.py", "for example pipeline, or flights.pipeline"),
+    ],
+)
+def test_a_module_is_named_as_python_names_it(tmp_path: Path, name: str, hint: str) -> None:
+    told, hinted = refusal(tmp_path, PROJECT + f'pipeline = "{name}"')
+
+    assert told == f"expected the name of a Python module, got '{name}' - at `project.pipeline`"
+    assert hinted == hint
+
+
 def test_the_hint_says_which_environments_there_are(tmp_path: Path) -> None:
     text = (
         PROJECT + '[environments.staging]\n[environments.live]\n[monitoring]\nenvironment = "lvie"'

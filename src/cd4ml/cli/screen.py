@@ -33,6 +33,7 @@ _FIGURE = re.compile(r"([-+]?[\d.,]+%?( to [-+]?[\d.,]+)?|-|)( \*)?")
 _NEVER_WRAPPED = (24, 18, 14, 10, 6)  # characters of a cell: the first that leaves enough room
 _LEAST = 9  # characters of a column that wraps
 _GAP = 2  # between columns
+_EXACT = 2**53  # beyond it a float does not hold every whole number
 _NEXT_UNIT = 1000  # of bytes, as disks are sold
 
 STYLES: Mapping[str, str] = {
@@ -276,12 +277,24 @@ def number(value: float | None) -> str:
     """A measured value; a dash where there is none.
 
     Examples:
-        >>> number(0.63217), number(None), number(12.0)
-        ('0.6322', '-', '12')
+        >>> number(0.63217), number(None), number(12.0), number(1e20)
+        ('0.6322', '-', '12', '1e+20')
     """
     if value is None:
         return "-"
+    if abs(value) > _EXACT:  # more digits than were measured
+        return f"{value:.6g}"
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4f}"
+
+
+def counted(amount: int, noun: str) -> str:
+    """So many of something.
+
+    Examples:
+        >>> counted(1, "label"), counted(1000, "label")
+        ('1 label', '1,000 labels')
+    """
+    return f"{amount:,} {noun}{'' if amount == 1 else 's'}"
 
 
 def short(address: str) -> str:

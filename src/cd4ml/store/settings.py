@@ -108,7 +108,10 @@ def _refuse_project(settings: Settings) -> None:
 def _refuse_unless_module(name: str, key: str) -> None:
     if name.endswith(".py") or not all(_is_identifier(part) for part in name.split(".")):
         message = f"expected the name of a Python module, got {name!r}"
-        raise _Impossible(key, message, f"without .py: {Path(name).stem or 'pipeline'}")
+        bare = name.removesuffix(".py")
+        is_near = bare != name and all(_is_identifier(part) for part in bare.split("."))
+        hint = f"without .py: {bare}" if is_near else "for example pipeline, or flights.pipeline"
+        raise _Impossible(key, message, hint)
 
 
 def _is_identifier(name: str) -> bool:

@@ -108,7 +108,9 @@ def _say_nothing(_screen: Screen, _value: None) -> None:
 
 
 def _show_work(screen: Screen, report: WorkReport) -> None:
-    screen.line(f"{report.collected:,} answers collected")
+    from cd4ml.cli.screen import counted
+
+    screen.line(f"{counted(report.collected, 'answer')} collected")
     for release in report.releases:
         screen.line(f"{release.ref} to {release.environment}: {release.state.replace('_', ' ')}")
     for window in report.windows:
