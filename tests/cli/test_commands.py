@@ -55,6 +55,19 @@ def test_a_project_is_laid_out(tmp_path: Path, capsys: Capture) -> None:
     assert shell.json(f"init {tmp_path / 'new'}")["error"].endswith("is not an empty folder")
 
 
+def test_a_folder_of_files_is_a_dataset_in_three_commands(tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "cats").mkdir()
+    (tmp_path / "cats" / "tom.png").write_bytes(b"not really")
+    shell = Shell(tmp_path, capsys)
+
+    assert "cd4ml data add NAME" in shell(f"init --bare {tmp_path}")
+    assert "1, 10 B" in shell("data add cats --path cats")
+    assert "1 files" in shell("data list cat")
+    assert "data" in shell("status")
+    shell(f"init --bare {tmp_path} --example flights")
+    assert shell.code == 2
+
+
 def test_data_is_registered_and_found(shell: Shell) -> None:
     assert "patients@1" in shell("data add patients")
     assert "569" in shell("data list")
