@@ -1,6 +1,6 @@
 """What was known at a moment: late rows are not there yet, corrected ones as they stood."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -10,14 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cd4ml.data.catalog import register
 from cd4ml.data.contract import check
-from cd4ml.data.known import arrived_by, known_at, version_at
-from cd4ml.data.versions import publish, snapshot_frame
-from cd4ml.errors import InvalidInput, NotFound
+from cd4ml.data.known import arrived_by, known_at
+from cd4ml.errors import InvalidInput
 from cd4ml.records.contract import Contract, Field
-from cd4ml.store.blobs import Blobs
-from cd4ml.store.database import Database
 
 UTC_TIME = pl.Datetime("us", "UTC")
 
@@ -246,54 +242,4 @@ def test_a_contract_whose_times_are_no_times_is_refused() -> None:
         "no row can keep the contract 'rides': its event_time 'began_at' is no field of type"
         " datetime; its arrival_time 'km' is no field of type datetime\n"
         "  hint: correct it where it is declared"
-    )
-
-
-# --- versions -------------------------------------------------------------------------------
-
-
-def published(database: Database, blobs: Blobs, *days: int) -> None:
-    """A version of the dataset `rides` on each of these days."""
-    for number in days:
-        snapshot = snapshot_frame(blobs, rides((number, 1, 1, 1.0)), source="a test")
-        with database.write() as connection:
-            register(connection, name="rides", at=day(1), actor="ann")
-            publish(connection, snapshot, dataset="rides", at=day(number), actor="ann")
-
-
-def test_the_newest_version_by_a_moment_is_found(database: Database, blobs: Blobs) -> None:
-    published(database, blobs, 3, 5, 9)
-
-    with database.read() as connection:
-        found = [version_at(connection, "rides", day(number)).ref for number in (3, 4, 5, 8, 20)]
-
-    assert found == ["rides@1", "rides@1", "rides@2", "rides@2", "rides@3"]
-
-
-def test_before_its_first_version_a_dataset_had_none(database: Database, blobs: Blobs) -> None:
-    published(database, blobs, 3)
-
-    with database.read() as connection, pytest.raises(NotFound) as refused:
-        version_at(connection, "rides", day(3) - timedelta(microseconds=1))
-
-    assert str(refused.value) == (
-        "the dataset 'rides' had no version on 2013-03-02T23:59:59.999999+00:00\n"
-        "  hint: rides@1 was published on 2013-03-03T00:00:00+00:00"
-    )
-
-
-def test_an_unknown_dataset_has_no_past(database: Database) -> None:
-    with database.read() as connection, pytest.raises(NotFound) as refused:
-        version_at(connection, "rides", day(3))
-
-    assert str(refused.value) == "no Dataset 'rides'\n  hint: there are none yet"
-
-
-def test_a_version_and_a_moment_together_are_refused(database: Database) -> None:
-    with database.read() as connection, pytest.raises(InvalidInput) as refused:
-        version_at(connection, "rides@2", day(3))
-
-    assert str(refused.value) == (
-        "'rides@2' names a version, and the moment 2013-03-03T00:00:00+00:00 another\n"
-        "  hint: give rides, or leave the moment out"
     )

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from cd4ml.data.known import Frame
-from cd4ml.data.moments import require_columns, require_time, zone
+from cd4ml.data.moments import Frame, require_columns, require_time, zone
 from cd4ml.errors import InvalidInput
 
 if TYPE_CHECKING:

@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-import sqlalchemy as sa
-
-from cd4ml.data.moments import refuse_naive, require_columns, require_time, was_by
-from cd4ml.data.versions import find_version
-from cd4ml.errors import InvalidInput, NotFound
+from cd4ml.data.moments import Frame, require_columns, require_time, was_by
 from cd4ml.records.contract import Contract
-from cd4ml.records.dataset import DatasetVersion
-from cd4ml.store import rows
-from cd4ml.store.tables import TABLES
 
 if TYPE_CHECKING:
     import polars as pl
-    from sqlalchemy import Connection
-
-Frame = TypeVar("Frame", "pl.DataFrame", "pl.LazyFrame")
 
 
 def known_at(frame: Frame, contract: Contract, moment: datetime | None = None) -> Frame:
@@ -93,25 +83,3 @@ def arrived_by(
         require_time(what, schema, contract.arrival_time)
         return frame.filter(pl.col(contract.arrival_time).is_not_null())
     return frame.filter(was_by(what, schema, contract.arrival_time, moment))
-
-
-def version_at(connection: Connection, name: str, moment: datetime) -> DatasetVersion:
-    """The newest version of a dataset that had been published by a moment.
-
-    Raises:
-        NotFound: If there is no such dataset, or it had no version yet.
-        InvalidInput: If the moment has no time zone, or the name a version's number.
-    """
-    refuse_naive(moment)
-    if "@" in name:
-        msg = f"{name!r} names a version, and the moment {moment.isoformat()} another"
-        raise InvalidInput(msg, hint=f"give {name.partition('@')[0]}, or leave the moment out")
-    table = TABLES[DatasetVersion]
-    by_then = (table.c.dataset == name) & (table.c.created_at <= moment)
-    number = connection.scalar(sa.select(sa.func.max(table.c.number)).where(by_then))
-    if number is not None:
-        return rows.get(connection, DatasetVersion, name, number)
-    find_version(connection, name)  # says so, if there is none at all
-    first = rows.find(connection, DatasetVersion, dataset=name, limit=1)[0]
-    msg = f"the dataset {name!r} had no version on {moment.isoformat()}"
-    raise NotFound(msg, hint=f"{first.ref} was published on {first.created_at.isoformat()}")

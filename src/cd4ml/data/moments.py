@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from cd4ml.errors import InvalidInput
 
 if TYPE_CHECKING:
     import polars as pl
+
+Frame = TypeVar("Frame", "pl.DataFrame", "pl.LazyFrame")
 
 
 def require_columns(what: str, schema: Mapping[str, pl.DataType], names: tuple[str, ...]) -> None:
