@@ -1,6 +1,6 @@
 """Continuous Delivery for Machine Learning in one Python package.
 
-What a project's own modules need is here; everything else is reached through
+What a project's own modules and notebooks need is here; everything else is reached through
 `cd4ml VERB` on the command line. Names are loaded when they are first used, so
 that importing cd4ml costs next to nothing.
 """
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cd4ml.data.join import join_as_of
     from cd4ml.data.known import known_at
     from cd4ml.data.split import Split, split
+    from cd4ml.loop.read import dataset
     from cd4ml.pipeline.step import Metrics, Model, step
     from cd4ml.records.contract import Contract, Field
 
@@ -25,6 +26,7 @@ __all__ = [
     "Model",
     "Split",
     "__version__",
+    "dataset",
     "join_as_of",
     "known_at",
     "split",
@@ -37,6 +39,7 @@ _HOME = {
     "Metrics": "cd4ml.pipeline.step",
     "Model": "cd4ml.pipeline.step",
     "Split": "cd4ml.data.split",
+    "dataset": "cd4ml.loop.read",
     "join_as_of": "cd4ml.data.join",
     "known_at": "cd4ml.data.known",
     "split": "cd4ml.data.split",

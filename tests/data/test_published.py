@@ -44,7 +44,7 @@ def test_before_its_first_version_a_dataset_had_none(database: Database, blobs: 
 
     assert str(refused.value) == (
         "the dataset 'rides' had no version on 2013-03-02T23:59:59.999999+00:00\n"
-        "  hint: rides@1 was published on 2013-03-03T00:00:00+00:00"
+        "  hint: rides@1 was published on 2013-03-03T00:00:00+00:00; it is read by its number"
     )
 
 

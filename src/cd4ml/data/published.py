@@ -37,4 +37,5 @@ def version_at(connection: Connection, name: str, moment: datetime) -> DatasetVe
     find_version(connection, name)  # says so, if there is none at all
     first = rows.find(connection, DatasetVersion, dataset=name, limit=1)[0]
     msg = f"the dataset {name!r} had no version on {moment.isoformat()}"
-    raise NotFound(msg, hint=f"{first.ref} was published on {first.created_at.isoformat()}")
+    when = first.created_at.isoformat()
+    raise NotFound(msg, hint=f"{first.ref} was published on {when}; it is read by its number")
