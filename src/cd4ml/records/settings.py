@@ -54,7 +54,8 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     `step` may be left out when exactly one step returns a Model. The steps
     `training` and `holdout` give the rows it learned from and is judged on;
-    `target` is their column to predict, `event_time` says when a row happened.
+    `target` is their column to predict, `event_time` says when a row happened. No value
+    of `key` may be in both (a patient, a ride); without it, no row.
     """
 
     step: str = ""
@@ -62,6 +63,7 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     holdout: str = "holdout"
     target: str = "target"
     event_time: str = "event_at"
+    key: tuple[str, ...] = ()
     slices: tuple[str, ...] = ()
     contract: str = ""  # "module:Name" of the request's Contract; "" derives it
 

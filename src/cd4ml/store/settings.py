@@ -134,11 +134,16 @@ def _refuse_model(model: records.ModelSettings) -> None:
     if model.training == model.holdout:
         message = f"{model.training!r} cannot both teach a model and judge it"
         raise _Impossible("model.holdout", message, "judge it on rows it has not seen")
+    if model.target in model.key:
+        message = f"{model.target!r} is what is to be predicted, and identifies no row"
+        raise _Impossible("model.key", message)
     if model.target in (model.event_time, *model.slices):
         key = "event_time" if model.target == model.event_time else "slices"
         raise _Impossible(f"model.{key}", f"{model.target!r} is what is to be predicted")
     if len(set(model.slices)) < len(model.slices):
         raise _Impossible("model.slices", f"a column stands twice in {list(model.slices)}")
+    if len(set(model.key)) < len(model.key):
+        raise _Impossible("model.key", f"a column stands twice in {list(model.key)}")
 
 
 def _refuse_environments(settings: Settings) -> None:
