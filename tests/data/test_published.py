@@ -7,10 +7,11 @@ import pytest
 
 from cd4ml.data.catalog import register
 from cd4ml.data.published import version_at
-from cd4ml.data.versions import publish, snapshot_frame
+from cd4ml.data.snapshot import snapshot_frame
+from cd4ml.data.versions import publish
 from cd4ml.errors import InvalidInput, NotFound
-from cd4ml.store.blobs import Blobs
 from cd4ml.store.database import Database
+from cd4ml.store.file_store import FileStore
 
 
 def day(number: int) -> datetime:
@@ -18,17 +19,17 @@ def day(number: int) -> datetime:
     return datetime(2013, 3, number, tzinfo=UTC)
 
 
-def published(database: Database, blobs: Blobs, *days: int) -> None:
+def published(database: Database, file_store: FileStore, *days: int) -> None:
     """A version of the dataset `rides` on each of these days."""
     for number in days:
-        snapshot = snapshot_frame(blobs, pl.DataFrame({"ride": [number]}), source="a test")
+        snapshot = snapshot_frame(file_store, pl.DataFrame({"ride": [number]}), source="a test")
         with database.write() as connection:
             register(connection, name="rides", at=day(1), actor="ann")
             publish(connection, snapshot, dataset="rides", at=day(number), actor="ann")
 
 
-def test_the_newest_version_by_a_moment_is_found(database: Database, blobs: Blobs) -> None:
-    published(database, blobs, 3, 5, 9)
+def test_the_newest_version_by_a_moment_is_found(database: Database, file_store: FileStore) -> None:
+    published(database, file_store, 3, 5, 9)
 
     with database.read() as connection:
         found = [version_at(connection, "rides", day(number)).ref for number in (3, 4, 5, 8, 20)]
@@ -36,8 +37,10 @@ def test_the_newest_version_by_a_moment_is_found(database: Database, blobs: Blob
     assert found == ["rides@1", "rides@1", "rides@2", "rides@2", "rides@3"]
 
 
-def test_before_its_first_version_a_dataset_had_none(database: Database, blobs: Blobs) -> None:
-    published(database, blobs, 3)
+def test_before_its_first_version_a_dataset_had_none(
+    database: Database, file_store: FileStore
+) -> None:
+    published(database, file_store, 3)
 
     with database.read() as connection, pytest.raises(NotFound) as refused:
         version_at(connection, "rides", day(3) - timedelta(microseconds=1))

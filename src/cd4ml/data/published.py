@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from cd4ml.data.moments import refuse_naive
-from cd4ml.data.versions import find_version
+from cd4ml.data.versions import require_newest
 from cd4ml.errors import InvalidInput, NotFound
 from cd4ml.records.dataset import DatasetVersion
 from cd4ml.store import rows
@@ -34,7 +34,7 @@ def version_at(connection: Connection, name: str, moment: datetime) -> DatasetVe
     number = connection.scalar(sa.select(sa.func.max(table.c.number)).where(by_then))
     if number is not None:
         return rows.get(connection, DatasetVersion, name, number)
-    find_version(connection, name)  # says so, if there is none at all
+    require_newest(connection, name)  # says so, if there is none at all
     first = rows.find(connection, DatasetVersion, dataset=name, limit=1)[0]
     msg = f"the dataset {name!r} had no version on {moment.isoformat()}"
     when = first.created_at.isoformat()

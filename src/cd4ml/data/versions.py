@@ -128,6 +128,20 @@ def newest_version(connection: Connection, dataset: str) -> DatasetVersion | Non
     return newest[0] if newest else None
 
 
+def require_newest(connection: Connection, dataset: str) -> DatasetVersion:
+    """The newest version of a dataset.
+
+    Raises:
+        NotFound: If there is no such dataset, or it has no version yet.
+    """
+    newest = newest_version(connection, dataset)
+    if newest is not None:
+        return newest
+    rows.get(connection, Dataset, dataset)  # says which datasets there are, if it is none
+    msg = f"the dataset {dataset!r} has no version yet"
+    raise NotFound(msg, hint=f"cd4ml data add {dataset}")
+
+
 def scan_version(store: FileStore, version: DatasetVersion) -> pl.LazyFrame:
     """The table of a version, its bytes verified, not read yet.
 

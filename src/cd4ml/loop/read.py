@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cd4ml.data.known import arrived_by, known_at
+from cd4ml.data.manifest import manifest_of
 from cd4ml.data.published import version_at
-from cd4ml.data.versions import Manifest, find_version, scan_version
+from cd4ml.data.refs import find_version
+from cd4ml.data.versions import paths_of, scan_version
 from cd4ml.errors import InvalidInput
 from cd4ml.loop.refs import moment_in
 from cd4ml.records.contract import Contract
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     import polars as pl
 
     from cd4ml.records.dataset import DatasetVersion
-    from cd4ml.store.blobs import Blobs
 
 
 class OpenDataset:
@@ -28,19 +29,18 @@ class OpenDataset:
     moment it is read as of, None for the version as it is.
     """
 
-    def __init__(self, version: DatasetVersion, blobs: Blobs, as_of: datetime | None) -> None:
+    def __init__(self, version: DatasetVersion, project: Path, as_of: datetime | None) -> None:
         self.version = version
         self.as_of = as_of
-        self._blobs = blobs
+        self._project = project
 
     @property
     def contract(self) -> Contract | None:
         """What its rows were checked against when the version was made; None for nothing."""
-        return (
-            self._blobs.get_record(self.version.contract, Contract)
-            if self.version.contract
-            else None
-        )
+        if not self.version.contract:
+            return None
+        with open_project(self._project) as project:
+            return project.blobs.get_record(self.version.contract, Contract)
 
     def scan(self, *, history: bool = False) -> pl.LazyFrame:
         """The table, not read yet.
@@ -56,7 +56,9 @@ class OpenDataset:
             NotFound: If bytes of it are no longer there.
             Corrupted: If they are not what was stored.
         """
-        frame, contract = scan_version(self._blobs, self.version), self.contract
+        contract = self.contract
+        with open_project(self._project) as project:
+            frame = scan_version(project.files, self.version)
         if self.as_of is None or contract is None:
             return frame
         return (arrived_by if history else known_at)(frame, contract, self.as_of)
@@ -82,8 +84,10 @@ class OpenDataset:
             raise InvalidInput(
                 msg, hint="scan() reads what was known; .sink_parquet(...) writes it"
             )
-        manifest = self._blobs.get_record(self.version.digest, Manifest)
-        return {file.path: self._blobs.path(file.digest) for file in manifest.files}
+        with open_project(self._project) as project:
+            manifest = manifest_of(project.blobs, self.version)
+            paths = paths_of(project.files, self.version, manifest)
+        return dict(zip((file.path for file in manifest.files), paths, strict=True))
 
     def paths(self) -> list[Path]:
         """Where its bytes lie on this machine, in the order of the files' names; see `files`."""
@@ -91,8 +95,9 @@ class OpenDataset:
 
     def __repr__(self) -> str:
         version = self.version
-        files = f"{len(version.files)} file{'s' if len(version.files) != 1 else ''}"
-        said = f"{version.ref}: {version.n_rows:,} rows, {files}, {version.created_at:%Y-%m-%d %H:%M} UTC"
+        files = f"{version.n_files:,} file{'s' if version.n_files != 1 else ''}"
+        rows = f"{version.n_rows:,} rows, " if version.kind == "table" else ""
+        said = f"{version.ref}: {rows}{files}, {version.created_at:%Y-%m-%d %H:%M} UTC"
         return f"<{said} as of {self.as_of.isoformat()}>" if self.as_of else f"<{said}>"
 
 
@@ -105,7 +110,8 @@ def dataset(
     """Open a version of a dataset.
 
     Args:
-        ref: `flights` for the newest version, `flights@3` (or `flights@v3`) for one of them.
+        ref: `flights` for the newest version, `flights@3`, `flights@v3` or
+            `flights@TAG` for one of them.
         as_of: A moment, a date (its beginning, UTC) or either as text: the newest version
             that was published by then, and of its rows those that had arrived. With the
             number of a version, the rows of that one that had arrived by then.
@@ -116,13 +122,12 @@ def dataset(
         NotFound: If there is no such version, or was none yet.
         InvalidInput: If the ref or the moment has another form.
     """
-    name, at_sign, number = ref.partition("@")
-    wanted = f"{name}{at_sign}{number.removeprefix('v')}"
+    name, at_sign, _ = ref.partition("@")
     moment = None if as_of is None else moment_in(as_of)
     with open_project(Path(project) if project else None) as opened:
         with opened.database.read() as connection:
             if moment is None or at_sign:
-                version = find_version(connection, wanted)
+                version = find_version(connection, ref)
             else:
                 version = version_at(connection, name, moment)
-        return OpenDataset(version, opened.blobs, moment)
+        return OpenDataset(version, opened.folder, moment)
