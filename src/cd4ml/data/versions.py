@@ -17,6 +17,7 @@ import msgspec
 
 from cd4ml.data.contract import Check, explained, refuse_unless_kept
 from cd4ml.data.files import files_of, left_alone
+from cd4ml.data.findable import make_findable
 from cd4ml.data.formats import Reading, reading_of, scan, unreadable
 from cd4ml.data.profile import Profile
 from cd4ml.data.values import wrong_values
@@ -153,7 +154,7 @@ def publish(
     Raises:
         NotFound: If no such dataset is registered.
     """
-    rows.get(connection, Dataset, dataset, lock=True)
+    described = rows.get(connection, Dataset, dataset, lock=True)
     for version in rows.find(connection, DatasetVersion, dataset=dataset, digest=snapshot.digest):
         if version.contract == snapshot.contract:
             return version
@@ -174,6 +175,7 @@ def publish(
         created_by=actor,
     )
     rows.insert(connection, version)
+    make_findable(connection, described, version)
     _trace(connection, version, snapshot.findings)
     return version
 

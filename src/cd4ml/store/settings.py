@@ -122,6 +122,17 @@ def _refuse_data(settings: Settings) -> None:
         if data.path and data.source == "production":
             message = f"rows come from files or from production, not both, got path {data.path!r}"
             raise _Impossible(f"data.{name}", message, "leave out `path` or `source`")
+        _refuse_catalog(f"data.{name}", data)
+
+
+def _refuse_catalog(key: str, data: records.DataSettings) -> None:
+    for what in ("personal", "readers", "tags"):
+        if "" in getattr(data, what):
+            raise _Impossible(f"{key}.{what}", "expected names, got ''")
+    hours = data.fresh_within_hours
+    if hours is not None and not (isfinite(hours) and hours > 0):
+        message = f"expected more than 0 hours, got {hours}"
+        raise _Impossible(f"{key}.fresh_within_hours", message, "leave it out if it never ages")
 
 
 def _refuse_model(model: records.ModelSettings) -> None:
