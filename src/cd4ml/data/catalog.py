@@ -143,24 +143,25 @@ def _entries(connection: Connection, names: list[str]) -> list[Entry]:
     """The datasets of these names, in this order, by three queries whatever their number."""
     every = _DATASETS.select().where(_DATASETS.c.name.in_(names))
     described = {dataset.name: dataset for dataset in rows.fetch(connection, Dataset, every)}
-    counted = _newest_numbers(connection, names)
-    key = sa.tuple_(_VERSIONS.c.dataset, _VERSIONS.c.number)
-    pairs = [(name, number) for name, (number, _) in counted.items()]
-    newest = _VERSIONS.select().where(key.in_(pairs))
+    counted = _newest_numbers(names)
+    newest = sa.select(_VERSIONS).join(
+        counted,
+        sa.and_(_VERSIONS.c.dataset == counted.c.dataset, _VERSIONS.c.number == counted.c.newest),
+    )
     versions = {each.dataset: each for each in rows.fetch(connection, DatasetVersion, newest)}
+    numbers = {row.dataset: row.n_versions for row in connection.execute(sa.select(counted))}
     return [
         Entry(
             dataset=described[name],
             newest=versions.get(name),
-            n_versions=counted.get(name, (0, 0))[1],
+            n_versions=numbers.get(name, 0),
         )
         for name in names
     ]
 
 
-def _newest_numbers(connection: Connection, names: list[str]) -> dict[str, tuple[int, int]]:
-    """Dataset -> (number of its newest version, how many there are)."""
+def _newest_numbers(names: list[str]) -> sa.Subquery:
+    """`dataset`, the number of its `newest` version, and `n_versions`, how many there are."""
     number, dataset = _VERSIONS.c.number, _VERSIONS.c.dataset
-    statement = sa.select(dataset, sa.func.max(number), sa.func.count())
-    statement = statement.where(dataset.in_(names)).group_by(dataset)
-    return {name: (newest, count) for name, newest, count in connection.execute(statement)}
+    counts = (sa.func.max(number).label("newest"), sa.func.count().label("n_versions"))
+    return sa.select(dataset, *counts).where(dataset.in_(names)).group_by(dataset).subquery()

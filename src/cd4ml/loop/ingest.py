@@ -71,6 +71,9 @@ def register(connection: sa.Connection, project: Project, name: str, actor: str)
         description=settings.description,
         tags=settings.tags,
         licence=settings.licence,
+        personal=settings.personal,
+        readers=settings.readers,
+        fresh_within_hours=settings.fresh_within_hours,
         at=project.clock.now(),
         actor=actor,
     )

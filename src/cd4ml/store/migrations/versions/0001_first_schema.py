@@ -342,12 +342,13 @@ def _index_words_postgres() -> None:
 
 
 def _index_words_sqlite() -> None:
+    op.execute("CREATE TABLE dataset_words_numbers (id INTEGER PRIMARY KEY, dataset TEXT UNIQUE)")
     # `store.search` cuts texts into words; the tokenizer `ascii` leaves them as they are
     has_fts5 = "SELECT count(*) FROM pragma_module_list WHERE name = 'fts5'"
     if op.get_bind().exec_driver_sql(has_fts5).scalar():
         op.execute(
             "CREATE VIRTUAL TABLE dataset_words USING fts5"
-            "(dataset UNINDEXED, a, b, c, d, tokenize='ascii', detail='column', prefix='1 2 3 4')"
+            "(a, b, c, d, tokenize='ascii', detail='column', prefix='1 2 3 4')"
         )
     else:  # some Pythons bring an SQLite without it: searched without an index, then
-        op.execute("CREATE TABLE dataset_words (dataset TEXT, a TEXT, b TEXT, c TEXT, d TEXT)")
+        op.execute("CREATE TABLE dataset_words (a TEXT, b TEXT, c TEXT, d TEXT)")
