@@ -10,6 +10,7 @@ import msgspec
 import sqlalchemy as sa
 
 from cd4ml.data.findable import make_findable
+from cd4ml.data.freshness import Freshness
 from cd4ml.data.versions import newest_version
 from cd4ml.errors import InvalidInput
 from cd4ml.records.dataset import Dataset, DatasetVersion
@@ -27,11 +28,15 @@ _KNOWN_ANYWAY = ("name", "created_at", "created_by")  # the entry says so itself
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """A dataset in the catalog, with its newest version (None: it has none yet)."""
+    """A dataset in the catalog, with its newest version (None: it has none yet).
+
+    `freshness` is told where somebody said when the data is stale.
+    """
 
     dataset: Dataset
     newest: DatasetVersion | None
     n_versions: int
+    freshness: Freshness | None = None
 
 
 def register(

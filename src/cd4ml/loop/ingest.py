@@ -10,6 +10,8 @@ import sqlalchemy as sa
 from cd4ml.data import catalog as known
 from cd4ml.data.versions import find_version, known_version, publish, snapshot_files
 from cd4ml.errors import ConfigurationError, Corrupted, InvalidInput, NotFound
+from cd4ml.loop.access import shown, without_values
+from cd4ml.loop.catalog import Facts, facts_of
 from cd4ml.loop.contracts import declared
 from cd4ml.records.dataset import Dataset, DatasetVersion
 from cd4ml.records.settings import DataSettings
@@ -25,6 +27,7 @@ class DatasetDetails(msgspec.Struct, frozen=True, kw_only=True):
     versions: tuple[DatasetVersion, ...]
     parents: tuple[str, ...]
     children: tuple[str, ...]
+    facts: Facts
 
 
 def ingest(
@@ -53,12 +56,13 @@ def ingest(
             connection, name, root=project.folder, pattern=settings.path, contract=contract
         )
     if same is not None and _is_whole(project, same):
-        return same
+        return shown(project, same, actor)
     snapshot = snapshot_files(project.blobs, project.folder, settings.path, contract=contract)
     at = project.clock.now()
     with project.database.write() as connection:
         register(connection, project, name, actor)
-        return publish(connection, snapshot, dataset=name, at=at, actor=actor, note=note)
+        version = publish(connection, snapshot, dataset=name, at=at, actor=actor, note=note)
+    return shown(project, version, actor)
 
 
 def register(connection: sa.Connection, project: Project, name: str, actor: str) -> Dataset:
@@ -79,24 +83,25 @@ def register(connection: sa.Connection, project: Project, name: str, actor: str)
     )
 
 
-def catalog(project: Project, query: str = "") -> list[known.Entry]:
-    """The datasets whose name, description, owner, tags or columns have the words in them."""
-    with project.database.read() as connection:
-        return known.search(connection, query)
-
-
-def show_dataset(project: Project, ref: str) -> DatasetDetails:
-    """One version, `name@number`, or the newest of `name`.
+def show_dataset(project: Project, ref: str, *, actor: str = "") -> DatasetDetails:
+    """One version, `name@number`, or the newest of `name`, with no value for who may not read it.
 
     Raises:
         NotFound: If there is none.
     """
     with project.database.read() as connection:
         version = find_version(connection, ref)
+        dataset = rows.get(connection, Dataset, version.dataset)
+        facts = facts_of(connection, project, version, dataset, actor)
+        versions = rows.find(connection, DatasetVersion, dataset=version.dataset)
+        if not facts.may_read:
+            version = without_values(version)
+            versions = [without_values(each) for each in versions]
         return DatasetDetails(
-            dataset=rows.get(connection, Dataset, version.dataset),
+            dataset=dataset,
             version=version,
-            versions=tuple(rows.find(connection, DatasetVersion, dataset=version.dataset)),
+            versions=tuple(versions),
+            facts=facts,
             parents=_names(lineage.upstream(connection, version.digest)),
             children=_names(lineage.downstream(connection, version.digest)),
         )
