@@ -56,6 +56,7 @@ def ingest(
             connection, name, root=project.folder, pattern=settings.path, contract=contract
         )
     if same is not None and _is_whole(project, same):
+        describe(project, name, actor)
         return shown(project, same, actor)
     snapshot = snapshot_files(project.blobs, project.folder, settings.path, contract=contract)
     at = project.clock.now()
@@ -63,6 +64,19 @@ def ingest(
         register(connection, project, name, actor)
         version = publish(connection, snapshot, dataset=name, at=at, actor=actor, note=note)
     return shown(project, version, actor)
+
+
+def describe(project: Project, name: str, actor: str) -> None:
+    """Tell the catalog what `cd4ml.toml` says now; nothing is written where it says the same."""
+    declared_now = project.settings.data.get(name)
+    if declared_now is None:
+        return
+    with project.database.read() as connection:
+        dataset = rows.get(connection, Dataset, name)
+    keys = set(Dataset.__struct_fields__) & set(DataSettings.__struct_fields__)
+    if any(getattr(dataset, key) != getattr(declared_now, key) for key in keys):
+        with project.database.write() as connection:
+            register(connection, project, name, actor)
 
 
 def register(connection: sa.Connection, project: Project, name: str, actor: str) -> Dataset:
