@@ -35,7 +35,8 @@ def restrict(folder: Path, *roles: str) -> None:
 
 def unrestrict(folder: Path) -> None:
     file = folder / "cd4ml.toml"
-    kept = [line for line in file.read_text().splitlines() if not line.startswith("readers")]
+    said = ("readers", "personal")
+    kept = [line for line in file.read_text().splitlines() if not line.startswith(said)]
     file.write_text("\n".join(kept))
 
 
