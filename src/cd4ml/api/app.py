@@ -16,7 +16,7 @@ from starlette.routing import Mount, Route
 
 from cd4ml.api.answers import Fault, error_response, json_response
 from cd4ml.api.guard import Guard
-from cd4ml.api.routes import ENDPOINTS, Acting, Reading
+from cd4ml.api.routes import ENDPOINTS, Acting, Asking, Reading
 from cd4ml.errors import Cd4mlError, InvalidInput
 from cd4ml.loop import Project
 from cd4ml.web.console import console
@@ -72,11 +72,18 @@ def _open_stores(project: Project) -> None:
     _ = project.database, project.blobs, project.clock, project.log
 
 
-def _answer(project: Project, to: Reading | Acting) -> Callable[[Request], Awaitable[Response]]:
+def _answer(
+    project: Project, to: Reading | Asking | Acting
+) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
         if isinstance(to, Reading):
             asked = _fields(dict(request.query_params), request, to, strict=False)
             return json_response(await run_in_threadpool(to.answer, project, asked))
+        if isinstance(to, Asking):
+            asked = _fields(dict(request.query_params), request, to, strict=False)
+            return json_response(
+                await run_in_threadpool(to.answer, project, asked, _named(request))
+            )
         actor = _actor(request)
         asked = _fields(await _body(request), request, to, strict=True)
         return json_response(await run_in_threadpool(to.act, project, asked, actor))
@@ -85,7 +92,7 @@ def _answer(project: Project, to: Reading | Acting) -> Callable[[Request], Await
 
 
 def _fields(
-    given: dict[str, Any], request: Request, to: Reading | Acting, *, strict: bool
+    given: dict[str, Any], request: Request, to: Reading | Asking | Acting, *, strict: bool
 ) -> msgspec.Struct:
     named = {**given, **request.path_params}
     if set(given) & set(request.path_params):
@@ -116,11 +123,15 @@ async def _body(request: Request) -> dict[str, Any]:
 
 
 def _actor(request: Request) -> str:
-    name = unquote(request.headers.get(ACTOR, ""))
+    name = _named(request)
     if not name:
         msg = f"who does it? the header {ACTOR} is missing"
         raise NoActor(msg, hint="cd4ml people list shows the names")
     return name
+
+
+def _named(request: Request) -> str:
+    return unquote(request.headers.get(ACTOR, ""))
 
 
 def _explain(_: Request, error: Exception) -> Response:

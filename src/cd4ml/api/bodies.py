@@ -19,9 +19,10 @@ class Nothing(Asked, frozen=True):
 
 
 class Words(Asked, frozen=True):
-    """A search: words that have to occur, all without them."""
+    """A search: words, or their beginnings, that all have to occur; the first `limit`."""
 
     query: str = ""
+    limit: Limit = 100
 
 
 class Ref(Asked, frozen=True):

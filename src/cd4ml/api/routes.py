@@ -19,6 +19,16 @@ class Reading(NamedTuple):
     method: Literal["GET"] = "GET"
 
 
+class Asking(NamedTuple):
+    """A GET whose answer depends on who asks: the header may say so, and need not."""
+
+    path: str
+    asks: type[bodies.Asked]
+    answer: Callable[[Project, Any, str], object]
+    summary: str
+    method: Literal["GET"] = "GET"
+
+
 class Acting(NamedTuple):
     """A POST: like a GET, and somebody does it."""
 
@@ -38,16 +48,16 @@ def _status(project: Project, _: bodies.Nothing) -> object:
     return status(project)
 
 
-def _datasets(project: Project, asked: bodies.Words) -> object:
-    from cd4ml.loop.ingest import catalog
+def _datasets(project: Project, asked: bodies.Words, actor: str) -> object:
+    from cd4ml.loop.catalog import catalog
 
-    return catalog(project, asked.query)
+    return catalog(project, asked.query, limit=asked.limit, actor=actor)
 
 
-def _dataset(project: Project, asked: bodies.Ref) -> object:
+def _dataset(project: Project, asked: bodies.Ref, actor: str) -> object:
     from cd4ml.loop.ingest import show_dataset
 
-    return show_dataset(project, asked.ref)
+    return show_dataset(project, asked.ref, actor=actor)
 
 
 def _register(project: Project, asked: bodies.Register, actor: str) -> object:
@@ -213,10 +223,10 @@ def _add_person(project: Project, asked: bodies.PersonAsked, actor: str) -> obje
     return add_person(project, asked.name, roles=asked.roles, actor=actor)
 
 
-ENDPOINTS: tuple[Reading | Acting, ...] = (
+ENDPOINTS: tuple[Reading | Asking | Acting, ...] = (
     Reading("/status", bodies.Nothing, _status, "The eight stages of the loop as they stand."),
-    Reading("/datasets", bodies.Words, _datasets, "Datasets with owner and newest version."),
-    Reading("/datasets/{ref}", bodies.Ref, _dataset, "One dataset, or one version of it."),
+    Asking("/datasets", bodies.Words, _datasets, "Datasets with owner and newest version."),
+    Asking("/datasets/{ref}", bodies.Ref, _dataset, "One dataset, or one version of it."),
     Acting("/datasets", bodies.Register, _register, "Register a dataset's files as a version."),
     Reading("/runs", bodies.RunsAsked, _runs, "The newest runs with their steps and metrics."),
     Reading("/comparison", bodies.RefsAsked, _comparison, "Runs side by side."),

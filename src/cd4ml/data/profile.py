@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from cd4ml.records.dataset import Column
@@ -23,7 +24,7 @@ class Profile:
 
     @property
     def expressions(self) -> list[pl.Expr]:
-        """The aggregations: nulls of every column, range of numbers, distinct texts."""
+        """The aggregations: nulls of every column, range of numbers, latest times, distinct texts."""
         import polars as pl
 
         found = []
@@ -33,6 +34,8 @@ class Profile:
             if type_.is_numeric():
                 number = column.cast(pl.Float64).fill_nan(None)
                 found += [number.min().alias(f"minimum{i}"), number.max().alias(f"maximum{i}")]
+            if isinstance(type_, pl.Datetime):
+                found.append(column.max().alias(f"latest{i}"))
             if type_ in (pl.String, pl.Categorical, pl.Enum, pl.Boolean):
                 found.append(column.drop_nulls().n_unique().alias(f"unique{i}"))
         return found
@@ -47,6 +50,7 @@ class Profile:
                 minimum=_finite(counts.get(f"minimum{i}")),
                 maximum=_finite(counts.get(f"maximum{i}")),
                 n_unique=counts.get(f"unique{i}"),
+                latest=_in_utc(counts.get(f"latest{i}")),
             )
             for i, (name, type_) in enumerate(self.schema.items())
         )
@@ -61,6 +65,14 @@ def type_name(type_: pl.DataType) -> str:
         ('Datetime(us, UTC)', 'Int64')
     """
     return re.sub(r"\w+=|'", "", str(type_))
+
+
+def _in_utc(time: datetime | None) -> str:
+    """The time in UTC, which one without a zone is taken to be; "" if there is none."""
+    if time is None:
+        return ""
+    aware = time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+    return aware.isoformat()
 
 
 def _finite(number: float | None) -> float | None:

@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cd4ml.data.findable import make_findable
 from cd4ml.data.formats import scan
 from cd4ml.data.manifest import Manifest, content_of, manifest_of
 from cd4ml.data.names import inside, written
@@ -62,7 +63,7 @@ def publish(
         NotFound: If no such dataset is registered.
         Conflict: If bytes that it shares with an earlier version were removed meanwhile.
     """
-    rows.get(connection, Dataset, dataset, lock=True)
+    described = rows.get(connection, Dataset, dataset, lock=True)
     settle(connection, snapshot.new, snapshot.relied_on)
     for version in rows.find(connection, DatasetVersion, dataset=dataset, digest=snapshot.digest):
         if version.contract == snapshot.contract and not is_removed(connection, version):
@@ -87,6 +88,7 @@ def publish(
         created_by=actor,
     )
     rows.insert(connection, version)
+    make_findable(connection, described, version)
     _trace(connection, version, snapshot.findings)
     return version
 

@@ -14,6 +14,8 @@ from cd4ml.data.snapshot import Look, Snapshot, look, snapshot_files
 from cd4ml.data.taking import Keeping
 from cd4ml.data.versions import known_version, publish
 from cd4ml.errors import ConfigurationError, Conflict, InvalidInput
+from cd4ml.loop.access import shown, without_values
+from cd4ml.loop.catalog import Facts, facts_of
 from cd4ml.loop.contracts import declared
 from cd4ml.records.contract import Contract
 from cd4ml.records.dataset import Dataset, DatasetVersion
@@ -30,6 +32,7 @@ class DatasetDetails(msgspec.Struct, frozen=True, kw_only=True):
     versions: tuple[DatasetVersion, ...]
     parents: tuple[str, ...]
     children: tuple[str, ...]
+    facts: Facts
 
 
 def ingest(
@@ -67,13 +70,15 @@ def ingest(
     with project.database.read() as connection:
         same = known_version(connection, name, looked, contract=contract)
     if same is not None and _is_whole(project, same, keeping):
-        return same
+        describe(project, name, actor)
+        return shown(project, same, actor)
 
     def published(snapshot: Snapshot) -> DatasetVersion:
         at = project.clock.now()
         with project.database.write() as connection:
             register(connection, project, name, actor)
-            return publish(connection, snapshot, dataset=name, at=at, actor=actor, note=note)
+            version = publish(connection, snapshot, dataset=name, at=at, actor=actor, note=note)
+        return shown(project, version, actor)
 
     try:
         return published(_taken(project, looked, contract, keeping))
@@ -87,6 +92,19 @@ def _taken(project: Project, looked: Look, contract: Contract | None, keeping: K
     return snapshot_files(project.files, looked, contract=contract, keeping=keeping)
 
 
+def describe(project: Project, name: str, actor: str) -> None:
+    """Tell the catalog what `cd4ml.toml` says now; nothing is written where it says the same."""
+    declared_now = project.settings.data.get(name)
+    if declared_now is None:
+        return
+    with project.database.read() as connection:
+        dataset = rows.get(connection, Dataset, name)
+    keys = set(Dataset.__struct_fields__) & set(DataSettings.__struct_fields__)
+    if any(getattr(dataset, key) != getattr(declared_now, key) for key in keys):
+        with project.database.write() as connection:
+            register(connection, project, name, actor)
+
+
 def register(connection: sa.Connection, project: Project, name: str, actor: str) -> Dataset:
     """Enter a dataset in the catalog as `cd4ml.toml` describes it."""
     settings = project.settings.data.get(name, DataSettings())
@@ -97,29 +115,33 @@ def register(connection: sa.Connection, project: Project, name: str, actor: str)
         description=settings.description,
         tags=settings.tags,
         licence=settings.licence,
+        personal=settings.personal,
+        readers=settings.readers,
+        fresh_within_hours=settings.fresh_within_hours,
         at=project.clock.now(),
         actor=actor,
     )
 
 
-def catalog(project: Project, query: str = "") -> list[known.Entry]:
-    """The datasets whose name, description, owner, tags or columns have the words in them."""
-    with project.database.read() as connection:
-        return known.search(connection, query)
-
-
-def show_dataset(project: Project, ref: str) -> DatasetDetails:
-    """One version, `name@number`, or the newest of `name`.
+def show_dataset(project: Project, ref: str, *, actor: str = "") -> DatasetDetails:
+    """One version, `name@number`, or the newest of `name`, with no value for who may not read it.
 
     Raises:
         NotFound: If there is none.
     """
     with project.database.read() as connection:
         version = find_version(connection, ref)
+        dataset = rows.get(connection, Dataset, version.dataset)
+        facts = facts_of(connection, project, version, dataset, actor)
+        versions = rows.find(connection, DatasetVersion, dataset=version.dataset)
+        if not facts.may_read:
+            version = without_values(version)
+            versions = [without_values(each) for each in versions]
         return DatasetDetails(
-            dataset=rows.get(connection, Dataset, version.dataset),
+            dataset=dataset,
             version=version,
-            versions=tuple(rows.find(connection, DatasetVersion, dataset=version.dataset)),
+            versions=tuple(versions),
+            facts=facts,
             parents=_names(lineage.upstream(connection, version.digest)),
             children=_names(lineage.downstream(connection, version.digest)),
         )

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from cd4ml.data.snapshot import snapshot_frame
-from cd4ml.data.versions import publish
+from cd4ml.data.usage import VERSIONED
+from cd4ml.data.versions import newest_version, publish
 from cd4ml.errors import InvalidInput, NotFound
 from cd4ml.feedback import curation, labels
 from cd4ml.loop.contracts import declared
@@ -19,11 +20,12 @@ from cd4ml.loop.watch import collect
 from cd4ml.records.contract import Contract, Field
 from cd4ml.records.dataset import DatasetVersion
 from cd4ml.records.model_version import Alias, ModelVersion
-from cd4ml.store import people, rows
+from cd4ml.store import ledger, lineage, people, rows
 from cd4ml.store.project import Project
 
 if TYPE_CHECKING:
     import polars as pl
+    from sqlalchemy import Connection
 
 
 class LabelReceipt(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,7 +131,33 @@ def curate(project: Project, *, actor: str) -> DatasetVersion:
     note = f"{curated.n_labelled:,} of {curated.n_predictions:,} predictions had come true"
     with project.database.write() as connection:
         register(connection, project, name, actor)
-        return publish(connection, snapshot, dataset=name, at=now, actor=actor, note=note)
+        before = newest_version(connection, name)
+        parents = [before.digest] if before and before.digest != snapshot.digest else []
+        version = publish(
+            connection, snapshot, dataset=name, at=now, actor=actor, note=note, parents=parents
+        )
+        if version != before:
+            _trace(connection, version, before, curated.plans)
+        return version
+
+
+def _trace(
+    connection: Connection,
+    version: DatasetVersion,
+    before: DatasetVersion | None,
+    plans: Iterable[int],
+) -> None:
+    """Curated rows come from the version before, the plans that answered, the labels since."""
+    for number in plans:
+        lineage.link(connection, version.digest, f"plan/{number}", "answered under")
+    for batch in ledger.subjects_since(connection, "labels.accepted", _made(connection, before)):
+        lineage.link(connection, version.digest, batch, "input")
+
+
+def _made(connection: Connection, version: DatasetVersion | None) -> int:
+    """The ledger's entry about the making of a version; 0 if there is none."""
+    told = ledger.entries(connection, version.ref) if version else []
+    return next((entry.sequence for entry in told if entry.action == VERSIONED), 0)
 
 
 def empty_production(project: Project) -> pl.LazyFrame:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,8 +12,9 @@ from cd4ml.data.known import arrived_by, known_at
 from cd4ml.data.manifest import manifest_of
 from cd4ml.data.published import version_at
 from cd4ml.data.refs import find_version
-from cd4ml.data.versions import paths_of, scan_version
+from cd4ml.data.versions import paths_of
 from cd4ml.errors import InvalidInput
+from cd4ml.loop.access import admit, open_table
 from cd4ml.loop.refs import moment_in
 from cd4ml.records.contract import Contract
 from cd4ml.store.project import open_project
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 
     from cd4ml.records.dataset import DatasetVersion
 
+_WHY = "cd4ml.dataset"  # what the ledger says a restricted dataset was read for
+
 
 class OpenDataset:
     """One version of a dataset, ready to be read; its bytes are verified when they are.
@@ -29,10 +34,13 @@ class OpenDataset:
     moment it is read as of, None for the version as it is.
     """
 
-    def __init__(self, version: DatasetVersion, project: Path, as_of: datetime | None) -> None:
+    def __init__(
+        self, version: DatasetVersion, project: Path, as_of: datetime | None, actor: str
+    ) -> None:
         self.version = version
         self.as_of = as_of
         self._project = project
+        self._actor = actor
 
     @property
     def contract(self) -> Contract | None:
@@ -53,12 +61,13 @@ class OpenDataset:
                 what `join_as_of(..., known=...)` wants.
 
         Raises:
+            NotAllowed: If the dataset is restricted and the reader has none of its roles.
             NotFound: If bytes of it are no longer there.
             Corrupted: If they are not what was stored.
         """
         contract = self.contract
         with open_project(self._project) as project:
-            frame = scan_version(project.files, self.version)
+            frame = open_table(project, self.version.ref, actor=self._actor, why=_WHY)
         if self.as_of is None or contract is None:
             return frame
         return (arrived_by if history else known_at)(frame, contract, self.as_of)
@@ -85,6 +94,7 @@ class OpenDataset:
                 msg, hint="scan() reads what was known; .sink_parquet(...) writes it"
             )
         with open_project(self._project) as project:
+            admit(project, self.version, actor=self._actor, why=_WHY)
             manifest = manifest_of(project.blobs, self.version)
             paths = paths_of(project.files, self.version, manifest)
         return dict(zip((file.path for file in manifest.files), paths, strict=True))
@@ -106,6 +116,7 @@ def dataset(
     *,
     as_of: datetime | date | str | None = None,
     project: Path | str | None = None,
+    actor: str = "",
 ) -> OpenDataset:
     """Open a version of a dataset.
 
@@ -116,6 +127,8 @@ def dataset(
             that was published by then, and of its rows those that had arrived. With the
             number of a version, the rows of that one that had arrived by then.
         project: Its folder or one below; else CD4ML_PROJECT, else where you are.
+        actor: Who reads; else CD4ML_ACTOR, else your login name. It is asked for, and written
+            down, only where the dataset is restricted.
 
     Raises:
         ProjectNotFound: If there is no project.
@@ -130,4 +143,12 @@ def dataset(
                 version = find_version(connection, ref)
             else:
                 version = version_at(connection, name, moment)
-        return OpenDataset(version, opened.folder, moment)
+        return OpenDataset(version, opened.folder, moment, actor or _oneself())
+
+
+def _oneself() -> str:
+    named = os.environ.get("CD4ML_ACTOR", "")
+    try:
+        return named or getpass.getuser()
+    except (KeyError, OSError):  # the system has no name for this user: neither has the project
+        return ""

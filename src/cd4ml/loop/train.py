@@ -9,14 +9,14 @@ import msgspec
 import sqlalchemy as sa
 
 from cd4ml.data.refs import find_version
-from cd4ml.data.versions import newest_version, scan_version
+from cd4ml.data.versions import newest_version
 from cd4ml.errors import InvalidInput
 from cd4ml.gates.policy import policy_of
+from cd4ml.loop.access import admit_run, input_of
 from cd4ml.loop.contracts import declared
 from cd4ml.loop.ingest import ingest
 from cd4ml.loop.label import empty_production
-from cd4ml.pipeline.run import DatasetInput, Pipeline, run_pipeline
-from cd4ml.records.dataset import DatasetVersion
+from cd4ml.pipeline.run import DatasetInput, Hooks, Pipeline, run_pipeline
 from cd4ml.records.run import Metric, Run, StepRun
 from cd4ml.store import people, rows
 from cd4ml.store.address import address_of_record
@@ -63,6 +63,7 @@ def train(
         InvalidInput: If a parameter, dataset or value is not known.
         ContractViolated: If a dataset breaks its contract.
         PipelineError: If the pipeline cannot be built, or a step fails.
+        NotAllowed: If a step takes a restricted dataset and the actor has none of its roles.
     """
     policy_of(project.settings.gate)  # a gate that cannot be asked is said before the work
     with project.database.read() as connection:
@@ -84,6 +85,7 @@ def train(
         search=search,
         parameters=overrides,
         progress=progress,
+        hooks=Hooks(begins=lambda connection, run: admit_run(connection, project, run)),
     )
     with project.database.read() as connection:
         return report_of(connection, run)
@@ -115,11 +117,11 @@ def _datasets(project: Project, pinned: Mapping[str, str], actor: str) -> dict[s
 
 def _newest(project: Project, name: str, actor: str) -> DatasetInput:
     if project.settings.data[name].source == "files":
-        return _input(project, ingest(project, name, actor=actor))
+        return input_of(project, ingest(project, name, actor=actor))
     with project.database.read() as connection:
         version = newest_version(connection, name)
     if version is not None:
-        return _input(project, version)
+        return input_of(project, version)
     contract = declared(project, project.settings.model.contract, key="model.contract")
     return DatasetInput(
         ref=f"{name}@{EMPTY}",
@@ -130,12 +132,4 @@ def _newest(project: Project, name: str, actor: str) -> DatasetInput:
 
 def _pinned(project: Project, ref: str) -> DatasetInput:
     with project.database.read() as connection:
-        return _input(project, find_version(connection, ref))
-
-
-def _input(project: Project, version: DatasetVersion) -> DatasetInput:
-    return DatasetInput(
-        ref=version.ref,
-        digest=version.digest,
-        scan=lambda: scan_version(project.files, version),
-    )
+        return input_of(project, find_version(connection, ref))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cd4ml.errors import InvalidInput
 from cd4ml.pipeline.declared import declared_steps
 from cd4ml.pipeline.environment import present_environment
-from cd4ml.pipeline.execution import DatasetInput, Execution, Plan, Progress
+from cd4ml.pipeline.execution import DatasetInput, Execution, Hooks, Plan, Progress
 from cd4ml.pipeline.fingerprint import ReachedCode
 from cd4ml.pipeline.graph import Graph, StepDeclaration, build
 from cd4ml.pipeline.parameters import values_of
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from cd4ml.store.clock import Clock
     from cd4ml.store.database import Database
 
-__all__ = ["DatasetInput", "Pipeline", "Progress", "run_pipeline"]
+__all__ = ["DatasetInput", "Hooks", "Pipeline", "Progress", "run_pipeline"]
 
 
 class Pipeline:
@@ -66,6 +66,7 @@ def run_pipeline(
     targets: Collection[str] = (),
     parameters: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
+    hooks: Hooks = Hooks(),  # noqa: B008 - immutable
 ) -> Run:
     """Run the pipeline, or what the targets need of it; returns the finished run.
 
@@ -85,6 +86,7 @@ def run_pipeline(
         targets: Steps to run, with what they need; all by default.
         parameters: "step.parameter" -> value, where it differs from the declared one.
         progress: Is told when a step begins and ends.
+        hooks: What else happens when the run begins and has ended.
 
     Raises:
         InvalidInput: If a target, parameter or dataset is unknown or a value has the wrong
@@ -120,7 +122,8 @@ def run_pipeline(
         started_at=clock.now(),
         created_by=actor,
     )
-    return Execution(plan, run, database=database, blobs=blobs, clock=clock).run(progress)
+    execution = Execution(plan, run, database=database, blobs=blobs, clock=clock, hooks=hooks)
+    return execution.run(progress)
 
 
 def _taken(

@@ -13,13 +13,21 @@ Kind = Literal["table", "files"]
 
 
 class Dataset(msgspec.Struct, frozen=True, kw_only=True):
-    """A name under which versions of the same data are found, with its owner."""
+    """A name under which versions of the same data are found, with its owner.
+
+    `personal` names columns that say something about a person. Where `readers` has roles,
+    only who has one of them may read its rows. `fresh_within_hours` is the age from which
+    the newest version is stale; None: it never is.
+    """
 
     name: str
     owner: str = ""
     description: str = ""
     tags: tuple[str, ...] = ()
     licence: str = ""
+    personal: tuple[str, ...] = ()
+    readers: tuple[str, ...] = ()
+    fresh_within_hours: float | None = None
     created_at: datetime
     created_by: str
 
@@ -44,6 +52,7 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
     minimum: float | None = None
     maximum: float | None = None
     n_unique: int | None = None
+    latest: str = ""  # of a column of times: ISO 8601 in UTC
 
 
 class DatasetVersion(msgspec.Struct, frozen=True, kw_only=True):

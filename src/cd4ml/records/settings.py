@@ -47,6 +47,9 @@ class DataSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     tags: tuple[str, ...] = ()
     licence: str = ""
     contract: str = ""  # "module:Name" of a Contract
+    personal: tuple[str, ...] = ()  # columns that say something about a person
+    readers: tuple[str, ...] = ()  # roles that may read its rows; () lets everybody
+    fresh_within_hours: float | None = None  # older ones are stale
 
 
 class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

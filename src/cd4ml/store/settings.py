@@ -125,6 +125,17 @@ def _refuse_data(settings: Settings) -> None:
         if data.keep < 0:
             message = f"expected how many versions are kept, got {data.keep}"
             raise _Impossible(f"data.{name}.keep", message, "0 keeps all of them")
+        _refuse_catalog(f"data.{name}", data)
+
+
+def _refuse_catalog(key: str, data: records.DataSettings) -> None:
+    for what in ("personal", "readers", "tags"):
+        if "" in getattr(data, what):
+            raise _Impossible(f"{key}.{what}", "expected names, got ''")
+    hours = data.fresh_within_hours
+    if hours is not None and not (isfinite(hours) and hours > 0):
+        message = f"expected more than 0 hours, got {hours}"
+        raise _Impossible(f"{key}.fresh_within_hours", message, "leave it out if it never ages")
 
 
 def _refuse_model(model: records.ModelSettings) -> None:

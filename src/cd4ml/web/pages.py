@@ -10,9 +10,10 @@ from starlette.requests import Request
 from cd4ml.errors import NotFound
 from cd4ml.loop import Project
 from cd4ml.loop.audit import ledger
+from cd4ml.loop.catalog import catalog
 from cd4ml.loop.compare import run_report, runs
 from cd4ml.loop.evaluate import models, verdict_of, verdicts
-from cd4ml.loop.ingest import catalog, show_dataset
+from cd4ml.loop.ingest import show_dataset
 from cd4ml.loop.promote import ReleaseDetails, release_details, releases
 from cd4ml.loop.status import status
 from cd4ml.loop.watch import alerts, windows
@@ -117,9 +118,10 @@ def _reference(asked: str) -> str:
     )
 
 
-def data(project: Project, _: Request) -> Values:
-    """The catalog."""
-    return {"datasets": catalog(project)}
+def data(project: Project, request: Request) -> Values:
+    """The catalog, or what is found in it."""
+    query = request.query_params.get("query", "").strip()
+    return {"query": query, "datasets": catalog(project, query, limit=_MANY)}
 
 
 def dataset(project: Project, request: Request) -> Values:

@@ -28,6 +28,9 @@ def upgrade() -> None:
         sa.Column("description", TEXT, nullable=False),
         sa.Column("tags", JSON, nullable=False),
         sa.Column("licence", TEXT, nullable=False),
+        sa.Column("personal", JSON, nullable=False),
+        sa.Column("readers", JSON, nullable=False),
+        sa.Column("fresh_within_hours", sa.Double()),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.Column("created_by", TEXT, nullable=False),
     )
@@ -335,8 +338,10 @@ def upgrade() -> None:
     )
     if op.get_bind().dialect.name == "postgresql":
         _protect_ledger_postgres()
+        _index_words_postgres()
     else:
         _protect_ledger_sqlite()
+        _index_words_sqlite()
 
 
 def _protect_ledger_sqlite() -> None:
@@ -356,3 +361,23 @@ def _protect_ledger_postgres() -> None:
         "CREATE TRIGGER ledger_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger "
         "FOR EACH STATEMENT EXECUTE FUNCTION ledger_is_append_only()"
     )
+
+
+def _index_words_postgres() -> None:
+    op.execute(
+        'CREATE TABLE dataset_words (dataset text COLLATE "C" PRIMARY KEY, words tsvector NOT NULL)'
+    )
+    op.execute("CREATE INDEX dataset_words_words_idx ON dataset_words USING gin (words)")
+
+
+def _index_words_sqlite() -> None:
+    op.execute("CREATE TABLE dataset_words_numbers (id INTEGER PRIMARY KEY, dataset TEXT UNIQUE)")
+    # `store.search` cuts texts into words; the tokenizer `ascii` leaves them as they are
+    has_fts5 = "SELECT count(*) FROM pragma_module_list WHERE name = 'fts5'"
+    if op.get_bind().exec_driver_sql(has_fts5).scalar():
+        op.execute(
+            "CREATE VIRTUAL TABLE dataset_words USING fts5"
+            "(a, b, c, d, tokenize='ascii', detail='column', prefix='1 2 3 4')"
+        )
+    else:  # some Pythons bring an SQLite without it: searched without an index, then
+        op.execute("CREATE TABLE dataset_words (a TEXT, b TEXT, c TEXT, d TEXT)")
