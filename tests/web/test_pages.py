@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from cd4ml.loop import Project
+from cd4ml.loop.ingest import ingest
 from cd4ml.loop.people import add_person
 from cd4ml.loop.promote import reject, request
 from cd4ml.store import rows
@@ -154,6 +155,25 @@ def test_production_is_drawn_window_by_window(client: httpx.Client, project: Pro
     page = read(client, "/monitoring")
     assert "1 Mar 2013 to 1 Apr 2013, diagnosis/1 in production" in " ".join(page.text.split())
     assert "auc as at release" in page.text
+
+
+def test_files_that_are_no_table_are_shown_without_rows_and_columns(
+    client: httpx.Client, project: Project
+) -> None:
+    folder = project.folder / "pictures"
+    folder.mkdir()
+    (folder / "cat.png").write_bytes(b"\x89PNG")
+    (folder / "dog.png").write_bytes(b"\x89PNG...")
+    ingest(project, "pictures", path="pictures", keeping="reference", actor=ADMIN)
+
+    listed, page = read(client, "/data"), read(client, "/data/pictures@1")
+
+    assert "/data/pictures@1" in {each["href"] for each in listed.all("a")}
+    words = " ".join(page.text.split())
+    assert "Files2, 11 B" in words
+    assert f"Left in{project.folder}" in words
+    assert "Rows" not in page.text
+    assert page.all("table") == []
 
 
 def test_hostile_words_are_only_words(folder: Path, project: Project) -> None:
