@@ -1,0 +1,55 @@
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cd4ml.measures.periods import Periods, in_unit, periods, periods_together
+from tests.measures.messages import exactly
+
+hours = st.lists(st.integers(0, 24 * 1000), max_size=40)
+
+MOST = 5
+
+
+def name(hour: int) -> str:
+    return f"{datetime(2012, 12, 20, tzinfo=UTC) + timedelta(hours=hour):%Y-%m-%dT%H}"
+
+
+def of(rows: list[int]) -> Periods:
+    return periods("hour", Counter(map(name, rows)), MOST)
+
+
+@given(hours, hours, hours)
+def test_parts_add_up_to_the_whole_in_any_order(a: list[int], b: list[int], c: list[int]) -> None:
+    whole = of(a + b + c)
+
+    assert periods_together(periods_together(of(a), of(b), MOST), of(c), MOST) == whole
+    assert periods_together(of(c), periods_together(of(b), of(a), MOST), MOST) == whole
+
+
+@given(hours)
+def test_no_row_is_lost_and_periods_stay_few(rows: list[int]) -> None:
+    found = of(rows)
+
+    assert sum(count for _, count in found.counts) == len(rows)
+    assert len(found.counts) <= MOST
+    assert [period for period, _ in found.counts] == sorted(period for period, _ in found.counts)
+
+
+def test_years_are_not_joined() -> None:
+    found = periods("hour", {f"{year}-01-01T00": 1 for year in range(2000, 2010)}, MOST)
+
+    assert (found.unit, len(found.counts)) == ("year", 10)
+
+
+def test_a_year_before_christ_keeps_its_sign() -> None:
+    days = Periods("day", (("-0044-03-15", 1), ("+12013-01-01", 2)))
+
+    assert in_unit(days, "year") == {"-0044": 1, "+12013": 2}
+
+
+def test_months_have_no_days() -> None:
+    with pytest.raises(ValueError, match=exactly("a month cannot be divided into parts of a day")):
+        in_unit(Periods("month", (("2013-01", 1),)), "day")
