@@ -11,19 +11,22 @@ import io
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from cd4ml.data.contract import Check, explained, refuse_unless_kept
+from cd4ml.data.bins import type_name
+from cd4ml.data.contract import check, refuse_unless_kept
 from cd4ml.data.files import files_of, left_alone
 from cd4ml.data.formats import Reading, reading_of, scan, unreadable
-from cd4ml.data.profile import Profile
+from cd4ml.data.profile import columns_of
+from cd4ml.data.profiles import Profiling
 from cd4ml.data.values import wrong_values
 from cd4ml.errors import Conflict, Corrupted, InvalidInput, NotFound
 from cd4ml.records.contract import Contract
 from cd4ml.records.dataset import Column, DataFile, Dataset, DatasetVersion
 from cd4ml.records.finding import Finding, Outcome, worst
+from cd4ml.records.profile import Profile
 from cd4ml.store import ledger, lineage, rows
 from cd4ml.store.address import address_of_file, address_of_record
 
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from cd4ml.store.blobs import Blobs
 
 _LISTED = 10  # broken rules in a ledger entry
+_IN_MEMORY = 64 * 10**6  # bytes of files; larger tables are read once more instead
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +57,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     contract: str = ""
     findings: tuple[Finding, ...] = ()
+    profile: str = ""
 
     @property
     def outcome(self) -> Outcome:
@@ -67,6 +72,7 @@ def snapshot_files(
     *,
     contract: Contract | None = None,
     refuse: bool = True,
+    before: str = "",
 ) -> Snapshot:
     """The present content of files.
 
@@ -76,6 +82,8 @@ def snapshot_files(
         pattern: A file or glob: CSV, Parquet or newline-delimited JSON.
         contract: What the rows have to keep.
         refuse: Whether rows that break it are refused; else the version says so.
+        before: The address of the profile of the version before, whose bins are kept; rows
+            of files that it knows are not profiled again.
 
     Raises:
         NotFound: If no file matches.
@@ -86,11 +94,13 @@ def snapshot_files(
     paths = files_of(root, pattern)
     with left_alone(paths):
         reading = reading_of(paths, contract)
-        measured = _measured(paths, reading, contract, pattern, refuse=refuse)
+        checked = _checked(paths, reading, contract, pattern, refuse=refuse)
+        profile = _profiled(blobs, paths, reading, before, checked.table)
         try:
             files = tuple(_stored(blobs, path, root) for path in paths)
         except Corrupted as error:  # the store saw the file change
             raise Conflict(error.message, hint=error.hint) from None
+    measured = _Measurement(profile=profile, findings=checked.findings)
     return _snapshot(blobs, files, reading, contract, source=pattern, measured=measured)
 
 
@@ -101,6 +111,7 @@ def snapshot_frame(
     source: str,
     contract: Contract | None = None,
     refuse: bool = True,
+    before: str = "",
 ) -> Snapshot:
     """A table that was made here, as one Parquet file; the same rows have the same digest.
 
@@ -110,19 +121,23 @@ def snapshot_frame(
         source: Where its rows came from, in words ("production").
         contract: What the rows have to keep.
         refuse: Whether rows that break it are refused; else the version says so.
+        before: The address of the profile of the version before, whose bins are kept.
 
     Raises:
         ContractViolated: If the rows break the contract; nothing is stored.
     """
-    measured = _measurement(frame.lazy(), contract)
+    findings = check(frame.lazy(), contract) if contract else ()
     if contract and refuse:
-        refuse_unless_kept(f"the table from {source}", contract, measured.findings)
+        refuse_unless_kept(f"the table from {source}", contract, findings)
     buffer = io.BytesIO()
     # one chunk: how rows happen to lie in memory would show in the bytes
     frame.rechunk().write_parquet(buffer, compression="zstd", statistics=True)
     data = buffer.getvalue()
     file = DataFile(path="rows.parquet", size=len(data), digest=blobs.put(data))
     reading = Reading(format="parquet")
+    profiling = _profiling(blobs, frame.lazy(), [file.digest], reading, before)
+    made = profiling.keep(frame.lazy(), frame.lazy())
+    measured = _Measurement(profile=made, findings=findings)
     return _snapshot(blobs, (file,), reading, contract, source=source, measured=measured)
 
 
@@ -170,6 +185,7 @@ def publish(
         outcome=snapshot.outcome,
         note=note,
         parents=tuple(parents),
+        profile=snapshot.profile,
         created_at=at,
         created_by=actor,
     )
@@ -253,46 +269,65 @@ def open_version(connection: Connection, blobs: Blobs, ref: str) -> pl.LazyFrame
 
 
 class _Measurement(msgspec.Struct, frozen=True):
-    columns: tuple[Column, ...]
-    n_rows: int
+    profile: Profile
     findings: tuple[Finding, ...]
 
 
-def _measured(
+class _Checked(NamedTuple):
+    table: pl.LazyFrame
+    findings: tuple[Finding, ...] = ()
+
+
+def _checked(
     paths: list[Path], reading: Reading, contract: Contract | None, what: str, *, refuse: bool
-) -> _Measurement:
+) -> _Checked:
+    """What the contract says of the rows, with the table as it was read for it."""
     import polars as pl
 
+    if contract is None:
+        return _Checked(scan(paths, reading))
     try:
-        found = _measurement(scan(paths, reading), contract)
+        table = _read_once(paths, reading)
+        findings = check(table, contract)
     except pl.exceptions.PolarsError as error:
-        if contract and reading.format == "csv":
+        if reading.format == "csv":
             refuse_unless_kept(what, contract, wrong_values(paths, reading, contract))
         raise _unreadable(paths, reading, error) from None
-    if contract is None:
-        return found
     times = wrong_values(paths, reading, contract, only_times=True)
     refuse_unless_kept(what, contract, times)  # what is no time was read as missing
     if refuse:
-        refuse_unless_kept(what, contract, found.findings)
-    return found
+        refuse_unless_kept(what, contract, findings)
+    return _Checked(table, findings)
 
 
-def _measurement(frame: pl.LazyFrame, contract: Contract | None) -> _Measurement:
-    """Profile and contract in one scan; a second one shows what breaks the contract."""
+def _read_once(paths: list[Path], reading: Reading) -> pl.LazyFrame:
+    """The table, in memory where it is small: contract and profile read its files once."""
+    table = scan(paths, reading)
+    is_small = sum(path.stat().st_size for path in paths) <= _IN_MEMORY
+    return table.collect().lazy() if is_small else table
+
+
+def _profiled(
+    blobs: Blobs, paths: list[Path], reading: Reading, before: str, table: pl.LazyFrame
+) -> Profile:
+    """The profile of files: only those that the one before does not know are read."""
     import polars as pl
 
-    schema = frame.collect_schema()
-    profile = Profile(schema)
-    check = Check(contract, schema) if contract else None
-    expressions = [*profile.expressions, *(check.expressions if check else [])]
-    seen = frame.select(pl.len().alias("n_rows"), *expressions).collect().row(0, named=True)
-    findings = check.findings(seen, seen["n_rows"]) if check else ()
-    return _Measurement(
-        columns=profile.columns(seen),
-        n_rows=seen["n_rows"],
-        findings=explained(frame, check, findings) if check else (),
-    )
+    try:
+        digests = [address_of_file(path) for path in paths]
+        profiling = _profiling(blobs, table, digests, reading, before)
+        fresh = [paths[place] for place in profiling.fresh]
+        rows = table if len(fresh) in (0, len(paths)) else scan(fresh, reading)
+        return profiling.keep(rows, table)
+    except pl.exceptions.PolarsError as error:
+        raise _unreadable(paths, reading, error) from None
+
+
+def _profiling(
+    blobs: Blobs, frame: pl.LazyFrame, digests: list[str], reading: Reading, before: str
+) -> Profiling:
+    schema = {name: type_name(type_) for name, type_ in frame.collect_schema().items()}
+    return Profiling(blobs, before, digests, reading=address_of_record(reading), schema=schema)
 
 
 def _unreadable(paths: list[Path], reading: Reading, error: Exception) -> InvalidInput:
@@ -329,11 +364,12 @@ def _snapshot(
     return Snapshot(
         digest=blobs.put_record(Manifest(files=files, reading=reading)),
         files=files,
-        columns=measured.columns,
-        n_rows=measured.n_rows,
+        columns=columns_of(measured.profile),
+        n_rows=measured.profile.n_rows,
         source=source,
         contract=blobs.put_record(contract) if contract else "",
         findings=measured.findings,
+        profile=blobs.put_record(measured.profile),
     )
 
 

@@ -8,7 +8,13 @@ import msgspec
 import sqlalchemy as sa
 
 from cd4ml.data import catalog as known
-from cd4ml.data.versions import find_version, known_version, publish, snapshot_files
+from cd4ml.data.versions import (
+    find_version,
+    known_version,
+    newest_version,
+    publish,
+    snapshot_files,
+)
 from cd4ml.errors import ConfigurationError, Corrupted, InvalidInput, NotFound
 from cd4ml.loop.contracts import declared
 from cd4ml.records.dataset import Dataset, DatasetVersion
@@ -52,9 +58,16 @@ def ingest(
         same = known_version(
             connection, name, root=project.folder, pattern=settings.path, contract=contract
         )
+        before = newest_version(connection, name)
     if same is not None and _is_whole(project, same):
         return same
-    snapshot = snapshot_files(project.blobs, project.folder, settings.path, contract=contract)
+    snapshot = snapshot_files(
+        project.blobs,
+        project.folder,
+        settings.path,
+        contract=contract,
+        before=before.profile if before else "",
+    )
     at = project.clock.now()
     with project.database.write() as connection:
         register(connection, project, name, actor)

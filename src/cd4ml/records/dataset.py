@@ -45,7 +45,8 @@ class DatasetVersion(msgspec.Struct, frozen=True, kw_only=True):
 
     `digest` is the address of the manifest (the files and their addresses), so two
     versions with the same bytes have the same digest. `parents` are the digests it
-    was made from (for curated data: the earlier version and the prediction log).
+    was made from (for curated data: the earlier version and the prediction log). `profile`
+    is the address of what its columns look like; "" where it is no table.
     """
 
     dataset: str
@@ -60,6 +61,7 @@ class DatasetVersion(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome = "inconclusive"  # of that check; inconclusive: no contract
     note: str = ""
     parents: tuple[str, ...] = ()
+    profile: str = ""
     created_at: datetime
     created_by: str
 
