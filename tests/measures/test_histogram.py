@@ -138,7 +138,7 @@ def test_joined_bins_lose_no_row(counts: list[int], bins: int) -> None:
     joined = np.add.reduceat(counts, starts)
 
     assert starts[0] == 0
-    assert len(starts) <= bins
+    assert len(starts) <= bins + 2
     assert joined.sum() == sum(counts)
 
 
@@ -148,3 +148,12 @@ def test_joined_bins_hold_equally_many_rows_of_the_reference() -> None:
     assert np.add.reduceat([100] * 100, starts).tolist() == [500] * 20
     with pytest.raises(ValueError, match=exactly("expected at least 2 bins, got 1")):
         groups([1, 2], 1)
+
+
+def test_values_beyond_the_reference_do_not_hide_among_its_own() -> None:
+    cuts = edges([5.0] * 100)
+
+    starts = groups(histogram([5.0] * 100, cuts)[:-1])
+
+    moved = histogram([4.0] * 3 + [6.0] * 2, cuts)[:-1]
+    assert np.add.reduceat(moved, starts).tolist() == [3, 0, 2]

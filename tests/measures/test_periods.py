@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cd4ml.measures.periods import Periods, in_unit, periods, periods_together
+from cd4ml.measures.periods import Periods, Unit, in_unit, periods, periods_together, with_gaps
 from tests.measures.messages import exactly
 
 hours = st.lists(st.integers(0, 24 * 1000), max_size=40)
@@ -53,3 +53,33 @@ def test_a_year_before_christ_keeps_its_sign() -> None:
 def test_months_have_no_days() -> None:
     with pytest.raises(ValueError, match=exactly("a month cannot be divided into parts of a day")):
         in_unit(Periods("month", (("2013-01", 1),)), "day")
+
+
+@pytest.mark.parametrize(
+    ("unit", "first", "last", "between"),
+    [
+        ("hour", "2012-12-31T22", "2013-01-01T01", ["2012-12-31T23", "2013-01-01T00"]),
+        ("day", "2012-02-28", "2012-03-01", ["2012-02-29"]),
+        ("month", "2012-11", "2013-02", ["2012-12", "2013-01"]),
+        ("year", "2011", "2013", ["2012"]),
+    ],
+)
+def test_empty_periods_are_shown_too(unit: Unit, first: str, last: str, between: list[str]) -> None:
+    found = with_gaps(Periods(unit, ((first, 1), (last, 2))), 10)
+
+    assert found.counts == ((first, 1), *((name, 0) for name in between), (last, 2))
+
+
+def test_periods_that_lie_far_apart_are_shown_in_coarser_ones() -> None:
+    found = with_gaps(Periods("hour", (("2012-12-30T05", 1), ("2013-02-01T07", 2))), 10)
+
+    assert found == Periods("month", (("2012-12", 1), ("2013-01", 0), ("2013-02", 2)))
+
+
+def test_gaps_too_wide_or_beyond_the_calendar_stay() -> None:
+    wide = Periods("year", (("1970", 1), ("2013", 1)))
+    odd = Periods("year", (("+12013", 2), ("-0044", 1)))
+
+    assert with_gaps(wide, 10) == wide
+    assert with_gaps(odd, 10_000_000) == odd
+    assert with_gaps(Periods("day", ()), 10).counts == ()

@@ -199,8 +199,9 @@ def groups(reference: ArrayLike, bins: int = 20) -> NDArray[np.int64]:
         bins: Bins wanted.
 
     Returns:
-        The first fine bin of each group, increasing from 0, shape (at most bins,); to be
-        used as `numpy.add.reduceat(counts, groups)`.
+        The first fine bin of each group, increasing from 0, shape (at most bins + 2,); to be
+        used as `numpy.add.reduceat(counts, groups)`. Bins below and above all rows of the
+        reference stay apart, so that values never seen there do not hide among others.
 
     Raises:
         ValueError: If `bins` is below 2.
@@ -211,13 +212,16 @@ def groups(reference: ArrayLike, bins: int = 20) -> NDArray[np.int64]:
     Examples:
         >>> groups([10, 10, 10, 10], bins=2)
         array([0, 2])
+        >>> groups([0, 10, 10, 0], bins=2)
+        array([0, 1, 2, 3])
     """
     if bins < 2:
         raise ValueError(f"expected at least 2 bins, got {bins}")
     rows = np.asarray(reference, dtype=np.float64)
-    before = np.cumsum(rows) - rows
-    which = np.floor(before / max(rows.sum(), 1.0) * bins + 1e-9)
-    return np.flatnonzero(np.diff(which, prepend=-1.0)).astype(np.int64)
+    until = np.cumsum(rows)
+    which = np.floor((until - rows) / max(rows.sum(), 1.0) * bins + 1e-9)
+    which[until == 0] = -1.0
+    return np.flatnonzero(np.diff(which, prepend=-2.0)).astype(np.int64)
 
 
 def _quantiles_of_sorted(

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from datetime import date
 from typing import Literal, NamedTuple, get_args
 
 Unit = Literal["hour", "day", "month", "year"]
 
 UNITS: tuple[Unit, ...] = get_args(Unit)
+
+_HOURS, _MONTHS = 24, 12
 
 
 class Periods(NamedTuple):
@@ -97,6 +100,64 @@ def periods_together(first: Periods, second: Periods, most: int) -> Periods:
     unit = max(first.unit, second.unit, key=UNITS.index)
     counts = Counter(in_unit(first, unit)) + Counter(in_unit(second, unit))
     return periods(unit, counts, most)
+
+
+def with_gaps(of: Periods, most: int) -> Periods:
+    """Periods for a picture: with the empty ones between them, and not too many.
+
+    Args:
+        of: The periods.
+        most: Periods at most from the first to the last; coarser ones are taken until they fit.
+
+    Returns:
+        Every period from the first to the last; only the filled ones where even the years are
+        too many, or no calendar has them.
+
+    Source:
+        Definition.
+
+    Examples:
+        >>> with_gaps(Periods("month", (("2012-12", 1), ("2013-02", 2))), 12).counts
+        (('2012-12', 1), ('2013-01', 0), ('2013-02', 2))
+    """
+    for unit in UNITS[UNITS.index(of.unit) :]:
+        counts = in_unit(of, unit)
+        names = _from_first_to_last(counts, unit, most)
+        if names:
+            return Periods(unit, tuple((name, counts.get(name, 0)) for name in names))
+    return Periods("year", tuple(sorted(in_unit(of, "year").items())))
+
+
+def _from_first_to_last(counts: Mapping[str, int], unit: Unit, most: int) -> list[str]:
+    """Names of all the periods; none if they are too many or cannot be counted."""
+    try:
+        first, last = (_number(name, unit) for name in (min(counts), max(counts)))
+    except ValueError:
+        return []
+    return [_name(number, unit) for number in range(first, last + 1)] if last - first < most else []
+
+
+def _number(name: str, unit: Unit) -> int:
+    """How many periods after the beginning of the calendar."""
+    if unit == "hour":
+        day, _, hour = name.partition("T")
+        return date.fromisoformat(day).toordinal() * _HOURS + int(hour)
+    if unit == "day":
+        return date.fromisoformat(name).toordinal()
+    if unit == "month":
+        start = date.fromisoformat(f"{name}-01")
+        return start.year * _MONTHS + start.month - 1
+    return date.fromisoformat(f"{name}-01-01").year
+
+
+def _name(number: int, unit: Unit) -> str:
+    if unit == "hour":
+        return f"{date.fromordinal(number // _HOURS).isoformat()}T{number % _HOURS:02d}"
+    if unit == "day":
+        return date.fromordinal(number).isoformat()
+    if unit == "month":
+        return f"{number // _MONTHS:04d}-{number % _MONTHS + 1:02d}"
+    return f"{number:04d}"
 
 
 def _coarser(counts: Mapping[str, int], unit: Unit) -> Counter[str]:
