@@ -84,6 +84,7 @@ def publish(
         outcome=snapshot.outcome,
         note=note,
         parents=tuple(parents),
+        profile=snapshot.profile,
         created_at=at,
         created_by=actor,
     )

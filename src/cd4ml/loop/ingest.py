@@ -10,14 +10,13 @@ import sqlalchemy as sa
 from cd4ml.data import catalog as known
 from cd4ml.data.manifest import manifest_of
 from cd4ml.data.refs import find_version
-from cd4ml.data.snapshot import Look, Snapshot, look, snapshot_files
+from cd4ml.data.snapshot import look, snapshot_files
 from cd4ml.data.taking import Keeping
-from cd4ml.data.versions import known_version, publish
+from cd4ml.data.versions import known_version, newest_version, publish
 from cd4ml.errors import ConfigurationError, Conflict, InvalidInput
 from cd4ml.loop.access import shown, without_values
 from cd4ml.loop.catalog import Facts, facts_of
 from cd4ml.loop.contracts import declared
-from cd4ml.records.contract import Contract
 from cd4ml.records.dataset import Dataset, DatasetVersion
 from cd4ml.records.settings import DataSettings
 from cd4ml.store import lineage, people, rows
@@ -69,11 +68,17 @@ def ingest(
     looked = look(project.files, project.folder, settings.path)
     with project.database.read() as connection:
         same = known_version(connection, name, looked, contract=contract)
+        newest = newest_version(connection, name)
     if same is not None and _is_whole(project, same, keeping):
         describe(project, name, actor)
         return shown(project, same, actor)
 
-    def published(snapshot: Snapshot) -> DatasetVersion:
+    before = newest.profile if newest else ""
+
+    def published() -> DatasetVersion:
+        snapshot = snapshot_files(
+            project.files, looked, contract=contract, keeping=keeping, before=before
+        )
         at = project.clock.now()
         with project.database.write() as connection:
             register(connection, project, name, actor)
@@ -81,15 +86,11 @@ def ingest(
         return shown(project, version, actor)
 
     try:
-        return published(_taken(project, looked, contract, keeping))
+        return published()
     except Conflict as conflict:  # bytes it shares with an older version were just removed
         if looked.listing != look(project.files, project.folder, settings.path).listing:
             raise conflict from None
-        return published(_taken(project, looked, contract, keeping))
-
-
-def _taken(project: Project, looked: Look, contract: Contract | None, keeping: Keeping) -> Snapshot:
-    return snapshot_files(project.files, looked, contract=contract, keeping=keeping)
+        return published()
 
 
 def describe(project: Project, name: str, actor: str) -> None:

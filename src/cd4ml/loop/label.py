@@ -122,11 +122,14 @@ def curate(project: Project, *, actor: str) -> DatasetVersion:
     if curated.n_labelled == 0:
         msg = f"none of {curated.n_predictions:,} predictions of {model} has come true yet"
         raise InvalidInput(msg, hint="cd4ml label FILE brings the truth")
+    with project.database.read() as connection:
+        before = newest_version(connection, name)
     snapshot = snapshot_frame(
         project.files,
         curated.rows,
         source="production",
         contract=_labelled_contract(project, contract),
+        before=before.profile if before else "",
     )
     note = f"{curated.n_labelled:,} of {curated.n_predictions:,} predictions had come true"
     with project.database.write() as connection:

@@ -62,7 +62,8 @@ class DatasetVersion(msgspec.Struct, frozen=True, kw_only=True):
     read), `content` that of the files alone: two versions with the same files have the same.
     A version of kind `files` (pictures, for instance) has neither rows nor columns. `parents`
     are the digests it was made from (for curated data: the earlier version and the
-    prediction log).
+    prediction log). `profile` is the address of what its columns look like; "" where it is
+    no table.
     """
 
     dataset: str
@@ -80,6 +81,7 @@ class DatasetVersion(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome = "inconclusive"  # of that check; inconclusive: no contract
     note: str = ""
     parents: tuple[str, ...] = ()
+    profile: str = ""
     created_at: datetime
     created_by: str
 

@@ -51,6 +51,7 @@ def upgrade() -> None:
         sa.Column("outcome", TEXT, nullable=False),
         sa.Column("note", TEXT, nullable=False),
         sa.Column("parents", JSON, nullable=False),
+        sa.Column("profile", TEXT, nullable=False),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.Column("created_by", TEXT, nullable=False),
     )
