@@ -8,7 +8,8 @@ import pytest
 from cd4ml.errors import AlreadyExists, InvalidInput, NotFound, Unavailable
 from cd4ml.loop import init as laying_out
 from cd4ml.loop import open_project
-from cd4ml.loop.ingest import catalog, ingest
+from cd4ml.loop.catalog import catalog
+from cd4ml.loop.ingest import ingest
 from cd4ml.loop.init import begin, examples, init
 from cd4ml.loop.people import people
 from cd4ml.loop.train import train
