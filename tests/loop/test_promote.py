@@ -198,6 +198,24 @@ def test_production_comes_after_staging(project: Project) -> None:
     assert releases(project) == []
 
 
+def test_what_has_left_staging_is_not_approved_for_production(released: Project) -> None:
+    waiting = second(released)
+    add_flights(released, 40)
+    request(released, accept(released), to="staging", actor=ANN)
+    before = actions(released)
+
+    with pytest.raises(Refused) as refused:
+        approve(released, waiting.ref, reason="good", actor=MAX)
+
+    assert str(refused.value) == (
+        "delay/2 was not released to production: it has to be in charge in staging first,"
+        " where delay/3 is\n  hint: cd4ml release delay/2 --to staging"
+    )
+    assert actions(released) == before
+    request(released, "delay/2", to="staging", actor=ANN)
+    assert approve(released, waiting.ref, reason="good", actor=MAX).state == "rolling_out"
+
+
 def test_a_revoked_standing_approval_covers_nothing_more(released: Project) -> None:
     standing = stand(
         released,

@@ -7,9 +7,11 @@ import httpx
 import pytest
 
 from cd4ml.loop import Project
+from cd4ml.loop.evaluate import evaluate
 from cd4ml.loop.ingest import ingest
 from cd4ml.loop.people import add_person
-from cd4ml.loop.promote import reject, request
+from cd4ml.loop.promote import approve, reject, request
+from cd4ml.loop.train import train
 from cd4ml.store import rows
 from cd4ml.web.pages import PAGES
 from tests.browser import browser
@@ -137,6 +139,29 @@ def test_a_rollout_shows_who_answers_how_much(client: httpx.Client, project: Pro
     assert "diagnosis/3 shadow, answers unused" in " ".join(page.text.split())
     labels = [each.get("aria-label", "") for each in page.all("svg")]
     assert "Share of requests: diagnosis/1 75 percent, diagnosis/2 25 percent" in labels
+
+
+def test_what_answers_is_shown_while_another_release_waits(
+    client: httpx.Client, project: Project
+) -> None:
+    approve(project, "release/2", reason="good", actor=MANAGER)
+    train(project, overrides={"diagnosis.strength": 0.5}, actor=ADMIN)
+    evaluate(project, "run/2", actor=ADMIN)
+    request(project, "diagnosis/2", to="staging", actor=ADMIN)
+    request(project, "diagnosis/2", to="production", actor=ADMIN)
+
+    shown = " ".join(read(client, "/").text.split())
+
+    assert "production release/2 released diagnosis/1 champion, 100 % of requests" in shown
+    assert "release/4 (diagnosis/2) waits for 1 approval by release-manager" in shown
+    assert "Nothing is released here yet." not in shown
+
+
+def test_an_environment_where_nothing_answers_yet_says_what_waits(client: httpx.Client) -> None:
+    shown = " ".join(read(client, "/").text.split())
+
+    assert "production Nothing is released here yet." in shown
+    assert "release/2 (diagnosis/1) waits for 1 approval by release-manager" in shown
 
 
 def test_production_is_drawn_window_by_window(client: httpx.Client, project: Project) -> None:

@@ -17,7 +17,7 @@ from starlette.routing import Mount, Route
 from cd4ml.api.answers import Fault, error_response, json_response
 from cd4ml.api.guard import Guard
 from cd4ml.api.routes import ENDPOINTS, Acting, Asking, Reading
-from cd4ml.errors import Cd4mlError, InvalidInput
+from cd4ml.errors import Cd4mlError, InvalidInput, refused_by_system
 from cd4ml.loop import Project
 from cd4ml.web.console import console
 
@@ -155,8 +155,16 @@ def _apologise(_: Request, error: Exception) -> Response:
     return json_response(fault, 500)
 
 
+def _say_what_the_system_says(_: Request, error: Exception) -> Response:
+    refused = refused_by_system(error) if isinstance(error, OSError) else None
+    if refused is None:
+        raise error
+    return error_response(refused)
+
+
 _HANDLERS: dict[Any, Any] = {
     Cd4mlError: _explain,
+    OSError: _say_what_the_system_says,
     HTTPException: _say_what_http_says,
     Exception: _apologise,
 }

@@ -65,11 +65,22 @@ class Commands:
         self.entries = entries
         self._at = at
 
-    def add(self, name: str, run: Callable[..., Any], summary: str, more: str = "") -> Parser:
-        """A command: its name, the function that runs it, one line, and more in sentences."""
+    def add(
+        self,
+        name: str,
+        run: Callable[..., Any],
+        summary: str,
+        more: str = "",
+        *,
+        speaks: bool = False,
+    ) -> Parser:
+        """A command: its name, the function that runs it, one line, and more in sentences.
+
+        One that `speaks` prints while it runs, and has no other answer.
+        """
         parser = self._parser(name, summary, more)
         _add_shared_options(parser, is_root=False)
-        parser.set_defaults(perform=run)
+        parser.set_defaults(perform=run, speaks=speaks)
         self.entries.append(Entry(f"{self._at}{name}", parser, summary))
         return parser
 

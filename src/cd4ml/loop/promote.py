@@ -19,6 +19,7 @@ from cd4ml.records.plan import Plan
 from cd4ml.records.release import Release
 from cd4ml.release import approvals, requests, reversals, standing
 from cd4ml.release.environments import require_possible, settings_of
+from cd4ml.release.plans import version_of
 from cd4ml.release.reconcile import waits_for
 from cd4ml.release.releases import in_charge
 from cd4ml.store import ledger, people, rows
@@ -79,13 +80,15 @@ def approve(project: Project, release: str, *, reason: str = "", actor: str) -> 
     Raises:
         NotFound: If there is no such release.
         NotAllowed: If the actor requested it, or lacks the role.
-        Refused: If the settings have changed since it was requested.
+        Refused: If the settings have changed since it was requested, or its version is no longer
+            in charge in an environment before.
         Conflict: If it does not wait for approval.
     """
     with project.database.write() as connection:
         asked = rows.get(connection, Release, number_in(release, "release"))
         if not _has_decided(connection, asked, actor, "approve"):
             _refuse_other_gates(project, asked, hint="reject it, judge the run again, ask again")
+            _refuse_unless_before(project, connection, asked)
             approvals.approve(
                 connection,
                 asked.number,
@@ -252,6 +255,17 @@ def _has_decided(
 ) -> bool:
     given = approvals.of_release(connection, release)
     return any((each.decided_by, each.decision) == (actor, decision) for each in given)
+
+
+def _refuse_unless_before(project: Project, connection: sa.Connection, asked: Release) -> None:
+    """Environments before may have gone on to another version since it was requested."""
+    if asked.state == "awaiting_approval":
+        requests.refuse_unless_before(
+            connection,
+            version_of(connection, asked),
+            asked.environment,
+            project.settings.environments,
+        )
 
 
 def _refuse_other_gates(project: Project, release: Release, *, hint: str) -> None:

@@ -118,28 +118,26 @@ def _gates(connection: sa.Connection) -> Stage:
 def _release(connection: sa.Connection) -> Stage:
     waiting = rows.find(connection, Release, state="awaiting_approval")
     rolling = rows.find(connection, Release, state="rolling_out")
-    if waiting:
-        release = waiting[-1]
-        what = f"{release.ref} waits for approval"
-        return Stage(name="release", headline=what, facts=_where(release), state="attention")
-    if rolling:
-        release = rolling[-1]
-        what = f"{release.ref} is rolling out"
-        return Stage(name="release", headline=what, facts=_where(release), state="working")
     released = rows.find(connection, Release, state="released")
+    facts = (
+        *((each.environment, f"{each.model}/{each.version}") for each in released),
+        *((each.ref, _offered(each)) for each in (*rolling, *waiting)),
+    )
+    if waiting:
+        headline = f"{waiting[-1].ref} waits for approval"
+        return Stage(name="release", headline=headline, facts=facts, state="attention")
+    if rolling:
+        headline = f"{rolling[-1].ref} is rolling out"
+        return Stage(name="release", headline=headline, facts=facts, state="working")
     if not released:
         return Stage(name="release", headline="nothing released yet")
-    release = released[-1]
-    return Stage(
-        name="release",
-        headline=f"{release.model}/{release.version} in {release.environment}",
-        facts=tuple(fact for other in released for fact in _where(other)),
-        state="good",
-    )
+    newest = released[-1]
+    headline = f"{newest.model}/{newest.version} in {newest.environment}"
+    return Stage(name="release", headline=headline, facts=facts, state="good")
 
 
-def _where(release: Release) -> tuple[tuple[str, str], ...]:
-    return ((release.environment, f"{release.model}/{release.version}"),)
+def _offered(release: Release) -> str:
+    return f"{release.model}/{release.version} to {release.environment}"
 
 
 def _serving(connection: sa.Connection) -> Stage:

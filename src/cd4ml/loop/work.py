@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from cd4ml.errors import Cd4mlError, Conflict
+from cd4ml.errors import Cd4mlError, Conflict, refused_by_system
 from cd4ml.loop.retrain import RETRAIN, retrain
 from cd4ml.loop.roll_out import roll_out
 from cd4ml.loop.watch import collect, watch
@@ -95,6 +95,11 @@ def _held_back(errors: list[Cd4mlError]) -> Iterator[None]:
         yield
     except Cd4mlError as error:
         errors.append(error)
+    except OSError as error:
+        refused = refused_by_system(error)
+        if refused is None:
+            raise
+        errors.append(refused)
 
 
 def _jobs(project: Project, owner: str, kinds: tuple[str, ...] | None) -> list[Job]:

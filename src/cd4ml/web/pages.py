@@ -38,12 +38,13 @@ class Page(NamedTuple):
 
 
 class Place(NamedTuple):
-    """An environment: what answers there, and the release that is under way or in charge."""
+    """An environment: who answers there by which release, and the releases that wait to."""
 
     environment: str
     arms: tuple[Arm, ...]
     release: Release | None
     note: str
+    waiting: tuple[ReleaseDetails, ...]
 
 
 def loop(project: Project, _: Request) -> Values:
@@ -62,27 +63,22 @@ def loop(project: Project, _: Request) -> Values:
 
 
 def _places(project: Project) -> list[Place]:
-    newest: dict[str, Release] = {}
-    for release in releases(project):
-        if release.state not in ENDED:
-            newest[release.environment] = release
-    return [_place(project, name, newest.get(name)) for name in project.settings.environments]
+    open_ones = [release for release in releases(project) if release.state not in ENDED]
+    return [
+        _place(project, name, [each for each in open_ones if each.environment == name])
+        for name in project.settings.environments
+    ]
 
 
-def _place(project: Project, environment: str, release: Release | None) -> Place:
-    if release is None:
-        return Place(environment, (), None, "")
+def _place(project: Project, environment: str, under: Sequence[Release]) -> Place:
+    waiting = tuple(release_details(project, each.ref) for each in under if not each.plan)
+    answering = [each for each in under if each.plan]
+    if not answering:
+        return Place(environment, (), None, "", waiting)
+    release = max(answering, key=lambda each: each.plan)  # endpoints take the newest plan
     details = release_details(project, release.ref)
     note = "" if release.state == "released" else details.waits_for
-    return Place(environment, _arms(project, details), release, note)
-
-
-def _arms(project: Project, details: ReleaseDetails) -> tuple[Arm, ...]:
-    if details.plans:
-        return details.plans[-1].arms
-    before = details.release.replaces  # the new release has no plan yet: the old one answers
-    plans = release_details(project, str(before)).plans if before else ()
-    return plans[-1].arms if plans else ()
+    return Place(environment, details.plans[-1].arms, release, note, waiting)
 
 
 def _charts(measured: Sequence[Window], project: Project) -> list[Chart]:
