@@ -121,8 +121,9 @@ def dataset(
     moment = None if as_of is None else moment_in(as_of)
     with open_project(Path(project) if project else None) as opened:
         with opened.database.read() as connection:
-            if moment is None or at_sign:
-                version = find_version(connection, wanted)
-            else:
-                version = version_at(connection, name, moment)
+            version = (
+                find_version(connection, wanted)
+                if moment is None
+                else version_at(connection, wanted, moment)
+            )
         return OpenDataset(version, opened.blobs, moment)
