@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
 import msgspec
 import sqlalchemy as sa
 
 from cd4ml.data import catalog as known
+from cd4ml.data.published import version_at
 from cd4ml.data.versions import find_version, known_version, publish, snapshot_files
 from cd4ml.errors import ConfigurationError, Corrupted, InvalidInput, NotFound
 from cd4ml.loop.contracts import declared
+from cd4ml.loop.known import n_arrived
 from cd4ml.records.dataset import Dataset, DatasetVersion
 from cd4ml.records.settings import DataSettings
 from cd4ml.store import lineage, people, rows
@@ -18,13 +21,18 @@ from cd4ml.store.project import Project
 
 
 class DatasetDetails(msgspec.Struct, frozen=True, kw_only=True):
-    """One version with its dataset, its siblings, and what it came from and went into."""
+    """One version with its dataset, its siblings, and what it came from and went into.
+
+    Asked for as of a moment, `n_known` says how many of its rows had arrived by then.
+    """
 
     dataset: Dataset
     version: DatasetVersion
     versions: tuple[DatasetVersion, ...]
     parents: tuple[str, ...]
     children: tuple[str, ...]
+    as_of: datetime | None = None
+    n_known: int | None = None
 
 
 def ingest(
@@ -82,21 +90,25 @@ def catalog(project: Project, query: str = "") -> list[known.Entry]:
         return known.search(connection, query)
 
 
-def show_dataset(project: Project, ref: str) -> DatasetDetails:
-    """One version, `name@number`, or the newest of `name`.
+def show_dataset(project: Project, ref: str, *, as_of: datetime | None = None) -> DatasetDetails:
+    """One version, `name@number`, or the newest of `name`: now, or that of a moment.
 
     Raises:
-        NotFound: If there is none.
+        NotFound: If there is none, or was none yet.
     """
     with project.database.read() as connection:
-        version = find_version(connection, ref)
-        return DatasetDetails(
+        version = version_at(connection, ref, as_of) if as_of else find_version(connection, ref)
+        details = DatasetDetails(
             dataset=rows.get(connection, Dataset, version.dataset),
             version=version,
             versions=tuple(rows.find(connection, DatasetVersion, dataset=version.dataset)),
             parents=_names(lineage.upstream(connection, version.digest)),
             children=_names(lineage.downstream(connection, version.digest)),
         )
+    if as_of is None:
+        return details
+    known = n_arrived(project, version, as_of)
+    return msgspec.structs.replace(details, as_of=as_of, n_known=known)
 
 
 def _names(hops: Iterable[lineage.Hop]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cd4ml.cli.given import Answer, Given
-from cd4ml.cli.words import Commands
+from cd4ml.cli.words import Commands, day_or_time
 
 if TYPE_CHECKING:
     from cd4ml.cli.screen import Screen
@@ -33,6 +33,13 @@ def add(commands: Commands) -> None:
     parser.add_argument("query", metavar="WORD", nargs="?", default="", help="only matching ones")
     parser = nouns.add("show", details, "show a dataset: columns, contract findings, lineage")
     parser.add_argument("ref", metavar="NAME[@NUMBER]", help="a dataset, or one of its versions")
+    parser.add_argument(
+        "--as-of",
+        dest="as_of",
+        metavar="MOMENT",
+        type=day_or_time,
+        help="the version of then, and how many of its rows had arrived (2013-03-01)",
+    )
 
 
 def register(given: Given) -> Answer[DatasetVersion]:
@@ -55,7 +62,8 @@ def details(given: Given) -> Answer[DatasetDetails]:
     """One dataset."""
     from cd4ml.loop.ingest import show_dataset
 
-    return Answer(show_dataset(given.project, given.words.ref), _show_details)
+    words = given.words
+    return Answer(show_dataset(given.project, words.ref, as_of=words.as_of), _show_details)
 
 
 def _show_version(screen: Screen, version: DatasetVersion) -> None:
@@ -96,6 +104,7 @@ def _show_details(screen: Screen, details: DatasetDetails) -> None:
     dataset = details.dataset
     screen.facts(
         (
+            ("known", _known(details)),
             ("about", dataset.description),
             ("owner", dataset.owner),
             ("licence", dataset.licence),
@@ -110,6 +119,13 @@ def _show_details(screen: Screen, details: DatasetDetails) -> None:
         ("column", "type", "nulls", "least", "greatest", "distinct"),
         (_column(column) for column in details.version.columns),
     )
+
+
+def _known(details: DatasetDetails) -> str:
+    if details.as_of is None or details.n_known is None:
+        return ""
+    total, when = details.version.n_rows, details.as_of
+    return f"{details.n_known:,} of {total:,} rows had arrived by {when:%Y-%m-%d %H:%M %Z}"
 
 
 def _column(column: Column) -> tuple[str, ...]:
