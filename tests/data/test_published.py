@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from cd4ml.data.catalog import register
-from cd4ml.data.published import version_at
+from cd4ml.data.refs import version_at
 from cd4ml.data.snapshot import snapshot_frame
 from cd4ml.data.versions import publish
 from cd4ml.errors import InvalidInput, NotFound
@@ -58,11 +58,15 @@ def test_an_unknown_dataset_has_no_past(database: Database) -> None:
     assert str(refused.value) == "no Dataset 'rides'\n  hint: there are none yet"
 
 
-def test_a_version_and_a_moment_together_are_refused(database: Database) -> None:
-    with database.read() as connection, pytest.raises(InvalidInput) as refused:
-        version_at(connection, "rides@2", day(3))
+def test_a_version_is_found_by_its_number_whatever_the_moment(
+    database: Database, file_store: FileStore
+) -> None:
+    published(database, file_store, 3, 5)
 
-    assert str(refused.value) == (
-        "'rides@2' names a version, and the moment 2013-03-03T00:00:00+00:00 another\n"
-        "  hint: give rides, or leave the moment out"
-    )
+    with database.read() as connection:
+        assert version_at(connection, "rides@2", day(3)).ref == "rides@2"
+
+
+def test_a_moment_without_a_zone_is_refused(database: Database) -> None:
+    with database.read() as connection, pytest.raises(InvalidInput, match="with a time zone"):
+        version_at(connection, "rides", datetime(2013, 3, 3))  # noqa: DTZ001 - that is the mistake

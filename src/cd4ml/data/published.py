@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from cd4ml.data.moments import refuse_naive
 from cd4ml.data.versions import require_newest
-from cd4ml.errors import InvalidInput, NotFound
+from cd4ml.errors import NotFound
 from cd4ml.records.dataset import DatasetVersion
 from cd4ml.store import rows
 from cd4ml.store.tables import TABLES
@@ -18,22 +18,25 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 
-def version_at(connection: Connection, name: str, moment: datetime) -> DatasetVersion:
+def version_by(connection: Connection, name: str, moment: datetime) -> DatasetVersion | None:
+    """The newest version of a dataset that had been published by a moment; None if none had."""
+    table = TABLES[DatasetVersion]
+    by_then = (table.c.dataset == name) & (table.c.created_at <= moment)
+    number = connection.scalar(sa.select(sa.func.max(table.c.number)).where(by_then))
+    return rows.get(connection, DatasetVersion, name, number) if number is not None else None
+
+
+def require_version_by(connection: Connection, name: str, moment: datetime) -> DatasetVersion:
     """The newest version of a dataset that had been published by a moment.
 
     Raises:
         NotFound: If there is no such dataset, or it had no version yet.
-        InvalidInput: If the moment has no time zone, or the name a version's number.
+        InvalidInput: If the moment has no time zone.
     """
     refuse_naive(moment)
-    if "@" in name:
-        msg = f"{name!r} names a version, and the moment {moment.isoformat()} another"
-        raise InvalidInput(msg, hint=f"give {name.partition('@')[0]}, or leave the moment out")
-    table = TABLES[DatasetVersion]
-    by_then = (table.c.dataset == name) & (table.c.created_at <= moment)
-    number = connection.scalar(sa.select(sa.func.max(table.c.number)).where(by_then))
-    if number is not None:
-        return rows.get(connection, DatasetVersion, name, number)
+    found = version_by(connection, name, moment)
+    if found is not None:
+        return found
     require_newest(connection, name)  # says so, if there is none at all
     first = rows.find(connection, DatasetVersion, dataset=name, limit=1)[0]
     msg = f"the dataset {name!r} had no version on {moment.isoformat()}"

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from cd4ml.data.published import version_at
+from cd4ml.data.moments import refuse_naive
+from cd4ml.data.published import require_version_by
 from cd4ml.data.versions import require_newest
 from cd4ml.errors import InvalidInput, NotFound
 from cd4ml.records.dataset import Dataset, DatasetVersion, RemovedVersion, Tag
@@ -41,6 +42,19 @@ def find_version(connection: Connection, ref: str) -> DatasetVersion:
         msg = f"{version.ref} was removed on {removed[0].removed_at:%Y-%m-%d} by {removed[0].removed_by}"
         raise NotFound(msg, hint=f"cd4ml data log {name} lists the versions that are kept")
     return version
+
+
+def version_at(connection: Connection, ref: str, moment: datetime) -> DatasetVersion:
+    """The newest version of `name` that had been published by a moment, or `name@number`.
+
+    Raises:
+        NotFound: If there is no such dataset or version, or it had none yet.
+        InvalidInput: If the moment has no time zone, or the ref another form.
+    """
+    refuse_naive(moment)
+    if "@" in ref:
+        return find_version(connection, ref)
+    return require_version_by(connection, ref, moment)
 
 
 def set_tag(
@@ -96,7 +110,7 @@ def _named(connection: Connection, name: str, which: str, ref: str) -> DatasetVe
         return rows.get(connection, DatasetVersion, name, int(number[1]))
     if _TAG.fullmatch(which):
         return _tagged(connection, name, which)
-    return version_at(connection, name, _moment(which, ref))
+    return require_version_by(connection, name, _moment(which, ref))
 
 
 def _tagged(connection: Connection, name: str, tag: str) -> DatasetVersion:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
 import msgspec
 import sqlalchemy as sa
 
 from cd4ml.data import catalog as known
 from cd4ml.data.manifest import manifest_of
-from cd4ml.data.refs import find_version
+from cd4ml.data.refs import find_version, version_at
 from cd4ml.data.snapshot import look, snapshot_files
 from cd4ml.data.taking import Keeping
 from cd4ml.data.versions import known_version, newest_version, publish
@@ -17,6 +18,7 @@ from cd4ml.errors import ConfigurationError, Conflict, InvalidInput
 from cd4ml.loop.access import shown, without_values
 from cd4ml.loop.catalog import Facts, facts_of
 from cd4ml.loop.contracts import declared
+from cd4ml.loop.known import n_arrived
 from cd4ml.records.dataset import Dataset, DatasetVersion
 from cd4ml.records.settings import DataSettings
 from cd4ml.store import lineage, people, rows
@@ -24,7 +26,10 @@ from cd4ml.store.project import Project
 
 
 class DatasetDetails(msgspec.Struct, frozen=True, kw_only=True):
-    """One version with its dataset, its siblings, and what it came from and went into."""
+    """One version with its dataset, its siblings, and what it came from and went into.
+
+    Asked for as of a moment, `n_known` says how many of its rows had arrived by then.
+    """
 
     dataset: Dataset
     version: DatasetVersion
@@ -32,6 +37,8 @@ class DatasetDetails(msgspec.Struct, frozen=True, kw_only=True):
     parents: tuple[str, ...]
     children: tuple[str, ...]
     facts: Facts
+    as_of: datetime | None = None
+    n_known: int | None = None
 
 
 def ingest(
@@ -124,21 +131,25 @@ def register(connection: sa.Connection, project: Project, name: str, actor: str)
     )
 
 
-def show_dataset(project: Project, ref: str, *, actor: str = "") -> DatasetDetails:
-    """One version, `name@number`, or the newest of `name`, with no value for who may not read it.
+def show_dataset(
+    project: Project, ref: str, *, as_of: datetime | None = None, actor: str = ""
+) -> DatasetDetails:
+    """One version, `name@number`, or the newest of `name`: now, or that of a moment.
+
+    Who may not read it sees no value of it.
 
     Raises:
-        NotFound: If there is none.
+        NotFound: If there is none, or was none yet.
     """
     with project.database.read() as connection:
-        version = find_version(connection, ref)
+        version = version_at(connection, ref, as_of) if as_of else find_version(connection, ref)
         dataset = rows.get(connection, Dataset, version.dataset)
         facts = facts_of(connection, project, version, dataset, actor)
         versions = rows.find(connection, DatasetVersion, dataset=version.dataset)
         if not facts.may_read:
             version = without_values(version)
             versions = [without_values(each) for each in versions]
-        return DatasetDetails(
+        details = DatasetDetails(
             dataset=dataset,
             version=version,
             versions=tuple(versions),
@@ -146,6 +157,10 @@ def show_dataset(project: Project, ref: str, *, actor: str = "") -> DatasetDetai
             parents=_names(lineage.upstream(connection, version.digest)),
             children=_names(lineage.downstream(connection, version.digest)),
         )
+    if as_of is None:
+        return details
+    known = n_arrived(project, version, as_of)
+    return msgspec.structs.replace(details, as_of=as_of, n_known=known)
 
 
 def _names(hops: Iterable[lineage.Hop]) -> tuple[str, ...]:

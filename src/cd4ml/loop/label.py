@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from cd4ml.loop.watch import collect
 from cd4ml.records.contract import Contract, Field
 from cd4ml.records.dataset import DatasetVersion
 from cd4ml.records.model_version import Alias, ModelVersion
+from cd4ml.release.champion import champion_at
 from cd4ml.store import ledger, lineage, people, rows
 from cd4ml.store.project import Project
 
@@ -76,18 +78,24 @@ def label(
     )
 
 
-def production_contract(project: Project) -> tuple[str, Contract]:
-    """The model in charge, and the contract of its requests.
+def production_contract(project: Project, as_of: datetime | None = None) -> tuple[str, Contract]:
+    """The model in charge, now or at a moment, and the contract of its requests.
 
     Raises:
-        NotFound: If nothing is in charge yet.
+        NotFound: If nothing is in charge yet, or was then.
     """
     with project.database.read() as connection:
         champions = rows.find(connection, Alias, name="champion")
         if not champions:
             msg = "no version is in charge yet, so production has shown nothing"
             raise NotFound(msg, hint="release one first: cd4ml release MODEL/1 --to ENVIRONMENT")
-        version = rows.get(connection, ModelVersion, champions[0].model, champions[0].number)
+        model, number = champions[0].model, champions[0].number
+        if as_of is not None:
+            number = champion_at(connection, model, as_of) or 0
+        if number == 0:
+            msg = f"no version of {model} was in charge on {as_of}, so production had shown nothing"
+            raise NotFound(msg, hint="cd4ml release list shows since when one is")
+        version = rows.get(connection, ModelVersion, model, number)
     return version.model, project.blobs.get_record(version.contract, Contract)
 
 
@@ -108,17 +116,8 @@ def curate(project: Project, *, actor: str) -> DatasetVersion:
         InvalidInput: If nothing has come true yet.
     """
     model, contract = production_contract(project)
-    settings = project.settings
-    name, now = settings.retrain.dataset, project.clock.now()
-    curated = curation.curate(
-        project.log,
-        contract,
-        environment=settings.retrain.environment,
-        model=model,
-        as_of=now,
-        event_time=settings.model.event_time,
-        target=settings.model.target,
-    )
+    name, now = project.settings.retrain.dataset, project.clock.now()
+    curated = _curated(project, model, contract, now)
     if curated.n_labelled == 0:
         msg = f"none of {curated.n_predictions:,} predictions of {model} has come true yet"
         raise InvalidInput(msg, hint="cd4ml label FILE brings the truth")
@@ -161,6 +160,32 @@ def _made(connection: Connection, version: DatasetVersion | None) -> int:
     """The ledger's entry about the making of a version; 0 if there is none."""
     told = ledger.entries(connection, version.ref) if version else []
     return next((entry.sequence for entry in told if entry.action == VERSIONED), 0)
+
+
+def curated_at(project: Project, moment: datetime) -> curation.Curated:
+    """The rows that `curate` would have found at a moment; nothing is stored.
+
+    Whatever has been answered, labelled or corrected since, they are the same for ever: a
+    version curated at the moment holds exactly these.
+
+    Raises:
+        NotFound: If nothing was in charge then.
+    """
+    model, contract = production_contract(project, moment)
+    return _curated(project, model, contract, moment)
+
+
+def _curated(project: Project, model: str, contract: Contract, as_of: datetime) -> curation.Curated:
+    settings = project.settings
+    return curation.curate(
+        project.log,
+        contract,
+        environment=settings.retrain.environment,
+        model=model,
+        as_of=as_of,
+        event_time=settings.model.event_time,
+        target=settings.model.target,
+    )
 
 
 def empty_production(project: Project) -> pl.LazyFrame:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from cd4ml.data.known import arrived_by, known_at
 from cd4ml.data.manifest import manifest_of
-from cd4ml.data.published import version_at
-from cd4ml.data.refs import find_version
+from cd4ml.data.refs import find_version, version_at
 from cd4ml.data.versions import paths_of
 from cd4ml.errors import InvalidInput
 from cd4ml.loop.access import admit, open_table
@@ -135,14 +134,14 @@ def dataset(
         NotFound: If there is no such version, or was none yet.
         InvalidInput: If the ref or the moment has another form.
     """
-    name, at_sign, _ = ref.partition("@")
     moment = None if as_of is None else moment_in(as_of)
     with open_project(Path(project) if project else None) as opened:
         with opened.database.read() as connection:
-            if moment is None or at_sign:
-                version = find_version(connection, ref)
-            else:
-                version = version_at(connection, name, moment)
+            version = (
+                find_version(connection, ref)
+                if moment is None
+                else version_at(connection, ref, moment)
+            )
         return OpenDataset(version, opened.folder, moment, actor or _oneself())
 
 

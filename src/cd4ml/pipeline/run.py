@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,7 @@ def run_pipeline(
     clock: Clock,
     actor: str,
     datasets: Mapping[str, DatasetInput],
+    as_of: datetime | None = None,
     experiment: str,
     search: int = 0,
     targets: Collection[str] = (),
@@ -81,6 +83,7 @@ def run_pipeline(
         clock: Tells when.
         actor: Who.
         datasets: Name -> the version to take, at least for those that are needed.
+        as_of: The moment whose knowledge they are; None for the versions as they are.
         experiment: The question that the run belongs to.
         search: The number of the search that the run is a trial of; 0 for none.
         targets: Steps to run, with what they need; all by default.
@@ -119,6 +122,7 @@ def run_pipeline(
         parameters=plan.values,
         datasets={name: each.digest for name, each in taken.items()},
         refs={name: each.ref for name, each in taken.items()},
+        as_of=as_of,
         started_at=clock.now(),
         created_by=actor,
     )

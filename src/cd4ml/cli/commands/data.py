@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cd4ml.cli.commands import versions
 from cd4ml.cli.facts import show_facts
 from cd4ml.cli.given import Answer, Given
-from cd4ml.cli.words import Commands, at_most_a_million
+from cd4ml.cli.words import Commands, at_most_a_million, day_or_time
 
 if TYPE_CHECKING:
     from cd4ml.cli.screen import Screen
@@ -45,6 +45,13 @@ def add(commands: Commands) -> None:
     )
     parser = nouns.add("show", details, "show a dataset: columns, contract findings, lineage")
     parser.add_argument("ref", metavar="NAME[@VERSION]", help="a number, tag or date; else newest")
+    parser.add_argument(
+        "--as-of",
+        dest="as_of",
+        metavar="MOMENT",
+        type=day_or_time,
+        help="the version of then, and how many of its rows had arrived (2013-03-01)",
+    )
     versions.add_to(nouns)
 
 
@@ -77,7 +84,8 @@ def details(given: Given) -> Answer[DatasetDetails]:
     """One dataset."""
     from cd4ml.loop.ingest import show_dataset
 
-    details = show_dataset(given.project, given.words.ref, actor=given.asker)
+    words = given.words
+    details = show_dataset(given.project, words.ref, as_of=words.as_of, actor=given.asker)
     return Answer(details, _show_details)
 
 
@@ -131,6 +139,7 @@ def _show_details(screen: Screen, details: DatasetDetails) -> None:
     dataset = details.dataset
     screen.facts(
         (
+            ("known", _known(details)),
             ("about", dataset.description),
             ("owner", dataset.owner),
             ("licence", dataset.licence),
@@ -146,6 +155,13 @@ def _show_details(screen: Screen, details: DatasetDetails) -> None:
         ("column", "type", "nulls", "least", "greatest", "distinct"),
         (_column(column) for column in details.version.columns),
     )
+
+
+def _known(details: DatasetDetails) -> str:
+    if details.as_of is None or details.n_known is None:
+        return ""
+    total, when = details.version.n_rows, details.as_of
+    return f"{details.n_known:,} of {total:,} rows had arrived by {when:%Y-%m-%d %H:%M %Z}"
 
 
 def _column(column: Column) -> tuple[str, ...]:

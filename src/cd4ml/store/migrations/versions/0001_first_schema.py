@@ -97,6 +97,7 @@ def upgrade() -> None:
         sa.Column("parameters", JSON, nullable=False),
         sa.Column("datasets", JSON, nullable=False),
         sa.Column("refs", JSON, nullable=False),
+        sa.Column("as_of", UtcDateTime()),
         sa.Column("outputs", JSON, nullable=False),
         sa.Column("started_at", UtcDateTime(), nullable=False),
         sa.Column("finished_at", UtcDateTime()),
