@@ -126,7 +126,9 @@ def _pairs(
         other = Place(edge.parent if goes_up else edge.child, ANY)
         return [(place, other) if goes_up else (other, place)]
     return [
-        (Place(each.child, each.column), Place(each.parent, each.source))
+        (place, Place(each.parent, each.source))
+        if goes_up
+        else (Place(each.child, each.column), place)
         for each in declared
         if each.parent == edge.parent
         and place.column in (ANY, each.column if goes_up else each.source)
