@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -29,6 +29,22 @@ class Ref(Asked, frozen=True):
     """The name of one thing, such as `flights@1`, `run/3` or a prediction id."""
 
     ref: str
+
+
+class LineageAsked(Asked, frozen=True):
+    """Whose lineage: up, down, or both ways; by the way of one column, if it is given."""
+
+    ref: str
+    way: Literal["both", "up", "down"] = "both"
+    column: str = ""
+    limit: Limit = 200
+
+
+class ImpactAsked(Asked, frozen=True):
+    """What is taken to be wrong: a thing, or one of its columns."""
+
+    ref: str
+    column: str = ""
 
 
 class Number(Asked, frozen=True):

@@ -199,6 +199,19 @@ def _why(project: Project, asked: bodies.Ref) -> object:
     return why(project, asked.ref)
 
 
+def _lineage(project: Project, asked: bodies.LineageAsked) -> object:
+    from cd4ml.loop.lineage import lineage
+
+    up, down = asked.way != "down", asked.way != "up"
+    return lineage(project, asked.ref, column=asked.column, up=up, down=down, limit=asked.limit)
+
+
+def _impact(project: Project, asked: bodies.ImpactAsked) -> object:
+    from cd4ml.loop.impact import impact
+
+    return impact(project, asked.ref, column=asked.column)
+
+
 def _ledger(project: Project, asked: bodies.EntriesAsked) -> object:
     from cd4ml.loop.audit import ledger
 
@@ -248,6 +261,8 @@ ENDPOINTS: tuple[Reading | Asking | Acting, ...] = (
     Acting("/labels", bodies.LabelsAsked, _label, "Say what really happened."),
     Acting("/retrain", bodies.Because, _retrain, "Ask for a retraining; a job carries it out."),
     Reading("/why/{ref:path}", bodies.Ref, _why, "What is behind a prediction, version or run."),
+    Reading("/lineage/{ref:path}", bodies.LineageAsked, _lineage, "What came from what."),
+    Reading("/impact/{ref:path}", bodies.ImpactAsked, _impact, "What is affected if it is wrong."),
     Reading("/ledger", bodies.EntriesAsked, _ledger, "Who did what, when and why; newest first."),
     Reading("/audit", bodies.Nothing, _audit, "Check that the ledger is whole."),
     Reading("/people", bodies.Nothing, _people, "Everybody who may act."),

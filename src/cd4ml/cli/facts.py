@@ -27,7 +27,7 @@ def show_facts(screen: Screen, facts: Facts, readers: tuple[str, ...]) -> None:
             ("freshness", freshness(facts)),
             *(("quality", _kept(each)) for each in facts.quality),
             *(
-                ("used by", f"{use.actor}, {_often(use)}, last {moment(use.last_at)}")
+                ("last used by", f"{use.actor}, {_often(use)}, {moment(use.last_at)}")
                 for use in facts.usage
             ),
         )

@@ -15,6 +15,7 @@ from cd4ml.data.versions import newest_version
 from cd4ml.errors import InvalidInput
 from cd4ml.gates.policy import policy_of
 from cd4ml.loop.access import admit_run, input_of
+from cd4ml.loop.announce import Announcements, announcements
 from cd4ml.loop.contracts import declared
 from cd4ml.loop.ingest import ingest
 from cd4ml.loop.known import input_at
@@ -70,11 +71,13 @@ def train(
         NotFound: If a version is not there, or was not yet.
         ContractViolated: If a dataset breaks its contract.
         PipelineError: If the pipeline cannot be built, or a step fails.
+        ConfigurationError: If events of the run cannot go where somebody wants them.
         NotAllowed: If a step takes a restricted dataset and the actor has none of its roles.
     """
     policy_of(project.settings.gate)  # a gate that cannot be asked is said before the work
     with project.database.read() as connection:
         people.actor(connection, actor)
+    announced = announcements(project)
     pipeline = Pipeline(
         project.folder,
         project.settings.project.pipeline,
@@ -93,10 +96,19 @@ def train(
         search=search,
         parameters=overrides,
         progress=progress,
-        hooks=Hooks(begins=lambda connection, run: admit_run(connection, project, run)),
+        hooks=_hooks(project, announced),
     )
     with project.database.read() as connection:
         return report_of(connection, run)
+
+
+def _hooks(project: Project, announced: Announcements | None) -> Hooks:
+    def begins(connection: sa.Connection, run: Run) -> None:
+        admit_run(connection, project, run)
+
+    if announced is None:
+        return Hooks(begins=begins)
+    return Hooks(begins=begins, began=announced.began, ended=announced.ended)
 
 
 def report_of(connection: sa.Connection, run: Run) -> RunReport:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from time import perf_counter
@@ -20,7 +20,7 @@ from cd4ml.pipeline.module import imported, origin, traceback_below
 from cd4ml.pipeline.sources import Sources
 from cd4ml.pipeline.storage import Output, load, store
 from cd4ml.records.run import Metric, Run, StepRun
-from cd4ml.store import ledger, lineage, rows
+from cd4ml.store import columns, ledger, lineage, rows
 from cd4ml.store.address import address_of_record
 from cd4ml.store.storable import printable
 
@@ -190,7 +190,7 @@ class Execution:
             output=output.address,
             seconds=seconds,
         )
-        self._record(done, self._inputs(step), metrics)
+        self._record(done, step, metrics)
         progress(step.name, state, seconds)
 
     def _fingerprint(self, step: StepDeclaration, code: Reached) -> str:
@@ -296,12 +296,14 @@ class Execution:
                 raise PipelineError(msg, hint="a run has one value per metric: rename one of them")
         return metrics
 
-    def _record(self, done: StepRun, inputs: Mapping[str, str], metrics: dict[str, float]) -> None:
+    def _record(self, done: StepRun, step: StepDeclaration, metrics: dict[str, float]) -> None:
+        inputs = self._inputs(step)
         with self._database.write() as connection:
             at = self._clock.now()
             rows.insert(connection, done)
             for name, value in metrics.items():
                 rows.insert(connection, Metric(run=done.run, name=name, value=value, logged_at=at))
+            columns.declare(connection, done.output, step.columns, inputs)
             if done.state == "cached":
                 return
             name = f"{done.step} of {self._run.ref}"

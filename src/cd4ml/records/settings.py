@@ -122,6 +122,16 @@ class RetrainSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     environment: str = "production"
 
 
+class LineageSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[lineage]`: who else is told of runs.
+
+    `openlineage` is "file:PATH" or "http://...": where OpenLineage's events go. The
+    environment variable OPENLINEAGE_URL takes precedence.
+    """
+
+    openlineage: str = ""
+
+
 class RehearsalSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[rehearsal]`: the module that plays the outside world."""
 
@@ -139,4 +149,5 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     environments: dict[str, EnvironmentSettings] = {}
     monitoring: MonitoringSettings = MonitoringSettings()
     retrain: RetrainSettings = RetrainSettings()
+    lineage: LineageSettings = LineageSettings()
     rehearsal: RehearsalSettings = RehearsalSettings()

@@ -22,7 +22,7 @@ from cd4ml.records.approval import Approval, StandingApproval
 from cd4ml.records.dataset import Dataset, DatasetVersion, RemovedVersion, Tag
 from cd4ml.records.job import Job
 from cd4ml.records.ledger_entry import LedgerEntry
-from cd4ml.records.lineage import Edge, Node
+from cd4ml.records.lineage import ColumnEdge, Edge, Node
 from cd4ml.records.log_file import LogFile, LogMark
 from cd4ml.records.model_version import Alias, ModelVersion
 from cd4ml.records.plan import Plan
@@ -162,6 +162,12 @@ _table(LogMark, "log_marks", ("log", "name"))
 _table(LedgerEntry, "ledger", ("sequence",), indexes=(("subject",),))
 _table(Node, "nodes", ("address",))
 _table(Edge, "edges", ("child", "parent", "role"), indexes=(("parent",),))
+_table(
+    ColumnEdge,
+    "column_edges",
+    ("child", "column", "parent", "source"),
+    indexes=(("parent", "source"),),
+)
 _table(Worker, "workers", ("name",))
 
 sequences = sa.Table(

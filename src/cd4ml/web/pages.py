@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from markupsafe import Markup
 from starlette.requests import Request
 
 from cd4ml.errors import NotFound
@@ -13,7 +14,10 @@ from cd4ml.loop.audit import ledger
 from cd4ml.loop.catalog import catalog
 from cd4ml.loop.compare import run_report, runs
 from cd4ml.loop.evaluate import models, verdict_of, verdicts
+from cd4ml.loop.impact import impact
 from cd4ml.loop.ingest import show_dataset
+from cd4ml.loop.lineage import Thing, lineage
+from cd4ml.loop.picture import lineage_path, svg
 from cd4ml.loop.promote import ReleaseDetails, release_details, releases
 from cd4ml.loop.status import status
 from cd4ml.loop.watch import alerts, windows
@@ -210,6 +214,34 @@ def explain(project: Project, request: Request) -> Values:
     return {"asked": asked, "explanation": why(project, asked) if asked else None}
 
 
+class Arrow(NamedTuple):
+    """A link of the lineage, with both its ends."""
+
+    parent: Thing
+    role: str
+    child: Thing
+
+
+_WAYS = (("both", "both ways"), ("up", "what it came from"), ("down", "what was made from it"))
+_DRAWN = 80  # things in a picture that can still be looked at
+
+
+def lineage_of(project: Project, request: Request) -> Values:
+    """What a thing came from, and what was made from it, as a picture and in words."""
+    asked = request.query_params
+    of, column, way = (asked.get(key, "").strip() for key in ("of", "column", "way"))
+    values: Values = {"of": of, "column": column, "way": way, "ways": _WAYS, "found": None}
+    if not of:
+        return values
+    found = lineage(project, of, column=column, up=way != "down", down=way != "up", limit=_DRAWN)
+    return values | {
+        "found": found,
+        "picture": Markup(svg(found, lineage_path)),
+        "arrows": [Arrow(found.at(e.parent), e.role, found.at(e.child)) for e in found.links],
+        "impact": impact(project, of, column=column),
+    }
+
+
 PAGES = (
     Page("/", "loop.html", loop),
     Page("/data", "data.html", data),
@@ -225,4 +257,5 @@ PAGES = (
     Page("/monitoring", "monitoring.html", monitoring),
     Page("/ledger", "ledger.html", entries),
     Page("/why", "why.html", explain),
+    Page("/lineage", "lineage.html", lineage_of),
 )

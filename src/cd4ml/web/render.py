@@ -12,6 +12,8 @@ import jinja2
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
+from cd4ml.loop.picture import lineage_path
+
 if TYPE_CHECKING:
     from cd4ml.loop.train import RunReport
     from cd4ml.records.finding import Finding
@@ -25,6 +27,7 @@ _NAVIGATION = (
     ("Models", "/models"),
     ("Releases", "/releases"),
     ("Monitoring", "/monitoring"),
+    ("Lineage", "/lineage"),
     ("Ledger", "/ledger"),
 )
 
@@ -217,6 +220,7 @@ def _templates() -> jinja2.Environment:
         "day": day,
         "day_and_time": day_and_time,
         "deed": deed,
+        "lineage_path": lineage_path,
         "link": link,
         "linked": linked,
         "metric_names": metric_names,

@@ -324,6 +324,14 @@ def upgrade() -> None:
     )
     op.create_index("edges_parent_idx", "edges", ["parent"])
     op.create_table(
+        "column_edges",
+        sa.Column("child", TEXT, primary_key=True),
+        sa.Column("column", TEXT, primary_key=True),
+        sa.Column("parent", TEXT, primary_key=True),
+        sa.Column("source", TEXT, primary_key=True),
+    )
+    op.create_index("column_edges_parent_source_idx", "column_edges", ["parent", "source"])
+    op.create_table(
         "workers",
         sa.Column("name", TEXT, primary_key=True),
         sa.Column("environment", TEXT, nullable=False),
