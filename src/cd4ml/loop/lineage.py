@@ -9,7 +9,7 @@ from datetime import datetime
 import msgspec
 import sqlalchemy as sa
 
-from cd4ml.data.versions import find_version
+from cd4ml.data.refs import find_version
 from cd4ml.errors import InvalidInput, NotFound
 from cd4ml.loop.watch import collect
 from cd4ml.records.dataset import DatasetVersion
