@@ -113,6 +113,9 @@ def _settings(project: Project, name: str, path: str) -> DataSettings:
     if settings is not None and settings.source == "production":
         msg = f"the rows of {name!r} come from production, not from files"
         raise InvalidInput(msg, hint="cd4ml label FILE brings the truth; retraining curates it")
+    if settings is not None and settings.source == "pushed":
+        msg = f"the rows of {name!r} are pushed to the API, not read"
+        raise InvalidInput(msg, hint=f"POST /api/data/{name}/rows")
     if settings is None:
         return DataSettings(path=path)
     if not (path or settings.path):

@@ -122,6 +122,36 @@ def _refuse_data(settings: Settings) -> None:
         if data.path and data.source == "production":
             message = f"rows come from files or from production, not both, got path {data.path!r}"
             raise _Impossible(f"data.{name}", message, "leave out `path` or `source`")
+        _refuse_source(f"data.{name}", data)
+
+
+_NEEDED = {"sql": ("query", "connection"), "delta": ("path",), "http": ("url",)}
+_TAKEN = {
+    "files": {"path", "watch"},
+    "production": {"path"},
+    "sql": {"query", "connection", "every"},
+    "delta": {"path", "version", "every"},
+    "http": {"url", "headers", "plain_http", "at_most_mb", "every"},
+    "pushed": set[str](),
+}
+_OF_SOURCES = set().union(*_TAKEN.values())
+
+
+def _refuse_source(key: str, data: records.DataSettings) -> None:
+    for needed in _NEEDED.get(data.source, ()):
+        if not getattr(data, needed):
+            message = f'rows of source = "{data.source}" need `{needed}`'
+            raise _Impossible(key, message, "docs/sources.md shows each source")
+    for field in msgspec.structs.fields(records.DataSettings):
+        is_foreign = field.encode_name in _OF_SOURCES - _TAKEN[data.source]
+        default = {} if field.name == "headers" else field.default
+        if is_foreign and getattr(data, field.name) != default:
+            message = f'rows of source = "{data.source}" have no `{field.name}`'
+            raise _Impossible(f"{key}.{field.name}", message, "docs/sources.md shows each source")
+    if data.version is not None and data.version < 0:
+        raise _Impossible(f"{key}.version", f"expected 0 or more, got {data.version}")
+    if data.at_most_mb < 1:
+        raise _Impossible(f"{key}.at_most_mb", f"expected 1 or more, got {data.at_most_mb}")
 
 
 def _refuse_model(model: records.ModelSettings) -> None:
