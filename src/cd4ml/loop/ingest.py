@@ -45,6 +45,10 @@ def ingest(
         NotFound: If no file matches.
         ContractViolated: If the rows break the contract; nothing is stored.
     """
+    if not path and _is_pulled(project, name):
+        from cd4ml.loop.pull import pull
+
+        return pull(project, name, note=note, actor=actor)
     settings = _settings(project, name, path)
     contract = declared(project, settings.contract, key=f"data.{name}.contract")
     with project.database.read() as connection:
@@ -102,6 +106,11 @@ def show_dataset(project: Project, ref: str) -> DatasetDetails:
 def _names(hops: Iterable[lineage.Hop]) -> tuple[str, ...]:
     """The names of what is met, each once though many ways lead there, nearest first."""
     return tuple(dict.fromkeys(hop.node.name for hop in hops))
+
+
+def _is_pulled(project: Project, name: str) -> bool:
+    settings = project.settings.data.get(name)
+    return settings is not None and settings.source in ("sql", "delta", "http")
 
 
 def _settings(project: Project, name: str, path: str) -> DataSettings:

@@ -14,6 +14,7 @@ from cd4ml.gates.policy import policy_of
 from cd4ml.loop.contracts import declared
 from cd4ml.loop.ingest import ingest
 from cd4ml.loop.label import empty_production
+from cd4ml.loop.pull import newest_or_pulled
 from cd4ml.pipeline.run import DatasetInput, Pipeline, run_pipeline
 from cd4ml.records.dataset import DatasetVersion
 from cd4ml.records.run import Metric, Run, StepRun
@@ -113,8 +114,11 @@ def _datasets(project: Project, pinned: Mapping[str, str], actor: str) -> dict[s
 
 
 def _newest(project: Project, name: str, actor: str) -> DatasetInput:
-    if project.settings.data[name].source == "files":
+    source = project.settings.data[name].source
+    if source == "files":
         return _input(project, ingest(project, name, actor=actor))
+    if source != "production":
+        return _input(project, newest_or_pulled(project, name, actor=actor))
     with project.database.read() as connection:
         version = newest_version(connection, name)
     if version is not None:

@@ -148,6 +148,8 @@ def _refuse_source(key: str, data: records.DataSettings) -> None:
         if is_foreign and getattr(data, field.name) != default:
             message = f'rows of source = "{data.source}" have no `{field.name}`'
             raise _Impossible(f"{key}.{field.name}", message, "docs/sources.md shows each source")
+    if data.watch and not data.path:
+        raise _Impossible(f"{key}.watch", "there is no `path` to watch")
     if data.version is not None and data.version < 0:
         raise _Impossible(f"{key}.version", f"expected 0 or more, got {data.version}")
     if data.at_most_mb < 1:

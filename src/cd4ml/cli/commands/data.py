@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cd4ml.cli.commands import pulls
 from cd4ml.cli.given import Answer, Given
 from cd4ml.cli.words import Commands
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def add(commands: Commands) -> None:
-    """`data add|list|show`."""
+    """`data add|list|show|pull|pulls`."""
     nouns = commands.group("data", "datasets and their versions")
     parser = nouns.add(
         "add",
@@ -33,6 +34,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("query", metavar="WORD", nargs="?", default="", help="only matching ones")
     parser = nouns.add("show", details, "show a dataset: columns, contract findings, lineage")
     parser.add_argument("ref", metavar="NAME[@NUMBER]", help="a dataset, or one of its versions")
+    pulls.add_to(nouns)
 
 
 def register(given: Given) -> Answer[DatasetVersion]:
@@ -41,7 +43,7 @@ def register(given: Given) -> Answer[DatasetVersion]:
 
     words = given.words
     version = ingest(given.project, words.name, path=words.path, note=words.note, actor=given.actor)
-    return Answer(version, _show_version)
+    return Answer(version, show_version)
 
 
 def catalog(given: Given) -> Answer[list[Entry]]:
@@ -58,7 +60,8 @@ def details(given: Given) -> Answer[DatasetDetails]:
     return Answer(show_dataset(given.project, given.words.ref), _show_details)
 
 
-def _show_version(screen: Screen, version: DatasetVersion) -> None:
+def show_version(screen: Screen, version: DatasetVersion) -> None:
+    """A version with what was counted and where it came from."""
     from cd4ml.cli.screen import short, size
 
     screen.title(version.ref)
@@ -92,7 +95,7 @@ def _entry(entry: Entry) -> tuple[str, ...]:
 
 
 def _show_details(screen: Screen, details: DatasetDetails) -> None:
-    _show_version(screen, details.version)
+    show_version(screen, details.version)
     dataset = details.dataset
     screen.facts(
         (
