@@ -14,6 +14,7 @@ import pytest
 from cd4ml.loop import Project, open_project
 from cd4ml.loop.due import ask_for_due, pulls
 from cd4ml.loop.ingest import show_dataset
+from cd4ml.loop.status import status
 from cd4ml.loop.work import WorkReport, work
 from cd4ml.records.dataset import DatasetVersion
 from cd4ml.store import rows
@@ -119,6 +120,23 @@ def test_what_fails_is_kept_shown_and_tried_again(hourly: Project, site: Site) -
     ]
     assert pulls(hourly, "rides", limit=1)[0].job.state == "done"
     assert pulls(hourly, "ride") == []
+
+
+def test_a_source_that_cannot_be_read_asks_for_attention(
+    hourly: Project, site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    work(hourly, owner="worker")
+    assert status(hourly).stages[0].state == "good"
+    site.serve("/rides.csv", b"", status=403)
+    move(hourly, HOUR)
+
+    work(hourly, owner="worker")
+
+    said = f"http {site.url}/rides.csv: the server answers 403 Forbidden"
+    data = status(hourly).stages[0]
+    assert data.state == "attention"
+    assert data.facts == (("rides", f"not read: {said}"), ("rides@1", "1 rows"))
+    assert caplog.records[-1].getMessage().startswith(f"job/2 pull failed: {said}")
 
 
 def test_broken_rows_fail_the_pull_and_make_no_version(hourly: Project, site: Site) -> None:

@@ -60,6 +60,15 @@ def pulls(project: Project, name: str = "", *, limit: int = 20) -> list[PullSeen
     return [PullSeen(dataset=str(job.payload["dataset"]), job=job) for job in found]
 
 
+def failing(project: Project) -> list[PullSeen]:
+    """The last attempts at sources that could not be read when it was last tried."""
+    read_by_themselves = [
+        name for name, settings in project.settings.data.items() if settings.every or settings.watch
+    ]
+    last = (seen for name in read_by_themselves for seen in pulls(project, name, limit=1))
+    return [seen for seen in last if seen.job.state == "failed"]
+
+
 def _occasion(project: Project, settings: DataSettings) -> str | None:
     if settings.every is not None:
         return period_start(project.clock.now(), settings.every).isoformat()

@@ -136,6 +136,8 @@ def _outcome(project: Project, job: Job) -> str:
 
 def _end(project: Project, job: Job, how: Literal["finished", "failed"], reason: str) -> Job:
     at, end = project.clock.now(), jobs.finish if how == "finished" else jobs.fail
+    if how == "failed":
+        _log.error("job/%d %s failed: %s", job.number, job.kind, reason)
     try:
         with project.database.write() as connection:
             ended = end(connection, job, at=at, reason=reason)
