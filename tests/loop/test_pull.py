@@ -246,3 +246,42 @@ def test_what_a_killed_pull_left_behind_is_removed_by_the_next(project: Project)
     assert version.ref == "rides@1"
     assert [path for path in place.iterdir() if path.is_dir()] == []
     assert len(show_dataset(project, "rides").versions) == 1
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+from cd4ml.cli import main
+from cd4ml.loop import open_project
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+sys.exit(main(["data", "pull", "big", "--project", sys.argv[1], "--as", "ann"]))
+"""
+
+
+def test_a_full_disk_is_said_and_leaves_no_trace(project: Project) -> None:
+    settings = project.folder / "cd4ml.toml"
+    query = (
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)"
+        " SELECT i, i * i AS j FROM n"
+    )
+    settings.write_text(
+        f'{settings.read_text()}\n[data.big]\nsource = "sql"\nconnection = "sqlite:///shop.db"\n'
+        f'query = "{query}"\n'
+    )
+    before = traces(project)
+
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(project.folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (
+        1,
+        "error: 'big' cannot be read: File too large\n"
+        "  hint: is there room, and may this user write here?\n",
+    )
+    assert traces(project) == before
+    assert [path for path in (project.state / "arrivals").iterdir() if path.is_dir()] == []

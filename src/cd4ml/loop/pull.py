@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -9,7 +11,7 @@ import msgspec
 from cd4ml.data.sources import delta, http, sql
 from cd4ml.data.sources.arrival import Arrival, Wanted, arrivals
 from cd4ml.data.versions import Snapshot, newest_version, publish, scan_version, snapshot_files
-from cd4ml.errors import Cd4mlError, Corrupted, InvalidInput, NotFound
+from cd4ml.errors import Cd4mlError, Corrupted, InvalidInput, NotFound, Unavailable
 from cd4ml.loop.contracts import declared
 from cd4ml.loop.ingest import ingest, register
 from cd4ml.records.contract import Contract
@@ -50,7 +52,7 @@ def pull(project: Project, name: str, *, note: str = "", actor: str) -> DatasetV
     with project.database.read() as connection:
         people.actor(connection, actor)
     known = _known(project, name, asked)
-    with arrivals(project.state) as folder:
+    with _explained(name), arrivals(project.state) as folder:
         state = known[0].state if known else {}
         wanted = Wanted(settings, project.folder, folder, contract, state)
         arrival = READERS[settings.source](wanted)
@@ -111,6 +113,16 @@ def _unchanged(known: tuple[SourceMark, DatasetVersion] | None) -> DatasetVersio
         msg = "the source says that nothing changed, and nobody asked it that"
         raise InvalidInput(msg, hint="it answers requests wrongly (HTTP 304)")
     return known[1]
+
+
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """What goes wrong with files of this machine, such as a full disk."""
+    try:
+        yield
+    except OSError as error:
+        msg = f"{name!r} cannot be read: {error.strerror or error}"
+        raise Unavailable(msg, hint="is there room, and may this user write here?") from None
 
 
 def _snapshot(

@@ -28,7 +28,7 @@ def get(tmp_path: Path, *, state: dict[str, str] | None = None, **changes: Any) 
     into.mkdir(exist_ok=True)
     for path in into.iterdir():
         path.unlink()
-    settings = DataSettings(source="delta", path="table", **changes)
+    settings = DataSettings(**{"source": "delta", "path": "table", **changes})
     return read(Wanted(settings, tmp_path, into, None, state or {}))
 
 
@@ -64,6 +64,20 @@ def test_an_earlier_version_is_what_it_was(place: str, tmp_path: Path) -> None:
     assert arrival is not None
     assert arrival.words == "delta table@0"
     assert sorted(table(tmp_path)["ride"]) == [1, 2, 3]
+
+
+def test_a_table_in_s3_is_read_as_one_in_a_folder(tmp_path: Path, s3_url: str) -> None:
+    place = f"{s3_url}/table"
+    write_deltalake(place, rides(1, 2), partition_by=["city"])
+    write_deltalake(place, rides(3), mode="append")
+
+    arrival = get(tmp_path, path=place)
+
+    assert arrival is not None
+    assert arrival.words == f"delta {place}@1"
+    assert sorted(table(tmp_path)["ride"]) == [1, 2, 3]
+    with pytest.raises(NotFound, match=r"there is no Delta table at s3://"):
+        get(tmp_path, path=f"{s3_url}/nothing")
 
 
 def test_the_same_version_is_the_same_bytes(place: str, tmp_path: Path) -> None:

@@ -258,6 +258,18 @@ def test_redirects_stay_on_the_web(site: Site, tmp_path: Path, target: str) -> N
     assert error.message == f"http {site.url}/rides: expected an address that begins with https://"
 
 
+def test_another_machine_cannot_send_us_to_this_one(site: Site, tmp_path: Path) -> None:
+    """127.1 is this machine too, under a name that does not look like it."""
+    site.serve("/rides", b"", status=302, location=f"{site.url}/secrets.csv")
+    site.serve("/secrets.csv")
+    other = f"{site.url.replace('127.0.0.1', '127.1')}/rides"
+
+    error = refusal(tmp_path, other, plain_http=True)
+
+    assert error.message == f"http {other}: another machine redirects to this one"
+    assert [path for path, _ in site.asked] == ["/rides"]
+
+
 def test_secrets_come_from_the_environment_and_go_to_nobody_else(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -86,6 +86,15 @@ class Site:
         self.answers[path] = answer
 
 
+class Quiet(ThreadingHTTPServer):
+    """Says nothing of clients that left: here they are meant to."""
+
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """Nothing."""
+
+
 @contextmanager
 def website() -> Iterator[Site]:
     """A site on a free port."""
@@ -103,8 +112,7 @@ def website() -> Iterator[Site]:
         def log_message(self, *_: object) -> None:
             """Nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server = Quiet(("127.0.0.1", 0), Handler)
     site.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from email.message import Message
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 from cd4ml.errors import Cd4mlError, InvalidInput, NotFound, Unavailable
@@ -92,6 +92,9 @@ def _attempt(
         if not place or following in urls or len(urls) > _MOST_REDIRECTS:
             msg = f"{what}: it redirects without end ({len(urls)} times)"
             raise InvalidInput(msg, hint="correct `url`: the address of the data themselves")
+        if _is_here(_host(following)) and not _is_here(_host(urls[-1])):
+            msg = f"{what}: another machine redirects to this one"
+            raise InvalidInput(msg, hint="name the address on this machine in `url` if it is meant")
         if urlsplit(following)[:2] != urlsplit(urls[-1])[:2]:
             sent = {k: v for k, v in sent.items() if k.lower() not in _secret_names(headers)}
         urls.append(following)
@@ -112,6 +115,10 @@ def _refuse_unless_safe(url: str, limits: Limits, what: str) -> None:
     if is_open and not limits.is_plain_allowed:
         msg = f"{what}: http:// lets everybody on the way read and change the rows"
         raise InvalidInput(msg, hint="use https://, or say plain_http = true")
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or ""
 
 
 def _is_here(host: str) -> bool:
@@ -171,12 +178,20 @@ def _receive(stream: Any, headers: Message, target: Path, limits: Limits, what: 
     with target.open("wb") as file:
         # read1: what is there, so that a server that drips is seen
         while chunk := stream.read1(_CHUNK):
-            received += file.write(chunk)
+            received += _written(file, chunk, what)
             _refuse_longer(received, limits, what)
             if time.monotonic() > end:
                 raise _Passing(f"it takes longer than {limits.whole_s:g} s")
     if expected is not None and received != expected:
         raise _Passing(f"it ends after {received:,} of {expected:,} bytes")
+
+
+def _written(file: IO[bytes], chunk: bytes, what: str) -> int:
+    try:
+        return file.write(chunk)
+    except OSError as error:  # of this machine, not of the server
+        msg = f"{what} cannot be kept: {error.strerror or error}"
+        raise Unavailable(msg, hint="is there room?") from None
 
 
 def _length(headers: Message) -> int | None:

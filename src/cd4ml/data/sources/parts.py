@@ -7,6 +7,7 @@ written again at the end where another one saw more.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -187,5 +188,7 @@ def _read(folder: Path, number: int, columns: list[str] | None = None) -> pl.Dat
 
 
 def _write(folder: Path, number: int, frame: pl.DataFrame) -> None:
+    buffer = io.BytesIO()
     # one chunk: how rows happen to lie in memory would show in the bytes
-    frame.rechunk().write_parquet(_path(folder, number), compression="zstd", statistics=True)
+    frame.rechunk().write_parquet(buffer, compression="zstd", statistics=True)
+    _path(folder, number).write_bytes(buffer.getbuffer())  # a full disk is an OSError here
