@@ -237,6 +237,32 @@ def test_a_retraining_is_asked_for_and_worked_on(shell: Shell) -> None:
     assert "job/1" not in shell("work")
 
 
+def test_a_program_gets_a_token(shell: Shell) -> None:
+    said = shell("people token bo --note", "nightly load")
+    secret = said.split("secret")[1].split()[0]
+    assert secret.startswith("cd4ml_")
+    assert "nightly load" in shell("people tokens")
+    assert secret not in shell("people tokens")
+    assert shell.json("people revoke 1", by=MANAGER)["revoked_at"] is not None
+    shell("people token ann", by=MANAGER)
+    assert shell.code == 3
+
+
+def test_a_source_is_read_and_what_was_read_by_itself_is_listed(shell: Shell, folder: Path) -> None:
+    in_settings(
+        folder,
+        "[data.patients]",
+        '[data.people]\nsource = "sql"\nconnection = "sqlite:///.cd4ml/cd4ml.db"\n'
+        'query = "SELECT name FROM actors ORDER BY name"\nevery = "week"\n\n[data.patients]',
+    )
+    assert "people@1" in shell("data pull people --note", "the first")
+    assert shell("data pulls") == ""
+    assert "done: people@1" in shell("work")
+    assert "people  done" in shell("data pulls people")
+    shell("data pull nobody")
+    assert shell.error.startswith("error: no dataset named 'nobody' in cd4ml.toml")
+
+
 def test_history_explains_and_holds(shell: Shell) -> None:
     assert "diagnosis/1" in shell("why diagnosis/1")
     assert "the ledger holds" in shell("audit verify")

@@ -142,3 +142,9 @@ class PersonAsked(Asked, frozen=True):
 
     name: str
     roles: tuple[str, ...] = ()
+
+
+class RowsAsked(Asked, frozen=True):
+    """The dataset that takes the rows of the body; it has `source = "pushed"`."""
+
+    name: str

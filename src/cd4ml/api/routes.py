@@ -39,6 +39,25 @@ class Acting(NamedTuple):
     method: Literal["POST"] = "POST"
 
 
+class Received(NamedTuple):
+    """A body as it came: its bytes, what it says it is, and what its sender calls it."""
+
+    body: bytes
+    content_type: str
+    key: str
+
+
+class Receiving(NamedTuple):
+    """A POST of something else than fields, by somebody who shows a token."""
+
+    path: str
+    asks: type[bodies.Asked]
+    takes: tuple[str, ...]  # content types
+    receive: Callable[[Project, Any, Received, str], object]
+    summary: str
+    method: Literal["POST"] = "POST"
+
+
 # The use-cases are imported when they are asked for: the console should be up at once.
 
 
@@ -236,11 +255,30 @@ def _add_person(project: Project, asked: bodies.PersonAsked, actor: str) -> obje
     return add_person(project, asked.name, roles=asked.roles, actor=actor)
 
 
-ENDPOINTS: tuple[Reading | Asking | Acting, ...] = (
+def _push(project: Project, asked: bodies.RowsAsked, received: Received, actor: str) -> object:
+    from cd4ml.loop.push import push
+
+    body, content_type, key = received
+    return push(project, asked.name, body, content_type=content_type, key=key, actor=actor)
+
+
+ENDPOINTS: tuple[Reading | Asking | Acting | Receiving, ...] = (
     Reading("/status", bodies.Nothing, _status, "The eight stages of the loop as they stand."),
     Asking("/datasets", bodies.Words, _datasets, "Datasets with owner and newest version."),
     Asking("/datasets/{ref}", bodies.Ref, _dataset, "One dataset, or one version of it."),
     Acting("/datasets", bodies.Register, _register, "Register a dataset's files as a version."),
+    Receiving(
+        "/data/{name}/rows",
+        bodies.RowsAsked,
+        (
+            "application/json",
+            "application/x-ndjson",
+            "application/jsonl",
+            "application/vnd.apache.parquet",
+        ),
+        _push,
+        "Append rows to a dataset: at most 100,000, as a version of their own.",
+    ),
     Reading("/runs", bodies.RunsAsked, _runs, "The newest runs with their steps and metrics."),
     Reading("/comparison", bodies.RefsAsked, _comparison, "Runs side by side."),
     Reading("/runs/{number}", bodies.Number, _run, "One run with its steps and metrics."),

@@ -11,6 +11,7 @@ from cd4ml.data.contract import check, refuse_unless_kept
 from cd4ml.data.formats import Reading, reading_of, scan, unreadable
 from cd4ml.data.profiles import Profiling
 from cd4ml.data.values import wrong_values
+from cd4ml.records.dataset import DataFile
 from cd4ml.records.finding import Finding
 from cd4ml.records.profile import Profile
 from cd4ml.store.address import address_of_record
@@ -86,6 +87,31 @@ def measure_frame(
     reading = Reading(format="parquet")
     profiling = _profiling(blobs, frame, [digest], reading, before)
     return Measured(reading, profiling.keep(frame, frame), findings)
+
+
+def profile_after(
+    blobs: Blobs,
+    before: str,
+    files: Sequence[DataFile],
+    new: pl.DataFrame,
+    paths: list[str],
+) -> Profile:
+    """The profile of Parquet files of which the last one is new.
+
+    Args:
+        blobs: Where profiles are kept.
+        before: Address of the profile of the files before it.
+        files: All files.
+        new: The rows of the last one.
+        paths: Where the files before it are: read only if their profile cannot be added to.
+    """
+    import polars as pl
+
+    digests = [file.digest for file in files]
+    profiling = _profiling(blobs, new.lazy(), digests, Reading(format="parquet"), before)
+    everything = pl.concat([pl.scan_parquet(paths), new.lazy()])
+    is_last_alone = profiling.fresh == (len(files) - 1,)
+    return profiling.keep(new.lazy() if is_last_alone else everything, everything)
 
 
 def _checked(

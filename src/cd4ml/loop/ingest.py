@@ -67,6 +67,10 @@ def ingest(
         ContractViolated: If the rows break the contract; nothing is stored.
         Conflict: If a file changed while it was read.
     """
+    if not path and _is_pulled(project, name):
+        from cd4ml.loop.pull import pull
+
+        return pull(project, name, note=note, actor=actor)
     settings = _settings(project, name, path)
     keeping = keeping or settings.store
     contract = declared(project, settings.contract, key=f"data.{name}.contract")
@@ -168,6 +172,11 @@ def _names(hops: Iterable[lineage.Hop]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(hop.node.name for hop in hops))
 
 
+def _is_pulled(project: Project, name: str) -> bool:
+    settings = project.settings.data.get(name)
+    return settings is not None and settings.source in ("sql", "delta", "http")
+
+
 def _settings(project: Project, name: str, path: str) -> DataSettings:
     settings = project.settings.data.get(name)
     if settings is None and not path:
@@ -177,6 +186,9 @@ def _settings(project: Project, name: str, path: str) -> DataSettings:
     if settings is not None and settings.source == "production":
         msg = f"the rows of {name!r} come from production, not from files"
         raise InvalidInput(msg, hint="cd4ml label FILE brings the truth; retraining curates it")
+    if settings is not None and settings.source == "pushed":
+        msg = f"the rows of {name!r} are pushed to the API, not read"
+        raise InvalidInput(msg, hint=f"POST /api/data/{name}/rows")
     if settings is None:
         return DataSettings(path=path)
     if not (path or settings.path):

@@ -20,6 +20,7 @@ from cd4ml.loop.contracts import declared
 from cd4ml.loop.ingest import ingest
 from cd4ml.loop.known import input_at
 from cd4ml.loop.label import empty_production
+from cd4ml.loop.pull import newest_or_pulled
 from cd4ml.pipeline.run import DatasetInput, Hooks, Pipeline, run_pipeline
 from cd4ml.records.run import Metric, Run, StepRun
 from cd4ml.store import people, rows
@@ -152,8 +153,11 @@ def _known(project: Project, name: str, ref: str, as_of: datetime) -> DatasetInp
 
 
 def _newest(project: Project, name: str, actor: str) -> DatasetInput:
-    if project.settings.data[name].source == "files":
+    source = project.settings.data[name].source
+    if source == "files":
         return input_of(project, ingest(project, name, actor=actor))
+    if source != "production":
+        return input_of(project, newest_or_pulled(project, name, actor=actor))
     with project.database.read() as connection:
         version = newest_version(connection, name)
     if version is not None:

@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from cd4ml.errors import Cd4mlError, Conflict, refused_by_system
+from cd4ml.loop.due import PULL, ask_for_due, carry_out
 from cd4ml.loop.retrain import RETRAIN, retrain
 from cd4ml.loop.roll_out import roll_out
 from cd4ml.loop.watch import collect, watch
@@ -24,6 +25,8 @@ from cd4ml.store.project import Project
 
 _LEASE_S = 30.0
 _MOST_ATTEMPTS = 10  # a job that ends its process (memory, a crash) is not tried for ever
+
+_ACTIONS = {RETRAIN: "retraining", PULL: "pull"}  # kinds of job, as the ledger has them
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +42,7 @@ class WorkReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def work(project: Project, *, owner: str, kinds: tuple[str, ...] | None = None) -> WorkReport:
-    """Drain the log, take releases further, measure, carry out what was asked for.
+    """Drain the log, take releases further, measure, read sources, do what was asked for.
 
     Each part is attempted whatever became of the others: a pipeline that cannot be
     imported at the moment must not keep a harmful canary in production.
@@ -60,6 +63,8 @@ def work(project: Project, *, owner: str, kinds: tuple[str, ...] | None = None) 
         releases += roll_out(project)
     with _held_back(errors):
         seen = watch(project)
+    with _held_back(errors):
+        ask_for_due(project)
     done: list[Job] = []
     with _held_back(errors):
         done += _jobs(project, owner, kinds)
@@ -112,7 +117,7 @@ def _jobs(project: Project, owner: str, kinds: tuple[str, ...] | None) -> list[J
 def _claim(project: Project, owner: str, kinds: tuple[str, ...] | None) -> Job | None:
     with project.database.write() as connection:
         now = project.clock.machine_time()
-        wanted = (RETRAIN,) if kinds is None else kinds
+        wanted = tuple(_ACTIONS) if kinds is None else kinds
         return jobs.claim(connection, owner=owner, machine_time=now, lease_s=_LEASE_S, kinds=wanted)
 
 
@@ -122,14 +127,22 @@ def _carry_out(project: Project, job: Job) -> Job:
         return _end(project, job, "failed", reason)
     with jobs.heartbeat(project.database, job, project.clock, lease_s=_LEASE_S):
         try:
-            report = retrain(project, job)
+            outcome = _outcome(project, job)
         except Cd4mlError as error:
             return _end(project, job, "failed", str(error))
-    return _end(project, job, "finished", report.outcome)
+    return _end(project, job, "finished", outcome)
+
+
+def _outcome(project: Project, job: Job) -> str:
+    if job.kind == PULL:
+        return carry_out(project, job)
+    return retrain(project, job).outcome
 
 
 def _end(project: Project, job: Job, how: Literal["finished", "failed"], reason: str) -> Job:
     at, end = project.clock.now(), jobs.finish if how == "finished" else jobs.fail
+    if how == "failed":
+        _log.error("job/%d %s failed: %s", job.number, job.kind, reason)
     try:
         with project.database.write() as connection:
             ended = end(connection, job, at=at, reason=reason)
@@ -137,7 +150,7 @@ def _end(project: Project, job: Job, how: Literal["finished", "failed"], reason:
                 connection,
                 at=at,
                 actor=SYSTEM,
-                action=f"retraining.{how}",
+                action=f"{_ACTIONS[job.kind]}.{how}",
                 subject=f"job/{job.number}",
                 reason=reason,
             )

@@ -31,17 +31,28 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class DataSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[data.NAME]`: a dataset the steps can take by this name.
 
-    Either `path` (a file, a folder or a glob below the project) or `source = "production"`:
-    labelled requests of the model, curated by `cd4ml label`. `store` says whether a version
-    copies the files, gives them a second name in the store (`hardlink`), or only knows where
-    they lie (`reference`). `keep` is how many of the newest versions `cd4ml data gc` leaves,
-    besides those that something was made from; 0 leaves all.
+    Rows come from files (`path`: a file, a folder or a glob below the project), from
+    `production` (labelled requests of the model, curated by `cd4ml label`), from a database
+    (`sql`), a Delta table (`delta`), an address (`http`), or are `pushed` to the API.
+
+    `store` says whether a version copies the files, gives them a second name in the store
+    (`hardlink`), or only knows where they lie (`reference`). `keep` is how many of the newest
+    versions `cd4ml data gc` leaves, besides those that something was made from; 0 leaves all.
     """
 
-    path: str = ""
+    path: str = ""  # of files; of the table, for "delta"
     store: Literal["copy", "reference", "hardlink"] = "copy"
     keep: int = 0
-    source: Literal["files", "production"] = "files"
+    source: Literal["files", "production", "sql", "delta", "http", "pushed"] = "files"
+    watch: bool = False  # a new version whenever the files changed and are quiet
+    every: Literal["hour", "day", "week"] | None = None  # how often it is read by itself (UTC)
+    query: str = ""  # of "sql"; with ORDER BY, else the same rows may be another version
+    connection: str = ""  # of "sql": a URL, or env:NAME
+    version: int | None = None  # of the table, for "delta"; the newest without it
+    url: str = ""  # of "http"
+    headers: dict[str, str] = {}  # of "http"; env:NAME in a value keeps secrets out of the file
+    plain_http: bool = False  # whether rows may come over http:// from another machine
+    at_most_mb: int = 1000  # of "http": a longer answer is refused
     owner: str = ""
     description: str = ""
     tags: tuple[str, ...] = ()

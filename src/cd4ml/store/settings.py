@@ -126,6 +126,7 @@ def _refuse_data(settings: Settings) -> None:
             message = f"expected how many versions are kept, got {data.keep}"
             raise _Impossible(f"data.{name}.keep", message, "0 keeps all of them")
         _refuse_catalog(f"data.{name}", data)
+        _refuse_source(f"data.{name}", data)
 
 
 def _refuse_catalog(key: str, data: records.DataSettings) -> None:
@@ -136,6 +137,37 @@ def _refuse_catalog(key: str, data: records.DataSettings) -> None:
     if hours is not None and not (isfinite(hours) and hours > 0):
         message = f"expected more than 0 hours, got {hours}"
         raise _Impossible(f"{key}.fresh_within_hours", message, "leave it out if it never ages")
+
+
+_NEEDED = {"sql": ("query", "connection"), "delta": ("path",), "http": ("url",)}
+_TAKEN = {
+    "files": {"path", "watch"},
+    "production": {"path"},
+    "sql": {"query", "connection", "every"},
+    "delta": {"path", "version", "every"},
+    "http": {"url", "headers", "plain_http", "at_most_mb", "every"},
+    "pushed": set[str](),
+}
+_OF_SOURCES = set().union(*_TAKEN.values())
+
+
+def _refuse_source(key: str, data: records.DataSettings) -> None:
+    for needed in _NEEDED.get(data.source, ()):
+        if not getattr(data, needed):
+            message = f'rows of source = "{data.source}" need `{needed}`'
+            raise _Impossible(key, message, "docs/sources.md shows each source")
+    for field in msgspec.structs.fields(records.DataSettings):
+        is_foreign = field.encode_name in _OF_SOURCES - _TAKEN[data.source]
+        default = {} if field.name == "headers" else field.default
+        if is_foreign and getattr(data, field.name) != default:
+            message = f'rows of source = "{data.source}" have no `{field.name}`'
+            raise _Impossible(f"{key}.{field.name}", message, "docs/sources.md shows each source")
+    if data.watch and not data.path:
+        raise _Impossible(f"{key}.watch", "there is no `path` to watch")
+    if data.version is not None and data.version < 0:
+        raise _Impossible(f"{key}.version", f"expected 0 or more, got {data.version}")
+    if data.at_most_mb < 1:
+        raise _Impossible(f"{key}.at_most_mb", f"expected 1 or more, got {data.at_most_mb}")
 
 
 def _refuse_model(model: records.ModelSettings) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cd4ml.cli.commands import versions
+from cd4ml.cli.commands import pulls, versions
 from cd4ml.cli.facts import show_facts
 from cd4ml.cli.given import Answer, Given
 from cd4ml.cli.words import Commands, at_most_a_million, day_or_time
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def add(commands: Commands) -> None:
-    """`data add|list|show`, and what can be done with versions."""
+    """`data add|list|show|pull|pulls`, and what can be done with versions."""
     nouns = commands.group("data", "datasets and their versions")
     parser = nouns.add(
         "add",
@@ -53,6 +53,7 @@ def add(commands: Commands) -> None:
         help="the version of then, and how many of its rows had arrived (2013-03-01)",
     )
     versions.add_to(nouns)
+    pulls.add_to(nouns)
 
 
 def register(given: Given) -> Answer[DatasetVersion]:
@@ -68,7 +69,7 @@ def register(given: Given) -> Answer[DatasetVersion]:
         keeping=words.store,
         actor=given.actor,
     )
-    return Answer(version, _show_version)
+    return Answer(version, show_version)
 
 
 def catalog(given: Given) -> Answer[list[Entry]]:
@@ -89,7 +90,8 @@ def details(given: Given) -> Answer[DatasetDetails]:
     return Answer(details, _show_details)
 
 
-def _show_version(screen: Screen, version: DatasetVersion) -> None:
+def show_version(screen: Screen, version: DatasetVersion) -> None:
+    """A version with what was counted and where it came from."""
     from cd4ml.cli.screen import short, size
 
     screen.title(version.ref)
@@ -135,7 +137,7 @@ def _marks(entry: Entry) -> str:
 
 
 def _show_details(screen: Screen, details: DatasetDetails) -> None:
-    _show_version(screen, details.version)
+    show_version(screen, details.version)
     dataset = details.dataset
     screen.facts(
         (

@@ -22,6 +22,17 @@ def upgrade() -> None:
         sa.Column("added_by", TEXT, nullable=False),
     )
     op.create_table(
+        "tokens",
+        sa.Column("number", sa.BigInteger(), primary_key=True, autoincrement=False),
+        sa.Column("actor", TEXT, nullable=False),
+        sa.Column("digest", TEXT, nullable=False),
+        sa.Column("note", TEXT, nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("created_by", TEXT, nullable=False),
+        sa.Column("revoked_at", UtcDateTime()),
+        sa.UniqueConstraint("digest", name="tokens_digest_key"),
+    )
+    op.create_table(
         "datasets",
         sa.Column("name", TEXT, primary_key=True),
         sa.Column("owner", TEXT, nullable=False),
@@ -82,6 +93,24 @@ def upgrade() -> None:
         sa.Column("size", sa.BigInteger(), nullable=False),
     )
     op.create_index("stored_files_object_idx", "stored_files", ["object"])
+    op.create_table(
+        "pushes",
+        sa.Column("dataset", TEXT, primary_key=True),
+        sa.Column("key", TEXT, primary_key=True),
+        sa.Column("body", TEXT, nullable=False),
+        sa.Column("n_rows", sa.BigInteger(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("pushed_at", UtcDateTime(), nullable=False),
+        sa.Column("pushed_by", TEXT, nullable=False),
+    )
+    op.create_table(
+        "source_marks",
+        sa.Column("dataset", TEXT, primary_key=True),
+        sa.Column("asked", TEXT, nullable=False),
+        sa.Column("state", JSON, nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("read_at", UtcDateTime(), nullable=False),
+    )
     op.create_table(
         "runs",
         sa.Column("number", sa.BigInteger(), primary_key=True, autoincrement=False),
