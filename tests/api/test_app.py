@@ -14,6 +14,7 @@ READINGS = [
     "/api/datasets?query=breast",
     "/api/datasets/patients",
     "/api/datasets/patients@1",
+    "/api/pulls?name=patients&limit=1",
     "/api/runs?limit=1",
     "/api/runs/1",
     "/api/models",
@@ -44,7 +45,7 @@ def test_every_reading_answers_in_json(client: httpx.Client, path: str) -> None:
 
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "application/json"
-    assert answer.json() or path.startswith(("/api/windows", "/api/alerts"))
+    assert answer.json() or path.startswith(("/api/windows", "/api/alerts", "/api/pulls"))
 
 
 def test_every_reading_is_tried() -> None:

@@ -14,10 +14,12 @@ import pytest
 from cd4ml.loop import Project, open_project
 from cd4ml.loop.due import ask_for_due, pulls
 from cd4ml.loop.ingest import show_dataset
+from cd4ml.loop.retrain import RETRAIN
 from cd4ml.loop.status import status
-from cd4ml.loop.work import WorkReport, work
+from cd4ml.loop.work import WorkReport, work, work_until
 from cd4ml.records.dataset import DatasetVersion
-from cd4ml.store import rows
+from cd4ml.records.job import Job
+from cd4ml.store import jobs, rows
 from tests.data.sources.website import Site, website
 from tests.loop.shop import shop
 from tests.loop.test_work import at_once
@@ -251,3 +253,37 @@ def test_a_dataset_that_is_gone_from_the_settings_fails_its_job(hourly: Project)
         "failed",
         "no dataset named 'rides' in cd4ml.toml\n  hint: known: none",
     )
+
+
+def test_a_source_that_is_slow_holds_up_nothing_else(hourly: Project, site: Site) -> None:
+    released = threading.Event()
+    site.answers["/rides.csv"] = lambda _: released.wait(20)
+    stop = threading.Event()
+    worker = threading.Thread(
+        target=work_until, args=(hourly, stop), kwargs={"owner": "w", "interval_s": 0.01}
+    )
+    worker.start()
+    try:
+        while not site.asked:
+            stop.wait(0.01)
+        with hourly.database.write() as connection:
+            jobs.ask(
+                connection,
+                kind=RETRAIN,
+                key="now",
+                payload={"reason": "spring"},
+                at=hourly.clock.now(),
+                actor="ann",
+            )
+        for _ in range(1000):
+            with hourly.database.read() as connection:
+                retraining = rows.get(connection, Job, 2)
+            if retraining.state == "failed":
+                break
+            stop.wait(0.01)
+    finally:
+        stop.set()
+        released.set()
+        worker.join()
+
+    assert retraining.reason.startswith("no version is in charge yet")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import polars as pl
 import pytest
 from deltalake import write_deltalake
 
@@ -15,12 +16,13 @@ from cd4ml.errors import ContractViolated, InvalidInput, NotFound
 from cd4ml.loop import Project, open_project
 from cd4ml.loop.ingest import ingest, show_dataset
 from cd4ml.loop.pull import newest_or_pulled, pull
+from cd4ml.loop.train import train
 from cd4ml.records.source_mark import SourceMark
 from cd4ml.store import rows
 from tests.data.sources.website import Site, website
 from tests.loop.shop import ride, shop, table
 from tests.loop.test_ingest import traces
-from tests.loop.world import ANN, actions, entries
+from tests.loop.world import ANN, actions, entries, lay_out
 
 SETTINGS = """\
 [data.rides]
@@ -176,8 +178,6 @@ def test_a_server_that_has_nothing_new_to_who_has_nothing_is_wrong(
 
 
 def test_a_delta_table_is_a_version_that_says_which(project: Project) -> None:
-    import polars as pl
-
     place = str(project.folder / "lake")
     write_deltalake(place, pl.DataFrame([ride(1)]).to_arrow())
     write_deltalake(place, pl.DataFrame([ride(2)]).to_arrow(), mode="append")
@@ -285,3 +285,28 @@ def test_a_full_disk_is_said_and_leaves_no_trace(project: Project) -> None:
     )
     assert traces(project) == before
     assert [path for path in (project.state / "arrivals").iterdir() if path.is_dir()] == []
+
+
+def test_a_model_is_trained_on_rows_of_a_database(tmp_path: Path) -> None:
+    folder = tmp_path / "small"
+    lay_out(folder)
+    flights = pl.read_csv(folder / "data" / "flights.csv")
+    with closing(sqlite3.connect(folder / "flights.db")) as connection, connection:
+        connection.execute(f"CREATE TABLE flights ({', '.join(flights.columns)})")
+        connection.executemany("INSERT INTO flights VALUES (?, ?, ?, ?, ?)", flights.rows())
+    settings = folder / "cd4ml.toml"
+    source = (
+        'source = "sql"\nconnection = "sqlite:///flights.db"\n'
+        'query = "SELECT * FROM flights ORDER BY event_at"'
+    )
+    settings.write_text(settings.read_text().replace('path = "data/flights.csv"', source))
+
+    with open_project(folder) as project:
+        first = train(project, actor=ANN)
+        again = train(project, actor=ANN)
+        version = show_dataset(project, "flights").version
+
+    assert (version.ref, version.n_rows, version.outcome) == ("flights@1", 600, "pass")
+    assert first.run.refs["flights"] == again.run.refs["flights"] == "flights@1"
+    assert {step.state for step in again.steps} == {"cached"}
+    assert first.metrics == again.metrics

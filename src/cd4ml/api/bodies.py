@@ -148,3 +148,10 @@ class RowsAsked(Asked, frozen=True):
     """The dataset that takes the rows of the body; it has `source = "pushed"`."""
 
     name: str
+
+
+class PullsAsked(Asked, frozen=True):
+    """Which attempts to read sources: of one dataset; the newest `limit`."""
+
+    name: str = ""
+    limit: Limit = 20

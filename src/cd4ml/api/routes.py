@@ -255,6 +255,12 @@ def _add_person(project: Project, asked: bodies.PersonAsked, actor: str) -> obje
     return add_person(project, asked.name, roles=asked.roles, actor=actor)
 
 
+def _pulls(project: Project, asked: bodies.PullsAsked) -> object:
+    from cd4ml.loop.due import pulls
+
+    return pulls(project, asked.name, limit=asked.limit)
+
+
 def _push(project: Project, asked: bodies.RowsAsked, received: Received, actor: str) -> object:
     from cd4ml.loop.push import push
 
@@ -267,6 +273,7 @@ ENDPOINTS: tuple[Reading | Asking | Acting | Receiving, ...] = (
     Asking("/datasets", bodies.Words, _datasets, "Datasets with owner and newest version."),
     Asking("/datasets/{ref}", bodies.Ref, _dataset, "One dataset, or one version of it."),
     Acting("/datasets", bodies.Register, _register, "Register a dataset's files as a version."),
+    Reading("/pulls", bodies.PullsAsked, _pulls, "What was read by itself, or could not be."),
     Receiving(
         "/data/{name}/rows",
         bodies.RowsAsked,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal
 
@@ -63,11 +63,12 @@ def work(project: Project, *, owner: str, kinds: tuple[str, ...] | None = None) 
         releases += roll_out(project)
     with _held_back(errors):
         seen = watch(project)
+    wanted = tuple(_ACTIONS) if kinds is None else kinds
     with _held_back(errors):
-        ask_for_due(project)
+        _ = ask_for_due(project) if PULL in wanted else []
     done: list[Job] = []
     with _held_back(errors):
-        done += _jobs(project, owner, kinds)
+        done += _jobs(project, owner, wanted)
     with _held_back(errors):
         releases += roll_out(project) if done else []
     if errors:
@@ -81,11 +82,41 @@ def work(project: Project, *, owner: str, kinds: tuple[str, ...] | None = None) 
     )
 
 
+def read_sources(project: Project, *, owner: str) -> list[Job]:
+    """Read the sources that are due now; returns the jobs that did it.
+
+    Raises:
+        Cd4mlError: If the jobs cannot be asked for; a source that cannot be read fails its own.
+    """
+    ask_for_due(project)
+    return _jobs(project, owner, (PULL,))
+
+
 def work_until(project: Project, stop: threading.Event, *, owner: str, interval_s: float) -> None:
-    """Turn after turn until told to stop; a turn that fails is logged, and repeated."""
+    """Turn after turn until told to stop; a turn that fails is logged, and repeated.
+
+    Sources are read beside the rest: a server that is slow to answer, or a long training,
+    holds up neither the other nor a rollout.
+    """
+
+    def turn() -> None:
+        work(project, owner=owner, kinds=(RETRAIN,))
+
+    def read() -> None:
+        read_sources(project, owner=owner)
+
+    reading = threading.Thread(
+        target=_repeat, args=(read, stop, interval_s), name="sources", daemon=True
+    )
+    reading.start()
+    _repeat(turn, stop, interval_s)
+    reading.join()
+
+
+def _repeat(turn: Callable[[], None], stop: threading.Event, interval_s: float) -> None:
     while not stop.is_set():
         try:
-            work(project, owner=owner)
+            turn()
         except Cd4mlError as error:
             _log.error("background work: %s", error)
         except Exception:  # a worker outlives a turn that failed; the next one may succeed
@@ -107,18 +138,17 @@ def _held_back(errors: list[Cd4mlError]) -> Iterator[None]:
         errors.append(refused)
 
 
-def _jobs(project: Project, owner: str, kinds: tuple[str, ...] | None) -> list[Job]:
+def _jobs(project: Project, owner: str, kinds: tuple[str, ...]) -> list[Job]:
     done = []
     while (job := _claim(project, owner, kinds)) is not None:
         done.append(_carry_out(project, job))
     return done
 
 
-def _claim(project: Project, owner: str, kinds: tuple[str, ...] | None) -> Job | None:
+def _claim(project: Project, owner: str, kinds: tuple[str, ...]) -> Job | None:
     with project.database.write() as connection:
         now = project.clock.machine_time()
-        wanted = tuple(_ACTIONS) if kinds is None else kinds
-        return jobs.claim(connection, owner=owner, machine_time=now, lease_s=_LEASE_S, kinds=wanted)
+        return jobs.claim(connection, owner=owner, machine_time=now, lease_s=_LEASE_S, kinds=kinds)
 
 
 def _carry_out(project: Project, job: Job) -> Job:
