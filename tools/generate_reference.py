@@ -145,6 +145,7 @@ _SECTIONS = (
     ("rollout = [ ... ]", RolloutStep),
     ("[monitoring]", settings.MonitoringSettings),
     ("[retrain]", settings.RetrainSettings),
+    ("[lineage]", settings.LineageSettings),
     ("[rehearsal]", settings.RehearsalSettings),
 )
 
