@@ -146,6 +146,7 @@ _SECTIONS = (
     ("rollout = [ ... ]", RolloutStep),
     ("[monitoring]", settings.MonitoringSettings),
     ("[retrain]", settings.RetrainSettings),
+    ("[lineage]", settings.LineageSettings),
     ("[rehearsal]", settings.RehearsalSettings),
 )
 

@@ -39,7 +39,7 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("--note", default="", help="what is special about this version")
     parser = nouns.add("list", catalog, "list datasets with owner, newest version and size")
-    parser.add_argument("query", metavar="WORD", nargs="?", default="", help="only matching ones")
+    parser.add_argument("query", metavar="WORD", nargs="*", help="only those with all of them")
     parser.add_argument(
         "--limit", type=at_most_a_million, default=100, metavar="N", help="(default: 100)"
     )
@@ -77,7 +77,7 @@ def catalog(given: Given) -> Answer[list[Entry]]:
     from cd4ml.loop.catalog import catalog as look
 
     words = given.words
-    found = look(given.project, words.query, limit=words.limit, actor=given.asker)
+    found = look(given.project, " ".join(words.query), limit=words.limit, actor=given.asker)
     return Answer(found, _show_catalog)
 
 

@@ -277,7 +277,10 @@ def _column_facets(
             producer=PRODUCER,
         ),
         "columnLineage": lineage.ColumnLineageDatasetFacet(
-            fields={name: lineage.Fields(inputFields=found) for name, found in fields.items()},
+            fields={
+                name: lineage.Fields(inputFields=sorted(found, key=lambda each: each.name))
+                for name, found in fields.items()
+            },
             producer=PRODUCER,
         ),
     }
