@@ -111,7 +111,8 @@ def test_the_code_is_named_by_its_commit_without_a_password(project: Project) ->
 def test_broken_rules_are_told_without_their_values(project: Project) -> None:
     import polars as pl
 
-    from cd4ml.data.versions import publish, snapshot_frame
+    from cd4ml.data.snapshot import snapshot_frame
+    from cd4ml.data.versions import publish
     from cd4ml.loop.ingest import ingest
     from cd4ml.records.contract import Contract, Field
 
@@ -120,7 +121,7 @@ def test_broken_rules_are_told_without_their_values(project: Project) -> None:
         fields = (Field("wind", "number", maximum=1), Field("late", "number"))
         frame = pl.read_csv(told.folder / "data" / "flights.csv", try_parse_dates=True)
         snapshot = snapshot_frame(
-            told.blobs, frame, source="x", refuse=False, contract=Contract(name="F", fields=fields)
+            told.files, frame, source="x", refuse=False, contract=Contract(name="F", fields=fields)
         )
         with told.database.write() as connection:
             publish(connection, snapshot, dataset="flights", at=BEGIN, actor=ANN)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from cd4ml.data.usage import VERSIONED
 from cd4ml.data.versions import newest_version, publish
 from cd4ml.errors import InvalidInput, NotFound
 from cd4ml.feedback import curation, labels
+from cd4ml.feedback.label_files import read_labels
 from cd4ml.loop.contracts import declared
 from cd4ml.loop.ingest import register
 from cd4ml.loop.watch import collect
@@ -60,7 +60,7 @@ def label(
     """
     with project.database.read() as connection:
         people.actor(connection, actor)
-    given = _read(path) if path is not None else list(rows or ())
+    given = read_labels(path) if path is not None else list(rows or ())
     collect(project)  # what was answered a moment ago is known, too
     kept = labels.accept(
         project.database,
@@ -226,26 +226,3 @@ def _polars_type(field: Field) -> pl.DataType:
         "datetime": pl.Datetime("us", "UTC"),
     }
     return types[field.type]
-
-
-def _read(path: Path) -> pl.DataFrame:
-    import polars as pl
-
-    readers: dict[str, Callable[[Path], pl.DataFrame]] = {
-        # an id may have nothing but digits, or look like a number in scientific notation
-        ".csv": partial(pl.read_csv, schema_overrides={"prediction_id": pl.String}),
-        ".parquet": pl.read_parquet,
-        ".ndjson": pl.read_ndjson,
-    }
-    if path.suffix not in readers:
-        msg = f"expected a .csv, .parquet or .ndjson file with labels, got {path.name}"
-        raise InvalidInput(msg)
-    if not path.is_file():
-        msg = f"no file {path}"
-        raise NotFound(msg, hint="it has the columns prediction_id and value")
-    try:
-        return readers[path.suffix](path)
-    except pl.exceptions.PolarsError as error:
-        reason = str(error).strip().splitlines()[0]
-        msg = f"{path} cannot be read: {reason}"
-        raise InvalidInput(msg) from None

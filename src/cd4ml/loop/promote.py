@@ -8,8 +8,9 @@ from typing import Literal
 import msgspec
 import sqlalchemy as sa
 
-from cd4ml.errors import InvalidInput, NotFound, Refused
+from cd4ml.errors import NotFound, Refused
 from cd4ml.gates.policy import policy_of
+from cd4ml.loop.reasons import require_reason
 from cd4ml.loop.refs import number_in, version_in
 from cd4ml.loop.roll_out import evidence_on, roll_out
 from cd4ml.records.approval import Approval, StandingApproval
@@ -72,7 +73,7 @@ def request(
     return _settled(project, release)
 
 
-def approve(project: Project, release: str, *, reason: str = "", actor: str) -> Release:
+def approve(project: Project, release: str, *, reason: str, actor: str) -> Release:
     """Agree to a release, for exactly the content it names; it begins once enough have.
 
     Agreeing again changes nothing, also when the release is on its way because of it.
@@ -83,7 +84,9 @@ def approve(project: Project, release: str, *, reason: str = "", actor: str) -> 
         Refused: If the settings have changed since it was requested, or its version is no longer
             in charge in an environment before.
         Conflict: If it does not wait for approval.
+        InvalidInput: If no reason is given.
     """
+    require_reason(reason, f"approving {release}", hint="say what convinced you")
     with project.database.write() as connection:
         asked = rows.get(connection, Release, number_in(release, "release"))
         if not _has_decided(connection, asked, actor, "approve"):
@@ -162,8 +165,7 @@ def revoke(project: Project, ref: str, *, reason: str, actor: str) -> StandingAp
         Conflict: If it was revoked already.
         InvalidInput: If no reason is given.
     """
-    if not reason.strip():
-        raise InvalidInput(f"revoking {ref} needs a reason", hint="say what has changed")
+    require_reason(reason, f"revoking {ref}", hint="say what has changed")
     number = number_in(ref, "standing-approval")
     with project.database.write() as connection:
         given = rows.get(connection, StandingApproval, number)
@@ -185,7 +187,9 @@ def undo(
     Raises:
         NotFound: If nothing is in charge there.
         Conflict: If there was nothing before it.
+        InvalidInput: If no reason is given.
     """
+    require_reason(reason, f"going back in {environment}", hint="say what went wrong")
     with project.database.write() as connection:
         current = in_charge(connection, model or _only_model(connection), environment)
         if current is None:
@@ -207,7 +211,9 @@ def abort(project: Project, release: str, *, reason: str, actor: str) -> Release
     Raises:
         NotFound: If there is no such release.
         Conflict: If it is not under way.
+        InvalidInput: If no reason is given.
     """
+    require_reason(reason, f"aborting {release}", hint="say what went wrong")
     with project.database.write() as connection:
         return reversals.abort(
             connection,

@@ -136,8 +136,9 @@ def _refuse_if_taken(
 ) -> None:
     there = in_charge(connection, version.model, environment)
     if there is not None and there.content == content:
-        msg = f"{version.ref} is in charge in {environment} already, by {there.ref}"
-        raise AlreadyExists(msg)
+        same = f"{there.model}/{there.version}"
+        what = same if same == version.ref else f"{same}, which is the same as {version.ref},"
+        raise AlreadyExists(f"{what} is in charge in {environment} already, by {there.ref}")
     rival = rolling_out(connection, version.model, environment)
     rival = rival or _under_way(connection, version.model, environment, content)
     if rival is not None:
