@@ -14,6 +14,8 @@ READINGS = [
     "/api/datasets?query=breast",
     "/api/datasets/patients",
     "/api/datasets/patients@1",
+    "/api/datasets/patients@1/profile",
+    "/api/diff?before=patients@1&after=patients&key=mean_area,mean_texture",
     "/api/runs?limit=1",
     "/api/runs/1",
     "/api/models",

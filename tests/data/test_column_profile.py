@@ -10,7 +10,7 @@ import pytest
 
 from cd4ml.data.column_profile import FINE_BINS, MOST_CATEGORIES, MOST_TOP, column_profile
 from cd4ml.measures.histogram import quantile
-from cd4ml.records.profile import Bins, ColumnProfile
+from cd4ml.records.profile import QUANTILES, Bins, ColumnProfile
 from cd4ml.store.address import canonical
 
 NAN, INF = float("nan"), float("inf")
@@ -31,6 +31,7 @@ def test_numbers_are_counted_between_their_percentiles() -> None:
     assert (made.minimum, made.maximum) == (rows.min(), rows.max())
     assert made.mean == pytest.approx(rows.mean())
     assert made.squares == pytest.approx(rows.var() * rows.size)
+    assert made.quantiles == pytest.approx(np.quantile(rows, QUANTILES), rel=1e-12)
     assert made.n_distinct == made.n_distinct_at_most == 10_000
 
 

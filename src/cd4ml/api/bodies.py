@@ -30,6 +30,14 @@ class Ref(Asked, frozen=True):
     ref: str
 
 
+class Versions(Asked, frozen=True):
+    """Two versions, and the columns that say which row is which, separated by commas."""
+
+    before: str
+    after: str
+    key: str = ""
+
+
 class Number(Asked, frozen=True):
     """The number of one thing."""
 

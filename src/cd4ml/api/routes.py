@@ -50,6 +50,19 @@ def _dataset(project: Project, asked: bodies.Ref) -> object:
     return show_dataset(project, asked.ref)
 
 
+def _profile(project: Project, asked: bodies.Ref) -> object:
+    from cd4ml.loop.diff import profile
+
+    return profile(project, asked.ref)
+
+
+def _diff(project: Project, asked: bodies.Versions) -> object:
+    from cd4ml.loop.diff import diff
+
+    key = [name.strip() for name in asked.key.split(",") if name.strip()]
+    return diff(project, asked.before, asked.after, key=key)
+
+
 def _register(project: Project, asked: bodies.Register, actor: str) -> object:
     from cd4ml.loop.ingest import ingest
 
@@ -217,6 +230,8 @@ ENDPOINTS: tuple[Reading | Acting, ...] = (
     Reading("/status", bodies.Nothing, _status, "The eight stages of the loop as they stand."),
     Reading("/datasets", bodies.Words, _datasets, "Datasets with owner and newest version."),
     Reading("/datasets/{ref}", bodies.Ref, _dataset, "One dataset, or one version of it."),
+    Reading("/datasets/{ref}/profile", bodies.Ref, _profile, "What a version's columns hold."),
+    Reading("/diff", bodies.Versions, _diff, "What is different between two versions."),
     Acting("/datasets", bodies.Register, _register, "Register a dataset's files as a version."),
     Reading("/runs", bodies.RunsAsked, _runs, "The newest runs with their steps and metrics."),
     Reading("/comparison", bodies.RefsAsked, _comparison, "Runs side by side."),

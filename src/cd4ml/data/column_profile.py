@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from cd4ml.data.bins import fits, is_pinned, kind_of, type_name, unit_of
-from cd4ml.records.profile import Bins, ColumnProfile, Kind
+from cd4ml.records.profile import QUANTILES, Bins, ColumnProfile, Kind
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,7 +67,7 @@ def _opaque(empty: ColumnProfile, _: pl.Series) -> ColumnProfile:
 
 
 def _numbers(empty: ColumnProfile, column: pl.Series) -> ColumnProfile:
-    from cd4ml.measures.histogram import histogram_of_sorted
+    from cd4ml.measures.histogram import histogram_of_sorted, quantiles_of_sorted
     from cd4ml.measures.spread import spread
 
     found = _amounts(column)
@@ -76,6 +76,7 @@ def _numbers(empty: ColumnProfile, column: pl.Series) -> ColumnProfile:
     seen = spread(found.present)
     minimum, maximum = _ends(column, found)
     n_distinct = _n_distinct(column, found)
+    quantiles = quantiles_of_sorted(found.present, QUANTILES if found.present.size else [])
     return msgspec.structs.replace(
         empty,
         bins=bins,
@@ -85,6 +86,7 @@ def _numbers(empty: ColumnProfile, column: pl.Series) -> ColumnProfile:
         maximum=maximum,
         mean=_finite(seen.mean) if seen.n else None,
         squares=_finite(seen.squares) if seen.n else None,
+        quantiles=tuple(quantiles.tolist()),
         n_distinct=n_distinct,
         n_distinct_at_most=n_distinct,
         counts=tuple(histogram_of_sorted(found.present, bins.edges, n_missing=n_missing).tolist()),

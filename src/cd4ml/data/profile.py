@@ -93,10 +93,18 @@ def _columns_together(a: ColumnProfile, b: ColumnProfile) -> ColumnProfile:
         minimum=_end(min, a.minimum, b.minimum),
         maximum=_end(max, a.maximum, b.maximum),
         counts=tuple(x + y for x, y in zip(a.counts, b.counts, strict=True)),
+        quantiles=_quantiles(a, b),
         **_spread(a, b),
         **_top(a, b),
         **_periods(a, b),
     )
+
+
+def _quantiles(a: ColumnProfile, b: ColumnProfile) -> tuple[float, ...]:
+    """Those of the one part that has values; of two parts together nobody knows them."""
+    if a.n_rows == a.n_missing:
+        return b.quantiles
+    return a.quantiles if b.n_rows == b.n_missing else ()
 
 
 def _end(which: Any, a: Any, b: Any) -> Any:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from itertools import pairwise
 from math import isfinite
 
-from cd4ml.records.profile import ColumnProfile
+from cd4ml.records.profile import QUANTILES, ColumnProfile
 from cd4ml.records.summary import Bar, ColumnSummary, ShownQuantile
 
-SHARES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 BARS = 20
 _MOST_SHOWN = 10  # categories
-_MOST_PERIODS = 24
+_MOST_PERIODS = 31
 
 
 def summary(made: ColumnProfile) -> ColumnSummary:
@@ -49,7 +48,10 @@ def deviation_of(made: ColumnProfile) -> float | None:
 
 
 def quantile_of(made: ColumnProfile, share: float) -> ShownQuantile | None:
-    """A quantile of a column of numbers or sizes; None if it has no value."""
+    """A quantile of a column of numbers or sizes; None if it has no value.
+
+    Exact where it is one of `QUANTILES` and all rows were counted at once.
+    """
     from cd4ml.measures.histogram import quantile
 
     ends = made.minimum, made.maximum
@@ -57,6 +59,9 @@ def quantile_of(made: ColumnProfile, share: float) -> ShownQuantile | None:
         isinstance(e, int | float) for e in ends
     ):
         return None
+    if made.quantiles and share in QUANTILES:
+        exact = made.quantiles[QUANTILES.index(share)]
+        return ShownQuantile(share=share, value=exact, low=exact, high=exact)
     low, high = float(ends[0]), float(ends[1])  # type: ignore[arg-type]
     found = quantile(made.counts, made.bins.edges, share, minimum=low, maximum=high)
     return ShownQuantile(share=share, value=found.value, low=found.low, high=found.high)
@@ -87,7 +92,7 @@ def short_number(value: float) -> str:
 
 
 def _quantiles(made: ColumnProfile) -> list[ShownQuantile]:
-    return [found for share in SHARES if (found := quantile_of(made, share)) is not None]
+    return [found for share in QUANTILES if (found := quantile_of(made, share)) is not None]
 
 
 def _others(made: ColumnProfile) -> int:

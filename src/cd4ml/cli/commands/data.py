@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cd4ml.cli.commands import profiles
 from cd4ml.cli.given import Answer, Given
 from cd4ml.cli.words import Commands
 
@@ -33,6 +34,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("query", metavar="WORD", nargs="?", default="", help="only matching ones")
     parser = nouns.add("show", details, "show a dataset: columns, contract findings, lineage")
     parser.add_argument("ref", metavar="NAME[@NUMBER]", help="a dataset, or one of its versions")
+    profiles.add_to(nouns)
 
 
 def register(given: Given) -> Answer[DatasetVersion]:
