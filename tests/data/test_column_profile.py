@@ -88,6 +88,16 @@ def test_huge_integers_keep_their_ends_and_are_told_apart() -> None:
     assert of([2**100, 5], pl.Int128).maximum == 2**100
 
 
+def test_few_numbers_are_listed_with_their_counts() -> None:
+    made = of([3, 1, 3, None])
+
+    assert (made.top, made.is_top_complete) == ((("3", 2), ("1", 1)), True)
+    assert of([2.5, 1.0]).top == (("1.0", 1), ("2.5", 1))
+    many = of(list(range(MOST_TOP + 1)))
+    assert (many.top, many.is_top_complete) == ((), False)
+    assert of([2**62 + 1, 2**62]).is_top_complete is False
+
+
 def test_floats_too_large_to_be_summed_have_no_spread() -> None:
     made = of([1e308, 1.5e308, -1e308])
 

@@ -64,6 +64,13 @@ def test_a_constant_has_one_bar() -> None:
     assert made.deviation == 0.0
 
 
+def test_few_values_stand_where_they_are() -> None:
+    made = of([0] * 5 + [1] * 2 + [20] * 3)
+
+    assert [bar.n_rows for bar in made.bars] == [5, 2, *[0] * 17, 3]
+    assert made.top == (("0", 5), ("20", 3), ("1", 2))
+
+
 def test_categories_show_the_commonest_and_the_others() -> None:
     made = of([f"c{i:02d}" for i in range(30)] + ["c07"] * 5 + [None] * 2)
 

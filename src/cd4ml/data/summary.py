@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from itertools import pairwise
 from math import isfinite
+from typing import TYPE_CHECKING
 
 from cd4ml.records.profile import QUANTILES, ColumnProfile
 from cd4ml.records.summary import Bar, ColumnSummary, ShownQuantile
 
 BARS = 20
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 _MOST_SHOWN = 10  # categories
 _MOST_PERIODS = 31
 
@@ -107,16 +112,31 @@ def _even_bars(made: ColumnProfile) -> tuple[Bar, ...]:
         return ()
     low, high = float(made.minimum), float(made.maximum)
     n_bars = BARS if low < high else 1
-    are_few = made.n_distinct_at_most is not None and made.n_distinct_at_most <= len(made.counts)
-    rows = even_bins(
-        made.counts[:-1], made.bins.edges, minimum=low, maximum=high, bins=n_bars, are_few=are_few
-    )
+    if made.top and made.is_top_complete:
+        rows = _exact_bars(made, low, high, n_bars)
+    else:
+        rows = even_bins(made.counts[:-1], made.bins.edges, minimum=low, maximum=high, bins=n_bars)
     places = [low * (1 - i / n_bars) + high * (i / n_bars) for i in range(n_bars + 1)]
     names = [f"{short_number(a)} to {short_number(b)}" for a, b in pairwise(places)]
     labels = names if low < high else [short_number(low)]
     return tuple(
         Bar(label=label, n_rows=float(n)) for label, n in zip(labels, rows.tolist(), strict=True)
     )
+
+
+def _exact_bars(made: ColumnProfile, low: float, high: float, n_bars: int) -> NDArray[np.float64]:
+    """Where all values are known, each is in its own bar."""
+    import numpy as np
+
+    values = np.array([float(text) for text, _ in made.top])
+    counts = np.array([n for _, n in made.top], dtype=np.float64)
+    if low == high:
+        return np.array([counts.sum()])
+    width = high / 2 - low / 2  # halves: the width itself may be no float
+    places = (values / 2 - low / 2) / width * n_bars
+    return np.bincount(
+        np.minimum(places.astype(np.int64), n_bars - 1), weights=counts, minlength=n_bars
+    ).astype(np.float64)
 
 
 def _period_bars(made: ColumnProfile) -> tuple[Bar, ...]:

@@ -37,7 +37,8 @@ class ColumnProfile(msgspec.Struct, frozen=True, kw_only=True):
     `minimum`, `maximum`, `mean` and `squares` (the sum of squared deviations from the mean)
     are those of the finite numbers or sizes; of times (UTC, ISO 8601) only the first two.
     `quantiles` are the exact ones at `QUANTILES`; empty where rows were counted in parts, whose
-    bins only tell between which values a quantile lies. `top` lists the commonest texts; `is_top_complete`: there are no others.
+    bins only tell between which values a quantile lies. `top` lists the
+    commonest texts, or all numbers where they are few; `is_top_complete`: there are no others.
     `n_distinct` and `n_distinct_at_most` are equal where the number of different values is
     known exactly, and None where it is not counted.
     """
@@ -60,7 +61,7 @@ class ColumnProfile(msgspec.Struct, frozen=True, kw_only=True):
     period: Literal["hour", "day", "month", "year"] = "hour"
     periods: tuple[tuple[str, int], ...] = ()
     top: tuple[tuple[str, int], ...] = ()
-    is_top_complete: bool = True
+    is_top_complete: bool = False
 
     @property
     def n_missing(self) -> int:
