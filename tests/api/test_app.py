@@ -15,6 +15,8 @@ READINGS = [
     "/api/datasets/patients",
     "/api/datasets/patients@1",
     "/api/pulls?name=patients&limit=1",
+    "/api/datasets/patients@1/profile",
+    "/api/diff?before=patients@1&after=patients&key=mean_area,mean_texture",
     "/api/runs?limit=1",
     "/api/runs/1",
     "/api/models",

@@ -10,7 +10,7 @@ import pytest
 
 from cd4ml.data.column_profile import FINE_BINS, MOST_CATEGORIES, MOST_TOP, column_profile
 from cd4ml.measures.histogram import quantile
-from cd4ml.records.profile import Bins, ColumnProfile
+from cd4ml.records.profile import QUANTILES, Bins, ColumnProfile
 from cd4ml.store.address import canonical
 
 NAN, INF = float("nan"), float("inf")
@@ -31,6 +31,7 @@ def test_numbers_are_counted_between_their_percentiles() -> None:
     assert (made.minimum, made.maximum) == (rows.min(), rows.max())
     assert made.mean == pytest.approx(rows.mean())
     assert made.squares == pytest.approx(rows.var() * rows.size)
+    assert made.quantiles == pytest.approx(np.quantile(rows, QUANTILES), rel=1e-12)
     assert made.n_distinct == made.n_distinct_at_most == 10_000
 
 
@@ -85,6 +86,16 @@ def test_huge_integers_keep_their_ends_and_are_told_apart() -> None:
     assert (made.minimum, made.maximum, made.n_distinct) == (2**62 + 1, 2**62 + 3, 2)
     assert of([2**64 - 1, 5], pl.UInt64).maximum == 2**64 - 1
     assert of([2**100, 5], pl.Int128).maximum == 2**100
+
+
+def test_few_numbers_are_listed_with_their_counts() -> None:
+    made = of([3, 1, 3, None])
+
+    assert (made.top, made.is_top_complete) == ((("3", 2), ("1", 1)), True)
+    assert of([2.5, 1.0]).top == (("1.0", 1), ("2.5", 1))
+    many = of(list(range(MOST_TOP + 1)))
+    assert (many.top, many.is_top_complete) == ((), False)
+    assert of([2**62 + 1, 2**62]).is_top_complete is False
 
 
 def test_floats_too_large_to_be_summed_have_no_spread() -> None:

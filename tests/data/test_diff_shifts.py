@@ -207,3 +207,12 @@ def test_long_numbers_are_compared_in_twenty_bins() -> None:
     assert [bar.before for bar in found.bars] == [500] * 20
     assert found.bars[0].label.startswith("up to -")
     assert found.bars[-1].label.startswith("above ")
+
+
+def test_what_names_the_rows_is_not_judged() -> None:
+    old, new = (profile(pl.LazyFrame({"ride": range(n, n + 500)})) for n in (0, 500))
+
+    (found,) = shifts(old, new, effect=0.2, recount=lambda _: new, key=["ride"])
+
+    assert (found.outcome, found.reason) == ("not judged", "it names the rows")
+    assert (found.mean_before, found.mean_after) == (249.5, 749.5)

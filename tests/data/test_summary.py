@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from cd4ml.data.column_profile import column_profile
+from cd4ml.data.profile import profile, together
 from cd4ml.data.summary import BARS, quantile_of, summary
 from cd4ml.records.summary import ColumnSummary
 
@@ -23,7 +24,7 @@ def test_numbers_have_quantiles_and_bars_of_equal_width() -> None:
 
     for shown in made.quantiles:
         assert shown.value == pytest.approx(np.quantile(rows, shown.share), rel=1e-9)
-        assert shown.low <= shown.value <= shown.high
+        assert shown.low == shown.value == shown.high
     assert made.deviation == pytest.approx(rows.std(ddof=1))
     assert len(made.bars) == BARS
     assert sum(bar.n_rows for bar in made.bars) == pytest.approx(10_000)
@@ -33,11 +34,41 @@ def test_numbers_have_quantiles_and_bars_of_equal_width() -> None:
     assert high > -0.5
 
 
+def test_quantiles_of_parts_are_told_with_their_limits() -> None:
+    first, second = (np.random.default_rng(seed).normal(size=5_000) for seed in (0, 1))
+    old = profile(pl.LazyFrame({"x": first}))
+    new = profile(pl.LazyFrame({"x": second}), {"x": old.columns[0].bins})
+
+    (whole,) = together([old, new]).columns
+
+    for shown in summary(whole).quantiles:
+        exact = np.quantile([*first, *second], shown.share)
+        assert shown.low <= exact <= shown.high
+        assert shown.low <= shown.value <= shown.high
+        assert abs((first < shown.value).mean() - shown.share) < 0.02
+
+
+def test_a_part_without_values_leaves_quantiles_exact() -> None:
+    some, none = (
+        profile(pl.LazyFrame({"x": pl.Series(r, dtype=pl.Float64)})) for r in ([1, 2], [])
+    )
+
+    for parts in ((some, none), (none, some)):
+        assert together(parts).columns[0].quantiles == some.columns[0].quantiles
+
+
 def test_a_constant_has_one_bar() -> None:
     made = of([5, 5, 5])
 
     assert [(bar.label, bar.n_rows) for bar in made.bars] == [("5", 3.0)]
     assert made.deviation == 0.0
+
+
+def test_few_values_stand_where_they_are() -> None:
+    made = of([0] * 5 + [1] * 2 + [20] * 3)
+
+    assert [bar.n_rows for bar in made.bars] == [5, 2, *[0] * 17, 3]
+    assert made.top == (("0", 5), ("20", 3), ("1", 2))
 
 
 def test_categories_show_the_commonest_and_the_others() -> None:

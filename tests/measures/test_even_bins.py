@@ -10,14 +10,12 @@ from tests.measures.messages import exactly
 rows = st.lists(st.floats(-1e308, 1e308), min_size=1, max_size=50)
 
 
-@given(rows, st.integers(1, 25), st.booleans())
-def test_bars_hold_every_row(values: list[float], bins: int, are_few: bool) -> None:
+@given(rows, st.integers(1, 25))
+def test_bars_hold_every_row(values: list[float], bins: int) -> None:
     cuts = edges(values)
     counts = histogram(values, cuts)[:-1]
 
-    bars = even_bins(
-        counts, cuts, minimum=min(values), maximum=max(values), bins=bins, are_few=are_few
-    )
+    bars = even_bins(counts, cuts, minimum=min(values), maximum=max(values), bins=bins)
 
     assert bars.shape == (bins,)
     assert (bars >= -1e-9).all()
@@ -34,17 +32,6 @@ def test_bars_are_near_those_of_the_rows() -> None:
 
     exact, _ = np.histogram(values, bins=15)
     assert np.abs(bars - exact).max() < 0.02 * values.size
-
-
-def test_few_values_stand_where_they_are() -> None:
-    values = [0.0] * 5 + [1.0] * 2 + [10.0] * 3
-    cuts = edges(values, 100)
-
-    bars = even_bins(
-        histogram(values, cuts)[:-1], cuts, minimum=0.0, maximum=10.0, bins=10, are_few=True
-    )
-
-    assert bars.tolist() == [5, 2, 0, 0, 0, 0, 0, 0, 0, 3]
 
 
 def test_one_value_is_one_bar() -> None:

@@ -25,6 +25,7 @@ PATHS = [
     "/",
     "/data",
     "/data/patients@1",
+    "/diff?before=patients@1&after=patients@1",
     "/runs",
     "/runs?experiment=default",
     "/runs/1",
@@ -59,7 +60,8 @@ class Document(HTMLParser):
         assert self._open == []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+        name = f"svg {tag}" if tag == "title" and "svg" in self._open else tag
+        self.tags.append((name, {name: value or "" for name, value in attrs}))
         if tag not in VOID:
             self._open.append(tag)
 

@@ -47,6 +47,14 @@ class ImpactAsked(Asked, frozen=True):
     column: str = ""
 
 
+class Versions(Asked, frozen=True):
+    """Two versions, and the columns that say which row is which, separated by commas."""
+
+    before: str
+    after: str
+    key: str = ""
+
+
 class Number(Asked, frozen=True):
     """The number of one thing."""
 

@@ -79,6 +79,19 @@ def _dataset(project: Project, asked: bodies.Ref, actor: str) -> object:
     return show_dataset(project, asked.ref, actor=actor)
 
 
+def _profile(project: Project, asked: bodies.Ref, actor: str) -> object:
+    from cd4ml.loop.diff import profile
+
+    return profile(project, asked.ref, actor=actor)
+
+
+def _diff(project: Project, asked: bodies.Versions, actor: str) -> object:
+    from cd4ml.loop.diff import diff
+
+    key = [name.strip() for name in asked.key.split(",") if name.strip()]
+    return diff(project, asked.before, asked.after, key=key, actor=actor)
+
+
 def _register(project: Project, asked: bodies.Register, actor: str) -> object:
     from cd4ml.loop.ingest import ingest
 
@@ -272,6 +285,8 @@ ENDPOINTS: tuple[Reading | Asking | Acting | Receiving, ...] = (
     Reading("/status", bodies.Nothing, _status, "The eight stages of the loop as they stand."),
     Asking("/datasets", bodies.Words, _datasets, "Datasets with owner and newest version."),
     Asking("/datasets/{ref}", bodies.Ref, _dataset, "One dataset, or one version of it."),
+    Asking("/datasets/{ref}/profile", bodies.Ref, _profile, "What a version's columns hold."),
+    Asking("/diff", bodies.Versions, _diff, "What is different between two versions."),
     Acting("/datasets", bodies.Register, _register, "Register a dataset's files as a version."),
     Reading("/pulls", bodies.PullsAsked, _pulls, "What was read by itself, or could not be."),
     Receiving(

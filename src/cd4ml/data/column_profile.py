@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from cd4ml.data.bins import fits, is_pinned, kind_of, type_name, unit_of
-from cd4ml.records.profile import Bins, ColumnProfile, Kind
+from cd4ml.records.profile import QUANTILES, Bins, ColumnProfile, Kind
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,7 +67,7 @@ def _opaque(empty: ColumnProfile, _: pl.Series) -> ColumnProfile:
 
 
 def _numbers(empty: ColumnProfile, column: pl.Series) -> ColumnProfile:
-    from cd4ml.measures.histogram import histogram_of_sorted
+    from cd4ml.measures.histogram import histogram_of_sorted, quantiles_of_sorted
     from cd4ml.measures.spread import spread
 
     found = _amounts(column)
@@ -76,6 +76,7 @@ def _numbers(empty: ColumnProfile, column: pl.Series) -> ColumnProfile:
     seen = spread(found.present)
     minimum, maximum = _ends(column, found)
     n_distinct = _n_distinct(column, found)
+    quantiles = quantiles_of_sorted(found.present, QUANTILES if found.present.size else [])
     return msgspec.structs.replace(
         empty,
         bins=bins,
@@ -85,6 +86,9 @@ def _numbers(empty: ColumnProfile, column: pl.Series) -> ColumnProfile:
         maximum=maximum,
         mean=_finite(seen.mean) if seen.n else None,
         squares=_finite(seen.squares) if seen.n else None,
+        quantiles=tuple(quantiles.tolist()),
+        top=_values(column, found, n_distinct),
+        is_top_complete=n_distinct is not None and n_distinct <= MOST_TOP and _is_plain(column),
         n_distinct=n_distinct,
         n_distinct_at_most=n_distinct,
         counts=tuple(histogram_of_sorted(found.present, bins.edges, n_missing=n_missing).tolist()),
@@ -147,10 +151,36 @@ def _n_distinct(column: pl.Series, found: Amounts) -> int | None:
         return None
     if not found.present.size:
         return 0
-    is_told_apart = max(-found.present[0], found.present[-1]) < _EXACT
-    if column.dtype.is_float() or (column.dtype.is_integer() and is_told_apart):
+    if _is_plain(column):
         return int(np.count_nonzero(found.present[1:] != found.present[:-1])) + 1
     return column.drop_nulls().n_unique()
+
+
+def _is_plain(column: pl.Series) -> bool:
+    """Whether its values are numbers that floats tell apart."""
+    if not column.dtype.is_integer():
+        return column.dtype.is_float()
+    ends = [end for end in (column.min(), column.max()) if isinstance(end, int)]
+    return all(-_EXACT < end < _EXACT for end in ends)
+
+
+def _values(
+    column: pl.Series, found: Amounts, n_distinct: int | None
+) -> tuple[tuple[str, int], ...]:
+    """All the numbers with their counts, the commonest first; none where they are many."""
+    import numpy as np
+
+    from cd4ml.measures.categories import commonest
+
+    if n_distinct is None or n_distinct > MOST_TOP or not _is_plain(column):
+        return ()
+    starts = np.flatnonzero(np.diff(found.present, prepend=np.nan) != 0)  # nan differs
+    values = found.present[starts]
+    counts = np.diff(np.append(starts, found.present.size))
+    if column.dtype.is_integer():
+        values = values.astype(np.int64)
+    texts = map(str, values.tolist())
+    return commonest(dict(zip(texts, counts.tolist(), strict=True)), MOST_TOP).counts
 
 
 def _categories(empty: ColumnProfile, column: pl.Series) -> ColumnProfile:

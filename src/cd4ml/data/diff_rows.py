@@ -272,15 +272,10 @@ def _content_samples(tables: Aligned, differing: pl.LazyFrame, shown: int) -> li
     )
     samples = []
     for change, side, which in sides:
-        rows = _hashed(side.with_row_index("row"), tables.names, "row", *tables.names)
-        first = (
-            rows.join(differing.filter(which).select("h0", "h1", "more"), on=["h0", "h1"])
-            .group_by("h0", "h1")
-            .agg(pl.col("row").min(), pl.col("more", *tables.names).first())
-            .sort("row")
-            .head(shown)
-        )
-        for row in first.collect(engine="streaming").iter_rows(named=True):
+        numbered = side.with_row_index("row")
+        counts = _first_differing(numbered, tables.names, differing.filter(which), shown)
+        rows = numbered.filter(pl.col("row").is_in(list(counts))).sort("row")
+        for row in rows.collect(engine="streaming").iter_rows(named=True):
             cells = tuple(
                 CellChange(
                     column=column,
@@ -289,5 +284,22 @@ def _content_samples(tables: Aligned, differing: pl.LazyFrame, shown: int) -> li
                 )
                 for column, name in zip(tables.columns, tables.names, strict=True)
             )
-            samples.append(RowChange(change=change, cells=cells, n_rows=abs(row["more"])))
+            samples.append(RowChange(change=change, cells=cells, n_rows=counts[row["row"]]))
     return samples
+
+
+def _first_differing(
+    numbered: pl.LazyFrame, names: list[str], differing: pl.LazyFrame, shown: int
+) -> dict[int, int]:
+    """Place of a row -> how many more there are of it, for the first of those that differ."""
+    import polars as pl
+
+    first = (
+        _hashed(numbered, names, "row")
+        .join(differing.select("h0", "h1", "more"), on=["h0", "h1"])
+        .group_by("h0", "h1")
+        .agg(pl.col("row").min(), pl.col("more").first().abs())
+        .sort("row")
+        .head(shown)
+    )
+    return dict(first.select("row", "more").collect(engine="streaming").iter_rows())

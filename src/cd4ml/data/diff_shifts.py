@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 FALSE_ALARMS = 0.01  # share of pairs without a change in which any column raises an alarm
 BINS = 20  # in which numbers are compared; the distance uses all of the profile's
-_MOST_PERIODS = 24
+_MOST_PERIODS = 31
 
 Recount = Callable[[Mapping[str, Bins]], Profile]
 
@@ -40,7 +40,12 @@ class Compared(NamedTuple):
 
 
 def shifts(
-    before: Profile, after: Profile, *, effect: float, recount: Recount
+    before: Profile,
+    after: Profile,
+    *,
+    effect: float,
+    recount: Recount,
+    key: Sequence[str] = (),
 ) -> tuple[Shift, ...]:
     """One entry for each column that both versions have.
 
@@ -50,15 +55,20 @@ def shifts(
         effect: The stability index from which a change counts.
         recount: Profiles columns of the other version in given bins: asked for those that
             were counted in other bins than before.
+        key: Columns that name rows: of these only the ends and means are told.
     """
     old = {column.name: column for column in before.columns}
     common = [column for column in after.columns if column.name in old]
-    others = {c.name: old[c.name].bins for c in common if _needs_recount(old[c.name], c)}
+    judged = [column for column in common if column.name not in key]
+    others = {c.name: old[c.name].bins for c in judged if _needs_recount(old[c.name], c)}
     again = {c.name: c for c in recount(others).columns} if others else {}
     pairs = [(old[c.name], again.get(c.name, c)) for c in common]
-    n_judged = sum(_reason(*pair) == "" for pair in pairs)
-    quantile = 1 - FALSE_ALARMS / max(1, n_judged)
-    return tuple(_shift(a, b, effect, quantile) for a, b in pairs)
+    reasons = ["it names the rows" if b.name in key else _reason(a, b) for a, b in pairs]
+    quantile = 1 - FALSE_ALARMS / max(1, reasons.count(""))
+    return tuple(
+        _shift(a, b, reason, effect=effect, quantile=quantile)
+        for (a, b), reason in zip(pairs, reasons, strict=True)
+    )
 
 
 def _needs_recount(old: ColumnProfile, new: ColumnProfile) -> bool:
@@ -80,8 +90,9 @@ def _reason(old: ColumnProfile, new: ColumnProfile) -> str:
     return ""
 
 
-def _shift(old: ColumnProfile, new: ColumnProfile, effect: float, quantile: float) -> Shift:
-    reason = _reason(old, new)
+def _shift(
+    old: ColumnProfile, new: ColumnProfile, reason: str, *, effect: float, quantile: float
+) -> Shift:
     shift = Shift(
         column=new.name,
         kind=new.bins.kind,

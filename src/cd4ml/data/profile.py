@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from cd4ml.records.profile import Bins, ColumnProfile, Profile
 if TYPE_CHECKING:
     import polars as pl
 
+_MOST_THREADS = 8
 _CELLS = 40_000_000  # values in memory at once, where the columns can be read a few at a time
 
 
@@ -35,8 +37,19 @@ def profile(frame: pl.LazyFrame, before: Mapping[str, Bins] | None = None) -> Pr
     columns: list[ColumnProfile] = []
     for first in range(0, len(names), at_once):
         table = frame.select(names[first : first + at_once]).collect()
-        columns += [column_profile(column, (before or {}).get(column.name)) for column in table]
+        columns += _in_threads(table, before or {})
     return Profile(n_rows=n_rows, columns=tuple(columns))
+
+
+def _in_threads(table: pl.DataFrame, before: Mapping[str, Bins]) -> list[ColumnProfile]:
+    """The columns, as many at a time as Polars has threads: NumPy and Polars let go of the GIL."""
+    import polars as pl
+
+    def made(column: pl.Series) -> ColumnProfile:
+        return column_profile(column, before.get(column.name))
+
+    with ThreadPoolExecutor(min(_MOST_THREADS, pl.thread_pool_size())) as threads:
+        return list(threads.map(made, table))
 
 
 def together(profiles: Iterable[Profile]) -> Profile:
@@ -93,10 +106,18 @@ def _columns_together(a: ColumnProfile, b: ColumnProfile) -> ColumnProfile:
         minimum=_end(min, a.minimum, b.minimum),
         maximum=_end(max, a.maximum, b.maximum),
         counts=tuple(x + y for x, y in zip(a.counts, b.counts, strict=True)),
+        quantiles=_quantiles(a, b),
         **_spread(a, b),
         **_top(a, b),
         **_periods(a, b),
     )
+
+
+def _quantiles(a: ColumnProfile, b: ColumnProfile) -> tuple[float, ...]:
+    """Those of the one part that has values; of two parts together nobody knows them."""
+    if a.n_rows == a.n_missing:
+        return b.quantiles
+    return a.quantiles if b.n_rows == b.n_missing else ()
 
 
 def _end(which: Any, a: Any, b: Any) -> Any:
@@ -127,13 +148,14 @@ def _top(a: ColumnProfile, b: ColumnProfile) -> dict[str, Any]:
     found = {text for top in tops for text, _ in top.counts}
     at_least = max(a.n_distinct, b.n_distinct, len(found))
     at_most = (a.n_distinct_at_most or 0) + (b.n_distinct_at_most or 0)
-    if a.bins.kind == "category" and all(top.is_complete for top in tops):
-        at_most = len(found)
+    if all(top.is_complete for top in tops):
+        at_least = at_most = len(found)
     top = top_together(tops[0], tops[1], MOST_TOP)
+    is_kept = a.bins.kind == "category" or top.is_complete
     return {
         "n_distinct": at_least,
         "n_distinct_at_most": at_most,
-        "top": top.counts,
+        "top": top.counts if is_kept else (),
         "is_top_complete": top.is_complete,
     }
 

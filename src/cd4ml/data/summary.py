@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from itertools import pairwise
 from math import isfinite
+from typing import TYPE_CHECKING
 
-from cd4ml.records.profile import ColumnProfile
+from cd4ml.records.profile import QUANTILES, ColumnProfile
 from cd4ml.records.summary import Bar, ColumnSummary, ShownQuantile
 
-SHARES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 BARS = 20
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 _MOST_SHOWN = 10  # categories
-_MOST_PERIODS = 24
+_MOST_PERIODS = 31
 
 
 def summary(made: ColumnProfile) -> ColumnSummary:
@@ -49,7 +53,10 @@ def deviation_of(made: ColumnProfile) -> float | None:
 
 
 def quantile_of(made: ColumnProfile, share: float) -> ShownQuantile | None:
-    """A quantile of a column of numbers or sizes; None if it has no value."""
+    """A quantile of a column of numbers or sizes; None if it has no value.
+
+    Exact where it is one of `QUANTILES` and all rows were counted at once.
+    """
     from cd4ml.measures.histogram import quantile
 
     ends = made.minimum, made.maximum
@@ -57,6 +64,9 @@ def quantile_of(made: ColumnProfile, share: float) -> ShownQuantile | None:
         isinstance(e, int | float) for e in ends
     ):
         return None
+    if made.quantiles and share in QUANTILES:
+        exact = made.quantiles[QUANTILES.index(share)]
+        return ShownQuantile(share=share, value=exact, low=exact, high=exact)
     low, high = float(ends[0]), float(ends[1])  # type: ignore[arg-type]
     found = quantile(made.counts, made.bins.edges, share, minimum=low, maximum=high)
     return ShownQuantile(share=share, value=found.value, low=found.low, high=found.high)
@@ -87,7 +97,7 @@ def short_number(value: float) -> str:
 
 
 def _quantiles(made: ColumnProfile) -> list[ShownQuantile]:
-    return [found for share in SHARES if (found := quantile_of(made, share)) is not None]
+    return [found for share in QUANTILES if (found := quantile_of(made, share)) is not None]
 
 
 def _others(made: ColumnProfile) -> int:
@@ -102,16 +112,31 @@ def _even_bars(made: ColumnProfile) -> tuple[Bar, ...]:
         return ()
     low, high = float(made.minimum), float(made.maximum)
     n_bars = BARS if low < high else 1
-    are_few = made.n_distinct_at_most is not None and made.n_distinct_at_most <= len(made.counts)
-    rows = even_bins(
-        made.counts[:-1], made.bins.edges, minimum=low, maximum=high, bins=n_bars, are_few=are_few
-    )
+    if made.top and made.is_top_complete:
+        rows = _exact_bars(made, low, high, n_bars)
+    else:
+        rows = even_bins(made.counts[:-1], made.bins.edges, minimum=low, maximum=high, bins=n_bars)
     places = [low * (1 - i / n_bars) + high * (i / n_bars) for i in range(n_bars + 1)]
     names = [f"{short_number(a)} to {short_number(b)}" for a, b in pairwise(places)]
     labels = names if low < high else [short_number(low)]
     return tuple(
         Bar(label=label, n_rows=float(n)) for label, n in zip(labels, rows.tolist(), strict=True)
     )
+
+
+def _exact_bars(made: ColumnProfile, low: float, high: float, n_bars: int) -> NDArray[np.float64]:
+    """Where all values are known, each is in its own bar."""
+    import numpy as np
+
+    values = np.array([float(text) for text, _ in made.top])
+    counts = np.array([n for _, n in made.top], dtype=np.float64)
+    if low == high:
+        return np.array([counts.sum()])
+    width = high / 2 - low / 2  # halves: the width itself may be no float
+    places = (values / 2 - low / 2) / width * n_bars
+    return np.bincount(
+        np.minimum(places.astype(np.int64), n_bars - 1), weights=counts, minlength=n_bars
+    ).astype(np.float64)
 
 
 def _period_bars(made: ColumnProfile) -> tuple[Bar, ...]:

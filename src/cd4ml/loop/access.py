@@ -128,6 +128,9 @@ def _admit(
     restrictions = _restrictions(connection, project, version.dataset)
     if not restrictions:
         return
+    if not actor:
+        msg = f"{version.dataset} is restricted, and nobody says who reads it"
+        raise NotAllowed(msg, hint="--as NAME, CD4ML_ACTOR, or the header cd4ml-actor")
     roles = _roles(connection, actor)
     for readers in restrictions:
         if not _keeps([readers], roles):

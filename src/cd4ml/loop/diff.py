@@ -13,29 +13,49 @@ from cd4ml.data.profile import profile as profiled
 from cd4ml.data.profiles import profile_of
 from cd4ml.data.refs import find_version
 from cd4ml.data.summary import summary
+from cd4ml.errors import NotFound
 from cd4ml.loop.access import open_table
 from cd4ml.records.contract import Contract
 from cd4ml.records.dataset import DatasetVersion
-from cd4ml.records.diff import DatasetDiff, RowDiff
+from cd4ml.records.diff import DatasetDiff
 from cd4ml.records.profile import Bins, Profile
-from cd4ml.records.summary import TableSummary
+from cd4ml.records.summary import ColumnSummary, TableSummary
 from cd4ml.store.project import Project
 
 if TYPE_CHECKING:
     import polars as pl
 
 
-def profile(project: Project, ref: str) -> TableSummary:
+def profile(project: Project, ref: str, *, actor: str = "") -> TableSummary:
     """The columns of a version, `name@number`, or of the newest of `name`.
 
     Raises:
         NotFound: If there is no such version, or it is no table.
+        NotAllowed: If the dataset is restricted and the actor has none of its roles.
     """
     with project.database.read() as connection:
         version = find_version(connection, ref)
+    if not version.profile:
+        msg = f"{version.ref} has no profile"
+        raise NotFound(msg, hint="profiles are made of tables: CSV, Parquet, NDJSON")
     made = profile_of(project.blobs, version.profile)
     columns = tuple(summary(column) for column in made.columns)
     return TableSummary(ref=version.ref, n_rows=made.n_rows, columns=columns)
+
+
+def profile_column(project: Project, ref: str, name: str, *, actor: str = "") -> ColumnSummary:
+    """One column of a version.
+
+    Raises:
+        NotFound: If there is no such version or column.
+        NotAllowed: As for `profile`.
+    """
+    table = profile(project, ref, actor=actor)
+    found = {column.name: column for column in table.columns}
+    if name not in found:
+        msg = f"{table.ref} has no column {name!r}"
+        raise NotFound(msg, hint=f"its columns: {', '.join(found)}")
+    return found[name]
 
 
 def diff(
@@ -72,29 +92,21 @@ def diff(
         open_table(project, old.ref, actor=actor, why=f"diff with {new.ref}"),
         open_table(project, new.ref, actor=actor, why=f"diff with {old.ref}"),
     )
+    key = key or _key(project, (old, new))
     return DatasetDiff(
         before=old.ref,
         after=new.ref,
         files=files,
         columns=diff_columns(old.columns, new.columns),
-        rows=_rows(project, (old, new), tables, key, shown),
+        rows=diff_rows(*tables, key, shown=shown),
         shifts=shifts(
             _profile(project, old, tables[0]),
             _profile(project, new, tables[1]),
             effect=project.settings.monitoring.drift,
             recount=lambda bins: _counted(tables[1], bins),
+            key=key,
         ),
     )
-
-
-def _rows(
-    project: Project,
-    versions: tuple[DatasetVersion, DatasetVersion],
-    tables: tuple[pl.LazyFrame, pl.LazyFrame],
-    key: Sequence[str],
-    shown: int,
-) -> RowDiff:
-    return diff_rows(*tables, key or _key(project, versions), shown=shown)
 
 
 def _key(project: Project, versions: tuple[DatasetVersion, DatasetVersion]) -> tuple[str, ...]:

@@ -13,7 +13,6 @@ def even_bins(
     minimum: float,
     maximum: float,
     bins: int = 20,
-    are_few: bool = False,
 ) -> NDArray[np.float64]:
     """About how many rows lie in each of some equally wide bins, for the eye only.
 
@@ -23,8 +22,6 @@ def even_bins(
         minimum: The smallest value.
         maximum: The largest value.
         bins: Bars wanted between the smallest and the largest value.
-        are_few: The values are few different ones: the rows of a bin are taken to be at its
-            upper edge, where else they are spread over it.
 
     Returns:
         Rows, shape (bins,); their sum is that of the counts, up to rounding.
@@ -38,8 +35,6 @@ def even_bins(
     Examples:
         >>> even_bins([2, 2], [1.0], minimum=0.0, maximum=4.0, bins=4)
         array([2.   , 0.667, 0.667, 0.667])
-        >>> even_bins([2, 2], [1.0], minimum=1.0, maximum=4.0, bins=3, are_few=True)
-        array([2., 0., 2.])
     """
     rows, cuts = np.asarray(counts, dtype=np.float64), np.asarray(edges, dtype=np.float64)
     if rows.shape != (cuts.size + 1,):
@@ -49,9 +44,6 @@ def even_bins(
         return np.append(rows.sum(), np.zeros(bins - 1))
     # halves: the width of two huge values of different sign is no float
     places = (limits / 2 - minimum / 2) / (maximum / 2 - minimum / 2) * bins
-    if are_few:
-        which = np.minimum(places[1:].astype(np.int64), bins - 1)
-        return np.bincount(which, weights=rows, minlength=bins).astype(np.float64)
     return np.diff(_until(np.arange(bins + 1.0), places, np.append(0.0, np.cumsum(rows))))
 
 

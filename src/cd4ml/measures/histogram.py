@@ -80,7 +80,7 @@ def edges_of_sorted(present: NDArray[np.float64], bins: int = 10) -> NDArray[np.
     smallest = present[0]
     if np.isinf(smallest) or np.isinf(present[-1]):
         raise ValueError("quantiles need finite values, got infinite ones; clean the reference")
-    cuts = np.unique(_quantiles_of_sorted(present, np.arange(1, bins) / bins))
+    cuts = np.unique(quantiles_of_sorted(present, np.arange(1, bins) / bins))
     return np.append(np.nextafter(smallest, -np.inf), cuts) if cuts[0] == smallest else cuts
 
 
@@ -109,6 +109,31 @@ def histogram(values: ArrayLike, edges: ArrayLike) -> NDArray[np.int64]:
     which = np.searchsorted(cuts, rows, side="left")
     which[is_missing] = cuts.size + 1
     return np.bincount(which, minlength=cuts.size + 2).astype(np.int64)
+
+
+def quantiles_of_sorted(present: NDArray[np.float64], shares: ArrayLike) -> NDArray[np.float64]:
+    """Exact quantiles of values that are sorted already.
+
+    Args:
+        present: Numbers in ascending order, shape (rows,), at least one.
+        shares: Which quantiles, each within 0..1, shape (quantiles,).
+
+    Returns:
+        The quantiles, shape (quantiles,).
+
+    Source:
+        Hyndman and Fan's type 7, as NumPy's default.
+
+    Examples:
+        >>> quantiles_of_sorted(np.array([1.0, 2.0, 4.0]), [0.25, 0.5])
+        array([1.5, 2. ])
+    """
+    ranks = np.asarray(shares) * (present.size - 1)
+    below = np.floor(ranks).astype(np.int64)
+    low, high = present[below], present[np.minimum(below + 1, present.size - 1)]
+    # a weighted mean cannot overflow, as low + (high - low) could
+    part = ranks - below
+    return np.asarray(np.where(low == high, low, low * (1 - part) + high * part))
 
 
 def histogram_of_sorted(
@@ -222,17 +247,6 @@ def groups(reference: ArrayLike, bins: int = 20) -> NDArray[np.int64]:
     which = np.floor((until - rows) / max(rows.sum(), 1.0) * bins + 1e-9)
     which[until == 0] = -1.0
     return np.flatnonzero(np.diff(which, prepend=-2.0)).astype(np.int64)
-
-
-def _quantiles_of_sorted(
-    present: NDArray[np.float64], shares: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    ranks = shares * (present.size - 1)
-    below = np.floor(ranks).astype(np.int64)
-    low, high = present[below], present[np.minimum(below + 1, present.size - 1)]
-    # a weighted mean cannot overflow, as low + (high - low) could
-    part = ranks - below
-    return np.asarray(np.where(low == high, low, low * (1 - part) + high * part))
 
 
 def _increasing(edges: ArrayLike) -> NDArray[np.float64]:

@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+
 Kind = Literal["number", "category", "length", "time", "opaque"]
 
 
@@ -34,7 +36,9 @@ class ColumnProfile(msgspec.Struct, frozen=True, kw_only=True):
     categories the one before counts all other texts. `periods` are the bins of times.
     `minimum`, `maximum`, `mean` and `squares` (the sum of squared deviations from the mean)
     are those of the finite numbers or sizes; of times (UTC, ISO 8601) only the first two.
-    `top` lists the commonest texts; `is_top_complete`: there are no others.
+    `quantiles` are the exact ones at `QUANTILES`; empty where rows were counted in parts, whose
+    bins only tell between which values a quantile lies. `top` lists the
+    commonest texts, or all numbers where they are few; `is_top_complete`: there are no others.
     `n_distinct` and `n_distinct_at_most` are equal where the number of different values is
     known exactly, and None where it is not counted.
     """
@@ -53,10 +57,11 @@ class ColumnProfile(msgspec.Struct, frozen=True, kw_only=True):
     n_distinct: int | None = None
     n_distinct_at_most: int | None = None
     counts: tuple[int, ...] = ()
+    quantiles: tuple[float, ...] = ()
     period: Literal["hour", "day", "month", "year"] = "hour"
     periods: tuple[tuple[str, int], ...] = ()
     top: tuple[tuple[str, int], ...] = ()
-    is_top_complete: bool = True
+    is_top_complete: bool = False
 
     @property
     def n_missing(self) -> int:

@@ -13,6 +13,7 @@ from cd4ml.loop import Project
 from cd4ml.loop.audit import ledger
 from cd4ml.loop.catalog import catalog
 from cd4ml.loop.compare import run_report, runs
+from cd4ml.loop.diff import diff, profile
 from cd4ml.loop.evaluate import models, verdict_of, verdicts
 from cd4ml.loop.impact import impact
 from cd4ml.loop.ingest import show_dataset
@@ -125,8 +126,22 @@ def data(project: Project, request: Request) -> Values:
 
 
 def dataset(project: Project, request: Request) -> Values:
-    """One dataset."""
-    return {"details": show_dataset(project, request.path_params["ref"])}
+    """One dataset, with the histograms of its columns."""
+    details = show_dataset(project, request.path_params["ref"])
+    version = details.version
+    table = profile(project, version.ref) if version.profile and details.facts.may_read else None
+    earlier = [each for each in details.versions if each.number < version.number]
+    return {
+        "details": details,
+        "bars": {column.name: column.bars for column in table.columns} if table else {},
+        "before": earlier[-1] if earlier else None,
+    }
+
+
+def difference(project: Project, request: Request) -> Values:
+    """What is different between two versions."""
+    asked = request.query_params
+    return {"diff": diff(project, asked.get("before", ""), asked.get("after", ""), actor="")}
 
 
 def all_runs(project: Project, request: Request) -> Values:
@@ -246,6 +261,7 @@ PAGES = (
     Page("/", "loop.html", loop),
     Page("/data", "data.html", data),
     Page("/data/{ref}", "dataset.html", dataset),
+    Page("/diff", "diff.html", difference),
     Page("/runs", "runs.html", all_runs),
     Page("/runs/{number}", "run.html", run),
     Page("/verdicts", "verdicts.html", all_verdicts),

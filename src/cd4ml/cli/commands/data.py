@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cd4ml.cli.commands import pulls, versions
+from cd4ml.cli.commands import profiles, pulls, versions
 from cd4ml.cli.facts import show_facts
 from cd4ml.cli.given import Answer, Given
 from cd4ml.cli.words import Commands, at_most_a_million, day_or_time
@@ -54,6 +54,7 @@ def add(commands: Commands) -> None:
     )
     versions.add_to(nouns)
     pulls.add_to(nouns)
+    profiles.add_to(nouns)
 
 
 def register(given: Given) -> Answer[DatasetVersion]:
