@@ -289,6 +289,8 @@ def test_without_javascript_the_page_still_refreshes(client: httpx.Client) -> No
 
 def test_what_refreshes_has_a_name(client: httpx.Client) -> None:
     for path in PATHS:
+        if path.startswith("/diff"):
+            continue  # versions never change
         live = [each for _, each in read(client, path).tags if "data-live" in each]
         assert [each["id"] for each in live] == ["main", "clock"]
 

@@ -133,6 +133,14 @@ def test_a_dataset_shows_its_histograms_and_what_changed(
     assert "told apart by" in read(client, target).text.lower()
 
 
+def test_a_diff_is_not_computed_again_every_other_second(client: httpx.Client) -> None:
+    page = read(client, "/diff?before=patients@1&after=patients@1")
+
+    (main,) = page.all("main")
+    assert "data-live" not in main
+    assert not [each for each in page.all("meta") if each.get("http-equiv") == "refresh"]
+
+
 def test_a_diff_of_what_is_not_there_says_so(client: httpx.Client) -> None:
     for query in ("", "?before=patients@1", "?before=patients@1&after=patients@9"):
         answer = client.get(f"/diff{query}")

@@ -174,8 +174,9 @@ def _values(
 
     if n_distinct is None or n_distinct > MOST_TOP or not _is_plain(column):
         return ()
-    starts = np.flatnonzero(np.diff(found.present, prepend=np.nan) != 0)  # nan differs
-    values = found.present[starts]
+    ordered = found.present
+    starts = np.flatnonzero(np.append(ordered.size > 0, ordered[1:] != ordered[:-1]))
+    values = ordered[starts]
     counts = np.diff(np.append(starts, found.present.size))
     if column.dtype.is_integer():
         values = values.astype(np.int64)

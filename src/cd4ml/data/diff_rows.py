@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 SHOWN = 10  # rows of each kind
+Change = Literal["added", "removed", "changed"]
+
 _LONGEST = 200  # characters of a value
 _INTEGERS = range(-(2**63), 2**64)
 _SEEDS = (1, 2)  # two independent hashes of 64 bits tell rows apart
@@ -65,43 +67,33 @@ def cell(value: Any) -> Cell:
 
 
 def _by_key(tables: Aligned, shown: int) -> RowDiff:
-    import polars as pl
-
     n_before, nulls_before = _sizes(tables.before, tables.key_names)
     n_after, nulls_after = _sizes(tables.after, tables.key_names)
     doubled = _doubled(tables)
     apart = [_count(_of(side, doubled, "semi")) for side in (tables.before, tables.after)]
-    joined = _joined(tables, doubled)
-    differ = [_differs(name) for name in tables.names]
-    counts = joined.select(
-        pl.col("after").is_null().sum().alias("removed"),
-        pl.col("before").is_null().sum().alias("added"),
-        (_is_in_both() & pl.any_horizontal(pl.lit(value=False), *differ)).sum().alias("changed"),
-        *(
-            (_is_in_both() & each).sum().alias(n)
-            for n, each in zip(tables.names, differ, strict=True)
-        ),
-    )
-    found = counts.collect(engine="streaming").row(0, named=True)
-    changed_in = [
-        (c, found[n]) for c, n in zip(tables.columns, tables.names, strict=True) if found[n]
-    ]
+    differing = _differing(tables, doubled)
+    n_added, n_removed = differing["row"].null_count(), differing["row_after"].null_count()
+    n_changed = differing.height - n_added - n_removed
+    pairs = zip(tables.columns, tables.names, strict=True)
+    changed_in = [(column, int(differing[name].sum())) for column, name in pairs]
     return RowDiff(
         key=tables.key,
         n_before=n_before,
         n_after=n_after,
-        n_added=found["added"],
-        n_removed=found["removed"],
-        n_changed=found["changed"],
-        n_same=n_before - apart[0] - found["removed"] - found["changed"],
+        n_added=n_added,
+        n_removed=n_removed,
+        n_changed=n_changed,
+        n_same=n_before - apart[0] - n_removed - n_changed,
         n_unmatched_before=apart[0],
         n_unmatched_after=apart[1],
         n_null_keys_before=nulls_before,
         n_null_keys_after=nulls_after,
         duplicates=_some_keys(doubled, tables.key_names, shown),
-        changed_in=tuple(sorted(changed_in, key=lambda item: (-item[1], item[0]))),
+        changed_in=tuple(
+            sorted((each for each in changed_in if each[1]), key=lambda item: (-item[1], item[0]))
+        ),
         left_out=tables.left_out,
-        samples=tuple(_samples(tables, joined, found, shown)),
+        samples=tuple(_samples(tables, differing, shown)),
     )
 
 
@@ -137,27 +129,28 @@ def _count(frame: pl.LazyFrame) -> int:
     return int(frame.select(pl.len()).collect(engine="streaming").item())
 
 
-def _joined(tables: Aligned, doubled: pl.LazyFrame) -> pl.LazyFrame:
-    """One row a key that is unique in both: `c0` before, `c0_after`, and where it occurs."""
+def _differing(tables: Aligned, doubled: pl.LazyFrame) -> pl.DataFrame:
+    """The keys whose rows differ, in one join: the places of the rows, and which columns do.
+
+    `row` is null if the key came, `row_after` if it went. Values stay where they are, so
+    that this is small even if every row of a wide table differs.
+    """
     import polars as pl
 
-    before = _of(tables.before, doubled, "anti").with_columns(before=pl.lit(value=True))
-    after = _of(tables.after, doubled, "anti").with_columns(after=pl.lit(value=True))
-    return before.join(
+    before, after = (
+        _of(side.with_row_index("row"), doubled, "anti") for side in (tables.before, tables.after)
+    )
+    joined = before.join(
         after, on=tables.key_names, how="full", coalesce=True, nulls_equal=True, suffix="_after"
     )
-
-
-def _is_in_both() -> pl.Expr:
-    import polars as pl
-
-    return pl.col("before").is_not_null() & pl.col("after").is_not_null()
-
-
-def _differs(name: str) -> pl.Expr:
-    import polars as pl
-
-    return pl.col(name).ne_missing(pl.col(f"{name}_after"))
+    is_in_one = pl.col("row").is_null() | pl.col("row_after").is_null()
+    differs = [
+        (~is_in_one & pl.col(name).ne_missing(pl.col(f"{name}_after"))).alias(name)
+        for name in tables.names
+    ]
+    found = joined.select(*tables.key_names, "row", "row_after", *differs)
+    is_wanted = pl.any_horizontal(is_in_one, *tables.names)
+    return found.filter(is_wanted).collect(engine="streaming")
 
 
 def _some_keys(doubled: pl.LazyFrame, key: list[str], shown: int) -> tuple[tuple[Cell, ...], ...]:
@@ -165,37 +158,58 @@ def _some_keys(doubled: pl.LazyFrame, key: list[str], shown: int) -> tuple[tuple
     return tuple(tuple(cell(value) for value in row) for row in rows)
 
 
-def _samples(
-    tables: Aligned, joined: pl.LazyFrame, found: Mapping[str, int], shown: int
-) -> list[RowChange]:
+def _samples(tables: Aligned, differing: pl.DataFrame, shown: int) -> list[RowChange]:
+    """The first rows of each kind, by key."""
     import polars as pl
 
-    differs = pl.any_horizontal(pl.lit(value=False), *(_differs(name) for name in tables.names))
-    wanted: dict[Literal["added", "removed", "changed"], pl.Expr] = {
-        "changed": _is_in_both() & differs,
-        "added": pl.col("before").is_null(),
-        "removed": pl.col("after").is_null(),
-    }
-    samples = []
-    for change, which in wanted.items():
-        if found[change] and shown:
-            first = joined.filter(which).sort(tables.key_names).head(shown)
-            rows = first.collect(engine="streaming").iter_rows(named=True)
-            samples += [_sample(tables, row, change) for row in rows]
-    return samples
-
-
-def _sample(
-    tables: Aligned, row: Mapping[str, Any], change: Literal["added", "removed", "changed"]
-) -> RowChange:
-    cells = [
-        CellChange(column=column, before=cell(row[name]), after=cell(row[f"{name}_after"]))
-        for column, name in zip(tables.columns, tables.names, strict=True)
+    came, went = pl.col("row").is_null(), pl.col("row_after").is_null()
+    wanted: tuple[tuple[Change, pl.Expr], ...] = (
+        ("changed", ~(came | went)),
+        ("added", came),
+        ("removed", went),
+    )
+    chosen = [
+        (change, differing.filter(which).sort(tables.key_names).head(shown))
+        for change, which in wanted
     ]
-    if change == "changed":
-        cells = [each for each in cells if each.before != each.after] or cells
-    key = tuple(cell(row[name]) for name in tables.key_names)
-    return RowChange(change=change, key=key, cells=tuple(cells))
+    places = pl.concat(rows.select("row", "row_after") for _, rows in chosen)
+    old = _rows_at(tables.before, places["row"].drop_nulls().to_list())
+    new = _rows_at(tables.after, places["row_after"].drop_nulls().to_list())
+    return [
+        RowChange(
+            change=change,
+            key=tuple(cell(row[name]) for name in tables.key_names),
+            cells=_cells(
+                tables,
+                old.get(row["row"], {}),
+                new.get(row["row_after"], {}),
+                [n for n in tables.names if row[n] or change != "changed"],
+            ),
+        )
+        for change, rows in chosen
+        for row in rows.iter_rows(named=True)
+    ]
+
+
+def _rows_at(side: pl.LazyFrame, places: list[int]) -> dict[int, dict[str, Any]]:
+    """Place of a row -> its values."""
+    import polars as pl
+
+    if not places:
+        return {}
+    chosen = side.with_row_index("row").filter(pl.col("row").is_in(places))
+    rows = chosen.collect(engine="streaming").iter_rows(named=True)
+    return {row["row"]: row for row in rows}
+
+
+def _cells(
+    tables: Aligned, old: Mapping[str, Any], new: Mapping[str, Any], names: Sequence[str]
+) -> tuple[CellChange, ...]:
+    return tuple(
+        CellChange(column=column, before=cell(old.get(name)), after=cell(new.get(name)))
+        for column, name in zip(tables.columns, tables.names, strict=True)
+        if name in names
+    )
 
 
 # --- by content -----------------------------------------------------------------------------
@@ -208,29 +222,31 @@ def _by_content(tables: Aligned, shown: int) -> RowDiff:
         n_before, n_after = _count(tables.before), _count(tables.after)
         return _without_columns(tables, n_before, n_after)
     both = _content_counts(tables.before, tables.names).join(
-        _content_counts(tables.after, tables.names), on=["h0", "h1"], how="full", coalesce=True,
+        _content_counts(tables.after, tables.names),
+        on=["h0", "h1"],
+        how="full",
+        coalesce=True,
         suffix="_after",
-    ).with_columns(pl.col("n", "n_after").fill_null(0).cast(pl.Int64))  # fmt: skip
-    more = pl.col("n_after") - pl.col("n")
-    sums = both.select(
-        pl.col("n").sum(),
-        pl.col("n_after").sum(),
-        more.clip(lower_bound=0).sum().alias("added"),
-        (-more).clip(lower_bound=0).sum().alias("removed"),
     )
-    n_before, n_after, added, removed = sums.collect(engine="streaming").row(0)
-    differing = both.filter(more != 0).with_columns(more.alias("more"))
-    samples = _content_samples(tables, differing, shown) if added or removed else []
+    more = pl.col("n_after").fill_null(0).cast(pl.Int64) - pl.col("n").fill_null(0)
+    found = both.select("row", "row_after", more=more).filter(pl.col("more") != 0)
+    differing = found.collect(engine="streaming")
+    n_before, n_after = _count(tables.before), _count(tables.after)
+    n_added = int(differing["more"].clip(lower_bound=0).sum())
+    n_removed = n_before + n_added - n_after
     return RowDiff(
         key=(),
         n_before=n_before,
         n_after=n_after,
-        n_added=added,
-        n_removed=removed,
+        n_added=n_added,
+        n_removed=n_removed,
         n_changed=0,
-        n_same=n_before - removed,
+        n_same=n_before - n_removed,
         left_out=tables.left_out,
-        samples=tuple(samples),
+        samples=(
+            *_content_samples(tables, differing, "added", shown),
+            *_content_samples(tables, differing, "removed", shown),
+        ),
     )
 
 
@@ -249,57 +265,34 @@ def _without_columns(tables: Aligned, n_before: int, n_after: int) -> RowDiff:
 
 
 def _content_counts(side: pl.LazyFrame, names: list[str]) -> pl.LazyFrame:
-    """How often each row occurs, by two hashes of its values."""
-    import polars as pl
-
-    return _hashed(side, names).group_by("h0", "h1").agg(pl.len().alias("n"))
-
-
-def _hashed(side: pl.LazyFrame, names: list[str], *kept: str) -> pl.LazyFrame:
+    """How often each row occurs, by two hashes of its values, and where it does first."""
     import polars as pl
 
     values = pl.struct(names)
-    return side.select(*(values.hash(seed).alias(f"h{i}") for i, seed in enumerate(_SEEDS)), *kept)
+    hashes = [values.hash(seed).alias(f"h{i}") for i, seed in enumerate(_SEEDS)]
+    hashed = side.with_row_index("row").select("row", *hashes)
+    return hashed.group_by("h0", "h1").agg(pl.len().alias("n"), pl.col("row").min())
 
 
-def _content_samples(tables: Aligned, differing: pl.LazyFrame, shown: int) -> list[RowChange]:
-    """The first rows, in the order of the files, of those that occur more often or less."""
+def _content_samples(
+    tables: Aligned, differing: pl.DataFrame, change: Change, shown: int
+) -> list[RowChange]:
+    """The first rows, in the order of the files, that occur more often on one side."""
     import polars as pl
 
-    sides: tuple[tuple[Literal["added", "removed"], pl.LazyFrame, pl.Expr], ...] = (
-        ("added", tables.after, pl.col("more") > 0),
-        ("removed", tables.before, pl.col("more") < 0),
-    )
-    samples = []
-    for change, side, which in sides:
-        numbered = side.with_row_index("row")
-        counts = _first_differing(numbered, tables.names, differing.filter(which), shown)
-        rows = numbered.filter(pl.col("row").is_in(list(counts))).sort("row")
-        for row in rows.collect(engine="streaming").iter_rows(named=True):
-            cells = tuple(
-                CellChange(
-                    column=column,
-                    before=cell(row[name]) if change == "removed" else None,
-                    after=cell(row[name]) if change == "added" else None,
-                )
-                for column, name in zip(tables.columns, tables.names, strict=True)
-            )
-            samples.append(RowChange(change=change, cells=cells, n_rows=counts[row["row"]]))
-    return samples
-
-
-def _first_differing(
-    numbered: pl.LazyFrame, names: list[str], differing: pl.LazyFrame, shown: int
-) -> dict[int, int]:
-    """Place of a row -> how many more there are of it, for the first of those that differ."""
-    import polars as pl
-
-    first = (
-        _hashed(numbered, names, "row")
-        .join(differing.select("h0", "h1", "more"), on=["h0", "h1"])
-        .group_by("h0", "h1")
-        .agg(pl.col("row").min(), pl.col("more").first().abs())
-        .sort("row")
-        .head(shown)
-    )
-    return dict(first.select("row", "more").collect(engine="streaming").iter_rows())
+    is_added = change == "added"
+    place = "row_after" if is_added else "row"
+    which = pl.col("more") > 0 if is_added else pl.col("more") < 0
+    first = differing.filter(which).sort(place).head(shown)
+    counts = dict(first.select(pl.col(place), pl.col("more").abs()).iter_rows())
+    rows = _rows_at(tables.after if is_added else tables.before, list(counts))
+    return [
+        RowChange(
+            change=change,
+            cells=_cells(
+                tables, {} if is_added else rows[at], rows[at] if is_added else {}, tables.names
+            ),
+            n_rows=n,
+        )
+        for at, n in counts.items()
+    ]

@@ -191,13 +191,14 @@ def _figure(value: float) -> str:
 
 def _outline(column: ColumnSummary) -> str:
     """The bars, an eighth of a line high each step."""
-    most = max((bar.n_rows for bar in column.bars), default=0)
+    # what is not listed would be the highest bar of all, and says nothing
+    bars = column.bars[:-1] if column.n_others else column.bars
+    most = max((bar.n_rows for bar in bars), default=0)
     if not most:
         return ""
     steps = len(_HEIGHTS) - 1
     return "".join(
-        _HEIGHTS[max(1, round(bar.n_rows / most * steps)) if bar.n_rows > 0 else 0]
-        for bar in column.bars
+        _HEIGHTS[max(1, round(bar.n_rows / most * steps)) if bar.n_rows > 0 else 0] for bar in bars
     )
 
 
