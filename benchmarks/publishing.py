@@ -13,8 +13,9 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import median
 from typing import NamedTuple
 
 ACTOR = "bench"
@@ -112,6 +113,18 @@ def at_once(kind: str, folder: Path, *, writers: int, seconds: float) -> Outcome
         refused=sum(result["refused"] for result in results),
         lost=before + done - count(kind, folder),
     )
+
+
+def together(outcomes: Sequence[Outcome]) -> Outcome:
+    """The median rate of some rounds, and all that was refused or lost in them.
+
+    Examples:
+        >>> together([Outcome(90.0, 1, 0), Outcome(10.0, 0, 2), Outcome(80.0, 1, 0)])
+        Outcome(rate=80.0, refused=2, lost=2)
+    """
+    rate = median(outcome.rate for outcome in outcomes)
+    refused, lost = (sum(numbers) for numbers in list(zip(*outcomes, strict=True))[1:])
+    return Outcome(rate, refused, lost)
 
 
 def _refuse_unless_ready(kind: str, running: list[subprocess.Popen[str]]) -> None:

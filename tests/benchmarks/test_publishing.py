@@ -3,6 +3,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks import publishing
+from benchmarks.publishing import Outcome, together
+
+
+def test_of_several_rounds_the_median_rate_counts_and_every_loss() -> None:
+    rounds = [Outcome(90.0, 1, 0), Outcome(10.0, 0, 2), Outcome(80.0, 1, 0)]
+
+    assert together(rounds) == Outcome(rate=80.0, refused=2, lost=2)
 
 
 @pytest.mark.slow
