@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from cd4ml.data.column_profile import FINE_BINS, MOST_CATEGORIES, MOST_TOP, column_profile
+from cd4ml.data.column_profile import FINE_BINS, MOST_CATEGORIES, MOST_TOP, TAILS, column_profile
 from cd4ml.measures.histogram import quantile
 from cd4ml.records.profile import QUANTILES, Bins, ColumnProfile
 from cd4ml.store.address import canonical
@@ -26,8 +26,9 @@ def test_numbers_are_counted_between_their_percentiles() -> None:
     made = column_profile(pl.Series("price", rows))
 
     assert made.bins.kind == "number"
-    assert made.bins.edges == pytest.approx(np.quantile(rows, np.arange(1, 100) / 100))
-    assert made.counts == (*[100] * FINE_BINS, 0)
+    shares = np.sort([*np.arange(1, FINE_BINS) / FINE_BINS, *TAILS])
+    assert made.bins.edges == pytest.approx(np.quantile(rows, shares))
+    assert made.counts == (10, 40, 50, *[100] * (FINE_BINS - 2), 50, 40, 10, 0)
     assert (made.minimum, made.maximum) == (rows.min(), rows.max())
     assert made.mean == pytest.approx(rows.mean())
     assert made.squares == pytest.approx(rows.var() * rows.size)

@@ -3,6 +3,7 @@
 from collections import Counter
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -261,3 +262,28 @@ def test_values_that_json_has_not_are_text() -> None:
     assert cell(b"\xff") == "b'\\xff'"
     assert cell("x" * 500) == "x" * 200 + "..."
     assert cell(2**70) == str(2**70)
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv", "ndjson"])
+def test_rows_of_many_files_are_shown_with_their_own_values(tmp_path: Path, kind: str) -> None:
+    for version, step in (("before", 0), ("after", 1)):
+        (tmp_path / version).mkdir()
+        for i in range(7):
+            keys = pl.int_range(i * 1000, (i + 1) * 1000, eager=True)
+            changed = pl.when(pl.col("k") % 500 == 499).then(pl.col("k") + step).otherwise("k")
+            rows = pl.DataFrame({"k": keys}).with_columns(x=changed, y=pl.col("k").cast(pl.String))
+            getattr(rows, f"write_{kind}")(tmp_path / version / f"{i}.{kind}")
+    tables = [
+        getattr(pl, f"scan_{kind}")(sorted((tmp_path / version).glob(f"*.{kind}")))
+        for version in ("before", "after")
+    ]
+
+    by_key, by_content = diff_rows(*tables, ["k"], shown=20), diff_rows(*tables, shown=20)
+
+    assert [each.key for each in by_key.samples] == [(499 + 500 * i,) for i in range(14)]
+    for each in by_key.samples:
+        (cell_change,) = each.cells
+        assert (cell_change.before, cell_change.after) == (each.key[0], each.key[0] + 1)
+    added = [each for each in by_content.samples if each.change == "added"]
+    assert [each.cells[0].after for each in added] == [499 + 500 * i for i in range(14)]
+    assert all(each.cells[1].after == each.cells[0].after + 1 for each in added)

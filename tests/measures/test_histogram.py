@@ -157,3 +157,7 @@ def test_values_beyond_the_reference_do_not_hide_among_its_own() -> None:
 
     moved = histogram([4.0] * 3 + [6.0] * 2, cuts)[:-1]
     assert np.add.reduceat(moved, starts).tolist() == [3, 0, 2]
+
+
+def test_edges_as_far_apart_as_floats_go_are_edges() -> None:
+    assert histogram([0.0, 1.7e308], [-1.7e308, 1.6e308]).tolist() == [0, 1, 1, 0]

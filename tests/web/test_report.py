@@ -20,12 +20,13 @@ from cd4ml.records.diff import (
     Shift,
 )
 from cd4ml.records.summary import Bar
+from cd4ml.web import report
 from cd4ml.web.bars import HEIGHT, histogram, two_histograms
 from cd4ml.web.report import diff_report
 from tests.starter import ADMIN
 from tests.web.test_pages import HOSTILE, Document, read
 
-STYLE = Path("src/cd4ml/web/static/cd4ml.css")
+STYLE = Path(report.__file__).parent / "static" / "cd4ml.css"
 
 
 def found(text: str = "x", **rows: Any) -> DatasetDiff:
@@ -63,6 +64,11 @@ def test_a_report_needs_nothing_else() -> None:
     assert not any({"src", "href", "style"} & set(attributes) for _, attributes in page.tags)
     assert len(page.all("style")) == len(page.all("h1")) == 1
     assert not any(word in diff_report(found()) for word in ("http:", "https:", "@import", "url("))
+
+
+def test_the_style_cannot_end_before_its_end() -> None:
+    assert "<" not in STYLE.read_text()
+    assert STYLE.read_text() in diff_report(found())
 
 
 def test_what_the_data_say_is_escaped() -> None:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from cd4ml.measures.periods import Unit
 
-FINE_BINS = 100  # of numbers: their edges are the percentiles of the rows first seen
+FINE_BINS = 100  # of numbers: their edges are the percentiles of the rows first seen,
+TAILS = (0.001, 0.005, 0.995, 0.999)  # and a few more where values are rare and far apart
 MOST_CATEGORIES = 50  # pinned
 MOST_TOP = 100  # commonest texts that are kept
 MOST_PERIODS = 400
@@ -100,8 +101,8 @@ def _pinned_edges(bins: Bins, type_: pl.DataType, found: Amounts) -> Bins:
 
     if bins.edges:
         return bins
-    edges = edges_of_sorted(found.present, FINE_BINS).tolist() if found.present.size else ()
-    return Bins(kind=bins.kind, unit=unit_of(type_), edges=tuple(edges))
+    edges = edges_of_sorted(found.present, FINE_BINS, tails=TAILS) if found.present.size else ()
+    return Bins(kind=bins.kind, unit=unit_of(type_), edges=tuple(float(edge) for edge in edges))
 
 
 def _amounts(column: pl.Series) -> Amounts:
@@ -174,9 +175,9 @@ def _values(
 
     if n_distinct is None or n_distinct > MOST_TOP or not _is_plain(column):
         return ()
-    ordered = found.present
-    starts = np.flatnonzero(np.append(ordered.size > 0, ordered[1:] != ordered[:-1]))
-    values = ordered[starts]
+    is_new = found.present[1:] != found.present[:-1]
+    starts = np.append(0, np.flatnonzero(is_new) + 1) if found.present.size else np.array([], int)
+    values = found.present[starts]
     counts = np.diff(np.append(starts, found.present.size))
     if column.dtype.is_integer():
         values = values.astype(np.int64)

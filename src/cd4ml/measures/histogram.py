@@ -6,6 +6,7 @@ measures of `cd4ml.measures.divergence` need.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -52,12 +53,15 @@ def edges(reference: ArrayLike, bins: int = 10) -> NDArray[np.float64]:
     return edges_of_sorted(np.sort(values[~np.isnan(values)]), bins)
 
 
-def edges_of_sorted(present: NDArray[np.float64], bins: int = 10) -> NDArray[np.float64]:
+def edges_of_sorted(
+    present: NDArray[np.float64], bins: int = 10, *, tails: Sequence[float] = ()
+) -> NDArray[np.float64]:
     """What `edges` gives, from values that are sorted already: nothing is sorted twice.
 
     Args:
         present: Finite numbers in ascending order, shape (rows,).
         bins: Bins wanted, as for `edges`.
+        tails: Shares of the rows at which there are edges besides, each within 0..1.
 
     Returns:
         Increasing edges, as `edges`.
@@ -80,7 +84,8 @@ def edges_of_sorted(present: NDArray[np.float64], bins: int = 10) -> NDArray[np.
     smallest = present[0]
     if np.isinf(smallest) or np.isinf(present[-1]):
         raise ValueError("quantiles need finite values, got infinite ones; clean the reference")
-    cuts = np.unique(quantiles_of_sorted(present, np.arange(1, bins) / bins))
+    shares = np.sort([*np.arange(1, bins) / bins, *tails])
+    cuts = np.unique(quantiles_of_sorted(present, shares))
     return np.append(np.nextafter(smallest, -np.inf), cuts) if cuts[0] == smallest else cuts
 
 
@@ -251,7 +256,7 @@ def groups(reference: ArrayLike, bins: int = 20) -> NDArray[np.int64]:
 
 def _increasing(edges: ArrayLike) -> NDArray[np.float64]:
     cuts = _numbers(edges)
-    if not (np.diff(cuts) > 0).all():
+    if not (cuts[1:] > cuts[:-1]).all():
         raise ValueError(f"edges of bins increase, got {cuts.tolist()}")
     return cuts
 
