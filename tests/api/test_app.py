@@ -14,6 +14,9 @@ READINGS = [
     "/api/datasets?query=breast",
     "/api/datasets/patients",
     "/api/datasets/patients@1",
+    "/api/pulls?name=patients&limit=1",
+    "/api/datasets/patients@1/profile",
+    "/api/diff?before=patients@1&after=patients&key=mean_area,mean_texture",
     "/api/runs?limit=1",
     "/api/runs/1",
     "/api/models",
@@ -25,6 +28,9 @@ READINGS = [
     "/api/alerts",
     "/api/why/diagnosis/1",
     "/api/why/patients@1",
+    "/api/lineage/patients@1?way=down&limit=5",
+    "/api/lineage/run/1/training",
+    "/api/impact/diagnosis/1",
     "/api/ledger?subject=release/2&limit=3",
     "/api/audit",
     "/api/people",
@@ -44,7 +50,7 @@ def test_every_reading_answers_in_json(client: httpx.Client, path: str) -> None:
 
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "application/json"
-    assert answer.json() or path.startswith(("/api/windows", "/api/alerts"))
+    assert answer.json() or path.startswith(("/api/windows", "/api/alerts", "/api/pulls"))
 
 
 def test_every_reading_is_tried() -> None:
@@ -147,7 +153,9 @@ def test_a_name_of_any_language_can_act(client: httpx.Client) -> None:
     assert code == 200
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"NaN", b'{"reason": NaN}', b"[" * 10_000])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"\xff", b'{"reason": "\xff"}', b"NaN", b'{"reason": NaN}', b"[" * 10_000]
+)
 def test_what_is_not_json_is_400(client: httpx.Client, body: bytes) -> None:
     headers = {"cd4ml-actor": ADMIN, "content-type": "application/json"}
 

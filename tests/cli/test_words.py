@@ -42,7 +42,10 @@ def test_an_unknown_verb_is_met_with_those_there_are() -> None:
     with pytest.raises(UsageError) as error:
         parse("people", "zap")
 
-    assert str(error.value) == "cd4ml people: no command named 'zap'\n  hint: known: add, list"
+    assert (
+        str(error.value)
+        == "cd4ml people: no command named 'zap'\n  hint: known: add, list, token, tokens, revoke"
+    )
 
 
 def test_a_missing_word_is_named() -> None:

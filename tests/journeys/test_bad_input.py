@@ -125,7 +125,8 @@ DATA = {
     ),
     "an unknown dataset version": Case(
         f"run --data patients=patients@{HUGE}",
-        f"no dataset version 'patients@{HUGE}'\n  hint: known: patients@1",
+        f"expected NAME@NUMBER, NAME@TAG or NAME@DATE, got 'patients@{HUGE}'\n"
+        "  hint: for example flights@3, flights@v3, flights@quarter-1 or flights@2013-03-31",
     ),
     "labels that are none": Case(
         "label truth.csv",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Any, ClassVar, NamedTuple, NoReturn
 
@@ -187,6 +188,24 @@ def _add_shared_options(parser: argparse.ArgumentParser, *, is_root: bool) -> No
         default="" if is_root else missing,
         help="the project's folder (otherwise CD4ML_PROJECT, otherwise this folder or one above)",
     )
+
+
+def day_or_time(text: str) -> datetime:
+    """A moment; a day is its beginning, and without a zone UTC is meant.
+
+    Raises:
+        argparse.ArgumentTypeError: If it is neither.
+
+    Examples:
+        >>> day_or_time("2026-12-31").isoformat()
+        '2026-12-31T00:00:00+00:00'
+    """
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        msg = f"expected a day like 2026-12-31, got {text!r}"
+        raise argparse.ArgumentTypeError(msg) from None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def at_most_a_million(text: str) -> int:

@@ -197,11 +197,13 @@ def _n_unknown(log: PredictionLog, frame: pl.DataFrame) -> int:
 
 
 def _write_down(database: Database, accepted: AcceptedLabels, now: datetime, actor: str) -> None:
-    from cd4ml.store import ledger
+    from cd4ml.store import ledger, lineage
 
     with database.write() as connection:
         if ledger.entries(connection, subject=accepted.batch, limit=1):
             return
+        name = f"{accepted.n_labels:,} labels of {now:%Y-%m-%d %H:%M}"
+        lineage.note(connection, address=accepted.batch, kind="labels", name=name, at=now)
         ledger.append(
             connection,
             at=now,

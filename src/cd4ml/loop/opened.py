@@ -34,7 +34,7 @@ def _refuse_impossible(settings: Settings) -> None:
     from cd4ml.measures.catalog import MEASURES
     from cd4ml.release.environments import require_possible
 
-    policy_of(settings.gate)
+    policy_of(settings.gate, settings.model.key)
     require_possible(settings.environments)
     for metric in settings.monitoring.metrics:
         if metric not in MEASURES:

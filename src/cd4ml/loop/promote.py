@@ -148,7 +148,7 @@ def stand(
             connection,
             model=model,
             environment=environment,
-            policy=policy_of(project.settings.gate).address,
+            policy=policy_of(project.settings.gate, project.settings.model.key).address,
             settings=settings_of(project.settings.environments, environment),
             by=people.actor(connection, actor),
             reason=reason,
@@ -279,7 +279,10 @@ def _refuse_unless_before(project: Project, connection: sa.Connection, asked: Re
 
 def _refuse_other_gates(project: Project, release: Release, *, hint: str) -> None:
     """A verdict counts under the gates that were asked; raising undoes the transaction."""
-    if policy_of(project.settings.gate).address != release.decides["policy"]:
+    if (
+        policy_of(project.settings.gate, project.settings.model.key).address
+        != release.decides["policy"]
+    ):
         msg = (
             f"{release.model}/{release.version} was judged under other gates than those that"
             " cd4ml.toml has now"

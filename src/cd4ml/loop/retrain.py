@@ -6,6 +6,7 @@ import msgspec
 import sqlalchemy as sa
 
 from cd4ml.errors import InvalidInput, NotFound
+from cd4ml.feedback.triggers import trace
 from cd4ml.loop.candidate import candidate_of
 from cd4ml.loop.compare import runs
 from cd4ml.loop.evaluate import Judgement, evaluate, judgement_of
@@ -19,7 +20,7 @@ from cd4ml.records.model_version import Alias, ModelVersion
 from cd4ml.records.release import Release
 from cd4ml.records.run import Run
 from cd4ml.records.trigger import Trigger
-from cd4ml.store import jobs, ledger, people, rows
+from cd4ml.store import jobs, ledger, lineage, people, rows
 from cd4ml.store.people import SYSTEM
 from cd4ml.store.project import Project
 
@@ -77,6 +78,7 @@ def retrain(project: Project, job: Job) -> RetrainReport:
         Cd4mlError: If a part fails; the job then says why.
     """
     run = _finished(project, job) or _trained(project, job)
+    _trace(project, run, job)
     _refuse_unless_learned(project, run)
     # a verdict of this run was given for this job: it stays, though meanwhile the run's
     # own version may have become the champion
@@ -114,12 +116,13 @@ def _write_down(connection: sa.Connection, project: Project, job: Job, model: st
         fired_at=job.created_at,
     )
     rows.insert(connection, trigger)
+    trace(connection, trigger)
     ledger.append(
         connection,
         at=job.created_at,
         actor=job.created_by,
         action="retraining.triggered",
-        subject=f"trigger/{trigger.number}",
+        subject=trigger.ref,
         reason=trigger.reason,
         details={"rule": trigger.rule, "job": job.number},
     )
@@ -141,6 +144,11 @@ def _trained(project: Project, job: Job) -> Run:
         actor=SYSTEM,
     )
     return report.run
+
+
+def _trace(project: Project, run: Run, job: Job) -> None:
+    with project.database.write() as connection:
+        lineage.link(connection, run.ref, job.ref, "asked by")
 
 
 def _finished(project: Project, job: Job) -> Run | None:

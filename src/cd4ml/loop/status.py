@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 import sqlalchemy as sa
 
+from cd4ml.loop.due import PullSeen, failing
 from cd4ml.loop.interrupted import settle_interrupted
 from cd4ml.records.alert import Alert
 from cd4ml.records.dataset import Dataset, DatasetVersion
@@ -51,7 +52,8 @@ def status(project: Project) -> Status:
     """The eight stages of the loop as they stand."""
     settle_interrupted(project)
     with project.database.read() as connection:
-        stages = tuple(describe(connection) for describe in _STAGES)
+        data, *others = (describe(connection) for describe in _STAGES)
+    stages = (_with_failing(data, failing(project)), *others)
     return Status(
         project=project.settings.project.name,
         now=project.clock.now(),
@@ -77,6 +79,14 @@ def _data(connection: sa.Connection) -> Stage:
         facts=facts,
         state="attention" if broken else "good",
     )
+
+
+def _with_failing(data: Stage, pulls: list[PullSeen]) -> Stage:
+    """The data with the sources that could not be read when it was last tried."""
+    if not pulls:
+        return data
+    facts = tuple((each.dataset, f"not read: {each.job.reason.splitlines()[0]}") for each in pulls)
+    return msgspec.structs.replace(data, facts=(*facts, *data.facts), state="attention")
 
 
 def _pipeline(connection: sa.Connection) -> Stage:
