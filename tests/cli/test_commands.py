@@ -68,6 +68,13 @@ def test_a_folder_of_files_is_a_dataset_in_three_commands(tmp_path: Path, capsys
     assert shell.code == 2
 
 
+def test_a_note_on_files_that_are_known_is_not_dropped_in_silence(shell: Shell) -> None:
+    assert "hint" not in shell("data add patients")
+    assert "hint: patients@1 has had these files before, and keeps its own note" in shell(
+        "data add patients --note", "the first ones"
+    )
+
+
 def test_data_is_registered_and_found(shell: Shell) -> None:
     assert "patients@1" in shell("data add patients")
     assert "569" in shell("data list")
@@ -240,7 +247,9 @@ def test_a_standing_approval_needs_its_bounds(shell: Shell) -> None:
     assert "which release?" in shell.error
     shell("approve --standing --model m --to production --until banana --reason x", by=MANAGER)
     assert "expected a day like 2026-12-31, got 'banana'" in shell.error
-    assert "revoked" in shell("revoke standing-approval/1 --reason over", by=MANAGER)
+    said = shell("revoke standing-approval/1 --reason over", by=MANAGER)
+    assert "given because" in said
+    assert said.endswith("  revoked: over\n")
 
 
 def test_production_is_monitored(shell: Shell, project: Project) -> None:
@@ -330,6 +339,10 @@ def test_history_explains_and_holds(shell: Shell) -> None:
 
 
 def test_people_are_added_by_an_admin(shell: Shell) -> None:
+    said = shell("people add cy --role reader --role release-manager")
+    assert "reader, release-manager" in said
+    assert "hint: nothing in cd4ml.toml asks for the role reader yet" in said
+    assert "asks for the role release-manager" not in said
     assert "reader, writer" in shell("people add cy --role reader --role writer")
     assert MANAGER in shell("people list")
     shell("people add dee", by=MANAGER)

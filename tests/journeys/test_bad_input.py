@@ -72,19 +72,19 @@ SETTINGS = {
     "malformed TOML": Case(
         "status",
         "FOLDER/cd4ml.toml: expected ']' at the end of a table declaration (at line 1, column 9)\n"
-        "  hint: docs/reference/settings.md lists every key",
+        "  hint: docs/reference/settings.md of the manual lists every key",
         replaced("cd4ml.toml", "[project]", "[project"),
     ),
     "an unknown key": Case(
         "status",
         "FOLDER/cd4ml.toml: object contains unknown field `targt` - at `model`\n"
-        "  hint: did you mean `target`? docs/reference/settings.md lists every key",
+        "  hint: did you mean `target`? docs/reference/settings.md of the manual lists every key",
         replaced("cd4ml.toml", "target =", "targt ="),
     ),
     "a wrong type": Case(
         "gate run/1",
         "FOLDER/cd4ml.toml: expected `float | null`, got `str` - at `gate[0].at_least`\n"
-        "  hint: docs/reference/settings.md lists every key",
+        "  hint: docs/reference/settings.md of the manual lists every key",
         replaced("cd4ml.toml", "at_least = 0.9", 'at_least = "0.9"'),
     ),
     "an unknown measure": Case(

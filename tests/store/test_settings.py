@@ -6,7 +6,7 @@ from cd4ml.errors import ConfigurationError
 from cd4ml.records.settings import DataSettings, GateSettings, Settings
 from cd4ml.store.settings import read_settings
 
-MANUAL = "docs/reference/settings.md lists every key"
+MANUAL = "docs/reference/settings.md of the manual lists every key"
 PROJECT = '[project]\nname = "flight-delays"\n'
 
 
@@ -102,7 +102,12 @@ def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
         ),
         (
             PROJECT + "[data.flights]\nsource = 'moon'",
-            "invalid enum value 'moon' - at `data[...].source`",
+            "invalid enum value 'moon' - at `data.flights.source`",
+            MANUAL,
+        ),
+        (
+            PROJECT + "[environments.staging]\n[environments.live]\napprovals = 'two'",
+            "expected `int`, got `str` - at `environments.live.approvals`",
             MANUAL,
         ),
         (

@@ -86,12 +86,15 @@ class Screen:
         table = Table.grid(padding=(0, 2))
         table.add_column(style="dim", no_wrap=True)
         table.add_column(overflow="fold")
-        before = ""
+        before, needed = "", 0
         for name, value in pairs:
             if value:
                 table.add_row("" if name == before else _text(name), _text(value))
                 before = name
-        self._print(table, indent=2)
+                needed = max(needed, *map(len, value.split()), 0)
+        names = max((len(str(cell)) for cell in table.columns[0].cells), default=0)
+        with self._at_least(2 + names + _GAP + needed):
+            self._print(table, indent=2)
 
     def table(
         self, columns: Sequence[str], rows: Iterable[Sequence[str]], *, indent: int = 0
@@ -128,6 +131,17 @@ class Screen:
             self.line((" " * _GAP).join(padded).rstrip(), hanging=hanging)
             if note:
                 self.line(note, style="dim", indent=hanging)
+
+    @contextmanager
+    def _at_least(self, width: int) -> Iterator[None]:
+        """Room for the longest word where no terminal breaks it: a digest is to be found by grep."""
+        before = self._console.width
+        if not self._console.is_terminal:
+            self._console.width = max(before, width)
+        try:
+            yield
+        finally:
+            self._console.width = before
 
     def _print(self, what: RenderableType, *, indent: int = 0) -> None:
         self._console.print(Padding(what, (0, 0, 0, indent), expand=False) if indent else what)

@@ -34,7 +34,17 @@ class Parser(argparse.ArgumentParser):
         Raises:
             UsageError: Always.
         """
+        if message.endswith(("required: VERB", "required: COMMAND")):
+            message = f"what is to be done? {', '.join(self._commands())}"
         raise UsageError(f"{self.prog}: {message}", hint=f"{self.prog} --help")
+
+    def _commands(self) -> list[str]:
+        return [
+            str(name)
+            for action in self._actions
+            if isinstance(action, argparse._SubParsersAction)
+            for name in action.choices
+        ]
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         # argparse would list all thirty commands in one line

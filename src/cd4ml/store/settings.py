@@ -19,7 +19,7 @@ from cd4ml.errors import ConfigurationError
 from cd4ml.records import settings as records
 from cd4ml.records.settings import Settings
 
-_MANUAL = "docs/reference/settings.md lists every key"
+_MANUAL = "docs/reference/settings.md of the manual lists every key"
 _UNKNOWN = re.compile(r"unknown field `(.+?)`")
 _FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -43,11 +43,13 @@ def read_settings(path: Path) -> Settings:
     Raises:
         ConfigurationError: With file, place and remedy.
     """
+    text = _text(path)
     try:
-        settings = msgspec.toml.decode(_text(path), type=Settings)
+        settings = msgspec.toml.decode(text, type=Settings)
         _refuse_impossible(settings)
     except msgspec.DecodeError as error:
-        raise ConfigurationError(f"{path}: {_reworded(error)}", hint=_remedy(error)) from None
+        msg = f"{path}: {_named(_reworded(error), text)}"
+        raise ConfigurationError(msg, hint=_remedy(error)) from None
     except _Impossible as error:
         msg = f"{path}: {error.message} - at `{error.key}`"
         raise ConfigurationError(msg, hint=error.hint) from None
@@ -73,6 +75,20 @@ def _reworded(error: msgspec.DecodeError) -> str:
     # msgspec says "$.gate[0].at_least"; people look for "gate[0].at_least"
     text = str(error)
     return text[:1].lower() + text[1:].replace("`$.", "`")
+
+
+def _named(message: str, text: str) -> str:
+    """The message, with the name of the dataset or environment that msgspec leaves open."""
+    kinds = {"data": records.DataSettings, "environments": records.EnvironmentSettings}
+    for table, kind in kinds.items():
+        if f"`{table}[...]" not in message:
+            continue
+        for name, value in msgspec.toml.decode(text)[table].items():
+            try:
+                msgspec.convert(value, kind)
+            except msgspec.ValidationError:
+                return message.replace(f"`{table}[...]", f"`{table}.{name}", 1)
+    return message
 
 
 def _remedy(error: msgspec.DecodeError) -> str:
