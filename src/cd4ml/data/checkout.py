@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,7 +59,7 @@ def file_of(store: FileStore, version: DatasetVersion, path: str) -> Path:
     """
     manifest = manifest_of(store.blobs, version)
     for file in manifest.files:
-        if file.path == path:
+        if file.path in (path, written(path)):
             return paths_of(store, version, Manifest(files=(file,)))[0]
     names = [file.path for file in manifest.files]
     shown = ", ".join(names[:_HINTED]) + (", ..." if len(names) > _HINTED else "")
@@ -113,7 +114,7 @@ def _is_empty_folder(path: Path) -> bool:
 @contextmanager
 def _unfinished(target: Path) -> Iterator[Path]:
     """A folder beside the target, which takes its place when the block has ended well."""
-    fresh = target.with_name(f".{target.name}.{os.getpid()}.part")
+    fresh = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         fresh.mkdir()

@@ -135,11 +135,11 @@ def _at(connection: Connection, name: str, moment: datetime) -> DatasetVersion:
 def _moment(text: str, ref: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        if _DAY.fullmatch(text):
+            moment += timedelta(days=1) - timedelta(microseconds=1)
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         msg = f"expected NAME@NUMBER, NAME@TAG or NAME@DATE, got {ref!r}"
         raise InvalidInput(msg, hint=_FORMS) from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    if _DAY.fullmatch(text):
-        moment += timedelta(days=1) - timedelta(microseconds=1)
-    return moment.astimezone(UTC)

@@ -13,6 +13,7 @@ from cd4ml.data.contract import Check, explained, refuse_unless_kept
 from cd4ml.data.files import Listing, files_of, left_alone
 from cd4ml.data.formats import SUFFIXES, Reading, reading_of, scan, unreadable
 from cd4ml.data.manifest import Manifest, content_of
+from cd4ml.data.names import written
 from cd4ml.data.profile import Profile
 from cd4ml.data.stat_cache import StatCache
 from cd4ml.data.taking import Keeping, Taken, data_files, digests_of, take
@@ -24,6 +25,7 @@ from cd4ml.records.finding import Finding, Outcome, worst
 from cd4ml.records.stored_file import StoredFile
 from cd4ml.store.address import address_of
 from cd4ml.store.file_store import Delivery
+from cd4ml.store.objects import Way
 
 if TYPE_CHECKING:
     import polars as pl
@@ -127,14 +129,16 @@ def snapshot_files(
         Conflict: If a file changed while it was read.
     """
     listing, digests = looked.listing, dict(looked.digests)
-    if contract is None and _are_files(listing):
-        measured = Measured()
-        taken = _taken(store, listing, digests, keeping, is_table=False)
-    else:  # the rows are read apart from the digests: nothing may change from one to the other
-        with left_alone(listing.files, may_be_linked=keeping == "hardlink"):
-            measured = _measured(looked, contract, refuse=refuse)
-            is_table = measured.reading is not None
-            taken = _taken(store, listing, digests, keeping, is_table=is_table)
+    with Delivery(store.objects, way=_way(keeping)) as delivery:
+        if contract is None and _are_files(listing):
+            measured = Measured()
+            taken = _taken(store, listing, digests, keeping, delivery)
+        else:  # rows are read apart from digests: nothing may change from one to the other
+            with left_alone(listing.files, may_be_linked=keeping == "hardlink"):
+                measured = _measured(looked, contract, refuse=refuse)
+                if measured.reading is not None:
+                    delivery.is_packing &= len(listing.files) >= _MANY
+                taken = _taken(store, listing, digests, keeping, delivery)
     if not looked.is_known:
         looked.cache.note((file, digests[file.name]) for file in listing.files)
     return _snapshot(
@@ -143,8 +147,8 @@ def snapshot_files(
         measured,
         contract,
         folders=listing.folders,
-        source=looked.pattern,
-        place=str(listing.root) if keeping == "reference" else "",
+        source=written(looked.pattern),
+        place=written(str(listing.root)) if keeping == "reference" else "",
         taken=taken,
     )
 
@@ -256,21 +260,21 @@ def _unreadable(paths: list[Path], reading: Reading, error: Exception) -> Invali
     return unreadable(paths[0], error)
 
 
+def _way(keeping: Keeping) -> Way:
+    return "hardlink" if keeping == "hardlink" else "copy"
+
+
 def _taken(
     store: FileStore,
     listing: Listing,
     digests: dict[str, str],
     keeping: Keeping,
-    *,
-    is_table: bool,
+    delivery: Delivery,
 ) -> Taken:
-    files = listing.files
-    if keeping == "reference":
-        digests.update(digests_of(files, digests))
-        return Taken()
-    is_packing = not is_table or len(files) >= _MANY
-    with Delivery(store.objects, way=keeping, is_packing=is_packing) as delivery:
-        return take(files, digests, store, delivery)
+    if keeping != "reference":
+        return take(listing.files, digests, store, delivery)
+    digests.update(digests_of(listing.files, digests))
+    return Taken()
 
 
 def _snapshot(
@@ -287,7 +291,7 @@ def _snapshot(
     manifest = Manifest(files=files, folders=folders, reading=measured.reading)
     return Snapshot(
         digest=store.blobs.put_record(manifest),
-        content=content_of(files),
+        content=content_of(files, folders),
         kind="table" if measured.reading else "files",
         columns=measured.columns,
         n_rows=measured.n_rows,

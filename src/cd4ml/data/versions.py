@@ -7,6 +7,7 @@ is one short transaction.
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from cd4ml.data.formats import scan
 from cd4ml.data.manifest import Manifest, content_of, manifest_of
-from cd4ml.data.names import inside, written
+from cd4ml.data.names import inside, spoken, written
 from cd4ml.data.snapshot import Look, Snapshot
 from cd4ml.data.taking import data_files
 from cd4ml.errors import Corrupted, InvalidInput, NotFound
@@ -104,7 +105,8 @@ def known_version(
     """
     if not looked.is_known:
         return None
-    content = content_of(data_files(looked.listing.files, looked.digests))
+    listing = looked.listing
+    content = content_of(data_files(listing.files, looked.digests), listing.folders)
     address = address_of_record(contract) if contract else ""
     found = rows.find(
         connection, DatasetVersion, dataset=dataset, content=content, newest_first=True
@@ -168,10 +170,11 @@ def left_in_place(version: DatasetVersion, file: DataFile) -> Path:
         NotFound: If it is no longer there.
         Corrupted: If it holds something else by now.
     """
-    path = Path(version.place) / inside(file.path)
+    path = Path(spoken(version.place)) / inside(file.path)
     shown = written(str(path))
     try:
-        digest = address_of_file(path)
+        # whoever reads a pipe that was put there waits forever
+        digest = address_of_file(path) if stat.S_ISREG(path.stat().st_mode) else ""
     except OSError as error:
         msg = f"{shown} of {version.ref} cannot be read: {error.strerror}"
         raise NotFound(msg, hint="it was left there instead of being stored") from None

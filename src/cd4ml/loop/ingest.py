@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 import msgspec
 import sqlalchemy as sa
@@ -10,16 +11,17 @@ import sqlalchemy as sa
 from cd4ml.data import catalog as known
 from cd4ml.data.manifest import manifest_of
 from cd4ml.data.refs import find_version
-from cd4ml.data.snapshot import Look, Snapshot, look, snapshot_files
+from cd4ml.data.snapshot import Snapshot, look, snapshot_files
 from cd4ml.data.taking import Keeping
 from cd4ml.data.versions import known_version, publish
 from cd4ml.errors import ConfigurationError, Conflict, InvalidInput
 from cd4ml.loop.contracts import declared
-from cd4ml.records.contract import Contract
 from cd4ml.records.dataset import Dataset, DatasetVersion
 from cd4ml.records.settings import DataSettings
 from cd4ml.store import lineage, people, rows
 from cd4ml.store.project import Project
+
+_TRIES = 4  # how often bytes may be removed while a version is made that shares them
 
 
 class DatasetDetails(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,22 +71,27 @@ def ingest(
     if same is not None and _is_whole(project, same, keeping):
         return same
 
-    def published(snapshot: Snapshot) -> DatasetVersion:
-        at = project.clock.now()
+    def taken() -> Snapshot:
+        return snapshot_files(project.files, looked, contract=contract, keeping=keeping)
+
+    for _ in range(_TRIES):
+        snapshot = taken()
+        with suppress(Conflict):  # bytes that it shares with an older version were just removed
+            return _published(project, snapshot, name, note=note, actor=actor)
+    return _published(project, taken(), name, note=note, actor=actor)
+
+
+def _published(
+    project: Project, snapshot: Snapshot, name: str, *, note: str, actor: str
+) -> DatasetVersion:
+    at = project.clock.now()
+    try:
         with project.database.write() as connection:
             register(connection, project, name, actor)
             return publish(connection, snapshot, dataset=name, at=at, actor=actor, note=note)
-
-    try:
-        return published(_taken(project, looked, contract, keeping))
-    except Conflict as conflict:  # bytes it shares with an older version were just removed
-        if looked.listing != look(project.files, project.folder, settings.path).listing:
-            raise conflict from None
-        return published(_taken(project, looked, contract, keeping))
-
-
-def _taken(project: Project, looked: Look, contract: Contract | None, keeping: Keeping) -> Snapshot:
-    return snapshot_files(project.files, looked, contract=contract, keeping=keeping)
+    except Conflict:
+        project.files.objects.remove({place.object for place in snapshot.new})
+        raise
 
 
 def register(connection: sa.Connection, project: Project, name: str, actor: str) -> Dataset:
