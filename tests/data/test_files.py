@@ -213,7 +213,7 @@ def test_a_file_that_changes_in_the_meantime_is_named(tmp_path: Path, change: st
     os.utime(path, ns=(1, 1))
     listing = files_of(tmp_path, "a")
 
-    with pytest.raises(Conflict) as refused, left_alone(listing.files):
+    def disturb() -> None:
         if change == "gone":
             path.unlink()
         elif change == "replaced":
@@ -224,6 +224,9 @@ def test_a_file_that_changes_in_the_meantime_is_named(tmp_path: Path, change: st
             path.write_bytes(b"123456" if change == "longer" else b"54321")
         if change == "time set back":
             os.utime(path, ns=(1, 1))
+
+    with pytest.raises(Conflict) as refused, left_alone(listing.files):
+        disturb()
 
     assert str(refused.value) == (
         f"{path} changed while it was read\n  hint: add it again when nobody writes to it"

@@ -52,7 +52,9 @@ def test_what_has_not_changed_is_known_unread(tmp_path: Path) -> None:
     assert visit(folder, tmp_path / "cache") == ({"a", "b"}, truth(folder))
 
 
-@pytest.mark.parametrize("change", ["same size", "times set back", "replaced", "renamed", "touched"])
+@pytest.mark.parametrize(
+    "change", ["same size", "times set back", "replaced", "renamed", "touched"]
+)
 def test_what_has_changed_is_read_again(tmp_path: Path, change: str) -> None:
     folder = rested(tmp_path / "data", a=b"11", b=b"22", c=b"33")
     os.utime(folder / "a", ns=(OLD, OLD))

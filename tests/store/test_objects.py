@@ -80,7 +80,9 @@ def test_behind_the_end_there_is_less(objects: Objects, stretch: tuple[int, int]
     assert len(beyond) < stretch[1]
 
 
-@pytest.mark.parametrize("name", ["", "x", "../../etc/passwd", "ab/../../etc/passwd0000000000000000"])
+@pytest.mark.parametrize(
+    "name", ["", "x", "../../etc/passwd", "ab/../../etc/passwd0000000000000000"]
+)
 def test_what_can_be_no_object_is_not_looked_for(objects: Objects, name: str) -> None:
     for look in (objects.size, objects.digest, lambda name: objects.read(name, [(0, 1)])):
         with pytest.raises(NotFound) as refused:
@@ -126,7 +128,10 @@ def test_a_hard_link_is_the_file_itself_read_only(local: Objects, tmp_path: Path
 
 
 def test_between_two_file_systems_there_are_no_hard_links(local: Objects) -> None:
-    if not Path("/dev/shm").is_dir() or Path("/dev/shm").stat().st_dev == Path("/tmp").stat().st_dev:
+    if (
+        not Path("/dev/shm").is_dir()
+        or Path("/dev/shm").stat().st_dev == Path("/tmp").stat().st_dev
+    ):
         pytest.skip("no second file system at /dev/shm")
     file = Path("/dev/shm") / f"cd4ml-{os.getpid()}"
     file.write_bytes(b"x")
@@ -201,7 +206,9 @@ def test_a_store_that_is_no_place_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def faulty(s3_url: str, s3_server: str, monkeypatch: pytest.MonkeyPatch) -> "tuple[Objects, Faults]":
+def faulty(
+    s3_url: str, s3_server: str, monkeypatch: pytest.MonkeyPatch
+) -> "tuple[Objects, Faults]":
     with proxy(s3_server) as (endpoint, faults):
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
         yield open_objects(f"{s3_url}/files"), faults

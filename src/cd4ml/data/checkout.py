@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -108,7 +107,7 @@ def _write(data: bytes, target: Path) -> None:
 
 
 def _is_empty_folder(path: Path) -> bool:
-    return path.is_dir() and next(os.scandir(path), None) is None
+    return path.is_dir() and not any(path.iterdir())
 
 
 @contextmanager

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from glob import glob, has_magic
 from pathlib import Path
 from typing import NamedTuple
 
 from cd4ml.data.names import written
 from cd4ml.errors import Conflict, InvalidInput, NotFound, Unavailable
+from cd4ml.store.address import address_of, short
 
 _LEFT_OUT = frozenset((".git", ".cd4ml"))  # what tools keep beside the data
 
@@ -108,6 +109,30 @@ def left_alone(files: Sequence[Found], *, may_be_linked: bool = False) -> Iterat
             stamp = stamp._replace(changed_ns=file.stamp.changed_ns)
         if stamp != file.stamp:
             raise changed(file.path)
+
+
+def openable(paths: Sequence[Path], links: Path) -> list[Path]:
+    """The same files under names that Polars takes: those that are text.
+
+    Args:
+        paths: As the system names the files.
+        links: A folder for links to those whose names are not text.
+    """
+    return [path if _is_text(str(path)) else _linked(path, links) for path in paths]
+
+
+def _is_text(name: str) -> bool:
+    return name.isascii() or not any("\udc80" <= letter <= "\udcff" for letter in name)
+
+
+def _linked(path: Path, links: Path) -> Path:
+    named = short(address_of(os.fsencode(path)))
+    link = links / f"{named}{path.suffix if _is_text(path.suffix) else ''}"
+    links.mkdir(parents=True, exist_ok=True)
+    if not os.path.lexists(link):
+        with suppress(FileExistsError):  # by somebody else at this moment
+            link.symlink_to(path.absolute())
+    return link
 
 
 def changed(path: str | Path) -> Conflict:

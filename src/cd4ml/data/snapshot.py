@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from cd4ml.data.contract import Check, explained, refuse_unless_kept
-from cd4ml.data.files import Listing, files_of, left_alone
+from cd4ml.data.files import Listing, files_of, left_alone, openable
 from cd4ml.data.formats import SUFFIXES, Reading, reading_of, scan, unreadable
 from cd4ml.data.manifest import Manifest, content_of
 from cd4ml.data.names import written
@@ -135,7 +135,7 @@ def snapshot_files(
             taken = _taken(store, listing, digests, keeping, delivery)
         else:  # rows are read apart from digests: nothing may change from one to the other
             with left_alone(listing.files, may_be_linked=keeping == "hardlink"):
-                measured = _measured(looked, contract, refuse=refuse)
+                measured = _measured(store, looked, contract, refuse=refuse)
                 if measured.reading is not None:
                     delivery.is_packing &= len(listing.files) >= _MANY
                 taken = _taken(store, listing, digests, keeping, delivery)
@@ -206,8 +206,10 @@ def measure(frame: pl.LazyFrame, contract: Contract | None) -> Measured:
     )
 
 
-def _measured(looked: Look, contract: Contract | None, *, refuse: bool) -> Measured:
-    paths = looked.listing.paths
+def _measured(
+    store: FileStore, looked: Look, contract: Contract | None, *, refuse: bool
+) -> Measured:
+    paths = openable(looked.listing.paths, store.cache / "names")
     try:
         reading = reading_of(paths, contract)
     except InvalidInput:

@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cd4ml.data.files import openable
 from cd4ml.data.formats import scan
 from cd4ml.data.manifest import Manifest, content_of, manifest_of
 from cd4ml.data.names import inside, spoken, written
@@ -143,7 +144,8 @@ def scan_version(store: FileStore, version: DatasetVersion) -> pl.LazyFrame:
         msg = f"{version.ref} consists of files that are no table"
         hint = f"cd4ml data checkout {version.ref} --to FOLDER"
         raise InvalidInput(msg, hint=hint)
-    return scan(paths_of(store, version, manifest), manifest.reading)
+    paths = paths_of(store, version, manifest)
+    return scan(openable(paths, store.cache / "names"), manifest.reading)
 
 
 def paths_of(store: FileStore, version: DatasetVersion, manifest: Manifest) -> list[Path]:

@@ -376,7 +376,7 @@ def _batches(ordered: Sequence[StoredFile]) -> Iterator[list[StoredFile]]:
 def _size(path: Path) -> int:
     try:
         return path.stat().st_size
-    except FileNotFoundError:
+    except OSError:  # whoever reads it says why
         return -1
 
 
