@@ -14,6 +14,8 @@ READINGS = [
     "/api/datasets?query=breast",
     "/api/datasets/patients",
     "/api/datasets/patients@1",
+    "/api/datasets/patients/log?limit=1",
+    "/api/datasets/patients@1/files",
     "/api/runs?limit=1",
     "/api/runs/1",
     "/api/models",

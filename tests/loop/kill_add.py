@@ -1,6 +1,6 @@
 """A program: add a folder in a child process that is killed at one step, for every step there is.
 
-    python kill_add.py FOLDER KEEPING
+    python -m tests.loop.kill_add FOLDER KEEPING
 
 FOLDER is a project; its `in/` is the dataset `pictures`. Before each attempt a file is added to
 it; a step is a source line of the engine that no earlier attempt was killed at. All attempts

@@ -35,8 +35,8 @@ def test_wherever_an_add_is_killed_nothing_that_is_needed_is_missing(
     project.close()
 
     done = subprocess.run(
-        [sys.executable, kill_add.__file__, str(folder), keeping],
-        capture_output=True, text=True, check=False, timeout=300,
+        [sys.executable, "-m", kill_add.__name__, str(folder), keeping],
+        capture_output=True, text=True, check=False, cwd=Path(kill_add.__file__).parents[2], timeout=300,
     )  # fmt: skip
 
     assert done.returncode == 0, done.stderr

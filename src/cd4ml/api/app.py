@@ -69,7 +69,7 @@ def control_plane(
 
 def _open_stores(project: Project) -> None:
     # they open themselves when first used, which two threads at once must not do
-    _ = project.database, project.blobs, project.clock, project.log
+    _ = project.database, project.blobs, project.files, project.clock, project.log
 
 
 def _answer(project: Project, to: Reading | Acting) -> Callable[[Request], Awaitable[Response]]:
