@@ -193,10 +193,10 @@ def test_files_left_in_place_are_verified_when_they_are_read(
         paths_of(local_store, version, manifest)
     (root / "b").unlink()
     with pytest.raises(NotFound) as gone:
-        left_in_place(version, manifest.files[1])
+        left_in_place(local_store, version, manifest.files[1])
     os.mkfifo(root / "b")
     with pytest.raises(Corrupted):
-        left_in_place(version, manifest.files[1])
+        left_in_place(local_store, version, manifest.files[1])
 
     assert str(changed.value) == (
         f"{root}/a has changed since it became part of pictures@1\n"

@@ -75,7 +75,7 @@ def _lay_out(
         if file.digest in places:
             wanted.setdefault(file.digest, []).append(name)
         else:
-            _copy(_elsewhere(version, file), fresh / name)
+            _copy(_elsewhere(store, version, file), fresh / name)
     for digest, place in places.items():
         if not store.lies_alone(place):
             continue
@@ -87,9 +87,9 @@ def _lay_out(
             _write(data, fresh / name)
 
 
-def _elsewhere(version: DatasetVersion, file: DataFile) -> Path:
+def _elsewhere(store: FileStore, version: DatasetVersion, file: DataFile) -> Path:
     if version.place:
-        return left_in_place(version, file)
+        return left_in_place(store, version, file)
     msg = f"the store no longer has the file {file.path!r} of {version.ref}"
     raise NotFound(msg, hint="cd4ml data verify; add it again where the file still is")
 

@@ -39,12 +39,14 @@ class Listing(NamedTuple):
 
     `root` is the folder that the names begin in, and `folders` are those in which there is
     nothing. `is_folder` says that the pattern named a folder, with all that is in it.
+    `place` is where the files are left, if they are only referred to.
     """
 
     root: Path
     files: tuple[Found, ...]
     folders: tuple[str, ...] = ()
     is_folder: bool = False
+    place: str = ""
 
     @property
     def paths(self) -> list[Path]:
@@ -159,8 +161,8 @@ class _Walk:
         """
         if not self.files:
             raise _nothing(self.base, pattern, is_folder=is_folder)
-        files = sorted(self.files)
-        return Listing(self.base, tuple(files), tuple(sorted(self.folders)), is_folder)
+        files, folders = tuple(sorted(self.files)), tuple(sorted(self.folders))
+        return Listing(self.base, files, folders, is_folder, written(str(self.base)))
 
     def named(self, path: Path) -> None:
         """The very file that somebody named: it may be a link to anywhere."""

@@ -15,6 +15,7 @@ from cd4ml.data.formats import SUFFIXES, Reading, reading_of, scan, unreadable
 from cd4ml.data.manifest import Manifest, content_of
 from cd4ml.data.names import written
 from cd4ml.data.profile import Profile
+from cd4ml.data.remote import is_remote, remote_files
 from cd4ml.data.stat_cache import StatCache
 from cd4ml.data.taking import Keeping, Taken, data_files, digests_of, take
 from cd4ml.data.values import wrong_values
@@ -92,7 +93,10 @@ def look(store: FileStore, root: Path, pattern: str) -> Look:
         InvalidInput: If a link leads out of the folder, or a file cannot be read.
         Conflict: If a file changed while it was read.
     """
-    listing = files_of(root, pattern)
+    if is_remote(pattern):
+        listing = remote_files(pattern, store.cache / "s3")
+    else:
+        listing = files_of(root, pattern)
     cache = StatCache(store.cache / "stat", listing, pattern)
     known = cache.known()
     if len(known) < len(listing.files) and _may_be_table(listing):
@@ -148,7 +152,7 @@ def snapshot_files(
         contract,
         folders=listing.folders,
         source=written(looked.pattern),
-        place=written(str(listing.root)) if keeping == "reference" else "",
+        place=listing.place if keeping == "reference" else "",
         taken=taken,
     )
 

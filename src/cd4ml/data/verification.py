@@ -79,7 +79,7 @@ def verify(
         if place is not None and not is_sound:
             lost.append(place)
         if not is_sound:
-            damaged.extend(_damages(parts, is_listed=place is not None))
+            damaged.extend(_damages(store, parts, is_listed=place is not None))
         tell(done, len(having))
     if lost:
         with database.write() as connection:
@@ -92,22 +92,22 @@ def verify(
     )
 
 
-def _damages(parts: list[_Part], *, is_listed: bool) -> list[Damage]:
+def _damages(store: FileStore, parts: list[_Part], *, is_listed: bool) -> list[Damage]:
     """What is lost of files whose bytes the store does not have."""
     stored = "is not what was stored" if is_listed else "is not in the store"
     found: dict[tuple[str, str], list[DatasetVersion]] = {}
     for version, file in parts:
-        reason = _moved(version, file) if version.place else stored
+        reason = _moved(store, version, file) if version.place else stored
         if reason:
             found.setdefault((file.path, reason), []).append(version)
     digest = parts[0][1].digest
     return [_damage(path, digest, has, reason) for (path, reason), has in found.items()]
 
 
-def _moved(version: DatasetVersion, file: DataFile) -> str:
+def _moved(store: FileStore, version: DatasetVersion, file: DataFile) -> str:
     """Why a file is not what it was where it was left; "" if it is."""
     try:
-        left_in_place(version, file)
+        left_in_place(store, version, file)
     except Cd4mlError as error:
         return error.message
     return ""

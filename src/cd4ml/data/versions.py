@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from cd4ml.data.files import openable
 from cd4ml.data.formats import scan
 from cd4ml.data.manifest import Manifest, content_of, manifest_of
-from cd4ml.data.names import inside, spoken, written
+from cd4ml.data.names import inside, spoken
+from cd4ml.data.remote import fetch_left, is_remote
 from cd4ml.data.snapshot import Look, Snapshot
 from cd4ml.data.taking import data_files
 from cd4ml.errors import Corrupted, InvalidInput, NotFound
@@ -160,30 +161,40 @@ def paths_of(store: FileStore, version: DatasetVersion, manifest: Manifest) -> l
     held = store.held([file.digest for file in manifest.files])
     stored = dict(zip(held, store.paths(list(held)), strict=True))
     return [
-        stored[file.digest] if file.digest in stored else left_in_place(version, file)
+        stored[file.digest] if file.digest in stored else left_in_place(store, version, file)
         for file in manifest.files
     ]
 
 
-def left_in_place(version: DatasetVersion, file: DataFile) -> Path:
-    """A file of a version that was left where it lay, verified.
+def left_in_place(store: FileStore, version: DatasetVersion, file: DataFile) -> Path:
+    """A file of a version that was left where it lay, verified; of an object, a copy.
 
     Raises:
         NotFound: If it is no longer there.
         Corrupted: If it holds something else by now.
     """
-    path = Path(spoken(version.place)) / inside(file.path)
-    shown = written(str(path))
-    try:
-        # whoever reads a pipe that was put there waits forever
-        digest = address_of_file(path) if stat.S_ISREG(path.stat().st_mode) else ""
-    except OSError as error:
-        msg = f"{shown} of {version.ref} cannot be read: {error.strerror}"
-        raise NotFound(msg, hint="it was left there instead of being stored") from None
-    if digest != file.digest:
+    name = inside(file.path)
+    if is_remote(version.place):
+        path = fetch_left(version.place, name, file.digest, store.cache / "left")
+        shown = f"{version.place}/{file.path}"
+    else:
+        shown = f"{version.place.rstrip('/')}/{file.path}"
+        path = _unchanged(Path(spoken(version.place)) / name, shown, version, file)
+    if path is None:
         msg = f"{shown} has changed since it became part of {version.ref}"
         raise Corrupted(msg, hint='with store = "copy" a version stays what it was')
     return path
+
+
+def _unchanged(path: Path, shown: str, version: DatasetVersion, file: DataFile) -> Path | None:
+    try:
+        # whoever reads a pipe that was put there waits forever
+        if not stat.S_ISREG(path.stat().st_mode):
+            return None
+        return path if address_of_file(path) == file.digest else None
+    except OSError as error:
+        msg = f"{shown} of {version.ref} cannot be read: {error.strerror}"
+        raise NotFound(msg, hint="it was left there instead of being stored") from None
 
 
 def _trace(connection: Connection, version: DatasetVersion, findings: tuple[Finding, ...]) -> None:
