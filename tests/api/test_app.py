@@ -17,6 +17,8 @@ READINGS = [
     "/api/pulls?name=patients&limit=1",
     "/api/datasets/patients@1/profile",
     "/api/diff?before=patients@1&after=patients&key=mean_area,mean_texture",
+    "/api/datasets/patients/log?limit=1",
+    "/api/datasets/patients@1/files",
     "/api/runs?limit=1",
     "/api/runs/1",
     "/api/models",

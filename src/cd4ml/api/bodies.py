@@ -95,6 +95,40 @@ class Register(Asked, frozen=True):
     note: str = ""
 
 
+class LogAsked(Asked, frozen=True):
+    """A dataset, and how many of its newest versions; all without it."""
+
+    ref: str
+    limit: Limit | None = None
+
+
+class TagAsked(Asked, frozen=True):
+    """A version, and the name that it gets."""
+
+    ref: str
+    tag: str
+
+
+class UntagAsked(Asked, frozen=True):
+    """A dataset, and the name that its version loses."""
+
+    ref: str
+    tag: str
+
+
+class VerifyAsked(Asked, frozen=True):
+    """The versions to read again: one, those of one dataset, or all of them."""
+
+    ref: str = ""
+
+
+class CollectAsked(Asked, frozen=True):
+    """How many of the newest versions are kept; as `cd4ml.toml` says without it."""
+
+    keep: Limit | None = None
+    dry_run: bool = False
+
+
 class Judge(Asked, frozen=True):
     """The run to judge."""
 

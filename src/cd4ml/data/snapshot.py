@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from cd4ml.data.contract import check, refuse_unless_kept
-from cd4ml.data.files import Listing, files_of, left_alone
+from cd4ml.data.files import Listing, files_of, left_alone, openable
 from cd4ml.data.formats import SUFFIXES
 from cd4ml.data.manifest import Manifest, content_of
 from cd4ml.data.measuring import Measured, TableFiles, measure_files, measure_frame
+from cd4ml.data.names import written
 from cd4ml.data.profile import columns_of
+from cd4ml.data.remote import is_remote, remote_files
 from cd4ml.data.stat_cache import StatCache
 from cd4ml.data.taking import Keeping, Taken, data_files, digests_of, take
 from cd4ml.errors import ContractViolated, InvalidInput
@@ -24,6 +26,7 @@ from cd4ml.records.finding import Finding, Outcome, worst
 from cd4ml.records.stored_file import StoredFile
 from cd4ml.store.address import address_of
 from cd4ml.store.file_store import Delivery
+from cd4ml.store.objects import Way
 
 if TYPE_CHECKING:
     import polars as pl
@@ -82,7 +85,10 @@ def look(store: FileStore, root: Path, pattern: str) -> Look:
         InvalidInput: If a link leads out of the folder, or a file cannot be read.
         Conflict: If a file changed while it was read.
     """
-    listing = files_of(root, pattern)
+    if is_remote(pattern):
+        listing = remote_files(pattern, store.cache / "s3")
+    else:
+        listing = files_of(root, pattern)
     cache = StatCache(store.cache / "stat", listing, pattern)
     known = cache.known()
     if len(known) < len(listing.files) and _may_be_table(listing):
@@ -122,14 +128,16 @@ def snapshot_files(
         Conflict: If a file changed while it was read.
     """
     listing, digests = looked.listing, dict(looked.digests)
-    if contract is None and _are_files(listing):
-        measured = Measured()
-        taken = _taken(store, listing, digests, keeping, is_table=False)
-    else:  # the rows are read apart from the digests: nothing may change from one to the other
-        with left_alone(listing.files, may_be_linked=keeping == "hardlink"):
-            measured = _measured(store, looked, contract, digests, refuse=refuse, before=before)
-            is_table = measured.reading is not None
-            taken = _taken(store, listing, digests, keeping, is_table=is_table)
+    with Delivery(store.objects, way=_way(keeping)) as delivery:
+        if contract is None and _are_files(listing):
+            measured = Measured()
+            taken = _taken(store, listing, digests, keeping, delivery)
+        else:  # rows are read apart from digests: nothing may change from one to the other
+            with left_alone(listing.files, may_be_linked=keeping == "hardlink"):
+                measured = _measured(store, looked, contract, digests, refuse=refuse, before=before)
+                if measured.reading is not None:
+                    delivery.is_packing &= len(listing.files) >= _MANY
+                taken = _taken(store, listing, digests, keeping, delivery)
     if not looked.is_known:
         looked.cache.note((file, digests[file.name]) for file in listing.files)
     return _snapshot(
@@ -138,8 +146,8 @@ def snapshot_files(
         measured,
         contract,
         folders=listing.folders,
-        source=looked.pattern,
-        place=str(listing.root) if keeping == "reference" else "",
+        source=written(looked.pattern),
+        place=listing.place if keeping == "reference" else "",
         taken=taken,
     )
 
@@ -195,7 +203,9 @@ def _measured(
     listing = looked.listing
     digests.update(digests_of(listing.files, digests))
     table = TableFiles(
-        listing.paths, [digests[file.name] for file in listing.files], looked.pattern
+        openable(listing.paths, store.cache / "names"),
+        [digests[file.name] for file in listing.files],
+        looked.pattern,
     )
     try:
         return measure_files(store.blobs, table, contract, refuse=refuse, before=before)
@@ -218,21 +228,21 @@ def _are_files(listing: Listing) -> bool:
     return not any(_suffix(file.name) in SUFFIXES for file in listing.files)
 
 
+def _way(keeping: Keeping) -> Way:
+    return "hardlink" if keeping == "hardlink" else "copy"
+
+
 def _taken(
     store: FileStore,
     listing: Listing,
     digests: dict[str, str],
     keeping: Keeping,
-    *,
-    is_table: bool,
+    delivery: Delivery,
 ) -> Taken:
-    files = listing.files
-    if keeping == "reference":
-        digests.update(digests_of(files, digests))
-        return Taken()
-    is_packing = not is_table or len(files) >= _MANY
-    with Delivery(store.objects, way=keeping, is_packing=is_packing) as delivery:
-        return take(files, digests, store, delivery)
+    if keeping != "reference":
+        return take(listing.files, digests, store, delivery)
+    digests.update(digests_of(listing.files, digests))
+    return Taken()
 
 
 def _snapshot(
@@ -249,7 +259,7 @@ def _snapshot(
     manifest = Manifest(files=files, folders=folders, reading=measured.reading)
     return Snapshot(
         digest=store.blobs.put_record(manifest),
-        content=content_of(files),
+        content=content_of(files, folders),
         kind="table" if measured.reading else "files",
         columns=columns_of(measured.profile) if measured.profile else (),
         n_rows=measured.profile.n_rows if measured.profile else 0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 
 import msgspec
@@ -11,7 +12,7 @@ import sqlalchemy as sa
 from cd4ml.data import catalog as known
 from cd4ml.data.manifest import manifest_of
 from cd4ml.data.refs import find_version, version_at
-from cd4ml.data.snapshot import look, snapshot_files
+from cd4ml.data.snapshot import Snapshot, look, snapshot_files
 from cd4ml.data.taking import Keeping
 from cd4ml.data.versions import known_version, newest_version, publish
 from cd4ml.errors import ConfigurationError, Conflict, InvalidInput
@@ -23,6 +24,8 @@ from cd4ml.records.dataset import Dataset, DatasetVersion
 from cd4ml.records.settings import DataSettings
 from cd4ml.store import lineage, people, rows
 from cd4ml.store.project import Project
+
+_TRIES = 4  # how often bytes may be removed while a version is made that shares them
 
 
 class DatasetDetails(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,22 +89,31 @@ def ingest(
 
     before = newest.profile if newest else ""
 
-    def published() -> DatasetVersion:
-        snapshot = snapshot_files(
+    def taken() -> Snapshot:
+        return snapshot_files(
             project.files, looked, contract=contract, keeping=keeping, before=before
         )
-        at = project.clock.now()
+
+    for _ in range(_TRIES):
+        snapshot = taken()
+        with suppress(Conflict):  # bytes that it shares with an older version were just removed
+            return shown(
+                project, _published(project, snapshot, name, note=note, actor=actor), actor
+            )
+    return shown(project, _published(project, taken(), name, note=note, actor=actor), actor)
+
+
+def _published(
+    project: Project, snapshot: Snapshot, name: str, *, note: str, actor: str
+) -> DatasetVersion:
+    at = project.clock.now()
+    try:
         with project.database.write() as connection:
             register(connection, project, name, actor)
-            version = publish(connection, snapshot, dataset=name, at=at, actor=actor, note=note)
-        return shown(project, version, actor)
-
-    try:
-        return published()
-    except Conflict as conflict:  # bytes it shares with an older version were just removed
-        if looked.listing != look(project.files, project.folder, settings.path).listing:
-            raise conflict from None
-        return published()
+            return publish(connection, snapshot, dataset=name, at=at, actor=actor, note=note)
+    except Conflict:
+        project.files.objects.remove({place.object for place in snapshot.new})
+        raise
 
 
 def describe(project: Project, name: str, actor: str) -> None:
