@@ -26,7 +26,8 @@ def lie_there(project: Project) -> set[str]:
     return {entry.name for entry in project.files.objects.list()}
 
 
-@pytest.mark.parametrize("keeping", ["copy", "hardlink"])
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("keeping", [pytest.param("copy", marks=pytest.mark.slow), "hardlink"])
 def test_wherever_an_add_is_killed_nothing_that_is_needed_is_missing(
     project: Project, tmp_path: Path, keeping: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -122,6 +122,8 @@ def _show_details(screen: Screen, details: DatasetDetails) -> None:
             ("used by", ", ".join(dict.fromkeys(details.children))),
         )
     )
+    if details.version.kind == "files":
+        return
     screen.line()
     screen.table(
         ("column", "type", "nulls", "least", "greatest", "distinct"),
