@@ -31,7 +31,7 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class DataSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[data.NAME]`: a dataset the steps can take by this name.
 
-    Either `path` (a file, a folder or a glob below the project) or `source = "production"`:
+    Either `path` (a file, a folder or a glob, below the project or in S3) or `source = "production"`:
     labelled requests of the model, curated by `cd4ml label`. `store` says whether a version
     copies the files, gives them a second name in the store (`hardlink`), or only knows where
     they lie (`reference`). `keep` is how many of the newest versions `cd4ml data gc` leaves,

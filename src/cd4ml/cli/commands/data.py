@@ -28,7 +28,9 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("name", metavar="NAME", help="of a [data.NAME] in cd4ml.toml")
     parser.add_argument(
-        "--path", default="", help="a file, folder or glob (default: the one in cd4ml.toml)"
+        "--path",
+        default="",
+        help="a file, folder, glob or s3:// prefix (default: as cd4ml.toml says)",
     )
     parser.add_argument(
         "--store",
