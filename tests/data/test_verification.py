@@ -13,7 +13,8 @@ from cd4ml.data.verification import Damage, verify
 from cd4ml.data.versions import paths_of
 from cd4ml.errors import Unavailable
 from cd4ml.store.address import address_of
-from cd4ml.store.file_store import Delivery, move
+from cd4ml.store.delivery import Delivery
+from cd4ml.store.file_store import move
 from tests.data.folders import add, content, lay_out, objects
 
 if TYPE_CHECKING:

@@ -20,11 +20,11 @@ from cd4ml.data import removal, taking
 from cd4ml.loop import open_project
 from cd4ml.loop.ingest import ingest
 from cd4ml.loop.versions import gc
-from cd4ml.store import file_store, objects
+from cd4ml.store import delivery, file_store, objects
 from tests.loop.world import ANN
 
 WATCHED = {
-    "copy": {module.__file__ for module in (objects, file_store, taking, removal)},
+    "copy": {module.__file__ for module in (objects, delivery, file_store, taking, removal)},
     "hardlink": {objects.__file__},
 }
 Step = tuple[str, int]

@@ -26,7 +26,8 @@ def lie_there(project: Project) -> set[str]:
     return {entry.name for entry in project.files.objects.list()}
 
 
-@pytest.mark.parametrize("keeping", ["copy", "hardlink"])
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("keeping", [pytest.param("copy", marks=pytest.mark.slow), "hardlink"])
 def test_wherever_an_add_is_killed_nothing_that_is_needed_is_missing(
     project: Project, tmp_path: Path, keeping: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -79,10 +80,28 @@ with open_project(Path(sys.argv[1])) as project:
 print(n)
 """
 
+READ = """
+import sys, time; from pathlib import Path
+from cd4ml.errors import NotFound
+from cd4ml.loop import open_project; from cd4ml.loop.versions import checkout, log
+end = time.monotonic() + float(sys.argv[3]); n = 0
+with open_project(Path(sys.argv[1])) as project:
+    while time.monotonic() < end:
+        try: ref = log(project, "one", limit=3)[-1].version.ref
+        except (NotFound, IndexError): continue
+        try:
+            checkout(project, ref, to=Path(sys.argv[1]) / f"read{n}"); n += 1
+        except NotFound:  # it was removed meanwhile, or else it is a bug
+            if not [e for e in log(project, "one") if e.version.ref == ref and e.removed]: raise
+print(n)
+"""
 
-def test_adders_and_collectors_at_once_lose_nothing(project: Project, tmp_path: Path) -> None:
+
+def test_adders_readers_and_collectors_at_once_lose_nothing(
+    project: Project, tmp_path: Path
+) -> None:
     ingest(project, "flights", actor=ANN)
-    programs = [(ADD, "one"), (ADD, "two"), (COLLECT, "-"), (COLLECT, "-")]
+    programs = [(ADD, "one"), (ADD, "two"), (COLLECT, "-"), (COLLECT, "-"), (READ, "-")]
 
     running = [
         subprocess.Popen(
@@ -94,11 +113,12 @@ def test_adders_and_collectors_at_once_lose_nothing(project: Project, tmp_path: 
     begun = time.monotonic()
     said = [process.communicate(timeout=120) for process in running]
 
-    assert [process.returncode for process in running] == [0] * 4, said
-    n_one, n_two, *n_removed = (int(out) for out, _ in said)
+    assert [process.returncode for process in running] == [0] * 5, said
+    n_one, n_two, *n_removed, n_read = (int(out) for out, _ in said)
     assert time.monotonic() - begun < 100
     assert min(n_one, n_two) > 3
     assert sum(n_removed) > 0
+    assert n_read > 0
     assert verify(project).damaged == ()
     for name, n in (("one", n_one), ("two", n_two)):
         versions = log(project, name)

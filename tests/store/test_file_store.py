@@ -13,7 +13,8 @@ from cd4ml.errors import Conflict, Corrupted, NotFound, Unavailable
 from cd4ml.records.stored_file import StoredFile
 from cd4ml.store import file_store as module
 from cd4ml.store.address import address_of
-from cd4ml.store.file_store import Delivery, everything, forget, move, settle, strike, unlisted
+from cd4ml.store.delivery import Delivery
+from cd4ml.store.file_store import everything, forget, move, settle, strike, unlisted
 
 if TYPE_CHECKING:
     from cd4ml.store.database import Database
@@ -75,7 +76,7 @@ def test_small_files_lie_side_by_side_and_large_ones_alone(
 def test_a_pack_is_closed_when_it_is_full(
     database: "Database", file_store: "FileStore", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_PACK", 100_000)
+    monkeypatch.setattr("cd4ml.store.delivery.PACK", 100_000)
     contents = [os.urandom(40_000) for _ in range(7)]
 
     places = stored(database, file_store, tmp_path, *contents)

@@ -54,7 +54,7 @@ def content_of(files: Iterable[DataFile], folders: Iterable[str] = ()) -> str:
 
     Examples:
         >>> content_of([DataFile(path="a.csv", size=1, digest="blake3:00")])[:19]
-        'blake3:5eae5ef6ecdd'
+        'blake3:f0dcd71d3422'
     """
     named = [f"{file.path}\0{file.digest}" for file in files]
     return address_of("\0".join([*named, *(f"{folder}\0" for folder in folders)]).encode())

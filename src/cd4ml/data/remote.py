@@ -124,14 +124,18 @@ def _open(base: str) -> Any:
 def _matching(store: Any, wanted: str) -> list[Any]:
     import obstore
 
-    pattern = _expression(wanted) if wanted else None
-    # what lies below one object's name is not that object
+    if wanted and not has_magic(wanted):
+        try:
+            return [obstore.head(store, wanted)]
+        except FileNotFoundError:
+            return []
+    pattern = _expression(wanted or "**")
     found = [entry for batch in obstore.list(store) for entry in batch]
     return sorted(
         (
             entry
             for entry in found
-            if not entry["path"].endswith("/") and (not pattern or pattern.fullmatch(entry["path"]))
+            if not entry["path"].endswith("/") and pattern.fullmatch(entry["path"])
         ),
         key=lambda entry: written(str(entry["path"])),
     )

@@ -25,8 +25,8 @@ from cd4ml.records.dataset import DatasetVersion, RemovedVersion, Tag
 from cd4ml.records.lineage import Edge
 from cd4ml.records.stored_file import StoredFile
 from cd4ml.store import ledger, rows
+from cd4ml.store.delivery import Delivery
 from cd4ml.store.file_store import (
-    Delivery,
     everything,
     forget,
     move,

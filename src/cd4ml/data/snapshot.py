@@ -25,7 +25,7 @@ from cd4ml.records.dataset import Column, DataFile, Kind
 from cd4ml.records.finding import Finding, Outcome, worst
 from cd4ml.records.stored_file import StoredFile
 from cd4ml.store.address import address_of
-from cd4ml.store.file_store import Delivery
+from cd4ml.store.delivery import Delivery
 from cd4ml.store.objects import Way
 
 if TYPE_CHECKING:

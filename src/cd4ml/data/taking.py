@@ -13,7 +13,7 @@ from cd4ml.errors import InvalidInput
 from cd4ml.records.dataset import DataFile
 from cd4ml.records.stored_file import StoredFile
 from cd4ml.store.address import address_of, address_of_file
-from cd4ml.store.file_store import Delivery
+from cd4ml.store.delivery import Delivery
 
 if TYPE_CHECKING:
     from cd4ml.store.file_store import FileStore

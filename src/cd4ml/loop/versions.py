@@ -189,7 +189,13 @@ def verify(
         versions = _asked(project, ref)
         removed = {(each.dataset, each.number) for each in rows.find(connection, RemovedVersion)}
     there = [each for each in versions if (each.dataset, each.number) not in removed]
-    return read_again(project.database, project.files, there, tell=tell)
+    found = read_again(project.database, project.files, there, tell=tell)
+    with project.database.read() as connection:
+        later = {(each.dataset, each.number) for each in rows.find(connection, RemovedVersion)}
+    kept = [each for each in there if (each.dataset, each.number) not in later]
+    if found.damaged and len(kept) < len(there):  # what `gc` removes meanwhile is no damage
+        return read_again(project.database, project.files, kept, tell=tell)
+    return found
 
 
 def _asked(project: Project, ref: str) -> list[DatasetVersion]:

@@ -31,7 +31,8 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class DataSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[data.NAME]`: a dataset the steps can take by this name.
 
-    Rows come from files (`path`: a file, a folder or a glob below the project), from
+    Rows come from files (`path`: a file, a folder or a glob, below the
+    project or in S3), from
     `production` (labelled requests of the model, curated by `cd4ml label`), from a database
     (`sql`), a Delta table (`delta`), an address (`http`), or are `pushed` to the API.
 

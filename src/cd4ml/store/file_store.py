@@ -8,10 +8,9 @@ is killed in between leaves objects that nothing refers to, which `data.removal`
 from __future__ import annotations
 
 import os
-import stat
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,8 @@ import sqlalchemy as sa
 from cd4ml.errors import Conflict, Corrupted, NotFound, Unavailable
 from cd4ml.records.stored_file import StoredFile
 from cd4ml.store.address import PREFIX, address_of, address_of_file
-from cd4ml.store.objects import Listed, Objects, Way
+from cd4ml.store.delivery import PACK
+from cd4ml.store.objects import Listed, Objects
 from cd4ml.store.tables import TABLES
 
 if TYPE_CHECKING:
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from cd4ml.store.database import Database
 
 _TABLE = TABLES[StoredFile]
-_PACKED = 256 * 2**10  # bytes; smaller files lie side by side
-_PACK = 32 * 2**20  # bytes; a pack is closed when it has as many
 _AT_ONCE = 64 * 2**20  # bytes read from packs at a time
 _UNKNOWN_FOR = timedelta(days=1)  # longer than anybody takes to store a dataset
 _READ_ONLY = 0o444
@@ -109,7 +107,7 @@ class FileStore:
         """Whether the bytes at a place are a whole object, or too many to be held in memory."""
         own = self.objects.path(place.object)
         alone = own is not None and not place.offset and _size(own) == place.size
-        return alone or place.size > _PACK
+        return alone or place.size > PACK
 
     def is_sound(self, place: StoredFile) -> bool:
         """Whether the bytes at a place are those that were stored there.
@@ -134,7 +132,7 @@ class FileStore:
             return own
         if place.size == _size(kept) and address_of_file(kept) == place.digest:
             return kept
-        if place.size > _PACK:  # an object of its own, somewhere else
+        if place.size > PACK:  # an object of its own, somewhere else
             return self._fetch(place)
         return None
 
@@ -154,97 +152,6 @@ class FileStore:
     def _kept(self, digest: str) -> Path:
         name = digest.removeprefix(PREFIX)
         return self.cache / "files" / name[:2] / name[2:]
-
-
-class Delivery:
-    """Files on their way into the store; nobody sees them before they are settled.
-
-    Close it, or use it in a `with` block: an error removes what was put.
-
-    Args:
-        objects: Where the bytes go.
-        way: How a file becomes an object of its own.
-        is_packing: Whether small files lie side by side. One that lies alone can be read
-            where it is.
-    """
-
-    def __init__(self, objects: Objects, *, way: Way = "copy", is_packing: bool = True) -> None:
-        self._objects = objects
-        self._way = way
-        self.is_packing = is_packing and way == "copy"
-        self._stored: dict[str, StoredFile] = {}
-        self._pack: list[tuple[str, bytes]] = []
-        self._packed = 0
-        self._names: dict[str, tuple[Path | str | None, int]] = {}  # object -> its file, its mode
-
-    def packs(self, size: int) -> bool:
-        """Whether a file of so many bytes lies side by side with others."""
-        return self.is_packing and size < _PACKED
-
-    def put(self, digest: str, data: bytes) -> None:
-        """Take the bytes of a small file."""
-        if digest in self._stored:
-            return
-        self._stored[digest] = StoredFile(digest=digest, object="", offset=0, size=len(data))
-        self._pack.append((digest, data))
-        self._packed += len(data)
-        if self._packed >= _PACK:
-            self._close_pack()
-
-    def put_file(self, path: Path | str) -> str:
-        """Take a file as an object of its own; returns the digest of what was taken.
-
-        Raises:
-            OSError: If the file cannot be opened.
-        """
-        mode = os.stat(path).st_mode
-        name, digest, size = self._objects.put_file(path, way=self._way)
-        self._names[name] = (path, mode)
-        if digest in self._stored:
-            self._remove(name)
-            return digest
-        self._stored[digest] = StoredFile(digest=digest, object=name, offset=0, size=size)
-        return digest
-
-    def has(self, digest: str) -> bool:
-        """Whether these bytes were put already."""
-        return digest in self._stored
-
-    def close(self) -> tuple[StoredFile, ...]:
-        """What was put, with its places; all of it is on disk."""
-        self._close_pack()
-        return tuple(self._stored.values())
-
-    def undo(self) -> None:
-        """Remove what was put; files that were given a second name may be written to again."""
-        with suppress(Unavailable):  # then it is left to be swept
-            for name in list(self._names):
-                self._remove(name)
-
-    def _remove(self, name: str) -> None:
-        path, mode = self._names.pop(name)
-        self._objects.remove([name])
-        if path is not None and self._way == "hardlink":
-            os.chmod(path, stat.S_IMODE(mode))
-
-    def __enter__(self) -> Delivery:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:
-            self.undo()
-
-    def _close_pack(self) -> None:
-        if not self._pack:
-            return
-        name = self._objects.put([b"".join(data for _, data in self._pack)])
-        self._names[name] = (None, 0)
-        offset = 0
-        for digest, data in self._pack:
-            place = StoredFile(digest=digest, object=name, offset=offset, size=len(data))
-            self._stored[digest] = place
-            offset += len(data)
-        self._pack, self._packed = [], 0
 
 
 def held(connection: sa.Connection, digests: Iterable[str]) -> dict[str, StoredFile]:

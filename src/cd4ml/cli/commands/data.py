@@ -29,7 +29,9 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("name", metavar="NAME", help="of a [data.NAME] in cd4ml.toml")
     parser.add_argument(
-        "--path", default="", help="a file, folder or glob (default: the one in cd4ml.toml)"
+        "--path",
+        default="",
+        help="a file, folder, glob or s3:// prefix (default: as cd4ml.toml says)",
     )
     parser.add_argument(
         "--store",
@@ -153,6 +155,8 @@ def _show_details(screen: Screen, details: DatasetDetails) -> None:
         )
     )
     show_facts(screen, details.facts, dataset.readers)
+    if details.version.kind == "files":
+        return
     screen.line()
     screen.table(
         ("column", "type", "nulls", "least", "greatest", "distinct"),
