@@ -30,6 +30,13 @@ class Ref(Asked, frozen=True):
     ref: str
 
 
+class DatasetAsked(Asked, frozen=True):
+    """A dataset or version, `flights@1`; with `as_of` that of a moment (2013-03-01)."""
+
+    ref: str
+    as_of: str = ""
+
+
 class Number(Asked, frozen=True):
     """The number of one thing."""
 

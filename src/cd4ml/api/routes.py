@@ -44,10 +44,12 @@ def _datasets(project: Project, asked: bodies.Words) -> object:
     return catalog(project, asked.query)
 
 
-def _dataset(project: Project, asked: bodies.Ref) -> object:
+def _dataset(project: Project, asked: bodies.DatasetAsked) -> object:
     from cd4ml.loop.ingest import show_dataset
+    from cd4ml.loop.refs import moment_in
 
-    return show_dataset(project, asked.ref)
+    moment = moment_in(asked.as_of) if asked.as_of else None
+    return show_dataset(project, asked.ref, as_of=moment)
 
 
 def _register(project: Project, asked: bodies.Register, actor: str) -> object:
@@ -216,7 +218,7 @@ def _add_person(project: Project, asked: bodies.PersonAsked, actor: str) -> obje
 ENDPOINTS: tuple[Reading | Acting, ...] = (
     Reading("/status", bodies.Nothing, _status, "The eight stages of the loop as they stand."),
     Reading("/datasets", bodies.Words, _datasets, "Datasets with owner and newest version."),
-    Reading("/datasets/{ref}", bodies.Ref, _dataset, "One dataset, or one version of it."),
+    Reading("/datasets/{ref}", bodies.DatasetAsked, _dataset, "One dataset, or one version of it."),
     Acting("/datasets", bodies.Register, _register, "Register a dataset's files as a version."),
     Reading("/runs", bodies.RunsAsked, _runs, "The newest runs with their steps and metrics."),
     Reading("/comparison", bodies.RefsAsked, _comparison, "Runs side by side."),
