@@ -12,7 +12,7 @@
 Run:
     OMP_NUM_THREADS=1 POLARS_MAX_THREADS=2 python benchmarks/bench_known_at.py
 
-Prints a JSON object a line: name, value, unit, goal, and whether it holds.
+Prints a JSON object a line: the peer, then name, value, unit, goal, and whether it holds.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ class Goal(NamedTuple):
 
 def main() -> None:
     """Print every figure."""
+    print(json.dumps({"peer": "Polars", "version": pl.__version__}))
     with imported(EXAMPLE, "world") as world, imported(EXAMPLE, "pipeline") as pipeline:
         measure_joins(world)
         measure_splits()
