@@ -96,6 +96,30 @@ def test_versions_are_named_laid_out_and_checked(shell: Shell, tmp_path: Path) -
     assert "at least the newest version" in shell.error
 
 
+def test_data_is_shown_as_of_a_moment(shell: Shell) -> None:
+    assert "569 of 569 rows had arrived by 2999-12-31 00:00 UTC" in shell(
+        "data show patients --as-of 2999-12-31"
+    )
+    assert "569 of 569 rows had" in shell("data show patients@1 --as-of 2013-01-01T09:30")
+    assert shell.json("data show patients --as-of 2999-12-31")["n_known"] == 569
+    assert (
+        "had no version on 2013-01-01"
+        in shell.json("data show patients --as-of 2013-01-01")["error"]
+    )
+    assert shell.code == 1
+    assert "expected a day like" in shell.json("data show patients --as-of soon")["error"]
+    assert shell.code == 2
+
+
+def test_a_run_is_made_of_what_was_known(shell: Shell) -> None:
+    assert "run/2 finished" in shell("run --as-of 2999-12-31")
+    assert shell.json("run --as-of 2999-12-31")["run"]["as_of"] == "2999-12-31T00:00:00Z"
+    assert "data as of" in shell("compare run/1 run/2")
+    assert "had no version on 2013-01-01" in shell.json("run --as-of 2013-01-01")["error"]
+    assert "expected a day like" in shell.json("run --as-of soon")["error"]
+    assert shell.code == 2
+
+
 def test_a_run_is_compared_with_another(shell: Shell) -> None:
     assert "run/2 finished" in shell("run --set diagnosis.strength=0.5 --experiment softer")
     assert "softer" in shell("compare")

@@ -55,6 +55,13 @@ class Versions(Asked, frozen=True):
     key: str = ""
 
 
+class DatasetAsked(Asked, frozen=True):
+    """A dataset or version, `flights@1`; with `as_of` that of a moment (2013-03-01)."""
+
+    ref: str
+    as_of: str = ""
+
+
 class Number(Asked, frozen=True):
     """The number of one thing."""
 

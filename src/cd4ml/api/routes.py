@@ -73,10 +73,12 @@ def _datasets(project: Project, asked: bodies.Words, actor: str) -> object:
     return catalog(project, asked.query, limit=asked.limit, actor=actor)
 
 
-def _dataset(project: Project, asked: bodies.Ref, actor: str) -> object:
+def _dataset(project: Project, asked: bodies.DatasetAsked, actor: str) -> object:
     from cd4ml.loop.ingest import show_dataset
+    from cd4ml.loop.refs import moment_in
 
-    return show_dataset(project, asked.ref, actor=actor)
+    moment = moment_in(asked.as_of) if asked.as_of else None
+    return show_dataset(project, asked.ref, as_of=moment, actor=actor)
 
 
 def _profile(project: Project, asked: bodies.Ref, actor: str) -> object:
@@ -320,7 +322,7 @@ def _push(project: Project, asked: bodies.RowsAsked, received: Received, actor: 
 ENDPOINTS: tuple[Reading | Asking | Acting | Receiving, ...] = (
     Reading("/status", bodies.Nothing, _status, "The eight stages of the loop as they stand."),
     Asking("/datasets", bodies.Words, _datasets, "Datasets with owner and newest version."),
-    Asking("/datasets/{ref}", bodies.Ref, _dataset, "One dataset, or one version of it."),
+    Asking("/datasets/{ref}", bodies.DatasetAsked, _dataset, "One dataset, or one version of it."),
     Asking("/datasets/{ref}/profile", bodies.Ref, _profile, "What a version's columns hold."),
     Asking("/diff", bodies.Versions, _diff, "What is different between two versions."),
     Acting("/datasets", bodies.Register, _register, "Register a dataset's files as a version."),
