@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cd4ml.pipeline.step import Metrics, Model, step
-    from cd4ml.records.contract import Contract, Field
+    from cd4ml.records.contract import Condition, Contract, Field
 
 __version__ = "0.1.0"
-__all__ = ["Contract", "Field", "Metrics", "Model", "__version__", "step"]
+__all__ = ["Condition", "Contract", "Field", "Metrics", "Model", "__version__", "step"]
 
 _HOME = {
+    "Condition": "cd4ml.records.contract",
     "Contract": "cd4ml.records.contract",
     "Field": "cd4ml.records.contract",
     "Metrics": "cd4ml.pipeline.step",
