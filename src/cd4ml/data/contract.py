@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -128,7 +129,7 @@ def explained(
     if not broken:
         return findings
     flags = {f"broken{i}": rule.is_broken for i, rule in broken.items()}
-    names = list(dict.fromkeys(name for rule in broken.values() for name in rule.columns))
+    names = list(dict.fromkeys(name for rule in broken.values() for name in rule.examples))
     columns = {f"value{i}": pl.col(name) for i, name in enumerate(names)}
     bad = frame.select(row=pl.int_range(1, pl.len() + 1), **columns, **flags).filter(
         pl.any_horizontal(*flags)
@@ -139,7 +140,7 @@ def explained(
     for i, rule in broken.items():
         row, *values = seen[f"broken{i}"][0].values()
         known = dict(zip(names, values, strict=True))
-        examples[i] = Example(row, {name: known[name] for name in rule.columns} or {"row": row})
+        examples[i] = Example(row, {name: known[name] for name in rule.examples} or {"row": row})
     return with_examples(findings, examples, places)
 
 
@@ -183,11 +184,16 @@ def value_shown(values: Mapping[str, Any]) -> str:
         >>> value_shown({"hour": 25}), value_shown({"leaves": 5, "arrives": 3})
         ('25', 'leaves=5, arrives=3')
     """
-    if len(values) == 1:
-        text = repr(next(iter(values.values())))
+    texts = {name: _shown(value) for name, value in values.items()}
+    if len(texts) == 1:
+        text = next(iter(texts.values()))
     else:
-        text = ", ".join(f"{name}={value!r}" for name, value in values.items())
+        text = ", ".join(f"{name}={text}" for name, text in texts.items())
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+def _shown(value: object) -> str:
+    return str(value) if isinstance(value, date) else repr(value)
 
 
 def refuse_unless_kept(what: str, contract: Contract, findings: tuple[Finding, ...]) -> None:
@@ -273,9 +279,9 @@ def _read(rule: Rule, seen: Any, n_rows: int) -> tuple[float | None, str]:
 
 def _row_count(contract: Contract, n_rows: int) -> list[Finding]:
     least, most = contract.minimum_rows, contract.maximum_rows
-    limits = [(f"at least {least:,} rows", least, n_rows >= least)]
+    limits = [(f"at least {_rows(least)}", least, n_rows >= least)]
     if most is not None:
-        limits.append((f"at most {most:,} rows", most, n_rows <= most))
+        limits.append((f"at most {_rows(most)}", most, n_rows <= most))
     return [
         Finding(
             gate=gate,
@@ -288,3 +294,7 @@ def _row_count(contract: Contract, n_rows: int) -> list[Finding]:
         )
         for gate, limit, is_kept in limits
     ]
+
+
+def _rows(number: int) -> str:
+    return "1 row" if number == 1 else f"{number:,} rows"

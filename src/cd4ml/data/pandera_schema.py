@@ -66,7 +66,7 @@ def pandera_contract(thing: Any, name: str) -> PanderaContract:
     except ImportError:
         msg = "Pandera's schemas for Polars need pandera[polars]"
         raise ConfigurationError(msg, hint=_INSTALL) from None
-    schema = thing.to_schema() if isinstance(thing, type) else thing
+    schema = thing.to_schema() if hasattr(thing, "to_schema") else thing
     if not isinstance(schema, pa.DataFrameSchema):
         msg = f"{name} is a Pandera schema for other tables than those of Polars"
         raise ConfigurationError(msg, hint="import pandera.polars as pa, and declare it with that")

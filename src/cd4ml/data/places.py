@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Part(NamedTuple):
-    """A file of a table, and how many of its rows it holds."""
+    """A file of a table, and how many of its rows it holds: all, or those up to some row."""
 
     path: str
     n_rows: int
@@ -39,11 +39,15 @@ class Places:
             self._parts = tuple(self._count())
         return self._parts
 
+    def part_of(self, row: int) -> Part:
+        """The file that a row of the whole table stands in, and its number there."""
+        for part in self.parts:
+            if row <= part.n_rows:
+                return Part(part.path, row)
+            row -= part.n_rows
+        return Part("", row)
+
     def of(self, row: int) -> str:
         """The place of a row of the whole table."""
-        if len(self.parts) > 1:
-            for part in self.parts:
-                if row <= part.n_rows:
-                    return f"row {row:,} of {part.path}"
-                row -= part.n_rows
-        return f"row {row:,}"
+        place = self.part_of(row) if len(self.parts) > 1 else Part("", row)
+        return f"row {place.n_rows:,} of {place.path}" if place.path else f"row {row:,}"

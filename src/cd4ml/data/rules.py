@@ -45,6 +45,12 @@ class Rule:
     wrong: str = ""
     unknown: str = ""
     is_gated: bool = True
+    shown: tuple[str, ...] = ()  # columns that an example shows; () as `columns`
+
+    @property
+    def examples(self) -> tuple[str, ...]:
+        """The columns whose values show how the rule was broken."""
+        return self.shown or self.columns
 
     @property
     def is_broken(self) -> pl.Expr:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cd4ml.data.contract import (
     Check,
-    Context,
     Example,
     broken_on_rows,
     check_along,
@@ -15,7 +15,7 @@ from cd4ml.data.contract import (
 )
 from cd4ml.data.pandera_schema import PanderaContract, failures
 from cd4ml.data.places import Places
-from cd4ml.data.rules import Rule
+from cd4ml.data.rules import Context, Rule
 from cd4ml.errors import InvalidInput
 from cd4ml.records.contract import Contract
 from cd4ml.records.finding import Finding
@@ -23,6 +23,7 @@ from cd4ml.records.finding import Finding
 if TYPE_CHECKING:
     import polars as pl
 
+FILE = "broken_file"
 ROW = "broken_row"
 RULES = "broken_rules"
 
@@ -57,13 +58,27 @@ def split(
             that `bad` needs.
     """
     frame = frame.lazy()
-    taken = {ROW, RULES} & set(frame.collect_schema().names())
-    if taken:
-        msg = f"a table to be split has a column named {sorted(taken)[0]!r}"
-        raise InvalidInput(msg, hint="give the column another name")
+    refuse_taken_names(frame.collect_schema().names())
     if isinstance(contract, PanderaContract):
         return _pandera_split(frame.collect(), contract, context, places)
     compiled = Check(contract, frame.collect_schema(), context)
+    return split_with(frame, compiled, places)
+
+
+def refuse_taken_names(names: Iterable[str]) -> None:
+    """Refuse a table with a column of a name that is needed to say what is broken.
+
+    Raises:
+        InvalidInput: With the name.
+    """
+    taken = sorted({FILE, ROW, RULES} & set(names))
+    if taken:
+        msg = f"a table to be split has a column named {taken[0]!r}"
+        raise InvalidInput(msg, hint="give the column another name")
+
+
+def split_with(frame: pl.LazyFrame, compiled: Check, places: Places | None = None) -> Split:
+    """The same, for a contract that is compiled already."""
     counted = count(frame, compiled)
     broken = broken_on_rows(compiled, counted.findings)
     good, bad = taken_apart(frame, {rule.gate: rule.is_broken for rule in broken.values()})
@@ -75,7 +90,7 @@ def _first(bad: pl.DataFrame, rule: Rule) -> Example:
     import polars as pl
 
     first = bad.filter(pl.col(RULES).list.contains(rule.gate)).head(1)
-    return Example(first[ROW][0], first.select(rule.columns or ROW).row(0, named=True))
+    return Example(first[ROW][0], first.select(rule.examples or ROW).row(0, named=True))
 
 
 def taken_apart(

@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from cd4ml.data.contract import Check, explained, refuse_unless_kept
+from cd4ml.data.contract import check_along, refuse_unless_kept
 from cd4ml.data.files import files_of, left_alone
-from cd4ml.data.formats import Reading, reading_of, scan, unreadable
+from cd4ml.data.formats import Reading, reading_of, scan, unreadable_among
+from cd4ml.data.places import Places
 from cd4ml.data.profile import Profile
-from cd4ml.data.values import wrong_values
+from cd4ml.data.rules import Context
+from cd4ml.data.separators import SEPARATORS, refuse_other_separators, separators
+from cd4ml.data.values import places_in, wrong_values
 from cd4ml.errors import Conflict, Corrupted, InvalidInput, NotFound
 from cd4ml.records.contract import Contract
 from cd4ml.records.dataset import Column, DataFile, Dataset, DatasetVersion
@@ -67,6 +71,7 @@ def snapshot_files(
     *,
     contract: Contract | None = None,
     refuse: bool = True,
+    context: Context = Context(),  # noqa: B008 - immutable
 ) -> Snapshot:
     """The present content of files.
 
@@ -76,6 +81,7 @@ def snapshot_files(
         pattern: A file or glob: CSV, Parquet or newline-delimited JSON.
         contract: What the rows have to keep.
         refuse: Whether rows that break it are refused; else the version says so.
+        context: The time, and the tables that the contract refers to.
 
     Raises:
         NotFound: If no file matches.
@@ -86,7 +92,7 @@ def snapshot_files(
     paths = files_of(root, pattern)
     with left_alone(paths):
         reading = reading_of(paths, contract)
-        measured = _measured(paths, reading, contract, pattern, refuse=refuse)
+        measured = _measured(paths, reading, contract, context, pattern, refuse=refuse)
         try:
             files = tuple(_stored(blobs, path, root) for path in paths)
         except Corrupted as error:  # the store saw the file change
@@ -101,6 +107,7 @@ def snapshot_frame(
     source: str,
     contract: Contract | None = None,
     refuse: bool = True,
+    context: Context = Context(),  # noqa: B008 - immutable
 ) -> Snapshot:
     """A table that was made here, as one Parquet file; the same rows have the same digest.
 
@@ -110,11 +117,12 @@ def snapshot_frame(
         source: Where its rows came from, in words ("production").
         contract: What the rows have to keep.
         refuse: Whether rows that break it are refused; else the version says so.
+        context: The time, and the tables that the contract refers to.
 
     Raises:
         ContractViolated: If the rows break the contract; nothing is stored.
     """
-    measured = _measurement(frame.lazy(), contract)
+    measured = _measurement(frame.lazy(), contract, context)
     if contract and refuse:
         refuse_unless_kept(f"the table from {source}", contract, measured.findings)
     buffer = io.BytesIO()
@@ -135,6 +143,7 @@ def publish(
     actor: str,
     note: str = "",
     parents: Sequence[str] = (),
+    quarantine: DatasetVersion | None = None,
 ) -> DatasetVersion:
     """Give a snapshot its number; what was published before keeps its own.
 
@@ -149,6 +158,7 @@ def publish(
         actor: Who.
         note: What is special about it.
         parents: Digests of what it was made from.
+        quarantine: The version with the rows that were set aside.
 
     Raises:
         NotFound: If no such dataset is registered.
@@ -169,6 +179,8 @@ def publish(
         contract=snapshot.contract,
         outcome=snapshot.outcome,
         note=note,
+        quarantine=quarantine.ref if quarantine else "",
+        n_quarantined=quarantine.n_rows if quarantine else 0,
         parents=tuple(parents),
         created_at=at,
         created_by=actor,
@@ -256,55 +268,78 @@ class _Measurement(msgspec.Struct, frozen=True):
     columns: tuple[Column, ...]
     n_rows: int
     findings: tuple[Finding, ...]
+    has_other_separators: bool = False
 
 
 def _measured(
-    paths: list[Path], reading: Reading, contract: Contract | None, what: str, *, refuse: bool
+    paths: list[Path],
+    reading: Reading,
+    contract: Contract | None,
+    context: Context,
+    what: str,
+    *,
+    refuse: bool,
 ) -> _Measurement:
     import polars as pl
 
+    places = places_in(paths, reading)
     try:
-        found = _measurement(scan(paths, reading), contract)
+        found = _measurement(scan(paths, reading), contract, context, reading, places)
     except pl.exceptions.PolarsError as error:
-        if contract and reading.format == "csv":
-            refuse_unless_kept(what, contract, wrong_values(paths, reading, contract))
-        raise _unreadable(paths, reading, error) from None
+        _refuse_wrong_text(paths, reading, contract, places, what)
+        raise unreadable_among(paths, reading, error) from None
+    if found.has_other_separators:
+        refuse_other_separators(paths, reading, places, what, has_contract=contract is not None)
     if contract is None:
         return found
-    times = wrong_values(paths, reading, contract, only_times=True)
+    is_json = reading.format == "ndjson"  # in which one text makes a column a column of text
+    times = wrong_values(paths, reading, contract, only_times=not is_json, places=places)
     refuse_unless_kept(what, contract, times)  # what is no time was read as missing
     if refuse:
         refuse_unless_kept(what, contract, found.findings)
     return found
 
 
-def _measurement(frame: pl.LazyFrame, contract: Contract | None) -> _Measurement:
+def _measurement(
+    frame: pl.LazyFrame,
+    contract: Contract | None,
+    context: Context,
+    reading: Reading | None = None,
+    places: Places | None = None,
+) -> _Measurement:
     """Profile and contract in one scan; a second one shows what breaks the contract."""
     import polars as pl
 
     schema = frame.collect_schema()
     profile = Profile(schema)
-    check = Check(contract, schema) if contract else None
-    expressions = [*profile.expressions, *(check.expressions if check else [])]
-    seen = frame.select(pl.len().alias("n_rows"), *expressions).collect().row(0, named=True)
-    findings = check.findings(seen, seen["n_rows"]) if check else ()
+    along = [*profile.expressions, *separators(reading, schema)]
+    if contract:
+        checked = check_along(frame, contract, context, along=along, places=places)
+        seen, findings = checked.values, checked.findings
+    else:
+        n_rows = pl.len().alias("n_rows")
+        seen, findings = frame.select(n_rows, *along).collect().row(0, named=True), ()
     return _Measurement(
         columns=profile.columns(seen),
         n_rows=seen["n_rows"],
-        findings=explained(frame, check, findings) if check else (),
+        findings=findings,
+        has_other_separators=bool(seen.get(SEPARATORS)),
     )
 
 
-def _unreadable(paths: list[Path], reading: Reading, error: Exception) -> InvalidInput:
-    """The refusal that names the file that cannot be read."""
+def _refuse_wrong_text(
+    paths: list[Path], reading: Reading, contract: Contract | None, places: Places, what: str
+) -> None:
+    """Refuse a CSV file for what is written in it, if it can be read as text at all."""
     import polars as pl
 
-    for path in paths:
-        try:
-            scan([path], reading).select(pl.len(), pl.all().null_count()).collect()
-        except pl.exceptions.PolarsError as own:
-            return unreadable(path, own)
-    return unreadable(paths[0], error)
+    if reading.format != "csv":
+        return
+    with suppress(pl.exceptions.PolarsError):
+        refuse_other_separators(paths, reading, places, what, has_contract=contract is not None)
+        if contract:
+            wrong = wrong_values(paths, reading, contract, places=places)
+            refuse_unless_kept(what, contract, wrong)
 
 
 def _stored(blobs: Blobs, path: Path, root: Path) -> DataFile:
@@ -356,6 +391,8 @@ def _trace(connection: Connection, version: DatasetVersion, findings: tuple[Find
         "outcome": version.outcome,
         "broken": broken[:_LISTED],
     }
+    if version.quarantine:
+        details |= {"quarantine": version.quarantine, "n_quarantined": version.n_quarantined}
     ledger.append(
         connection,
         at=version.created_at,

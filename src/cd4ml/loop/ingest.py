@@ -8,9 +8,10 @@ import msgspec
 import sqlalchemy as sa
 
 from cd4ml.data import catalog as known
-from cd4ml.data.versions import find_version, known_version, publish, snapshot_files
+from cd4ml.data.versions import find_version, known_version
 from cd4ml.errors import ConfigurationError, Corrupted, InvalidInput, NotFound
 from cd4ml.loop.contracts import declared
+from cd4ml.loop.quarantine import arrive, publish_arrival
 from cd4ml.records.dataset import Dataset, DatasetVersion
 from cd4ml.records.settings import DataSettings
 from cd4ml.store import lineage, people, rows
@@ -43,7 +44,8 @@ def ingest(
         InvalidInput: If the name is not in `cd4ml.toml` and no path is given, or the
             files cannot be read as a table.
         NotFound: If no file matches.
-        ContractViolated: If the rows break the contract; nothing is stored.
+        ContractViolated: If the rows break the contract; nothing is stored. With
+            `on_violation = "quarantine"` only if nothing can be set aside, or all would be.
     """
     settings = _settings(project, name, path)
     contract = declared(project, settings.contract, key=f"data.{name}.contract")
@@ -54,11 +56,11 @@ def ingest(
         )
     if same is not None and _is_whole(project, same):
         return same
-    snapshot = snapshot_files(project.blobs, project.folder, settings.path, contract=contract)
+    arrival = arrive(project, settings, contract)
     at = project.clock.now()
     with project.database.write() as connection:
-        register(connection, project, name, actor)
-        return publish(connection, snapshot, dataset=name, at=at, actor=actor, note=note)
+        dataset = register(connection, project, name, actor)
+        return publish_arrival(connection, arrival, dataset=dataset, at=at, actor=actor, note=note)
 
 
 def register(connection: sa.Connection, project: Project, name: str, actor: str) -> Dataset:

@@ -32,7 +32,9 @@ class DataSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """`[data.NAME]`: a dataset the steps can take by this name.
 
     Either `path` (a file or glob below the project) or `source = "production"`:
-    labelled requests of the model, curated by `cd4ml label`.
+    labelled requests of the model, curated by `cd4ml label`. With `on_violation =
+    "quarantine"` rows that keep the contract go on, the others become a version of
+    `NAME_quarantine`.
     """
 
     path: str = ""
@@ -41,7 +43,8 @@ class DataSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     description: str = ""
     tags: tuple[str, ...] = ()
     licence: str = ""
-    contract: str = ""  # "module:Name" of a Contract
+    contract: str = ""  # "module:Name", a .toml file, or a .yaml file (ODCS)
+    on_violation: Literal["block", "quarantine"] = "block"  # what happens to rows that break it
 
 
 class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cd4ml.cli.commands import contracts
 from cd4ml.cli.given import Answer, Given
 from cd4ml.cli.words import Commands
 
@@ -33,6 +34,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("query", metavar="WORD", nargs="?", default="", help="only matching ones")
     parser = nouns.add("show", details, "show a dataset: columns, contract findings, lineage")
     parser.add_argument("ref", metavar="NAME[@NUMBER]", help="a dataset, or one of its versions")
+    contracts.add_to(nouns)
 
 
 def register(given: Given) -> Answer[DatasetVersion]:
@@ -67,12 +69,20 @@ def _show_version(screen: Screen, version: DatasetVersion) -> None:
             ("rows", f"{version.n_rows:,}"),
             ("files", f"{len(version.files)}, {size(version.n_bytes)}"),
             ("contract", version.outcome if version.contract else "none"),
+            ("quarantine", _set_aside(version)),
             ("digest", short(version.digest)),
             ("source", version.source),
             ("note", version.note),
             ("by", version.created_by),
         )
     )
+
+
+def _set_aside(version: DatasetVersion) -> str:
+    if not version.quarantine:
+        return ""
+    rows = "1 row" if version.n_quarantined == 1 else f"{version.n_quarantined:,} rows"
+    return f"{rows} set aside: {version.quarantine}"
 
 
 def _show_catalog(screen: Screen, entries: list[Entry]) -> None:
