@@ -197,16 +197,21 @@ def _value(value: Any) -> str:
 def _string(text: str) -> str:
     if "\\" in text and "'" not in text and text.isprintable():
         return f"'{text}'"  # a pattern reads better as it is
+    return _quoted(text)
+
+
+def _quoted(text: str) -> str:
     # what JSON escapes, TOML escapes in the same way; DEL is the exception
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _key(name: str) -> str:
-    return name if _BARE.fullmatch(name) else json.dumps(name, ensure_ascii=False)
+    return name if _BARE.fullmatch(name) else _quoted(name)
 
 
 def _comment(text: str) -> list[str]:
-    return [f"# {line}".rstrip() for line in text.splitlines()]
+    lines = ("".join(c if c.isprintable() else "?" for c in line) for line in text.splitlines())
+    return [f"# {line}".rstrip() for line in lines]
 
 
 def _reworded(error: msgspec.DecodeError) -> str:

@@ -144,6 +144,8 @@ def _contract(document: OpenDataContractStandard, schema: SchemaObject) -> Contr
     keys = sorted((p.primaryKeyPosition or 0, _name(p)) for p, _ in known if p.primaryKey)
     asked = table_quality(schema)
     custom = _custom(schema)
+    times = {field.name for field, _ in fields if field.type == "datetime"}
+    fresh = _fresh(document, schema, str(custom.get("eventTime", "")), times)
     described = document.description.purpose if document.description else None
     return Contract(
         name=str(schema.name),
@@ -152,10 +154,10 @@ def _contract(document: OpenDataContractStandard, schema: SchemaObject) -> Contr
         fields=tuple(field for field, _ in fields),
         key=tuple(name for _, name in keys),
         unique=asked.unique,
-        event_time=str(custom.get("eventTime", "")),
+        event_time=fresh.column,
         minimum_rows=asked.minimum_rows,
         maximum_rows=asked.maximum_rows,
-        fresh_within_hours=_fresh(document, schema),
+        fresh_within_hours=fresh.hours,
         conditions=(*(c for _, more in fields for c in more.conditions), *asked.conditions),
         open=bool(custom.get("openColumns", len(known) < len(properties))),
         output=_output(_custom(document).get("modelOutput")),
@@ -168,6 +170,7 @@ def _contract(document: OpenDataContractStandard, schema: SchemaObject) -> Contr
             ),
             *(text for _, more in fields for text in more.unchecked),
             *asked.unchecked,
+            *fresh.unchecked,
         ),
     )
 
@@ -182,8 +185,8 @@ def _field(said: SchemaProperty, kind: FieldType) -> tuple[Field, Asked]:
         name,
         kind,
         nullable=not (said.required or asked.is_required),
-        minimum=options.get("minimum") if is_numeric else None,
-        maximum=options.get("maximum") if is_numeric else None,
+        minimum=_number(options.get("minimum")) if is_numeric else None,
+        maximum=_number(options.get("maximum")) if is_numeric else None,
         categories=asked.categories or known,
         open=bool(known) and not asked.categories,
         unit=str(custom.get("unit", "")),
@@ -207,6 +210,10 @@ def _name(said: SchemaProperty) -> str:
     return str(said.physicalName or said.name)
 
 
+def _number(limit: Any) -> float | None:
+    return None if limit is None else float(limit)
+
+
 def _whole(pattern: str) -> str:
     """A pattern that is looked for anywhere, as one that the whole text matches."""
     exported = _WHOLE.fullmatch(pattern)
@@ -227,13 +234,27 @@ def _reference(said: SchemaProperty) -> str:
     return targets[0] if targets and "/" not in targets[0] else ""
 
 
-def _fresh(document: OpenDataContractStandard, schema: SchemaObject) -> float | None:
+class _Fresh(NamedTuple):
+    """What a promise of freshness asks; `unchecked` says what cannot be asked."""
+
+    column: str
+    hours: float | None = None
+    unchecked: tuple[str, ...] = ()
+
+
+def _fresh(
+    document: OpenDataContractStandard, schema: SchemaObject, event_time: str, times: set[str]
+) -> _Fresh:
     for promise in document.slaProperties or []:
-        is_here = not promise.element or promise.element.partition(".")[0] == schema.name
-        hours = _HOURS.get((promise.unit or "h").lower())
-        if promise.property == "freshness" and is_here and hours:
-            return float(str(promise.value)) * hours
-    return None
+        table, _, column = (promise.element or "").partition(".")
+        if promise.property != "freshness" or table not in ("", schema.name):
+            continue
+        column, factor = column or event_time, _HOURS.get((promise.unit or "h").lower())
+        if column in times and factor and isinstance(promise.value, int | float):
+            return _Fresh(column, promise.value * factor)
+        said = f"freshness {promise.value} {promise.unit or ''}".strip()
+        return _Fresh(event_time, None, (f"{said} of {column}" if column else said,))
+    return _Fresh(event_time)
 
 
 def _output(said: Any) -> Field | None:

@@ -152,9 +152,11 @@ _WORDS = {
 
 
 def _grouped(cases: pl.DataFrame) -> Iterator[tuple[tuple[str, str], pl.DataFrame]]:
-    keys = ["column", "check", "check_number"]
-    for (column, check, _), group in cases.group_by(keys, maintain_order=True):
-        yield (str(column or ""), str(check)), group
+    keys = ["schema_context", "column", "check", "check_number"]
+    for (context, column, check, _), group in cases.group_by(keys, maintain_order=True):
+        # checks of the whole table carry its name where columns have theirs
+        is_column = column is not None and context == "Column"
+        yield (str(column) if is_column else "", str(check)), group
 
 
 def _failure(key: tuple[str, str], cases: pl.DataFrame) -> Failure:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cd4ml.data.conditions import compiled
 from cd4ml.data.references import known_values
+from cd4ml.errors import InvalidInput
 from cd4ml.records.contract import Condition, Contract, Field
 
 if TYPE_CHECKING:
@@ -162,9 +163,23 @@ def _text_limits(field: Field, type_: pl.DataType) -> list[Rule]:
         outside = ~text.is_in(list(field.categories))
         rules.append(_on_rows(gate, "unknown category", name, outside))
     if field.pattern:
-        unlike = ~text.str.contains(rf"\A(?:{field.pattern})\z")
+        whole = rf"\A(?:{field.pattern})\z"
+        _refuse_unknown_pattern(field, whole)
+        unlike = ~text.str.contains(whole)
         rules.append(_on_rows(f"{name} like {field.pattern}", "wrong pattern", name, unlike))
     return rules
+
+
+def _refuse_unknown_pattern(field: Field, whole: str) -> None:
+    """Requests are matched by Python, tables by Polars, which knows no look-around."""
+    import polars as pl
+
+    try:
+        pl.Series([""]).str.contains(whole)
+    except pl.exceptions.PolarsError:
+        msg = f"the pattern of {field.name!r} is none for tables: {field.pattern}"
+        hint = "look-around and back-references cannot be used"
+        raise InvalidInput(msg, hint=hint) from None
 
 
 def _reference(field: Field, type_: pl.DataType, context: Context) -> list[Rule]:

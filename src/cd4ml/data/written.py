@@ -26,6 +26,8 @@ from cd4ml.records.finding import Finding
 if TYPE_CHECKING:
     import polars as pl
 
+    from cd4ml.data.places import Places
+
 _TEXT = "written "  # before the name of a column: what stands in the file
 
 

@@ -32,7 +32,7 @@ def declared(project: Project, name: str, *, key: str) -> Contract | None:
     """
     if not name:
         return None
-    suffix = Path(name).suffix.lower()
+    suffix = Path(name.partition("#")[0]).suffix.lower()
     if suffix == ".toml":
         return read_contract(project.folder / name)
     if suffix in (".yaml", ".yml"):
