@@ -117,7 +117,7 @@ def test_the_newest_row_is_fresh(newest: datetime | None, reason: str | None) ->
 @pytest.mark.parametrize("type_", [pl.Datetime("ms"), pl.Date(), pl.Datetime("us", "Asia/Tokyo")])
 def test_any_kind_of_time_can_be_fresh(type_: pl.DataType) -> None:
     contract = one(Field("at", "datetime"), event_time="at", fresh_within_hours=13)
-    column = pl.Series("at", [datetime(2013, 1, 2)]).cast(pl.Datetime("us", "UTC"))
+    column = pl.Series("at", [datetime(2013, 1, 2, tzinfo=UTC)])
     zone = getattr(type_, "time_zone", None)
     column = column.dt.convert_time_zone(zone) if zone else column.cast(type_)
 
