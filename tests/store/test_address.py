@@ -76,6 +76,10 @@ def test_a_record_and_its_plain_form_have_the_same_address() -> None:
                 "open": False,
                 "unit": "",
                 "description": "",
+                "pattern": "",
+                "unique": False,
+                "references": "",
+                "finite": True,
             }
         ],
         "key": [],
@@ -83,10 +87,16 @@ def test_a_record_and_its_plain_form_have_the_same_address() -> None:
         "minimum_rows": 0,
         "output": None,
         "description": "",
+        "unique": [],
+        "maximum_rows": None,
+        "fresh_within_hours": None,
+        "conditions": [],
+        "open": False,
+        "unchecked": [],
     }
 
     assert address_of_record(contract) == address_of_record(plain_form)
-    assert canonical(contract).startswith(b'{"description":"","event_time":"","fields":[{"cat')
+    assert canonical(contract).startswith(b'{"conditions":[],"description":"","event_time"')
 
 
 def test_a_short_address_is_its_first_twelve_digits() -> None:
