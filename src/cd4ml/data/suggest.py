@@ -10,6 +10,7 @@ from cd4ml.data.formats import utc
 from cd4ml.data.patterns import common_pattern
 from cd4ml.data.profile import type_name
 from cd4ml.data.rules import of_type
+from cd4ml.models.violations import LARGEST_NUMBER
 from cd4ml.records.contract import Contract, Field, FieldType
 
 if TYPE_CHECKING:
@@ -106,9 +107,10 @@ def _range(column: pl.Series, kind: FieldType) -> dict[str, Any]:
         least, most = 0.0, 1.0
     has_lowest = not (numbers == float("-inf")).any()
     has_highest = not (numbers == float("inf")).any()
-    if has_lowest:
+    if has_lowest and least < LARGEST_NUMBER:
         limits["minimum"] = least
-    if has_highest and not (kind == "integer" and _numbers_rows(column)):
+    is_counting = kind == "integer" and _numbers_rows(column)
+    if has_highest and most > -LARGEST_NUMBER and not is_counting:
         limits["maximum"] = most
     return limits
 
