@@ -1,6 +1,7 @@
 """Contracts of the Open Data Contract Standard: read, written, and the same when they come back."""
 
 import json
+import sys
 from importlib.resources import files
 from pathlib import Path
 
@@ -115,6 +116,12 @@ def test_a_contract_comes_back_as_it_was() -> None:
 
     assert back.contract == FLIGHTS
     assert back.left_out == ()
+
+
+def test_strange_line_breaks_come_back() -> None:
+    contract = Contract(name="a\x85b", description="é\u2028", fields=(Field("c", "integer"),))
+
+    assert contract_from_odcs(to_odcs(contract), "a.yaml").contract == contract
 
 
 def test_what_is_written_is_valid_in_the_standard() -> None:
@@ -287,6 +294,18 @@ def test_a_mistake_is_named_with_file_and_place(
         read_odcs(path)
 
     assert refused.value.message.startswith(f"{path}: {message}")
+
+
+def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "open_data_contract_standard", None)
+
+    with pytest.raises(ConfigurationError) as refused:
+        contract_from_odcs(FOREIGN, "payments.yaml")
+
+    assert str(refused.value) == (
+        "contracts of the Open Data Contract Standard need open-data-contract-standard\n"
+        "  hint: pip install 'cd4ml[odcs]'"
+    )
 
 
 def test_what_is_no_document_is_refused() -> None:

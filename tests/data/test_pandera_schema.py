@@ -1,5 +1,6 @@
 """Pandera schemas are contracts as they are, and their checks of values always run."""
 
+import sys
 from typing import Annotated
 
 import pandera.polars as pa
@@ -196,6 +197,17 @@ def test_only_schemas_of_pandera_are_taken_for_some() -> None:
     assert not is_pandera(Contract(name="c", fields=()))
     assert not is_pandera(Contract)
     assert not is_pandera(None)
+
+
+def test_without_pandera_for_polars_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandera.polars", None)
+
+    with pytest.raises(ConfigurationError) as refused:
+        pandera_contract(SCHEMA, "Flights")
+
+    assert str(refused.value) == (
+        "Pandera's schemas for Polars need pandera[polars]\n  hint: pip install 'cd4ml[pandera]'"
+    )
 
 
 def test_a_schema_for_other_tables_is_refused() -> None:

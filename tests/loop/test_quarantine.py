@@ -189,6 +189,17 @@ def test_values_exist_in_another_dataset(project: Project) -> None:
         ingest(changed, "carriers", path="data/carriers.csv", actor=ANN)
 
         assert ingest(changed, "flights", actor=ANN).outcome == "pass"
+        assert show_dataset(changed, "flights").parents == ("carriers@2",)
+        assert show_dataset(changed, "carriers@2").children == ("flights@1",)
+
+
+def test_a_rule_that_nobody_can_check_decides_nothing(project: Project) -> None:
+    write_contract(
+        project.folder, OPEN + 'unchecked = ["plausible"]\n[field.carrier]\ntype = "string"\n'
+    )
+
+    with open_project(project.folder) as changed:
+        assert ingest(changed, "flights", actor=ANN).outcome == "pass"
 
 
 def test_the_time_of_the_project_decides_what_is_fresh(project: Project) -> None:

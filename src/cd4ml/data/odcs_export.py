@@ -13,6 +13,7 @@ from cd4ml.records.contract import Condition, Contract, Field, FieldType
 
 if TYPE_CHECKING:
     import polars as pl
+    from open_data_contract_standard.model import OpenDataContractStandard
 
 _API_VERSION = "v3.1.0"
 _LOGICAL = {"datetime": "timestamp"}  # the others have the same name
@@ -37,7 +38,18 @@ def to_odcs(contract: Contract) -> str:
         slaProperties=_promises(contract) or None,
         customProperties=_custom(modelOutput=_plain(contract.output)) or None,
     )
-    return str(document.to_yaml())
+    return _yaml(document)
+
+
+def _yaml(document: OpenDataContractStandard) -> str:
+    import yaml
+
+    text = str(document.to_yaml())
+    if type(document).from_string(text) == document:
+        return text
+    # the writer leaves some line breaks of Unicode as they are, which are then read as spaces
+    said = document.model_dump(exclude_defaults=True, exclude_none=True, by_alias=True)
+    return str(yaml.safe_dump(said, sort_keys=False, allow_unicode=False))
 
 
 def _schema(contract: Contract) -> dict[str, Any]:

@@ -23,10 +23,14 @@ _SUFFIX = "_quarantine"
 
 
 class Arrival(NamedTuple):
-    """Files that came in: the rows that go on, and those that were set aside (None: none)."""
+    """Files that came in: the rows that go on, and those that were set aside (None: none).
+
+    `against` has the digests of the dataset versions that their contract refers to.
+    """
 
     good: Snapshot
     bad: Snapshot | None = None
+    against: tuple[str, ...] = ()
 
 
 def quarantine_of(dataset: str) -> str:

@@ -61,7 +61,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def outcome(self) -> Outcome:
         """Of its contract; inconclusive without one."""
-        return worst(tuple(f.outcome for f in self.findings)) if self.contract else "inconclusive"
+        decisive = tuple(f.outcome for f in self.findings if f.is_gated)
+        return worst(decisive) if self.contract else "inconclusive"
 
 
 def snapshot_files(

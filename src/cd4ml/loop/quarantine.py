@@ -24,11 +24,7 @@ def context_of(project: Project, contract: Contract | None) -> Context:
     Raises:
         NotFound: If one of them has no version.
     """
-    names = referenced(contract) if contract else []
-    with project.database.read() as connection:
-        versions = {name: find_version(connection, name) for name in names}
-    tables = {name: scan_version(project.blobs, version) for name, version in versions.items()}
-    return Context(now=project.clock.now(), tables=tables)
+    return _context(project, _referenced(project, contract))
 
 
 def arrive(project: Project, settings: DataSettings, contract: Contract | None) -> Arrival:
@@ -36,12 +32,27 @@ def arrive(project: Project, settings: DataSettings, contract: Contract | None) 
 
     Raises:
         ContractViolated: If rows break the contract, and it blocks or none is left.
+        NotFound: If the contract refers to a dataset that has no version.
     """
-    context = context_of(project, contract)
+    versions = _referenced(project, contract)
+    context = _context(project, versions)
     blobs, root, pattern = project.blobs, project.folder, settings.path
     if contract is not None and settings.on_violation == "quarantine":
-        return snapshot_good(blobs, root, pattern, contract=contract, context=context)
-    return Arrival(snapshot_files(blobs, root, pattern, contract=contract, context=context))
+        arrival = snapshot_good(blobs, root, pattern, contract=contract, context=context)
+    else:
+        arrival = Arrival(snapshot_files(blobs, root, pattern, contract=contract, context=context))
+    return arrival._replace(against=tuple(version.digest for version in versions.values()))
+
+
+def _referenced(project: Project, contract: Contract | None) -> dict[str, DatasetVersion]:
+    names = referenced(contract) if contract else []
+    with project.database.read() as connection:
+        return {name: find_version(connection, name) for name in names}
+
+
+def _context(project: Project, versions: dict[str, DatasetVersion]) -> Context:
+    tables = {name: scan_version(project.blobs, version) for name, version in versions.items()}
+    return Context(now=project.clock.now(), tables=tables)
 
 
 def publish_arrival(
@@ -77,6 +88,8 @@ def publish_arrival(
         note=note,
         quarantine=aside,
     )
+    for digest in arrival.against:
+        lineage.link(connection, version.digest, digest, "checked against")
     if aside is not None:
         lineage.link(connection, aside.digest, version.digest, "set aside from")
     return version
