@@ -1,6 +1,7 @@
 """Pandera schemas are contracts as they are, and their checks of values always run."""
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import pandera.polars as pa
@@ -12,7 +13,7 @@ from cd4ml.data.contract import check, refuse_unless_kept
 from cd4ml.data.formats import reading_of
 from cd4ml.data.pandera_schema import PanderaContract, is_pandera, pandera_contract
 from cd4ml.data.split import split
-from cd4ml.data.written import split_files
+from cd4ml.data.written import check_files, split_files
 from cd4ml.errors import ConfigurationError, ContractViolated
 from cd4ml.records.contract import Contract, Field
 from cd4ml.store.address import address_of_record
@@ -162,7 +163,7 @@ def test_what_the_schema_says_of_a_column_is_its_field() -> None:
     )
 
 
-def test_a_model_class_is_accepted_and_tells_how_times_are_read(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_a_model_class_is_accepted_and_tells_how_times_are_read(tmp_path: Path) -> None:
     contract = of(Flights)
     path = file(tmp_path, "a.csv", "flight,at\n1,2013-01-01T05:00:00Z\n0,NA\n")
 
@@ -171,6 +172,22 @@ def test_a_model_class_is_accepted_and_tells_how_times_are_read(tmp_path) -> Non
     assert [field.type for field in contract.fields] == ["integer", "datetime"]
     assert contract.open
     assert found.bad["broken_row"].to_list() == [2]
+
+
+def test_text_that_is_of_no_type_is_told_first_and_cannot_be_set_aside(tmp_path: Path) -> None:
+    contract = of(Flights)
+    path = file(tmp_path, "a.csv", "flight,at\nseven,2013-01-01\n0,01.01.2013\n")
+    reading = reading_of([path], contract)
+
+    findings = check_files([path], reading, contract)
+    found = split_files([path], reading, contract)
+
+    assert {f.gate: f.reason for f in findings} == {
+        "flight is integer": "1 of 2 rows, first in row 1: 'seven'",
+        "at is datetime": "1 of 2 rows, first in row 2: '01.01.2013'",
+    }
+    assert found.findings == findings
+    assert found.bad.is_empty()
 
 
 def test_another_check_is_another_contract() -> None:

@@ -17,9 +17,9 @@ from cd4ml.data.contract import Check, check, count, explained
 from cd4ml.data.formats import Reading, scan, scan_text, unreadable_among, utc
 from cd4ml.data.pandera_schema import PanderaContract
 from cd4ml.data.rules import Context, Rule
-from cd4ml.data.separators import separator_rule
-from cd4ml.data.split import FILE, ROW, Split, refuse_taken_names, split, split_with
-from cd4ml.data.values import fits, places_in
+from cd4ml.data.separators import refuse_other_separators, separator_rule
+from cd4ml.data.split import FILE, ROW, Split, refuse_taken_names, split, split_with, taken_apart
+from cd4ml.data.values import fits, places_in, wrong_values
 from cd4ml.records.contract import Contract, Field
 from cd4ml.records.finding import Finding
 
@@ -47,7 +47,8 @@ def check_files(
     places = places_in(paths, reading)
     if not _is_text(reading, contract):
         with _readable(paths, reading):
-            return check(scan(paths, reading), contract, context, places=places)
+            wrong = _wrong_text(paths, reading, contract, places)
+            return wrong or check(scan(paths, reading), contract, context, places=places)
     compiled = _compiled(paths, reading, contract, context)
     with _readable(paths, reading):
         found = count(compiled.frame, compiled.check).findings
@@ -70,8 +71,12 @@ def split_files(
     """
     places = places_in(paths, reading)
     if not _is_text(reading, contract):
+        frame = scan(paths, reading)
         with _readable(paths, reading):
-            found = split(scan(paths, reading), contract, context, places=places)
+            wrong = _wrong_text(paths, reading, contract, places)
+            if wrong:
+                return Split(*taken_apart(frame, {}), findings=wrong)
+            found = split(frame, contract, context, places=places)
         return found._replace(bad=_with_files(found.bad, places))
     compiled = _compiled(paths, reading, contract, context)
     refuse_taken_names(compiled.texts)
@@ -106,6 +111,18 @@ def _readable(paths: Sequence[Path], reading: Reading) -> Iterator[None]:
         yield
     except pl.exceptions.PolarsError as error:
         raise unreadable_among(paths, reading, error) from None
+
+
+def _wrong_text(
+    paths: Sequence[Path], reading: Reading, contract: Contract, places: Places
+) -> tuple[Finding, ...]:
+    """Text that is not of the type that a Pandera schema has: all else cannot be asked then."""
+    if reading.format == "parquet":
+        return ()
+    if reading.format == "csv":
+        refuse_other_separators(paths, reading, places, contract.name, has_contract=True)
+    found = wrong_values(paths, reading, contract, places=places)
+    return tuple(finding for finding in found if finding.outcome != "pass")
 
 
 def _is_text(reading: Reading, contract: Contract) -> bool:
