@@ -128,6 +128,14 @@ def test_rows_of_a_csv_that_are_of_no_type_are_set_aside_as_they_are_written(
     assert found.good.collect().equals(flights())
 
 
+def test_keys_that_cannot_be_read_are_not_the_same(tmp_path: Path) -> None:
+    file(tmp_path, "a.csv", CSV + "four,AA,7,true,2013-01-02\nfive,AA,7,true,2013-01-02\n")
+
+    found = from_files(tmp_path, "a.csv")
+
+    assert rules(found) == [(4, ["flight is integer"]), (5, ["flight is integer"])]
+
+
 def test_dates_in_three_formats_leave_those_of_one(tmp_path: Path) -> None:
     days = ["2013-01-02", "02.01.2013", "01/02/2013", "2013-01-03T05:00Z"]
     file(

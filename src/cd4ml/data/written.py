@@ -185,6 +185,8 @@ def _of_text(rule: Rule, declared: dict[str, Field], texts: dict[str, str]) -> R
     """The rule on types and on missing values, asked of what is written."""
     import polars as pl
 
+    if rule.metric == "duplicates" and rule.broken is not None:
+        return _of_readable(rule, texts)
     if rule.metric not in ("wrong type", "nulls") or rule.wrong or rule.columns[0] not in texts:
         return rule
     name = rule.columns[0]
@@ -195,3 +197,18 @@ def _of_text(rule: Rule, declared: dict[str, Field], texts: dict[str, str]) -> R
         return rule
     broken = text.is_not_null() & ~fits(declared[name], text)
     return replace(rule, broken=broken, count=broken.sum(), shown=(texts[name],))
+
+
+def _of_readable(rule: Rule, texts: dict[str, str]) -> Rule:
+    """The rule on keys, without rows whose key cannot be read: they are not the same."""
+    import polars as pl
+
+    known = [
+        pl.col(name).is_not_null() | pl.col(texts[name]).is_null()
+        for name in rule.columns
+        if name in texts
+    ]
+    if not known or rule.broken is None:
+        return rule
+    broken = rule.broken & pl.all_horizontal(known)
+    return replace(rule, broken=broken, count=broken.sum())
