@@ -122,6 +122,18 @@ def _refuse_data(settings: Settings) -> None:
         if data.path and data.source == "production":
             message = f"rows come from files or from production, not both, got path {data.path!r}"
             raise _Impossible(f"data.{name}", message, "leave out `path` or `source`")
+        if data.on_violation == "quarantine":
+            _refuse_quarantine(settings, name, data)
+
+
+def _refuse_quarantine(settings: Settings, name: str, data: records.DataSettings) -> None:
+    if not data.contract:
+        message = "there is no contract that rows could break"
+        hint = f"add a contract: cd4ml data suggest {name} writes one"
+        raise _Impossible(f"data.{name}.on_violation", message, hint)
+    if f"{name}_quarantine" in settings.data:
+        message = f"rows of {name!r} that break its contract are kept there"
+        raise _Impossible(f"data.{name}_quarantine", message, "give that dataset another name")
 
 
 def _refuse_model(model: records.ModelSettings) -> None:
