@@ -17,12 +17,9 @@ READINGS = [
     "/api/pulls?name=patients&limit=1",
     "/api/datasets/patients@1/profile",
     "/api/diff?before=patients@1&after=patients&key=mean_area,mean_texture",
-<<<<<<< HEAD
     "/api/datasets/patients/log?limit=1",
     "/api/datasets/patients@1/files",
-=======
     "/api/datasets/patients?as_of=2999-12-31",
->>>>>>> time-on-main
     "/api/runs?limit=1",
     "/api/runs/1",
     "/api/models",

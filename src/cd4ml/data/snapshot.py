@@ -17,6 +17,7 @@ from cd4ml.data.measuring import Measured, TableFiles, measure_files, measure_fr
 from cd4ml.data.names import written
 from cd4ml.data.profile import columns_of
 from cd4ml.data.remote import is_remote, remote_files
+from cd4ml.data.rules import Context
 from cd4ml.data.stat_cache import StatCache
 from cd4ml.data.taking import Keeping, Taken, data_files, digests_of, take
 from cd4ml.errors import ContractViolated, InvalidInput
@@ -71,7 +72,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def outcome(self) -> Outcome:
         """Of its contract; inconclusive without one."""
-        return worst(tuple(f.outcome for f in self.findings)) if self.contract else "inconclusive"
+        decisive = tuple(f.outcome for f in self.findings if f.is_gated)
+        return worst(decisive) if self.contract else "inconclusive"
 
 
 def look(store: FileStore, root: Path, pattern: str) -> Look:
@@ -104,6 +106,7 @@ def snapshot_files(
     contract: Contract | None = None,
     keeping: Keeping = "copy",
     refuse: bool = True,
+    context: Context = Context(),  # noqa: B008 - immutable
     before: str = "",
 ) -> Snapshot:
     """The present content of files.
@@ -119,6 +122,7 @@ def snapshot_files(
         keeping: Whether the files are copied into the store, get a second name there, or
             stay where they are and nowhere else.
         refuse: Whether rows that break the contract are refused; else the version says so.
+        context: The time, and the tables that the contract refers to.
         before: The address of the profile of the version before, whose bins are kept; rows
             of files that it knows are not profiled again.
 
@@ -134,7 +138,9 @@ def snapshot_files(
             taken = _taken(store, listing, digests, keeping, delivery)
         else:  # rows are read apart from digests: nothing may change from one to the other
             with left_alone(listing.files, may_be_linked=keeping == "hardlink"):
-                measured = _measured(store, looked, contract, digests, refuse=refuse, before=before)
+                measured = _measured(
+                    store, looked, contract, digests, context, refuse=refuse, before=before
+                )
                 if measured.reading is not None:
                     delivery.is_packing &= len(listing.files) >= _MANY
                 taken = _taken(store, listing, digests, keeping, delivery)
@@ -159,6 +165,7 @@ def snapshot_frame(
     source: str,
     contract: Contract | None = None,
     refuse: bool = True,
+    context: Context = Context(),  # noqa: B008 - immutable
     before: str = "",
 ) -> Snapshot:
     """A table that was made here, as one Parquet file; the same rows have the same digest.
@@ -169,12 +176,13 @@ def snapshot_frame(
         source: Where its rows came from, in words ("production").
         contract: What the rows have to keep.
         refuse: Whether rows that break it are refused; else the version says so.
+        context: The time, and the tables that the contract refers to.
         before: The address of the profile of the version before, whose bins are kept.
 
     Raises:
         ContractViolated: If the rows break the contract; nothing is stored.
     """
-    findings = check(frame.lazy(), contract) if contract else ()
+    findings = check(frame.lazy(), contract, context) if contract else ()
     if contract and refuse:
         refuse_unless_kept(f"the table from {source}", contract, findings)
     buffer = io.BytesIO()
@@ -196,6 +204,7 @@ def _measured(
     looked: Look,
     contract: Contract | None,
     digests: dict[str, str],
+    context: Context,
     *,
     refuse: bool,
     before: str,
@@ -208,7 +217,7 @@ def _measured(
         looked.pattern,
     )
     try:
-        return measure_files(store.blobs, table, contract, refuse=refuse, before=before)
+        return measure_files(store.blobs, table, contract, context, refuse=refuse, before=before)
     except ContractViolated:
         raise
     except InvalidInput:

@@ -47,6 +47,7 @@ def publish(
     actor: str,
     note: str = "",
     parents: Sequence[str] = (),
+    quarantine: DatasetVersion | None = None,
 ) -> DatasetVersion:
     """Give a snapshot its number; what was published before keeps its own.
 
@@ -61,6 +62,7 @@ def publish(
         actor: Who.
         note: What is special about it.
         parents: Digests of what it was made from.
+        quarantine: The version with the rows that were set aside.
 
     Raises:
         NotFound: If no such dataset is registered.
@@ -86,6 +88,8 @@ def publish(
         contract=snapshot.contract,
         outcome=snapshot.outcome,
         note=note,
+        quarantine=quarantine.ref if quarantine else "",
+        n_quarantined=quarantine.n_rows if quarantine else 0,
         parents=tuple(parents),
         profile=snapshot.profile,
         created_at=at,
@@ -234,6 +238,8 @@ def _trace(connection: Connection, version: DatasetVersion, findings: tuple[Find
         "outcome": version.outcome,
         "broken": broken[:_LISTED],
     }
+    if version.quarantine:
+        details |= {"quarantine": version.quarantine, "n_quarantined": version.n_quarantined}
     ledger.append(
         connection,
         at=version.created_at,

@@ -11,15 +11,17 @@ import sqlalchemy as sa
 
 from cd4ml.data import catalog as known
 from cd4ml.data.manifest import manifest_of
+from cd4ml.data.quarantine import Arrival
 from cd4ml.data.refs import find_version, version_at
-from cd4ml.data.snapshot import Snapshot, look, snapshot_files
+from cd4ml.data.snapshot import look
 from cd4ml.data.taking import Keeping
-from cd4ml.data.versions import known_version, newest_version, publish
+from cd4ml.data.versions import known_version, newest_version
 from cd4ml.errors import ConfigurationError, Conflict, InvalidInput
 from cd4ml.loop.access import shown, without_values
 from cd4ml.loop.catalog import Facts, facts_of
 from cd4ml.loop.contracts import declared
 from cd4ml.loop.known import n_arrived
+from cd4ml.loop.quarantine import Wanted, arrive, publish_arrival
 from cd4ml.records.dataset import Dataset, DatasetVersion
 from cd4ml.records.settings import DataSettings
 from cd4ml.store import lineage, people, rows
@@ -67,7 +69,8 @@ def ingest(
         InvalidInput: If the name is not in `cd4ml.toml` and no path is given, or the
             files cannot be read.
         NotFound: If no file matches.
-        ContractViolated: If the rows break the contract; nothing is stored.
+        ContractViolated: If the rows break the contract; nothing is stored. With
+            `on_violation = "quarantine"` only if nothing can be set aside, or all would be.
         Conflict: If a file changed while it was read.
     """
     if not path and _is_pulled(project, name):
@@ -89,30 +92,31 @@ def ingest(
 
     before = newest.profile if newest else ""
 
-    def taken() -> Snapshot:
-        return snapshot_files(
-            project.files, looked, contract=contract, keeping=keeping, before=before
-        )
+    def arrived() -> Arrival:
+        wanted = Wanted(settings, contract, keeping, before)
+        return arrive(project, looked, wanted, actor=actor)
 
     for _ in range(_TRIES):
-        snapshot = taken()
+        arrival = arrived()
         with suppress(Conflict):  # bytes that it shares with an older version were just removed
-            return shown(
-                project, _published(project, snapshot, name, note=note, actor=actor), actor
-            )
-    return shown(project, _published(project, taken(), name, note=note, actor=actor), actor)
+            version = _published(project, arrival, name, note=note, actor=actor)
+            return shown(project, version, actor)
+    version = _published(project, arrived(), name, note=note, actor=actor)
+    return shown(project, version, actor)
 
 
 def _published(
-    project: Project, snapshot: Snapshot, name: str, *, note: str, actor: str
+    project: Project, arrival: Arrival, name: str, *, note: str, actor: str
 ) -> DatasetVersion:
     at = project.clock.now()
     try:
         with project.database.write() as connection:
-            register(connection, project, name, actor)
-            return publish(connection, snapshot, dataset=name, at=at, actor=actor, note=note)
+            dataset = register(connection, project, name, actor)
+            return publish_arrival(
+                connection, arrival, dataset=dataset, at=at, actor=actor, note=note
+            )
     except Conflict:
-        project.files.objects.remove({place.object for place in snapshot.new})
+        project.files.objects.remove(arrival.new_objects)
         raise
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cd4ml.cli.commands import profiles, pulls, versions
+from cd4ml.cli.commands import contracts, profiles, pulls, versions
 from cd4ml.cli.facts import show_facts
 from cd4ml.cli.given import Answer, Given
 from cd4ml.cli.words import Commands, at_most_a_million, day_or_time
@@ -57,6 +57,7 @@ def add(commands: Commands) -> None:
     versions.add_to(nouns)
     pulls.add_to(nouns)
     profiles.add_to(nouns)
+    contracts.add_to(nouns)
 
 
 def register(given: Given) -> Answer[DatasetVersion]:
@@ -103,6 +104,7 @@ def show_version(screen: Screen, version: DatasetVersion) -> None:
             ("rows", f"{version.n_rows:,}" if version.kind == "table" else "no table"),
             ("files", f"{version.n_files:,}, {size(version.n_bytes)}"),
             ("contract", version.outcome if version.contract else "none"),
+            ("quarantine", _set_aside(version)),
             ("digest", short(version.digest)),
             ("source", version.source),
             ("left in", version.place),
@@ -110,6 +112,13 @@ def show_version(screen: Screen, version: DatasetVersion) -> None:
             ("by", version.created_by),
         )
     )
+
+
+def _set_aside(version: DatasetVersion) -> str:
+    if not version.quarantine:
+        return ""
+    rows = "1 row" if version.n_quarantined == 1 else f"{version.n_quarantined:,} rows"
+    return f"{rows} set aside: {version.quarantine}"
 
 
 def _show_catalog(screen: Screen, entries: list[Entry]) -> None:
