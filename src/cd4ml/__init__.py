@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from cd4ml.data.split import Split, split
     from cd4ml.loop.read import dataset
     from cd4ml.pipeline.step import Metrics, Model, step
-    from cd4ml.records.contract import Contract, Field
+    from cd4ml.records.contract import Condition, Contract, Field
 
 __version__ = "0.1.0"
 __all__ = [
+    "Condition",
     "Contract",
     "Field",
     "Metrics",
@@ -34,6 +35,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "Condition": "cd4ml.records.contract",
     "Contract": "cd4ml.records.contract",
     "Field": "cd4ml.records.contract",
     "Metrics": "cd4ml.pipeline.step",

@@ -17,6 +17,9 @@ READINGS = [
     "/api/pulls?name=patients&limit=1",
     "/api/datasets/patients@1/profile",
     "/api/diff?before=patients@1&after=patients&key=mean_area,mean_texture",
+    "/api/datasets/patients/log?limit=1",
+    "/api/datasets/patients@1/files",
+    "/api/datasets/patients?as_of=2999-12-31",
     "/api/runs?limit=1",
     "/api/runs/1",
     "/api/models",
@@ -67,6 +70,25 @@ def test_an_answer_is_what_the_loop_returns(client: httpx.Client, project: Proje
     assert client.get("/api/status").json()["stages"] == [
         {**stage, "facts": [list(fact) for fact in stage["facts"]]} for stage in expected
     ]
+
+
+def test_a_dataset_is_shown_as_of_a_moment(client: httpx.Client) -> None:
+    known = client.get("/api/datasets/patients", params={"as_of": "2999-12-31"}).json()
+    before = client.get("/api/datasets/patients", params={"as_of": "2013-03-01"})
+    wrong = client.get("/api/datasets/patients", params={"as_of": "soon"})
+
+    assert (known["version"]["number"], known["n_known"]) == (1, 569)
+    assert before.status_code == 404
+    assert before.json()["error"] == (
+        "the dataset 'patients' had no version on 2013-03-01T00:00:00+00:00"
+    )
+    assert (wrong.status_code, wrong.json()) == (
+        422,
+        {
+            "error": "expected a date or time, got 'soon'",
+            "hint": "for example 2013-03-01 or 2013-03-01T09:30",
+        },
+    )
 
 
 def test_somebody_else_approves_and_the_version_is_in_charge(

@@ -103,6 +103,76 @@ def test_versions_are_named_laid_out_and_checked(shell: Shell, tmp_path: Path) -
     assert "at least the newest version" in shell.error
 
 
+def test_data_is_shown_as_of_a_moment(shell: Shell) -> None:
+    assert "569 of 569 rows had arrived by 2999-12-31 00:00 UTC" in shell(
+        "data show patients --as-of 2999-12-31"
+    )
+    assert "569 of 569 rows had" in shell("data show patients@1 --as-of 2013-01-01T09:30")
+    assert shell.json("data show patients --as-of 2999-12-31")["n_known"] == 569
+    assert (
+        "had no version on 2013-01-01"
+        in shell.json("data show patients --as-of 2013-01-01")["error"]
+    )
+    assert shell.code == 1
+    assert "expected a day like" in shell.json("data show patients --as-of soon")["error"]
+    assert shell.code == 2
+
+
+def test_a_run_is_made_of_what_was_known(shell: Shell) -> None:
+    assert "run/2 finished" in shell("run --as-of 2999-12-31")
+    assert shell.json("run --as-of 2999-12-31")["run"]["as_of"] == "2999-12-31T00:00:00Z"
+    assert "data as of" in shell("compare run/1 run/2")
+    assert "had no version on 2013-01-01" in shell.json("run --as-of 2013-01-01")["error"]
+    assert "expected a day like" in shell.json("run --as-of soon")["error"]
+    assert shell.code == 2
+
+
+def test_a_contract_is_suggested_reviewed_and_checked(shell: Shell, folder: Path) -> None:
+    suggested = shell("data suggest patients")
+    assert shell.code == 0, shell.error
+    assert suggested.startswith("# Suggested from 569 rows of patients@")
+    (folder / "patients.toml").write_text(suggested)
+    in_settings(folder, "[data.patients]\n", '[data.patients]\ncontract = "patients.toml"\n')
+    assert "data/patients.csv keeps all " in shell("data check patients")
+    assert shell.code == 0
+    (folder / "patients.odcs.yaml").write_text(shell("data contract patients --form odcs"))
+    assert "name: mean_radius" in (folder / "patients.odcs.yaml").read_text()
+    assert shell("data contract patients.odcs.yaml").partition("\n")[2] == shell(
+        "data contract patients"
+    )
+    assert shell.json("data contract patients").startswith('name = "patients"')
+
+
+def test_a_broken_contract_is_an_exit_code_of_3(shell: Shell, folder: Path) -> None:
+    limit = 'name = "p"\nopen = true\n[field.mean_radius]\ntype = "number"\nmaximum = 20\n'
+    (folder / "patients.toml").write_text(limit)
+    in_settings(folder, "[data.patients]\n", '[data.patients]\ncontract = "patients.toml"\n')
+
+    said = shell("data check patients")
+
+    assert shell.code == 3
+    assert said.startswith("data/patients.csv breaks 1 of ")
+    assert "mean_radius at most 20" in said
+    assert "mean_radius is number" not in said
+    assert "mean_radius is number" in shell("data check patients --all")
+    assert shell.json("data check patients")["outcome"] == "fail"
+    assert "breaks 1 of" in shell("data check patients@1")
+
+
+def test_what_is_set_aside_is_named(shell: Shell, folder: Path) -> None:
+    limit = 'name = "p"\nopen = true\n[field.mean_radius]\ntype = "number"\nmaximum = 20\n'
+    (folder / "patients.toml").write_text(limit)
+    policy = 'contract = "patients.toml"\non_violation = "quarantine"\n'
+    in_settings(folder, "[data.patients]\n", f"[data.patients]\n{policy}")
+
+    said = shell("data add patients")
+
+    assert shell.code == 0, shell.error
+    assert "rows set aside: patients_quarantine@1" in said
+    assert "set aside" in shell("data show patients")
+    assert "patients_quarantine@1" in shell("data list")
+
+
 def test_a_run_is_compared_with_another(shell: Shell) -> None:
     assert "run/2 finished" in shell("run --set diagnosis.strength=0.5 --experiment softer")
     assert "softer" in shell("compare")

@@ -58,7 +58,7 @@ def test_a_finding_counts_the_rows_of_one_column() -> None:
         (flights(flight=[1.0, 2.0, 3.0]), {"flight is integer": "its type is Float64"}),
         (flights(flight=[1, None, 3]),
          {"flight is never null": "1 of 3 rows, first in row 2: None"}),
-        (flights(flight=[1, 3, 3]), {"flight unique": "1 of 3 rows"}),
+        (flights(flight=[1, 3, 3]), {"flight unique": "1 of 3 rows, first in row 3: 3"}),
         (flights(flight=[0, 1, 2]), {"flight at least 1": "1 of 3 rows, first in row 1: 0"}),
         (flights(carrier=["AA", "aa", "UA"]),
          {"carrier is one of AA, UA": "1 of 3 rows, first in row 2: 'aa'"}),
@@ -108,7 +108,7 @@ def test_several_columns_may_be_the_key_together() -> None:
 
     assert broken(pl.DataFrame({"a": [1, 1, 2], "b": [1, 2, 1]}), contract) == {}
     assert broken(pl.DataFrame({"a": [1, 1, 1], "b": [1, 2, 1]}), contract) == {
-        "a, b unique": "1 of 3 rows"
+        "a, b unique": "1 of 3 rows, first in row 3: a=1, b=1"
     }
 
 

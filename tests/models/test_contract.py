@@ -69,6 +69,39 @@ def test_a_field_of_other_types_than_it_says_is_refused(field: Field, reason: st
         assert refused.value.message == f"the contract 'delay' cannot be meant: {reason}"
 
 
+def test_a_request_keeps_the_pattern_of_its_contract() -> None:
+    contract = Contract(name="c", fields=(Field("tail", "string", pattern="N[0-9]+|X"),))
+    compiled = CompiledContract(contract)
+
+    for text, is_kept in (("N12", True), ("X", True), ("N12x", False), ("N12\n", False)):
+        found = compiled.check({"tail": text})
+        assert bool(found) is not is_kept
+        try:
+            msgspec.convert({"tail": text}, compiled.row)
+            assert is_kept
+        except msgspec.ValidationError:
+            assert not is_kept
+    assert compiled.check({"tail": "n"})[0].expected == "a string like N[0-9]+|X"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "is_a_break"),
+    [
+        (Field("a", "string"), Field("a", "string", pattern="A+"), True),
+        (Field("a", "string", pattern="A+"), Field("a", "string", pattern="A+"), False),
+        (Field("a", "string", pattern="A+"), Field("a", "string"), False),
+        (Field("a", "string", categories=("A",)), Field("a", "string", pattern="A+"), False),
+        (Field("a", "string", categories=("B",)), Field("a", "string", pattern="A+"), True),
+    ],
+)
+def test_a_new_pattern_breaks_what_it_does_not_take(
+    old: Field, new: Field, is_a_break: bool
+) -> None:
+    found = differences(Contract(name="c", fields=(old,)), Contract(name="c", fields=(new,)))
+
+    assert bool(found) is is_a_break
+
+
 def test_many_different_strings_are_not_listed() -> None:
     frame = pl.DataFrame({"tail": [f"N{i}" for i in range(1000)]})
 

@@ -76,6 +76,10 @@ def test_a_record_and_its_plain_form_have_the_same_address() -> None:
                 "open": False,
                 "unit": "",
                 "description": "",
+                "pattern": "",
+                "unique": False,
+                "references": "",
+                "finite": True,
             }
         ],
         "key": [],
@@ -84,11 +88,17 @@ def test_a_record_and_its_plain_form_have_the_same_address() -> None:
         "minimum_rows": 0,
         "output": None,
         "description": "",
+        "unique": [],
+        "maximum_rows": None,
+        "fresh_within_hours": None,
+        "conditions": [],
+        "open": False,
+        "unchecked": [],
     }
 
     assert address_of_record(contract) == address_of_record(plain_form)
     assert canonical(contract).startswith(
-        b'{"arrival_time":"","description":"","event_time":"","fields":[{"cat'
+        b'{"arrival_time":"","conditions":[],"description":"","event_time"'
     )
 
 

@@ -183,6 +183,12 @@ IMPOSSIBLE = {
     PROJECT + '[data.labelled]\npath = "x.csv"\nsource = "production"': (
         "rows come from files or from production, not both, got path 'x.csv' - at `data.labelled`"
     ),
+    PROJECT + '[data.a]\npath = "x.csv"\non_violation = "quarantine"': (
+        "there is no contract that rows could break - at `data.a.on_violation`"
+    ),
+    PROJECT + '[data.a]\ncontract = "a.toml"\non_violation = "quarantine"\n[data.a_quarantine]': (
+        "rows of 'a' that break its contract are kept there - at `data.a_quarantine`"
+    ),
     PROJECT + '[model]\ntarget = ""': "expected a name, got '' - at `model.target`",
     PROJECT + '[model]\ntraining = "rows"\nholdout = "rows"': (
         "'rows' cannot both teach a model and judge it - at `model.holdout`"

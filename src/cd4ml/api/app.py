@@ -63,7 +63,7 @@ def control_plane(
 
 def _open_stores(project: Project) -> None:
     # they open themselves when first used, which two threads at once must not do
-    _ = project.database, project.blobs, project.clock, project.log
+    _ = project.database, project.blobs, project.files, project.clock, project.log
 
 
 Endpoint = Reading | Asking | Acting | Receiving

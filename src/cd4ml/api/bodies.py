@@ -55,6 +55,13 @@ class Versions(Asked, frozen=True):
     key: str = ""
 
 
+class DatasetAsked(Asked, frozen=True):
+    """A dataset or version, `flights@1`; with `as_of` that of a moment (2013-03-01)."""
+
+    ref: str
+    as_of: str = ""
+
+
 class Number(Asked, frozen=True):
     """The number of one thing."""
 
@@ -93,6 +100,40 @@ class Register(Asked, frozen=True):
 
     name: str
     note: str = ""
+
+
+class LogAsked(Asked, frozen=True):
+    """A dataset, and how many of its newest versions; all without it."""
+
+    ref: str
+    limit: Limit | None = None
+
+
+class TagAsked(Asked, frozen=True):
+    """A version, and the name that it gets."""
+
+    ref: str
+    tag: str
+
+
+class UntagAsked(Asked, frozen=True):
+    """A dataset, and the name that its version loses."""
+
+    ref: str
+    tag: str
+
+
+class VerifyAsked(Asked, frozen=True):
+    """The versions to read again: one, those of one dataset, or all of them."""
+
+    ref: str = ""
+
+
+class CollectAsked(Asked, frozen=True):
+    """How many of the newest versions are kept; as `cd4ml.toml` says without it."""
+
+    keep: Limit | None = None
+    dry_run: bool = False
 
 
 class Judge(Asked, frozen=True):

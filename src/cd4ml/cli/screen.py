@@ -73,6 +73,10 @@ class Screen:
         """A heading."""
         self.line(text, style="bold")
 
+    def verbatim(self, text: str) -> None:
+        """A file's text as it is, so that it can be redirected into one."""
+        self._console.print(Text(printable(text).rstrip("\n")), soft_wrap=True)
+
     def command(self, text: str, *, indent: int = 0) -> None:
         """Words to type, in one line, so that they can be copied."""
         self._console.print(Text(" " * indent + printable(text), style="cyan"), soft_wrap=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,7 +58,7 @@ def file_of(store: FileStore, version: DatasetVersion, path: str) -> Path:
     """
     manifest = manifest_of(store.blobs, version)
     for file in manifest.files:
-        if file.path == path:
+        if file.path in (path, written(path)):
             return paths_of(store, version, Manifest(files=(file,)))[0]
     names = [file.path for file in manifest.files]
     shown = ", ".join(names[:_HINTED]) + (", ..." if len(names) > _HINTED else "")
@@ -75,7 +75,7 @@ def _lay_out(
         if file.digest in places:
             wanted.setdefault(file.digest, []).append(name)
         else:
-            _copy(_elsewhere(version, file), fresh / name)
+            _copy(_elsewhere(store, version, file), fresh / name)
     for digest, place in places.items():
         if not store.lies_alone(place):
             continue
@@ -87,9 +87,9 @@ def _lay_out(
             _write(data, fresh / name)
 
 
-def _elsewhere(version: DatasetVersion, file: DataFile) -> Path:
+def _elsewhere(store: FileStore, version: DatasetVersion, file: DataFile) -> Path:
     if version.place:
-        return left_in_place(version, file)
+        return left_in_place(store, version, file)
     msg = f"the store no longer has the file {file.path!r} of {version.ref}"
     raise NotFound(msg, hint="cd4ml data verify; add it again where the file still is")
 
@@ -107,13 +107,13 @@ def _write(data: bytes, target: Path) -> None:
 
 
 def _is_empty_folder(path: Path) -> bool:
-    return path.is_dir() and next(os.scandir(path), None) is None
+    return path.is_dir() and not any(path.iterdir())
 
 
 @contextmanager
 def _unfinished(target: Path) -> Iterator[Path]:
     """A folder beside the target, which takes its place when the block has ended well."""
-    fresh = target.with_name(f".{target.name}.{os.getpid()}.part")
+    fresh = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         fresh.mkdir()

@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from cd4ml.data.conditions import first_line
+from cd4ml.data.pandera_schema import PanderaContract, pandera_findings
+from cd4ml.data.places import Places
+from cd4ml.data.rules import Context, Rule, rules_of
 from cd4ml.errors import ContractViolated
 from cd4ml.models.contract import refuse_impossible
-from cd4ml.records.contract import Contract, Field
+from cd4ml.records.contract import Contract
 from cd4ml.records.finding import Finding
 
 if TYPE_CHECKING:
     import polars as pl
 
 _LISTED = 10  # broken rules in one message
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One limit of a contract on a table.
-
-    `count` computes how many rows break it, and `broken` is true in them (None for rules
-    on several rows together). Rules on the columns themselves need no rows: they have
-    neither, and `wrong` says what is wrong ("" if nothing is).
-    """
-
-    gate: str  # what is asked, in words
-    metric: str
-    column: str
-    broken: pl.Expr | None = None
-    count: pl.Expr | None = None
-    wrong: str = ""
+_LONGEST = 200  # characters of a value in a reason
 
 
 class Check:
@@ -42,21 +30,22 @@ class Check:
     `expressions` compute one number each; `findings` reads them.
 
     Raises:
-        InvalidInput: If no row can keep the contract.
+        InvalidInput: If no row can keep the contract, or a condition cannot be computed.
     """
 
-    def __init__(self, contract: Contract, schema: Mapping[str, pl.DataType]) -> None:
+    def __init__(
+        self,
+        contract: Contract,
+        schema: Mapping[str, pl.DataType],
+        context: Context = Context(),  # noqa: B008 - immutable
+    ) -> None:
         refuse_impossible(contract)
         self.contract = contract
-        self.rules = [
-            *(rule for field in contract.fields for rule in _rules_of(field, schema)),
-            *_extra(contract, schema),
-            *_key(contract, schema),
-        ]
+        self.rules = rules_of(contract, schema, context)
 
     @property
     def expressions(self) -> list[pl.Expr]:
-        """One aggregation per rule on rows, named `rule0`, `rule1`, ..."""
+        """One aggregation per rule on rows or on the table, named `rule0`, `rule1`, ..."""
         return [r.count.alias(f"rule{i}") for i, r in enumerate(self.rules) if r.count is not None]
 
     def findings(self, counts: Mapping[str, Any], n_rows: int) -> tuple[Finding, ...]:
@@ -64,59 +53,147 @@ class Check:
         found = [
             _finding(rule, counts.get(f"rule{i}"), n_rows) for i, rule in enumerate(self.rules)
         ]
-        return (*found, _enough_rows(self.contract, n_rows))
+        return (*found, *_row_count(self.contract, n_rows))
 
 
-def check(frame: pl.LazyFrame, contract: Contract) -> tuple[Finding, ...]:
+class Checked(NamedTuple):
+    """What a scan found out: the findings, and the values of expressions asked along."""
+
+    findings: tuple[Finding, ...]
+    n_rows: int
+    values: dict[str, Any]
+
+
+def check(
+    frame: pl.LazyFrame,
+    contract: Contract,
+    context: Context = Context(),  # noqa: B008 - immutable
+    *,
+    places: Places | None = None,
+) -> tuple[Finding, ...]:
     """All findings of a contract on a table, in one scan; a second one shows what breaks it.
 
     Whether broken rules block is the caller's decision (`refuse_unless_kept`). A value
     that is null or missing breaks no limit but "never null". NaN and infinity are no
     numbers and break one of their own.
 
+    Args:
+        frame: The table.
+        contract: What it has to keep.
+        context: The time, and the tables that fields refer to.
+        places: The files that the rows stand in, to say so.
+
     Returns:
         A finding per rule: `metric` says which kind, `slice` which column, `value` how
         many rows break it (how many rows there are, for `rows`).
     """
-    import polars as pl
+    return check_along(frame, contract, context, places=places).findings
 
-    compiled = Check(contract, frame.collect_schema())
-    counts = (
-        frame.select(pl.len().alias("n_rows"), *compiled.expressions).collect().row(0, named=True)
-    )
-    return explained(frame, compiled, compiled.findings(counts, counts["n_rows"]))
+
+def check_along(
+    frame: pl.LazyFrame,
+    contract: Contract,
+    context: Context = Context(),  # noqa: B008 - immutable
+    *,
+    along: Sequence[pl.Expr] = (),
+    places: Places | None = None,
+) -> Checked:
+    """The same, with other aggregations computed in the same scan."""
+    if isinstance(contract, PanderaContract):
+        table = frame.collect()
+        seen = _scanned(table.lazy(), None, along)
+        findings = pandera_findings(table, contract, places)
+        return Checked(findings, seen["n_rows"], seen)
+    compiled = Check(contract, frame.collect_schema(), context)
+    counted = count(frame, compiled, along)
+    findings = explained(frame, compiled, counted.findings, places)
+    return counted._replace(findings=findings)
+
+
+def count(frame: pl.LazyFrame, compiled: Check, along: Sequence[pl.Expr] = ()) -> Checked:
+    """How many rows break each rule, in one scan; where they stand is not looked for."""
+    seen = _scanned(frame, compiled, along)
+    return Checked(compiled.findings(seen, seen["n_rows"]), seen["n_rows"], seen)
 
 
 def explained(
-    frame: pl.LazyFrame, compiled: Check, findings: tuple[Finding, ...]
+    frame: pl.LazyFrame,
+    compiled: Check,
+    findings: tuple[Finding, ...],
+    places: Places | None = None,
 ) -> tuple[Finding, ...]:
     """The findings with the first row that breaks each broken rule, read in one scan."""
     import polars as pl
 
-    broken = {
-        i: (rule.column, rule.broken)
+    broken = broken_on_rows(compiled, findings)
+    if not broken:
+        return findings
+    flags = {f"broken{i}": rule.is_broken for i, rule in broken.items()}
+    names = list(dict.fromkeys(name for rule in broken.values() for name in rule.examples))
+    columns = {f"value{i}": pl.col(name) for i, name in enumerate(names)}
+    bad = frame.select(row=pl.int_range(1, pl.len() + 1), **columns, **flags).filter(
+        pl.any_horizontal(*flags)
+    )
+    first = pl.struct("row", *columns)
+    seen = bad.select(first.filter(flag).first().alias(flag) for flag in flags).collect()
+    examples = {}
+    for i, rule in broken.items():
+        row, *values = seen[f"broken{i}"][0].values()
+        known = dict(zip(names, values, strict=True))
+        examples[i] = Example(row, {name: known[name] for name in rule.examples} or {"row": row})
+    return with_examples(findings, examples, places)
+
+
+class Example(NamedTuple):
+    """A row that breaks a rule, from 1, and its values in the columns of the rule."""
+
+    row: int
+    values: Mapping[str, Any]
+
+
+def broken_on_rows(compiled: Check, findings: tuple[Finding, ...]) -> dict[int, Rule]:
+    """The rules that rows break, by their place among the findings."""
+    return {
+        i: rule
         for i, (rule, finding) in enumerate(zip(compiled.rules, findings, strict=False))
         if finding.outcome == "fail" and rule.broken is not None
     }
-    if not broken:
-        return findings
-    firsts = [
-        expression.first().alias(f"{name}{i}")
-        for i, (column, is_broken) in broken.items()
-        for name, expression in (
-            ("row", pl.int_range(1, pl.len() + 1).filter(is_broken)),
-            ("value", pl.col(column).filter(is_broken)),
-        )
-    ]
-    shown = frame.select(firsts).collect().row(0, named=True)
-    reasons = {
-        i: f"{findings[i].reason}, first in row {shown[f'row{i}']:,}: {shown[f'value{i}']!r}"
-        for i in broken
-    }
+
+
+def with_examples(
+    findings: tuple[Finding, ...], examples: Mapping[int, Example], places: Places | None
+) -> tuple[Finding, ...]:
+    """The findings, saying where the first row stands that breaks them."""
+    places = places or Places()
     return tuple(
-        msgspec.structs.replace(finding, reason=reasons.get(i, finding.reason))
+        finding
+        if i not in examples
+        else msgspec.structs.replace(
+            finding,
+            reason=f"{finding.reason}, first in {places.of(examples[i].row)}:"
+            f" {value_shown(examples[i].values)}",
+        )
         for i, finding in enumerate(findings)
     )
+
+
+def value_shown(values: Mapping[str, Any]) -> str:
+    """The values of a row in some columns, cut when they are long.
+
+    Examples:
+        >>> value_shown({"hour": 25}), value_shown({"leaves": 5, "arrives": 3})
+        ('25', 'leaves=5, arrives=3')
+    """
+    texts = {name: _shown(value) for name, value in values.items()}
+    if len(texts) == 1:
+        text = next(iter(texts.values()))
+    else:
+        text = ", ".join(f"{name}={text}" for name, text in texts.items())
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+def _shown(value: object) -> str:
+    return str(value) if isinstance(value, date) else repr(value)
 
 
 def refuse_unless_kept(what: str, contract: Contract, findings: tuple[Finding, ...]) -> None:
@@ -138,112 +215,86 @@ def refuse_unless_kept(what: str, contract: Contract, findings: tuple[Finding, .
     raise ContractViolated(msg, hint="correct the rows; or change the contract, as a new version")
 
 
-def of_type(type_: pl.DataType, field: Field) -> bool:
-    """Whether a column's type is the declared one."""
+def _scanned(
+    frame: pl.LazyFrame, compiled: Check | None, along: Sequence[pl.Expr]
+) -> dict[str, Any]:
+    """The values of one scan; conditions that cannot be computed on these rows are set aside."""
     import polars as pl
 
-    match field.type:
-        case "integer":
-            return type_.is_integer()
-        case "number":
-            return type_.is_numeric()
-        case "boolean":
-            return type_ == pl.Boolean
-        case "datetime":
-            return type_ in (pl.Datetime, pl.Date)
-        case "string":
-            return type_ in (pl.String, pl.Categorical, pl.Enum)
+    rules = compiled.expressions if compiled else []
+    try:
+        scan = frame.select(pl.len().alias("n_rows"), *along, *rules)
+        return scan.collect().row(0, named=True)
+    except pl.exceptions.PolarsError:
+        if compiled is None or not _set_aside(frame, compiled):
+            raise
+        return _scanned(frame, compiled, along)
 
 
-def _rules_of(field: Field, schema: Mapping[str, pl.DataType]) -> list[Rule]:
-    name = field.name
-    if name not in schema:
-        return [Rule(f"{name} is there", "missing column", name, wrong="there is no such column")]
-    type_rule = Rule(f"{name} is {field.type}", "wrong type", name)
-    if not of_type(schema[name], field):
-        # what is no number has no minimum: the other rules cannot be asked
-        return [replace(type_rule, wrong=f"its type is {schema[name]}")]
-    return [type_rule, *_limits(field, schema[name])]
-
-
-def _limits(field: Field, type_: pl.DataType) -> list[Rule]:
+def _set_aside(frame: pl.LazyFrame, compiled: Check) -> bool:
+    """Mark the conditions that fail on these rows as not computable; whether there are any."""
     import polars as pl
 
-    column, name = pl.col(field.name), field.name
-    rules = []
-    if not field.nullable:
-        rules.append(_rule(f"{name} is never null", "nulls", name, column.is_null()))
-    if type_.is_float():
-        rules.append(_rule(f"{name} is finite", "not finite", name, ~column.is_finite()))
-        column = column.fill_nan(None)  # NaN would be above every maximum
-    if field.minimum is not None:
-        gate = f"{name} at least {field.minimum:g}"
-        rules.append(_rule(gate, "below minimum", name, column < field.minimum))
-    if field.maximum is not None:
-        gate = f"{name} at most {field.maximum:g}"
-        rules.append(_rule(gate, "above maximum", name, column > field.maximum))
-    if field.categories and not field.open:
-        gate = f"{name} is one of {_some(field.categories)}"
-        outside = ~column.cast(pl.String).is_in(list(field.categories))
-        rules.append(_rule(gate, "unknown category", name, outside))
-    return rules
+    is_any = False
+    for i, rule in enumerate(compiled.rules):
+        if rule.metric != "condition" or rule.count is None:
+            continue
+        try:
+            frame.select(rule.count).collect()
+        except pl.exceptions.PolarsError as error:
+            why = f"cannot be computed: {first_line(error)}"
+            compiled.rules[i] = Rule(rule.gate, rule.metric, rule.columns, unknown=why)
+            is_any = True
+    return is_any
 
 
-def _rule(gate: str, metric: str, column: str, broken: pl.Expr) -> Rule:
-    broken = broken.fill_null(value=False)
-    return Rule(gate, metric, column, broken, broken.sum())
-
-
-def _extra(contract: Contract, schema: Mapping[str, pl.DataType]) -> list[Rule]:
-    return [
-        Rule(f"{name} is not there", "extra column", name, wrong="the contract does not know it")
-        for name in schema
-        if name not in contract.names
-    ]
-
-
-def _key(contract: Contract, schema: Mapping[str, pl.DataType]) -> list[Rule]:
-    import polars as pl
-
-    if not contract.key:
-        return []
-    # a later arrival with the same key is a correction, not a repetition
-    key = (*contract.key, contract.arrival_time) if contract.arrival_time else contract.key
-    names = ", ".join(key)
-    rule = Rule(f"{names} unique", "duplicates", names)
-    missing = [name for name in key if name not in schema]
-    if missing:
-        return [replace(rule, wrong=f"there is no column {missing[0]!r}")]
-    return [replace(rule, count=pl.len() - pl.struct(key).n_unique())]
-
-
-def _finding(rule: Rule, count: int | None, n_rows: int) -> Finding:
-    value = count if count is not None else (n_rows if rule.wrong else 0)
-    reason = rule.wrong or (f"{value:,} of {n_rows:,} rows" if value else "")
+def _finding(rule: Rule, seen: Any, n_rows: int) -> Finding:
+    value, reason = _read(rule, seen, n_rows)
+    outcome = "fail" if reason else "pass"
+    if rule.unknown:
+        outcome = "error" if rule.is_gated else "inconclusive"
     return Finding(
         gate=rule.gate,
         metric=rule.metric,
-        slice=rule.column,
-        value=float(value),
-        limit=0.0,
+        slice=", ".join(rule.columns),
+        value=value,
+        limit=rule.limit,
         n_rows=n_rows,
-        outcome="fail" if reason else "pass",
-        reason=reason,
+        is_gated=rule.is_gated,
+        outcome=outcome,  # type: ignore[arg-type]
+        reason=rule.unknown or reason,
     )
 
 
-def _enough_rows(contract: Contract, n_rows: int) -> Finding:
-    is_enough = n_rows >= contract.minimum_rows
-    return Finding(
-        gate=f"at least {contract.minimum_rows:,} rows",
-        metric="rows",
-        value=float(n_rows),
-        limit=float(contract.minimum_rows),
-        n_rows=n_rows,
-        outcome="pass" if is_enough else "fail",
-        reason="" if is_enough else f"there are {n_rows:,}",
-    )
+def _read(rule: Rule, seen: Any, n_rows: int) -> tuple[float | None, str]:
+    """How much a rule is broken, and the reason ("": it is kept)."""
+    if rule.unknown:
+        return None, ""
+    if rule.judge is not None:
+        return rule.judge(seen)
+    if rule.wrong or seen is None:
+        return float(n_rows if rule.wrong else 0), rule.wrong
+    return float(seen), f"{seen:,} of {n_rows:,} rows" if seen else ""
 
 
-def _some(names: tuple[str, ...]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} others" if len(names) > 3 else "")
+def _row_count(contract: Contract, n_rows: int) -> list[Finding]:
+    least, most = contract.minimum_rows, contract.maximum_rows
+    limits = [(f"at least {_rows(least)}", least, n_rows >= least)]
+    if most is not None:
+        limits.append((f"at most {_rows(most)}", most, n_rows <= most))
+    return [
+        Finding(
+            gate=gate,
+            metric="rows",
+            value=float(n_rows),
+            limit=float(limit),
+            n_rows=n_rows,
+            outcome="pass" if is_kept else "fail",
+            reason="" if is_kept else f"there are {n_rows:,}",
+        )
+        for gate, limit, is_kept in limits
+    ]
+
+
+def _rows(number: int) -> str:
+    return "1 row" if number == 1 else f"{number:,} rows"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from glob import glob, has_magic
 from pathlib import Path
 from typing import NamedTuple
 
 from cd4ml.data.names import written
 from cd4ml.errors import Conflict, InvalidInput, NotFound, Unavailable
+from cd4ml.store.address import address_of, short
 
 _LEFT_OUT = frozenset((".git", ".cd4ml"))  # what tools keep beside the data
 
@@ -38,12 +39,14 @@ class Listing(NamedTuple):
 
     `root` is the folder that the names begin in, and `folders` are those in which there is
     nothing. `is_folder` says that the pattern named a folder, with all that is in it.
+    `place` is where the files are left, if they are only referred to.
     """
 
     root: Path
     files: tuple[Found, ...]
     folders: tuple[str, ...] = ()
     is_folder: bool = False
+    place: str = ""
 
     @property
     def paths(self) -> list[Path]:
@@ -64,19 +67,22 @@ def files_of(root: Path, pattern: str) -> Listing:
             neither a file nor a folder.
         Unavailable: If a folder may not be read.
     """
+    if "\0" in pattern:
+        raise InvalidInput(f"expected a path, got {pattern!r}", hint="a path has no NUL in it")
     path = root / pattern
-    base = root if path.is_relative_to(root) and ".." not in path.parts else _fixed(path)
-    walk = _Walk(base)
-    if path.is_dir():
-        walk.folder(str(path))
-        return walk.listing(pattern, is_folder=True)
-    if os.path.lexists(path) or not has_magic(pattern):
-        walk.named(path)
+    with _explained(path):
+        base = root if path.is_relative_to(root) and ".." not in path.parts else _fixed(path)
+        walk = _Walk(base)
+        if path.is_dir():
+            walk.named_folder(path)
+            return walk.listing(pattern, is_folder=True)
+        if os.path.lexists(path) or not has_magic(pattern):
+            walk.named(path)
+            return walk.listing(pattern)
+        for name in dict.fromkeys(glob(str(pattern), root_dir=root, recursive=True)):
+            if not (root / name).is_dir():
+                walk.matched(str(root / name))
         return walk.listing(pattern)
-    for name in glob(str(pattern), root_dir=root, recursive=True):
-        if not (root / name).is_dir():
-            walk.entry(str(root / name))
-    return walk.listing(pattern)
 
 
 def stamp_of(path: str | Path) -> Stamp | None:
@@ -107,6 +113,30 @@ def left_alone(files: Sequence[Found], *, may_be_linked: bool = False) -> Iterat
             raise changed(file.path)
 
 
+def openable(paths: Sequence[Path], links: Path) -> list[Path]:
+    """The same files under names that Polars takes: those that are text.
+
+    Args:
+        paths: As the system names the files.
+        links: A folder for links to those whose names are not text.
+    """
+    return [path if _is_text(str(path)) else _linked(path, links) for path in paths]
+
+
+def _is_text(name: str) -> bool:
+    return name.isascii() or not any("\udc80" <= letter <= "\udcff" for letter in name)
+
+
+def _linked(path: Path, links: Path) -> Path:
+    named = short(address_of(os.fsencode(path)))
+    link = links / f"{named}{path.suffix if _is_text(path.suffix) else ''}"
+    links.mkdir(parents=True, exist_ok=True)
+    if not os.path.lexists(link):
+        with suppress(FileExistsError):  # by somebody else at this moment
+            link.symlink_to(path.absolute())
+    return link
+
+
 def changed(path: str | Path) -> Conflict:
     """The refusal of a file that somebody writes to."""
     msg = f"{written(str(path))} changed while it was read"
@@ -118,9 +148,10 @@ class _Walk:
 
     def __init__(self, base: Path) -> None:
         self.base = base
-        self.real = os.path.realpath(base)
+        self.allowed = {os.path.realpath(base)}  # where links may lead
         self.files: list[Found] = []
         self.folders: list[str] = []
+        self._ways: set[str] = set()
 
     def listing(self, pattern: str, *, is_folder: bool = False) -> Listing:
         """What was collected.
@@ -129,18 +160,30 @@ class _Walk:
             NotFound: If that is nothing.
         """
         if not self.files:
-            where = "is no file in" if is_folder else "is no file"
-            raise _nothing(self.base, pattern, where)
-        files = sorted(self.files)
-        return Listing(self.base, tuple(files), tuple(sorted(self.folders)), is_folder)
+            raise _nothing(self.base, pattern, is_folder=is_folder)
+        files, folders = tuple(sorted(self.files)), tuple(sorted(self.folders))
+        return Listing(self.base, files, folders, is_folder, written(str(self.base)))
 
     def named(self, path: Path) -> None:
         """The very file that somebody named: it may be a link to anywhere."""
         try:
             self._file(str(path), os.stat(path))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             msg = f"there is no file {written(str(path))}"
             raise NotFound(msg, hint="correct the path, or put the file there") from None
+
+    def named_folder(self, path: Path) -> None:
+        """The very folder that somebody named, which may be a link, with all that is in it."""
+        self.allowed.add(os.path.realpath(path))
+        self.folder(str(path))
+
+    def matched(self, path: str) -> None:
+        """A file that a glob found, be it by way of links to folders."""
+        folder = os.path.dirname(path)
+        if folder not in self._ways:
+            self._ways.add(folder)
+            self._refuse_way(folder)
+        self.entry(path)
 
     def folder(self, path: str, above: tuple[str, ...] = ()) -> None:
         """All that is in a folder."""
@@ -171,20 +214,30 @@ class _Walk:
         if os.path.islink(path):
             target = self._followed(path)
             if os.path.isdir(target):
-                if any(os.path.realpath(folder).startswith(target) for folder in above):
-                    msg = f"the link {written(path)} leads in a circle, to {written(target)}"
-                    raise InvalidInput(msg, hint="remove it")
+                if any(_is_in(os.path.realpath(folder), target) for folder in above):
+                    raise _circle(path, target)
                 self.folder(path, above)
                 return
         self._file(path, os.stat(path))
+
+    def _refuse_way(self, folder: str) -> None:
+        """Refuse to come to a folder by a link that leads out or in a circle."""
+        met: set[str] = set()
+        steps = [Path(folder), *Path(folder).parents]
+        for step in reversed([step for step in steps if _is_in(str(step), str(self.base))]):
+            target = self._followed(str(step)) if step.is_symlink() else os.path.realpath(step)
+            if target in met:
+                raise _circle(str(step), target)
+            met.add(target)
 
     def _followed(self, path: str) -> str:
         target = os.path.realpath(path)
         if not os.path.exists(target):
             msg = f"the link {written(path)} leads to {written(target)}, which is not there"
             raise InvalidInput(msg, hint="remove it, or put the file there")
-        if target != self.real and not target.startswith(self.real + os.sep):
-            msg = f"the link {written(path)} leads out of {written(str(self.base))}, to {written(target)}"
+        if not any(_is_in(target, allowed) for allowed in self.allowed):
+            where = written(str(self.base))
+            msg = f"the link {written(path)} leads out of {where}, to {written(target)}"
             raise InvalidInput(msg, hint="copy the file, or name what it points to as the path")
         return target
 
@@ -214,9 +267,29 @@ def _fixed(path: Path) -> Path:
     return fixed.parent if fixed.is_file() or not fixed.exists() else fixed
 
 
-def _nothing(base: Path, pattern: str, where: str) -> NotFound:
-    if where.endswith("in"):
-        msg = f"there {where} the folder {written(str(base / pattern))}"
+def _is_in(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+def _circle(path: str, target: str) -> InvalidInput:
+    msg = f"the link {written(path)} leads in a circle, to {written(target)}"
+    return InvalidInput(msg, hint="remove it")
+
+
+def _nothing(base: Path, pattern: str, *, is_folder: bool) -> NotFound:
+    if is_folder:
+        msg = f"there is no file in the folder {written(str(base / pattern))}"
         return NotFound(msg, hint="put the files there, or correct the path")
-    msg = f"no file matches {pattern!r} in {base}"
+    msg = f"no file matches '{written(pattern)}' in {written(str(base))}"
     return NotFound(msg, hint="correct the pattern, or put the files there")
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:  # it was there when its folder was listed
+        raise changed(error.filename or path) from None
+    except OSError as error:
+        msg = f"{written(str(error.filename or path))} cannot be read: {error.strerror}"
+        raise Unavailable(msg, hint="may this user read it, and does it lead anywhere?") from None

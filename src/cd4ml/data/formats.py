@@ -75,6 +75,25 @@ def reading_of(paths: Sequence[Path], contract: Contract | None = None) -> Readi
     return Reading(format=format_, columns=columns, times=times, keeps_na=keeps_na)
 
 
+def reread(reading: Reading, contract: Contract) -> Reading:
+    """How the same files are read when a contract declares their columns.
+
+    Parquet knows its own types.
+    """
+    if reading.format == "parquet":
+        return reading
+    declared = {field.name: field for field in contract.fields}
+    types = {
+        name: _declared(type_, declared[name].type, reading.format) if name in declared else type_
+        for name, type_ in reading.columns
+    }
+    times = tuple(n for n, f in declared.items() if (f.type, types.get(n)) == _WRITTEN_TIME)
+    keeps_na = tuple(name for name, field in declared.items() if MISSING in field.categories)
+    return Reading(
+        format=reading.format, columns=tuple(types.items()), times=times, keeps_na=keeps_na
+    )
+
+
 def scan(paths: Sequence[Path], reading: Reading) -> pl.LazyFrame:
     """The table in these files, not read yet.
 
@@ -129,9 +148,42 @@ def utc(text: pl.Expr) -> pl.Expr:
 
 def unreadable(path: Path, error: Exception) -> InvalidInput:
     """The refusal of a file that Polars cannot read."""
+    ragged = _longer_line(path)
+    if ragged:
+        return InvalidInput(
+            f"{path}: {ragged}", hint='a text with a comma in it stands in "quotes"'
+        )
     first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     msg = f"{path} cannot be read as {SUFFIXES.get(path.suffix.lower(), 'a table')}: {first}"
     return InvalidInput(msg, hint="is it whole, and what its name says it is?")
+
+
+def unreadable_among(paths: Sequence[Path], reading: Reading, error: Exception) -> InvalidInput:
+    """The refusal that names which of the files Polars cannot read."""
+    import polars as pl
+
+    for path in paths:
+        try:
+            scan([path], reading).select(pl.len(), pl.all().null_count()).collect()
+        except pl.exceptions.PolarsError as own:
+            return unreadable(path, own)
+    return unreadable(paths[0], error)
+
+
+def _longer_line(path: Path) -> str:
+    """Which line of a CSV file has more columns than the first, in words; "" if none has."""
+    if SUFFIXES.get(path.suffix.lower()) != "csv":
+        return ""
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        lines = csv.reader(file)
+        n_columns = len(next(lines, []))
+        try:
+            for line in lines:
+                if len(line) > n_columns:
+                    return f"line {lines.line_num:,} has {len(line)} columns instead of {n_columns}"
+        except csv.Error:
+            return ""
+    return ""
 
 
 def _literal(paths: Sequence[Path]) -> list[str]:

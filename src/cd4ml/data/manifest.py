@@ -45,11 +45,16 @@ def manifest_of(blobs: Blobs, version: Digested) -> Manifest:
     return blobs.get_record(version.digest, Manifest)
 
 
-def content_of(files: Iterable[DataFile]) -> str:
+def content_of(files: Iterable[DataFile], folders: Iterable[str] = ()) -> str:
     """The address of some files by their names and bytes, however they are read.
+
+    Args:
+        files: In order of name.
+        folders: Those in which there is nothing.
 
     Examples:
         >>> content_of([DataFile(path="a.csv", size=1, digest="blake3:00")])[:19]
-        'blake3:5eae5ef6ecdd'
+        'blake3:f0dcd71d3422'
     """
-    return address_of("\0".join(f"{file.path}\0{file.digest}" for file in files).encode())
+    named = [f"{file.path}\0{file.digest}" for file in files]
+    return address_of("\0".join([*named, *(f"{folder}\0" for folder in folders)]).encode())

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from cd4ml.data.bins import type_name
-from cd4ml.data.contract import check, refuse_unless_kept
-from cd4ml.data.formats import Reading, reading_of, scan, unreadable
+from cd4ml.data.contract import check_along, refuse_unless_kept
+from cd4ml.data.formats import Reading, reading_of, scan, unreadable_among
+from cd4ml.data.places import Places
 from cd4ml.data.profiles import Profiling
-from cd4ml.data.values import wrong_values
+from cd4ml.data.rules import Context
+from cd4ml.data.separators import SEPARATORS, refuse_other_separators, separators
+from cd4ml.data.values import places_in, wrong_values
 from cd4ml.records.dataset import DataFile
 from cd4ml.records.finding import Finding
 from cd4ml.records.profile import Profile
@@ -19,7 +23,6 @@ from cd4ml.store.address import address_of_record
 if TYPE_CHECKING:
     import polars as pl
 
-    from cd4ml.errors import InvalidInput
     from cd4ml.records.contract import Contract
     from cd4ml.store.blobs import Blobs
 
@@ -49,6 +52,7 @@ def measure_files(
     blobs: Blobs,
     files: TableFiles,
     contract: Contract | None,
+    context: Context,
     *,
     refuse: bool,
     before: str,
@@ -59,6 +63,7 @@ def measure_files(
         blobs: Where profiles are kept.
         files: Which files.
         contract: What the rows have to keep.
+        context: The time, and the tables that the contract refers to.
         refuse: Whether rows that break it are refused.
         before: Address of the profile of the version before: what it knows is not read again.
 
@@ -67,7 +72,7 @@ def measure_files(
         ContractViolated: If the rows break the contract.
     """
     reading = reading_of(files.paths, contract)
-    table, findings = _checked(files, reading, contract, refuse=refuse)
+    table, findings = _checked(files, reading, contract, context, refuse=refuse)
     profile = _profiled(blobs, files, reading, table, before)
     return Measured(reading, profile, findings)
 
@@ -115,26 +120,66 @@ def profile_after(
 
 
 def _checked(
-    files: TableFiles, reading: Reading, contract: Contract | None, *, refuse: bool
+    files: TableFiles,
+    reading: Reading,
+    contract: Contract | None,
+    context: Context,
+    *,
+    refuse: bool,
 ) -> tuple[pl.LazyFrame, tuple[Finding, ...]]:
     """What the contract says of the rows, with the table as it was read for it."""
     import polars as pl
 
-    paths = files.paths
-    if contract is None:
-        return scan(paths, reading), ()
+    paths, places = files.paths, places_in(files.paths, reading)
     try:
         table = _read_once(paths, reading)
-        findings = check(table, contract)
+        findings, has_other_separators = _looked_at(table, reading, contract, context, places)
     except pl.exceptions.PolarsError as error:
-        if reading.format == "csv":
-            refuse_unless_kept(files.name, contract, wrong_values(paths, reading, contract))
-        raise _unreadable(paths, reading, error) from None
-    times = wrong_values(paths, reading, contract, only_times=True)
+        _refuse_wrong_text(files, reading, contract, places)
+        raise unreadable_among(paths, reading, error) from None
+    if has_other_separators:
+        has_contract = contract is not None
+        refuse_other_separators(paths, reading, places, files.name, has_contract=has_contract)
+    if contract is None:
+        return table, ()
+    is_json = reading.format == "ndjson"  # in which one text makes a column a column of text
+    times = wrong_values(paths, reading, contract, only_times=not is_json, places=places)
     refuse_unless_kept(files.name, contract, times)  # what is no time was read as missing
     if refuse:
         refuse_unless_kept(files.name, contract, findings)
     return table, findings
+
+
+def _looked_at(
+    table: pl.LazyFrame,
+    reading: Reading,
+    contract: Contract | None,
+    context: Context,
+    places: Places,
+) -> tuple[tuple[Finding, ...], bool]:
+    """The findings, and whether lines have other separators; a second scan shows what is broken."""
+    along = separators(reading, table.collect_schema())
+    if contract is not None:
+        checked = check_along(table, contract, context, along=along, places=places)
+        return checked.findings, bool(checked.values.get(SEPARATORS))
+    seen = table.select(along).collect().row(0, named=True) if along else {}
+    return (), bool(seen.get(SEPARATORS))
+
+
+def _refuse_wrong_text(
+    files: TableFiles, reading: Reading, contract: Contract | None, places: Places
+) -> None:
+    """Refuse a CSV file for what is written in it, if it can be read as text at all."""
+    import polars as pl
+
+    if reading.format != "csv":
+        return
+    paths, has_contract = files.paths, contract is not None
+    with suppress(pl.exceptions.PolarsError):
+        refuse_other_separators(paths, reading, places, files.name, has_contract=has_contract)
+        if contract:
+            wrong = wrong_values(paths, reading, contract, places=places)
+            refuse_unless_kept(files.name, contract, wrong)
 
 
 def _read_once(paths: Sequence[Path], reading: Reading) -> pl.LazyFrame:
@@ -156,7 +201,7 @@ def _profiled(
         rows = table if len(fresh) in (0, len(files.paths)) else scan(fresh, reading)
         return profiling.keep(rows, table)
     except pl.exceptions.PolarsError as error:
-        raise _unreadable(files.paths, reading, error) from None
+        raise unreadable_among(files.paths, reading, error) from None
 
 
 def _profiling(
@@ -164,15 +209,3 @@ def _profiling(
 ) -> Profiling:
     schema = {name: type_name(type_) for name, type_ in frame.collect_schema().items()}
     return Profiling(blobs, before, digests, reading=address_of_record(reading), schema=schema)
-
-
-def _unreadable(paths: Sequence[Path], reading: Reading, error: Exception) -> InvalidInput:
-    """The refusal that names the file that cannot be read."""
-    import polars as pl
-
-    for path in paths:
-        try:
-            scan([path], reading).select(pl.len(), pl.all().null_count()).collect()
-        except pl.exceptions.PolarsError as own:
-            return unreadable(path, own)
-    return unreadable(paths[0], error)

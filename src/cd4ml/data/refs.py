@@ -126,9 +126,9 @@ def _tagged(connection: Connection, name: str, tag: str) -> DatasetVersion:
 def _moment(text: str, ref: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         msg = f"expected NAME@NUMBER, NAME@TAG or NAME@DATE, got {ref!r}"
         raise InvalidInput(msg, hint=_FORMS) from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return moment.astimezone(UTC)

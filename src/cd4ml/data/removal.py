@@ -20,13 +20,13 @@ import msgspec
 import sqlalchemy as sa
 
 from cd4ml.data.manifest import manifest_of
-from cd4ml.errors import Conflict
+from cd4ml.errors import Conflict, Corrupted, NotFound
 from cd4ml.records.dataset import DatasetVersion, RemovedVersion, Tag
 from cd4ml.records.lineage import Edge
 from cd4ml.records.stored_file import StoredFile
 from cd4ml.store import ledger, rows
+from cd4ml.store.delivery import Delivery
 from cd4ml.store.file_store import (
-    Delivery,
     everything,
     forget,
     move,
@@ -165,37 +165,41 @@ def _swept(
     """Remove objects of which nothing is needed, and write those anew of which little is."""
     dead = {place.digest for place in gone}
     alive: dict[str, list[StoredFile]] = defaultdict(list)
-    dead_bytes: dict[str, int] = defaultdict(int)
     for place in listed:
-        if place.digest in dead:
-            dead_bytes[place.object] += place.size
-        else:
+        if place.digest not in dead:
             alive[place.object].append(place)
-    whole = [name for name in dead_bytes if name not in alive]
-    thinned = [
-        name
-        for name in dead_bytes
-        if name in alive and dead_bytes[name] >= _MOSTLY * sum(p.size for p in alive[name])
-    ]
+    whole = {place.object for place in listed} - set(alive)
+    sizes = {entry.name: entry.size for entry in store.objects.list()}
+    # by size: what was struck off by a verification, or before a death, is wasted room as well
+    wasted = {
+        name: sizes[name] - sum(place.size for place in places)
+        for name, places in alive.items()
+        if name in sizes
+    }
+    thinned = [name for name, size in wasted.items() if size > _MOSTLY * sizes[name]]
     unknown = unlisted(store.objects, {place.object for place in listed})
     if not is_rehearsed:
-        for name in thinned:
-            _write_anew(database, store, alive[name])
-        store.objects.remove([*whole, *thinned, *(name for name, _ in unknown)])
+        thinned = [name for name in thinned if _is_written_anew(database, store, alive[name])]
+        store.objects.remove([*whole, *thinned, *(entry.name for entry in unknown)])
     return Removal(
         versions=tuple(sorted(version.ref for version in outdated)),
         n_files=len(gone),
-        n_bytes=sum(dead_bytes[name] for name in (*whole, *thinned))
-        + sum(size for _, size in unknown),
+        n_bytes=sum(sizes.get(name, 0) for name in whole)
+        + sum(wasted[name] for name in thinned)
+        + sum(entry.size for entry in unknown),
         n_unknown=len(unknown),
     )
 
 
-def _write_anew(database: Database, store: FileStore, places: list[StoredFile]) -> None:
-    """Put what is needed of a pack into another one."""
-    with Delivery(store.objects) as delivery:
-        for place, data in store.read(places):
-            delivery.put(place.digest, data)
-        moved = delivery.close()
-        with database.write() as connection:
-            move(connection, moved)
+def _is_written_anew(database: Database, store: FileStore, places: list[StoredFile]) -> bool:
+    """Put what is needed of a pack into another one; not if it is damaged."""
+    try:
+        with Delivery(store.objects) as delivery:
+            for place, data in store.read(places):
+                delivery.put(place.digest, data)
+            moved = delivery.close()
+            with database.write() as connection:
+                move(connection, moved)
+    except (Corrupted, NotFound):  # what of it is sound is still needed; `verify` says the rest
+        return False
+    return True

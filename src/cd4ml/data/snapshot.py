@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from cd4ml.data.contract import check, refuse_unless_kept
-from cd4ml.data.files import Listing, files_of, left_alone
+from cd4ml.data.files import Listing, files_of, left_alone, openable
 from cd4ml.data.formats import SUFFIXES
 from cd4ml.data.manifest import Manifest, content_of
 from cd4ml.data.measuring import Measured, TableFiles, measure_files, measure_frame
+from cd4ml.data.names import written
 from cd4ml.data.profile import columns_of
+from cd4ml.data.remote import is_remote, remote_files
+from cd4ml.data.rules import Context
 from cd4ml.data.stat_cache import StatCache
 from cd4ml.data.taking import Keeping, Taken, data_files, digests_of, take
 from cd4ml.errors import ContractViolated, InvalidInput
@@ -23,7 +26,8 @@ from cd4ml.records.dataset import Column, DataFile, Kind
 from cd4ml.records.finding import Finding, Outcome, worst
 from cd4ml.records.stored_file import StoredFile
 from cd4ml.store.address import address_of
-from cd4ml.store.file_store import Delivery
+from cd4ml.store.delivery import Delivery
+from cd4ml.store.objects import Way
 
 if TYPE_CHECKING:
     import polars as pl
@@ -68,7 +72,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def outcome(self) -> Outcome:
         """Of its contract; inconclusive without one."""
-        return worst(tuple(f.outcome for f in self.findings)) if self.contract else "inconclusive"
+        decisive = tuple(f.outcome for f in self.findings if f.is_gated)
+        return worst(decisive) if self.contract else "inconclusive"
 
 
 def look(store: FileStore, root: Path, pattern: str) -> Look:
@@ -82,7 +87,10 @@ def look(store: FileStore, root: Path, pattern: str) -> Look:
         InvalidInput: If a link leads out of the folder, or a file cannot be read.
         Conflict: If a file changed while it was read.
     """
-    listing = files_of(root, pattern)
+    if is_remote(pattern):
+        listing = remote_files(pattern, store.cache / "s3")
+    else:
+        listing = files_of(root, pattern)
     cache = StatCache(store.cache / "stat", listing, pattern)
     known = cache.known()
     if len(known) < len(listing.files) and _may_be_table(listing):
@@ -98,6 +106,7 @@ def snapshot_files(
     contract: Contract | None = None,
     keeping: Keeping = "copy",
     refuse: bool = True,
+    context: Context = Context(),  # noqa: B008 - immutable
     before: str = "",
 ) -> Snapshot:
     """The present content of files.
@@ -113,6 +122,7 @@ def snapshot_files(
         keeping: Whether the files are copied into the store, get a second name there, or
             stay where they are and nowhere else.
         refuse: Whether rows that break the contract are refused; else the version says so.
+        context: The time, and the tables that the contract refers to.
         before: The address of the profile of the version before, whose bins are kept; rows
             of files that it knows are not profiled again.
 
@@ -122,14 +132,18 @@ def snapshot_files(
         Conflict: If a file changed while it was read.
     """
     listing, digests = looked.listing, dict(looked.digests)
-    if contract is None and _are_files(listing):
-        measured = Measured()
-        taken = _taken(store, listing, digests, keeping, is_table=False)
-    else:  # the rows are read apart from the digests: nothing may change from one to the other
-        with left_alone(listing.files, may_be_linked=keeping == "hardlink"):
-            measured = _measured(store, looked, contract, digests, refuse=refuse, before=before)
-            is_table = measured.reading is not None
-            taken = _taken(store, listing, digests, keeping, is_table=is_table)
+    with Delivery(store.objects, way=_way(keeping)) as delivery:
+        if contract is None and _are_files(listing):
+            measured = Measured()
+            taken = _taken(store, listing, digests, keeping, delivery)
+        else:  # rows are read apart from digests: nothing may change from one to the other
+            with left_alone(listing.files, may_be_linked=keeping == "hardlink"):
+                measured = _measured(
+                    store, looked, contract, digests, context, refuse=refuse, before=before
+                )
+                if measured.reading is not None:
+                    delivery.is_packing &= len(listing.files) >= _MANY
+                taken = _taken(store, listing, digests, keeping, delivery)
     if not looked.is_known:
         looked.cache.note((file, digests[file.name]) for file in listing.files)
     return _snapshot(
@@ -138,8 +152,8 @@ def snapshot_files(
         measured,
         contract,
         folders=listing.folders,
-        source=looked.pattern,
-        place=str(listing.root) if keeping == "reference" else "",
+        source=written(looked.pattern),
+        place=listing.place if keeping == "reference" else "",
         taken=taken,
     )
 
@@ -151,6 +165,7 @@ def snapshot_frame(
     source: str,
     contract: Contract | None = None,
     refuse: bool = True,
+    context: Context = Context(),  # noqa: B008 - immutable
     before: str = "",
 ) -> Snapshot:
     """A table that was made here, as one Parquet file; the same rows have the same digest.
@@ -161,12 +176,13 @@ def snapshot_frame(
         source: Where its rows came from, in words ("production").
         contract: What the rows have to keep.
         refuse: Whether rows that break it are refused; else the version says so.
+        context: The time, and the tables that the contract refers to.
         before: The address of the profile of the version before, whose bins are kept.
 
     Raises:
         ContractViolated: If the rows break the contract; nothing is stored.
     """
-    findings = check(frame.lazy(), contract) if contract else ()
+    findings = check(frame.lazy(), contract, context) if contract else ()
     if contract and refuse:
         refuse_unless_kept(f"the table from {source}", contract, findings)
     buffer = io.BytesIO()
@@ -188,6 +204,7 @@ def _measured(
     looked: Look,
     contract: Contract | None,
     digests: dict[str, str],
+    context: Context,
     *,
     refuse: bool,
     before: str,
@@ -195,10 +212,12 @@ def _measured(
     listing = looked.listing
     digests.update(digests_of(listing.files, digests))
     table = TableFiles(
-        listing.paths, [digests[file.name] for file in listing.files], looked.pattern
+        openable(listing.paths, store.cache / "names"),
+        [digests[file.name] for file in listing.files],
+        looked.pattern,
     )
     try:
-        return measure_files(store.blobs, table, contract, refuse=refuse, before=before)
+        return measure_files(store.blobs, table, contract, context, refuse=refuse, before=before)
     except ContractViolated:
         raise
     except InvalidInput:
@@ -218,21 +237,21 @@ def _are_files(listing: Listing) -> bool:
     return not any(_suffix(file.name) in SUFFIXES for file in listing.files)
 
 
+def _way(keeping: Keeping) -> Way:
+    return "hardlink" if keeping == "hardlink" else "copy"
+
+
 def _taken(
     store: FileStore,
     listing: Listing,
     digests: dict[str, str],
     keeping: Keeping,
-    *,
-    is_table: bool,
+    delivery: Delivery,
 ) -> Taken:
-    files = listing.files
-    if keeping == "reference":
-        digests.update(digests_of(files, digests))
-        return Taken()
-    is_packing = not is_table or len(files) >= _MANY
-    with Delivery(store.objects, way=keeping, is_packing=is_packing) as delivery:
-        return take(files, digests, store, delivery)
+    if keeping != "reference":
+        return take(listing.files, digests, store, delivery)
+    digests.update(digests_of(listing.files, digests))
+    return Taken()
 
 
 def _snapshot(
@@ -249,7 +268,7 @@ def _snapshot(
     manifest = Manifest(files=files, folders=folders, reading=measured.reading)
     return Snapshot(
         digest=store.blobs.put_record(manifest),
-        content=content_of(files),
+        content=content_of(files, folders),
         kind="table" if measured.reading else "files",
         columns=columns_of(measured.profile) if measured.profile else (),
         n_rows=measured.profile.n_rows if measured.profile else 0,

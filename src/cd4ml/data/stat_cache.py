@@ -1,17 +1,18 @@
 """What is known of files that have not changed since: their digests, without reading them.
 
 As in git, a file counts as unchanged if its size, times and inode are as they were. A file
-that was written to just before the notes were taken could be written to once more without
-any of these changing, so it is not trusted.
+that was written to just before it was read could be written to once more without any of
+these changing, so it is not trusted.
 """
 
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO, NamedTuple
 
 import msgspec
 
@@ -20,6 +21,11 @@ from cd4ml.store.address import address_of, short
 
 _RACY_NS = 2 * 10**9  # the coarsest clock of a file system (FAT)
 _Notes = dict[str, tuple[str, int, int, int, int]]
+
+
+class _Book(NamedTuple):
+    begun_ns: int  # no file was read before
+    notes: _Notes
 
 
 class StatCache:
@@ -32,34 +38,55 @@ class StatCache:
         place = address_of(os.fsencode(f"{listing.root}\0{pattern}"))
         self._path = folder / f"{short(place)}.msgpack"
         self._listing = listing
-        self._notes, self._taken_ns = self._read()
+        self._book = self._read()
+        self._begun_ns = 0
 
     def known(self) -> dict[str, str]:
         """Name -> digest, of the files that have not changed."""
         found: dict[str, str] = {}
-        racy = self._taken_ns - _RACY_NS
+        notes, racy = self._book.notes, self._book.begun_ns - _RACY_NS
         for name, _, stamp in self._listing.files:
-            note = self._notes.get(name)
+            note = notes.get(name)
             if note is None or note[1:] != stamp:
                 continue
             if stamp.modified_ns < racy and stamp.changed_ns < racy:
                 found[name] = note[0]
+        if len(found) < len(self._listing.files):
+            self._begun_ns = self._clock()
         return found
 
     def note(self, digests: Iterable[tuple[Found, str]]) -> None:
-        """Remember what these files hold, instead of what was known before."""
-        notes = {file.name: (digest, *file.stamp) for file, digest in digests}
-        with suppress(OSError):  # a folder that cannot be written to: it will be slow
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, name = tempfile.mkstemp(dir=self._path.parent)
-            with open(descriptor, "wb") as file:
-                file.write(msgspec.msgpack.encode(notes))
-            Path(name).replace(self._path)
+        """Remember what these files hold, instead of what was known before.
 
-    def _read(self) -> tuple[_Notes, int]:
+        They were read after `known` was asked.
+        """
+        notes = {file.name: (digest, *file.stamp) for file, digest in digests}
+        with suppress(OSError), _fresh(self._path.parent) as (file, path):  # else it will be slow
+            file.write(msgspec.msgpack.encode(_Book(self._begun_ns, notes)))
+            file.flush()
+            path.replace(self._path)
+
+    def _clock(self) -> int:
+        """The time by the clock of a file system."""
         try:
-            with self._path.open("rb") as file:
-                taken_ns = os.fstat(file.fileno()).st_mtime_ns
-                return msgspec.msgpack.decode(file.read(), type=_Notes), taken_ns
+            with _fresh(self._path.parent) as (file, _):
+                return os.fstat(file.fileno()).st_mtime_ns
+        except OSError:
+            return 0
+
+    def _read(self) -> _Book:
+        try:
+            return msgspec.msgpack.decode(self._path.read_bytes(), type=_Book)
         except (OSError, msgspec.MsgspecError):
-            return {}, 0
+            return _Book(0, {})
+
+
+@contextmanager
+def _fresh(folder: Path) -> Iterator[tuple[IO[bytes], Path]]:
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=folder)
+    try:
+        with open(descriptor, "wb") as file:
+            yield file, Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)

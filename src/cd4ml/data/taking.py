@@ -13,7 +13,7 @@ from cd4ml.errors import InvalidInput
 from cd4ml.records.dataset import DataFile
 from cd4ml.records.stored_file import StoredFile
 from cd4ml.store.address import address_of, address_of_file
-from cd4ml.store.file_store import Delivery
+from cd4ml.store.delivery import Delivery
 
 if TYPE_CHECKING:
     from cd4ml.store.file_store import FileStore
@@ -68,7 +68,8 @@ def take(
     relied_on = asked if store.holds(asked) else set(store.held(asked))
     wanted = [file for file in files if digests.get(file.name, "") not in relied_on]
     for file in wanted:
-        if not delivery.packs(file.stamp.size):
+        is_large = not delivery.packs(file.stamp.size)
+        if is_large and not delivery.has(digests[file.name]):
             digests[file.name] = _whole(file, delivery)
     for batch in _read([file for file in wanted if delivery.packs(file.stamp.size)]):
         held = store.held([digest for _, digest, _ in batch])
@@ -89,7 +90,10 @@ def data_files(files: Iterable[Found], digests: dict[str, str]) -> tuple[DataFil
 
 def _whole(file: Found, delivery: Delivery) -> str:
     with left_alone([file], may_be_linked=True):
-        return delivery.put_file(file.path)
+        try:
+            return delivery.put_file(file.path)
+        except OSError as error:
+            raise _unreadable(file, error) from None
 
 
 def _digest(file: Found) -> str:
@@ -120,7 +124,7 @@ def _read(files: Sequence[Found]) -> Iterator[list[tuple[Found, str, bytes]]]:
 
 def _bytes(file: Found) -> bytes:
     try:
-        descriptor = os.open(file.path, os.O_RDONLY)
+        descriptor = os.open(file.path, os.O_RDONLY | os.O_NONBLOCK)  # it may be a pipe by now
     except OSError as error:
         raise _unreadable(file, error) from None
     try:

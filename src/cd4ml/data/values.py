@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cd4ml.data.formats import Reading, scan_text, utc
+from cd4ml.data.places import Part, Places
 from cd4ml.records.contract import Contract, Field
 from cd4ml.records.finding import Finding
 
@@ -15,7 +16,12 @@ if TYPE_CHECKING:
 
 
 def wrong_values(
-    paths: Sequence[Path], reading: Reading, contract: Contract, *, only_times: bool = False
+    paths: Sequence[Path],
+    reading: Reading,
+    contract: Contract,
+    *,
+    only_times: bool = False,
+    places: Places | None = None,
 ) -> tuple[Finding, ...]:
     """A finding per declared column: how many of its values are not of the declared type.
 
@@ -24,6 +30,7 @@ def wrong_values(
         reading: How they are read.
         contract: Declares the types.
         only_times: Leave out what reading itself finds out.
+        places: The files that the rows stand in, to say so.
     """
     import polars as pl
 
@@ -34,27 +41,43 @@ def wrong_values(
         if field.name in columns
         and (field.name in reading.times or not (only_times or field.type == "string"))
     ]
+    frame = scan_text(paths, reading)
+    types = frame.collect_schema()
+    fields = [field for field in fields if types[field.name] == pl.String]
     if not fields:
         return ()
-    frame = scan_text(paths, reading)
     rows = pl.int_range(1, pl.len() + 1)
     expressions = [pl.len().alias("n_rows")]
     for field in fields:
-        wrong = pl.col(field.name).is_not_null() & ~_fits(field)
+        wrong = pl.col(field.name).is_not_null() & ~fits(field, pl.col(field.name))
         expressions += [
             wrong.sum().alias(f"count {field.name}"),
             rows.filter(wrong).first().alias(f"row {field.name}"),
             pl.col(field.name).filter(wrong).first().alias(f"value {field.name}"),
         ]
     seen = frame.select(expressions).collect().row(0, named=True)
-    return tuple(_finding(field, seen) for field in fields)
+    return tuple(_finding(field, seen, places or Places()) for field in fields)
 
 
-def _fits(field: Field) -> pl.Expr:
+def places_in(paths: Sequence[Path], reading: Reading) -> Places:
+    """Where the rows of these files stand; the rows are counted when somebody asks."""
+    import polars as pl
+
+    def counted() -> list[Part]:
+        frames = [scan_text([path], reading) for path in paths]
+        return [
+            Part(str(path), frame.select(pl.len()).collect().item())
+            for path, frame in zip(paths, frames, strict=True)
+        ]
+
+    return Places(counted) if len(paths) > 1 else Places()
+
+
+def fits(field: Field, written: pl.Expr) -> pl.Expr:
     """Where a column's text is of the declared type, as Polars reads it."""
     import polars as pl
 
-    text = pl.col(field.name).str.strip_chars_start()
+    text = written.str.strip_chars_start()
     match field.type:
         case "integer":
             return text.cast(pl.Int64, strict=False).is_not_null()
@@ -63,15 +86,17 @@ def _fits(field: Field) -> pl.Expr:
         case "boolean":
             return text.str.to_lowercase().is_in(["true", "false"])
         case "datetime":
-            return utc(pl.col(field.name)).is_not_null()
+            return utc(written).is_not_null()
         case "string":
             return pl.lit(value=True)
 
 
-def _finding(field: Field, seen: Mapping[str, Any]) -> Finding:
+def _finding(field: Field, seen: Mapping[str, Any], places: Places) -> Finding:
     count, n_rows = seen[f"count {field.name}"], seen["n_rows"]
     row, value = seen[f"row {field.name}"], seen[f"value {field.name}"]
-    reason = f"{count:,} of {n_rows:,} rows, first in row {row:,}: {value!r}" if count else ""
+    reason = ""
+    if count:
+        reason = f"{count:,} of {n_rows:,} rows, first in {places.of(row)}: {value!r}"
     return Finding(
         gate=f"{field.name} is {field.type}",
         metric="wrong type",

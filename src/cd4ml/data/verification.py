@@ -11,11 +11,15 @@ from cd4ml.data.manifest import manifest_of
 from cd4ml.data.versions import left_in_place
 from cd4ml.errors import Cd4mlError, Corrupted, NotFound
 from cd4ml.records.dataset import DataFile, DatasetVersion
-from cd4ml.store.file_store import forget
+from cd4ml.records.stored_file import StoredFile
+from cd4ml.store.file_store import strike
 
 if TYPE_CHECKING:
     from cd4ml.store.database import Database
     from cd4ml.store.file_store import FileStore
+
+
+_Part = tuple[DatasetVersion, DataFile]  # a file as one version has it
 
 
 class Damage(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,9 +57,11 @@ def verify(
         store: Where the bytes are.
         versions: Which versions.
         tell: Called with how many files are done, and of how many.
+
+    Raises:
+        Unavailable: If the store does not answer; nothing is struck off then.
     """
-    files: dict[str, DataFile] = {}
-    having: dict[str, list[DatasetVersion]] = {}
+    having: dict[str, list[_Part]] = {}
     damaged: list[Damage] = []
     for version in versions:
         try:
@@ -64,41 +70,47 @@ def verify(
             damaged.append(_damage("(the manifest)", version.digest, [version], error.message))
             continue
         for file in manifest.files:
-            files.setdefault(file.digest, file)
-            having.setdefault(file.digest, []).append(version)
-    places = store.held(list(files))
-    for done, (digest, file) in enumerate(files.items(), start=1):
-        if digest in places and store.is_sound(places[digest]):
-            reason = ""
-        else:
-            reason = _reason(having[digest], file, is_listed=digest in places)
-        if reason:
-            damaged.append(_damage(file.path, digest, having[digest], reason))
-        tell(done, len(files))
-    lost = [each.digest for each in damaged if each.digest in places]
+            having.setdefault(file.digest, []).append((version, file))
+    places = store.held(list(having))
+    lost: list[StoredFile] = []
+    for done, (digest, parts) in enumerate(having.items(), start=1):
+        place = places.get(digest)
+        is_sound = place is not None and store.is_sound(place)
+        if place is not None and not is_sound:
+            lost.append(place)
+        if not is_sound:
+            damaged.extend(_damages(store, parts, is_listed=place is not None))
+        tell(done, len(having))
     if lost:
         with database.write() as connection:
-            forget(connection, lost)
+            strike(connection, lost)
     return Verification(
         n_versions=len(versions),
-        n_files=len(files),
-        n_bytes=sum(file.size for file in files.values()),
+        n_files=len(having),
+        n_bytes=sum(parts[0][1].size for parts in having.values()),
         damaged=tuple(damaged),
     )
 
 
-def _reason(versions: list[DatasetVersion], file: DataFile, *, is_listed: bool) -> str:
-    """Why a file is lost; "" if it lies, sound, where it was left."""
-    reason = "is not what was stored" if is_listed else "is not in the store"
-    for version in versions:
-        if version.place:
-            try:
-                left_in_place(version, file)
-            except Cd4mlError as error:
-                reason = error.message
-            else:
-                return ""
-    return reason
+def _damages(store: FileStore, parts: list[_Part], *, is_listed: bool) -> list[Damage]:
+    """What is lost of files whose bytes the store does not have."""
+    stored = "is not what was stored" if is_listed else "is not in the store"
+    found: dict[tuple[str, str], list[DatasetVersion]] = {}
+    for version, file in parts:
+        reason = _moved(store, version, file) if version.place else stored
+        if reason:
+            found.setdefault((file.path, reason), []).append(version)
+    digest = parts[0][1].digest
+    return [_damage(path, digest, has, reason) for (path, reason), has in found.items()]
+
+
+def _moved(store: FileStore, version: DatasetVersion, file: DataFile) -> str:
+    """Why a file is not what it was where it was left; "" if it is."""
+    try:
+        left_in_place(store, version, file)
+    except Cd4mlError as error:
+        return error.message
+    return ""
 
 
 def _damage(path: str, digest: str, versions: Sequence[DatasetVersion], reason: str) -> Damage:

@@ -7,15 +7,18 @@ is one short transaction.
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cd4ml.data.files import openable
 from cd4ml.data.findable import make_findable
 from cd4ml.data.formats import scan
 from cd4ml.data.manifest import Manifest, content_of, manifest_of
-from cd4ml.data.names import inside, written
+from cd4ml.data.names import inside, spoken
+from cd4ml.data.remote import fetch_left, is_remote
 from cd4ml.data.snapshot import Look, Snapshot
 from cd4ml.data.taking import data_files
 from cd4ml.errors import Corrupted, InvalidInput, NotFound
@@ -44,6 +47,7 @@ def publish(
     actor: str,
     note: str = "",
     parents: Sequence[str] = (),
+    quarantine: DatasetVersion | None = None,
 ) -> DatasetVersion:
     """Give a snapshot its number; what was published before keeps its own.
 
@@ -58,6 +62,7 @@ def publish(
         actor: Who.
         note: What is special about it.
         parents: Digests of what it was made from.
+        quarantine: The version with the rows that were set aside.
 
     Raises:
         NotFound: If no such dataset is registered.
@@ -83,6 +88,8 @@ def publish(
         contract=snapshot.contract,
         outcome=snapshot.outcome,
         note=note,
+        quarantine=quarantine.ref if quarantine else "",
+        n_quarantined=quarantine.n_rows if quarantine else 0,
         parents=tuple(parents),
         profile=snapshot.profile,
         created_at=at,
@@ -107,7 +114,8 @@ def known_version(
     """
     if not looked.is_known:
         return None
-    content = content_of(data_files(looked.listing.files, looked.digests))
+    listing = looked.listing
+    content = content_of(data_files(listing.files, looked.digests), listing.folders)
     address = address_of_record(contract) if contract else ""
     found = rows.find(
         connection, DatasetVersion, dataset=dataset, content=content, newest_first=True
@@ -158,7 +166,8 @@ def scan_version(store: FileStore, version: DatasetVersion) -> pl.LazyFrame:
         msg = f"{version.ref} consists of files that are no table"
         hint = f"cd4ml data checkout {version.ref} --to FOLDER"
         raise InvalidInput(msg, hint=hint)
-    return scan(paths_of(store, version, manifest), manifest.reading)
+    paths = paths_of(store, version, manifest)
+    return scan(openable(paths, store.cache / "names"), manifest.reading)
 
 
 def paths_of(store: FileStore, version: DatasetVersion, manifest: Manifest) -> list[Path]:
@@ -173,29 +182,40 @@ def paths_of(store: FileStore, version: DatasetVersion, manifest: Manifest) -> l
     held = store.held([file.digest for file in manifest.files])
     stored = dict(zip(held, store.paths(list(held)), strict=True))
     return [
-        stored[file.digest] if file.digest in stored else left_in_place(version, file)
+        stored[file.digest] if file.digest in stored else left_in_place(store, version, file)
         for file in manifest.files
     ]
 
 
-def left_in_place(version: DatasetVersion, file: DataFile) -> Path:
-    """A file of a version that was left where it lay, verified.
+def left_in_place(store: FileStore, version: DatasetVersion, file: DataFile) -> Path:
+    """A file of a version that was left where it lay, verified; of an object, a copy.
 
     Raises:
         NotFound: If it is no longer there.
         Corrupted: If it holds something else by now.
     """
-    path = Path(version.place) / inside(file.path)
-    shown = written(str(path))
-    try:
-        digest = address_of_file(path)
-    except OSError as error:
-        msg = f"{shown} of {version.ref} cannot be read: {error.strerror}"
-        raise NotFound(msg, hint="it was left there instead of being stored") from None
-    if digest != file.digest:
+    name = inside(file.path)
+    if is_remote(version.place):
+        path = fetch_left(version.place, name, file.digest, store.cache / "left")
+        shown = f"{version.place}/{file.path}"
+    else:
+        shown = f"{version.place.rstrip('/')}/{file.path}"
+        path = _unchanged(Path(spoken(version.place)) / name, shown, version, file)
+    if path is None:
         msg = f"{shown} has changed since it became part of {version.ref}"
         raise Corrupted(msg, hint='with store = "copy" a version stays what it was')
     return path
+
+
+def _unchanged(path: Path, shown: str, version: DatasetVersion, file: DataFile) -> Path | None:
+    try:
+        # whoever reads a pipe that was put there waits forever
+        if not stat.S_ISREG(path.stat().st_mode):
+            return None
+        return path if address_of_file(path) == file.digest else None
+    except OSError as error:
+        msg = f"{shown} of {version.ref} cannot be read: {error.strerror}"
+        raise NotFound(msg, hint="it was left there instead of being stored") from None
 
 
 def _trace(connection: Connection, version: DatasetVersion, findings: tuple[Finding, ...]) -> None:
@@ -218,6 +238,8 @@ def _trace(connection: Connection, version: DatasetVersion, findings: tuple[Find
         "outcome": version.outcome,
         "broken": broken[:_LISTED],
     }
+    if version.quarantine:
+        details |= {"quarantine": version.quarantine, "n_quarantined": version.n_quarantined}
     ledger.append(
         connection,
         at=version.created_at,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 
 import msgspec
@@ -10,19 +11,23 @@ import sqlalchemy as sa
 
 from cd4ml.data import catalog as known
 from cd4ml.data.manifest import manifest_of
+from cd4ml.data.quarantine import Arrival
 from cd4ml.data.refs import find_version, version_at
-from cd4ml.data.snapshot import look, snapshot_files
+from cd4ml.data.snapshot import look
 from cd4ml.data.taking import Keeping
-from cd4ml.data.versions import known_version, newest_version, publish
+from cd4ml.data.versions import known_version, newest_version
 from cd4ml.errors import ConfigurationError, Conflict, InvalidInput
 from cd4ml.loop.access import shown, without_values
 from cd4ml.loop.catalog import Facts, facts_of
 from cd4ml.loop.contracts import declared
 from cd4ml.loop.known import n_arrived
+from cd4ml.loop.quarantine import Wanted, arrive, publish_arrival
 from cd4ml.records.dataset import Dataset, DatasetVersion
 from cd4ml.records.settings import DataSettings
 from cd4ml.store import lineage, people, rows
 from cd4ml.store.project import Project
+
+_TRIES = 4  # how often bytes may be removed while a version is made that shares them
 
 
 class DatasetDetails(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +69,8 @@ def ingest(
         InvalidInput: If the name is not in `cd4ml.toml` and no path is given, or the
             files cannot be read.
         NotFound: If no file matches.
-        ContractViolated: If the rows break the contract; nothing is stored.
+        ContractViolated: If the rows break the contract; nothing is stored. With
+            `on_violation = "quarantine"` only if nothing can be set aside, or all would be.
         Conflict: If a file changed while it was read.
     """
     if not path and _is_pulled(project, name):
@@ -86,22 +92,32 @@ def ingest(
 
     before = newest.profile if newest else ""
 
-    def published() -> DatasetVersion:
-        snapshot = snapshot_files(
-            project.files, looked, contract=contract, keeping=keeping, before=before
-        )
-        at = project.clock.now()
-        with project.database.write() as connection:
-            register(connection, project, name, actor)
-            version = publish(connection, snapshot, dataset=name, at=at, actor=actor, note=note)
-        return shown(project, version, actor)
+    def arrived() -> Arrival:
+        wanted = Wanted(settings, contract, keeping, before)
+        return arrive(project, looked, wanted, actor=actor)
 
+    for _ in range(_TRIES):
+        arrival = arrived()
+        with suppress(Conflict):  # bytes that it shares with an older version were just removed
+            version = _published(project, arrival, name, note=note, actor=actor)
+            return shown(project, version, actor)
+    version = _published(project, arrived(), name, note=note, actor=actor)
+    return shown(project, version, actor)
+
+
+def _published(
+    project: Project, arrival: Arrival, name: str, *, note: str, actor: str
+) -> DatasetVersion:
+    at = project.clock.now()
     try:
-        return published()
-    except Conflict as conflict:  # bytes it shares with an older version were just removed
-        if looked.listing != look(project.files, project.folder, settings.path).listing:
-            raise conflict from None
-        return published()
+        with project.database.write() as connection:
+            dataset = register(connection, project, name, actor)
+            return publish_arrival(
+                connection, arrival, dataset=dataset, at=at, actor=actor, note=note
+            )
+    except Conflict:
+        project.files.objects.remove(arrival.new_objects)
+        raise
 
 
 def describe(project: Project, name: str, actor: str) -> None:

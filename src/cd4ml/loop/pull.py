@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from cd4ml.data.manifest import manifest_of
+from cd4ml.data.rules import Context
 from cd4ml.data.snapshot import Snapshot, look, snapshot_files
 from cd4ml.data.sources import delta, http, sql
 from cd4ml.data.sources.arrival import Arrival, Wanted, arrivals
@@ -17,6 +18,7 @@ from cd4ml.data.versions import newest_version, paths_of, publish
 from cd4ml.errors import Cd4mlError, Corrupted, InvalidInput, NotFound, Unavailable
 from cd4ml.loop.contracts import declared
 from cd4ml.loop.ingest import ingest, register
+from cd4ml.loop.quarantine import context_of
 from cd4ml.records.contract import Contract
 from cd4ml.records.dataset import DatasetVersion
 from cd4ml.records.settings import DataSettings
@@ -62,7 +64,9 @@ def pull(project: Project, name: str, *, note: str = "", actor: str) -> DatasetV
         arrival = READERS[settings.source](wanted)
         if arrival is None:
             return _unchanged(known)
-        snapshot = _snapshot(project, folder, arrival, contract, newest.profile if newest else "")
+        context = context_of(project, contract, actor=actor)
+        before = newest.profile if newest else ""
+        snapshot = _snapshot(project, folder, arrival, contract, context, before)
     return _publish(project, name, snapshot, arrival, asked, note or arrival.note, actor)
 
 
@@ -131,11 +135,18 @@ def _explained(name: str) -> Iterator[None]:
 
 
 def _snapshot(
-    project: Project, folder: Path, arrival: Arrival, contract: Contract | None, before: str
+    project: Project,
+    folder: Path,
+    arrival: Arrival,
+    contract: Contract | None,
+    context: Context,
+    before: str,
 ) -> Snapshot:
     try:
         looked = look(project.files, folder, arrival.pattern)
-        found = snapshot_files(project.files, looked, contract=contract, before=before)
+        found = snapshot_files(
+            project.files, looked, contract=contract, context=context, before=before
+        )
     except Cd4mlError as error:
         plain = error.message.replace(f"{folder}/", "")
         raise type(error)(f"{arrival.words}: {plain}", hint=error.hint) from None

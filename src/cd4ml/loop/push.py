@@ -12,6 +12,7 @@ from cd4ml.data.versions import newest_version, publish
 from cd4ml.errors import Conflict, InvalidInput
 from cd4ml.loop.contracts import declared
 from cd4ml.loop.ingest import register
+from cd4ml.loop.quarantine import context_of
 from cd4ml.records.contract import Contract
 from cd4ml.records.dataset import DatasetVersion
 from cd4ml.records.push import Push
@@ -87,7 +88,8 @@ def _attempt(project: Project, arrival: _Arrival, body: bytes, content_type: str
     with project.database.read() as connection:
         before = newest_version(connection, arrival.dataset)
     batch = _read(project, arrival, before, body, content_type)
-    snapshot = pushed.append(project.files, before, batch, arrival.contract)
+    context = context_of(project, arrival.contract, actor=arrival.actor)
+    snapshot = pushed.append(project.files, before, batch, arrival.contract, context)
     with project.database.write() as connection:
         register(connection, project, arrival.dataset, arrival.actor)
         known = _known(connection, arrival.dataset, arrival.key, arrival.body)

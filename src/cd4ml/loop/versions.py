@@ -9,6 +9,7 @@ import msgspec
 
 from cd4ml.data.checkout import checkout as lay_out
 from cd4ml.data.checkout import file_of
+from cd4ml.data.manifest import Manifest, manifest_of
 from cd4ml.data.refs import find_version, remove_tag, set_tag
 from cd4ml.data.removal import Removal, remove
 from cd4ml.data.verification import Verification
@@ -118,6 +119,18 @@ def get(project: Project, ref: str, path: str, *, actor: str) -> Path:
     return file_of(project.files, version, path)
 
 
+def files(project: Project, ref: str) -> Manifest:
+    """The files that a version consists of, with sizes and digests.
+
+    Raises:
+        NotFound: If there is no such version, or its manifest is no longer there.
+        Corrupted: If the manifest is not what was stored.
+    """
+    with project.database.read() as connection:
+        version = find_version(connection, ref)
+    return manifest_of(project.blobs, version)
+
+
 def gc(
     project: Project, *, keep: int | None = None, is_rehearsed: bool = False, actor: str
 ) -> Removal:
@@ -157,17 +170,32 @@ def verify(
     ref: str = "",
     *,
     tell: Callable[[int, int], None] = lambda done, total: None,
+    actor: str = "",
 ) -> Verification:
     """Read the bytes of a version, or of all versions of a dataset or of all, again.
 
+    Args:
+        project: Whose data.
+        ref: A version or a dataset; all of them without it.
+        tell: Called with how many files are done, and of how many.
+        actor: Who, where somebody has to be known to ask for it.
+
     Raises:
-        NotFound: If there is no such dataset or version.
+        NotFound: If there is no such dataset, version or actor.
     """
     with project.database.read() as connection:
+        if actor:
+            people.actor(connection, actor)
         versions = _asked(project, ref)
         removed = {(each.dataset, each.number) for each in rows.find(connection, RemovedVersion)}
     there = [each for each in versions if (each.dataset, each.number) not in removed]
-    return read_again(project.database, project.files, there, tell=tell)
+    found = read_again(project.database, project.files, there, tell=tell)
+    with project.database.read() as connection:
+        later = {(each.dataset, each.number) for each in rows.find(connection, RemovedVersion)}
+    kept = [each for each in there if (each.dataset, each.number) not in later]
+    if found.damaged and len(kept) < len(there):  # what `gc` removes meanwhile is no damage
+        return read_again(project.database, project.files, kept, tell=tell)
+    return found
 
 
 def _asked(project: Project, ref: str) -> list[DatasetVersion]:

@@ -6,6 +6,7 @@ others; what is unknown is sent as null where the field is nullable.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from operator import attrgetter
@@ -18,8 +19,10 @@ from cd4ml.models.violations import (
     Violation,
     expected_of,
     is_closed,
+    keeps,
     limits_of,
     violations_of,
+    whole,
 )
 from cd4ml.records.contract import Contract, Field, FieldType
 
@@ -127,6 +130,7 @@ def refuse_impossible(contract: Contract) -> None:
     if not contract.fields:
         wrong.append("it has no fields")
     wrong += _no_times(contract)
+    wrong += _impossible_together(contract)
     if wrong:
         msg = f"no row can keep the contract {contract.name!r}: {'; '.join(wrong)}"
         raise InvalidInput(msg, hint="correct it where it is declared")
@@ -206,6 +210,8 @@ def _annotation(field: Field) -> Any:
 def _required_annotation(field: Field) -> Any:
     if is_closed(field):
         return Literal[field.categories]
+    if field.pattern:
+        return Annotated[str, msgspec.Meta(pattern=whole(field.pattern))]
     if field.type in ("string", "datetime"):
         return str
     if field.type == "boolean":
@@ -225,6 +231,34 @@ def _impossible(field: Field) -> list[str]:
         wrong.append(f"{field.name!r} has the type {field.type} and takes no minimum or maximum")
     if field.type != "string" and field.categories:
         wrong.append(f"{field.name!r} has the type {field.type} and takes no categories")
+    if field.pattern:
+        wrong += _impossible_pattern(field)
+    return wrong
+
+
+def _impossible_pattern(field: Field) -> list[str]:
+    if field.type != "string":
+        return [f"{field.name!r} has the type {field.type} and takes no pattern"]
+    if is_closed(field):
+        return [f"{field.name!r} has both a list of categories and a pattern"]
+    try:
+        re.compile(whole(field.pattern))
+    except re.error as error:
+        return [f"the pattern of {field.name!r} is no regular expression: {error.msg}"]
+    return []
+
+
+def _impossible_together(contract: Contract) -> list[str]:
+    wrong = []
+    most, hours = contract.maximum_rows, contract.fresh_within_hours
+    if most is not None and most < contract.minimum_rows:
+        wrong.append(f"it takes at least {contract.minimum_rows:,} rows and at most {most:,}")
+    if hours is not None and not contract.event_time:
+        wrong.append("fresh_within_hours needs an event_time")
+    if hours is not None and not hours > 0:
+        wrong.append(f"fresh_within_hours is {hours:g}")
+    named = Counter(condition.name for condition in contract.conditions)
+    wrong += [f"the condition {name!r} stands twice" for name in named if named[name] > 1]
     return wrong
 
 
@@ -248,6 +282,8 @@ def _takes_all(new: Field, old: Field) -> bool:
         return False
     if is_closed(new):
         return is_closed(old) and set(old.categories) <= set(new.categories)
+    if new.pattern and new.pattern != old.pattern:
+        return is_closed(old) and all(keeps(new, text) for text in old.categories)
     (low, high), (old_low, old_high) = limits_of(new), limits_of(old)
     return low <= old_low and old_high <= high
 

@@ -92,6 +92,16 @@ def is_closed(field: Field) -> bool:
     return bool(field.categories) and not field.open
 
 
+def whole(pattern: str) -> str:
+    r"""The pattern of a whole string, for `re.search`.
+
+    Examples:
+        >>> whole("a|b")
+        '\\A(?:a|b)\\Z'
+    """
+    return rf"\A(?:{pattern})\Z"
+
+
 def shown(value: object) -> str:
     """An offending value as people would write it in JSON, cut when it is long."""
     return _printable(json.dumps(value, ensure_ascii=False, default=str))
@@ -118,6 +128,8 @@ def _kind_of(field: Field) -> str:
         listed = ", ".join(f'"{name}"' for name in field.categories[:_LISTED])
         more = len(field.categories) - _LISTED
         return f"one of {listed}" + (f" and {more} more" if more > 0 else "")
+    if field.pattern:
+        return f"a string like {field.pattern}"
     if field.type == "string":
         return "a string of Unicode characters other than NUL"
     if field.type == "boolean":
@@ -158,6 +170,8 @@ def keeps(field: Field, value: Any) -> bool:
 
 def _keeps_text(field: Field, value: object) -> bool:
     if not isinstance(value, str) or _UNSTORABLE.search(value):
+        return False
+    if field.pattern and not re.search(whole(field.pattern), value):
         return False
     return not is_closed(field) or value in field.categories
 

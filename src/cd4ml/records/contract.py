@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
+
+if TYPE_CHECKING:
+    import polars as pl
 
 FieldType = Literal["integer", "number", "string", "boolean", "datetime"]
 
@@ -14,7 +17,12 @@ class Field(msgspec.Struct, frozen=True):
 
     `minimum` and `maximum` are hard limits (inclusive) beyond which a value is a
     mistake, not merely unusual. `categories` lists the allowed strings; with
-    `open`, strings outside the list are accepted and counted.
+    `open`, strings outside the list are accepted and counted. `pattern` is a regular
+    expression that a whole string matches.
+
+    The rest is asked of datasets only. `unique`: no value stands in two rows.
+    `references`: its values exist in another dataset, "stations.name" (the newest
+    version) or "stations@3.name". `finite`: NaN and infinity are mistakes.
     """
 
     name: str
@@ -26,16 +34,52 @@ class Field(msgspec.Struct, frozen=True):
     open: bool = False
     unit: str = ""
     description: str = ""
+    pattern: str = ""
+    unique: bool = False
+    references: str = ""
+    finite: bool = True
+
+
+class Condition(msgspec.Struct, frozen=True, kw_only=True):
+    """A condition that every row keeps, or (if it computes one value) the whole table.
+
+    Either `sql`, a Polars SQL expression on the columns ("arrival >= departure"), or
+    `polars`, a serialised Polars expression (`Condition.of`). A row for which it is null
+    keeps it, as with CHECK in SQL: what is missing contradicts nothing.
+    """
+
+    name: str
+    sql: str = ""
+    polars: str = ""
+    description: str = ""
+
+    @classmethod
+    def of(cls, name: str, expression: pl.Expr, *, description: str = "") -> Condition:
+        """The condition that a Polars expression states.
+
+        Examples:
+            >>> import polars as pl
+            >>> Condition.of("lands later", pl.col("arrival") >= pl.col("departure")).polars
+            '{"BinaryExpr":{"left":{"Column":"arrival"},"op":"GtEq","right":{"Column":"departure"}}}'
+        """
+        text = expression.meta.serialize(format="json")
+        return cls(name=name, polars=text, description=description)
 
 
 class Contract(msgspec.Struct, frozen=True, kw_only=True):
     """The fields of a dataset or of a model's requests, and what its answer means.
 
-    `version` follows semantic versioning. `key` names columns that together are
-    unique (datasets only). `event_time` names the column that says when a row
-    happened, `arrival_time` the one that says when it became known; a row with the key of
-    an earlier arrival corrects it. `output` says what a model's answer is: a name, its
-    unit and range.
+    `version` follows semantic versioning. `output` says what a model's answer is: a
+    name, its unit and range.
+
+    The rest is asked of datasets only. `key` names columns that together are unique and
+    identify a row; `unique` lists further columns, or groups of them, in which no two rows
+    are the same (rows with a null there are not compared). `event_time` names the column
+    that says when a row happened; the newest one is at most `fresh_within_hours` old.
+    `arrival_time` names the one that says when it became known; a row with the key of an
+    earlier arrival corrects it.
+    With `open`, columns that are not declared are let through. `unchecked` lists rules
+    that came with an imported contract and that cd4ml cannot check.
     """
 
     name: str
@@ -47,6 +91,12 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     minimum_rows: int = 0
     output: Field | None = None
     description: str = ""
+    unique: tuple[tuple[str, ...], ...] = ()
+    maximum_rows: int | None = None
+    fresh_within_hours: float | None = None
+    conditions: tuple[Condition, ...] = ()
+    open: bool = False
+    unchecked: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -80,6 +80,8 @@ class DatasetVersion(msgspec.Struct, frozen=True, kw_only=True):
     contract: str = ""  # digest of the contract it was checked against
     outcome: Outcome = "inconclusive"  # of that check; inconclusive: no contract
     note: str = ""
+    quarantine: str = ""  # ref of the version with the rows that broke the contract
+    n_quarantined: int = 0  # how many these were
     parents: tuple[str, ...] = ()
     profile: str = ""
     created_at: datetime

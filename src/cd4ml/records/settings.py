@@ -31,13 +31,16 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class DataSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[data.NAME]`: a dataset the steps can take by this name.
 
-    Rows come from files (`path`: a file, a folder or a glob below the project), from
-    `production` (labelled requests of the model, curated by `cd4ml label`), from a database
-    (`sql`), a Delta table (`delta`), an address (`http`), or are `pushed` to the API.
+    Rows come from files (`path`: a file, a folder or a glob, below the project or in S3),
+    from `production` (labelled requests of the model, curated by `cd4ml label`), from a
+    database (`sql`), a Delta table (`delta`), an address (`http`), or are `pushed` to the API.
 
     `store` says whether a version copies the files, gives them a second name in the store
     (`hardlink`), or only knows where they lie (`reference`). `keep` is how many of the newest
     versions `cd4ml data gc` leaves, besides those that something was made from; 0 leaves all.
+
+    With `on_violation = "quarantine"` rows that keep the contract go on, and the others
+    become a version of `NAME_quarantine`.
     """
 
     path: str = ""  # of files; of the table, for "delta"
@@ -57,7 +60,8 @@ class DataSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     description: str = ""
     tags: tuple[str, ...] = ()
     licence: str = ""
-    contract: str = ""  # "module:Name" of a Contract
+    contract: str = ""  # "module:Name", a .toml file, or a .yaml file (ODCS)
+    on_violation: Literal["block", "quarantine"] = "block"  # what happens to rows that break it
     personal: tuple[str, ...] = ()  # columns that say something about a person
     readers: tuple[str, ...] = ()  # roles that may read its rows; () lets everybody
     fresh_within_hours: float | None = None  # older ones are stale

@@ -2,7 +2,7 @@
 
 Storing has two moves. A `Delivery` puts bytes into objects that nobody knows of; then, in
 the transaction that publishes the version, `settle` makes them known by their digests. What
-is killed in between leaves objects that nothing refers to, and `sweep` removes them later.
+is killed in between leaves objects that nothing refers to, which `data.removal` sweeps later.
 """
 
 from __future__ import annotations
@@ -10,18 +10,19 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import sqlalchemy as sa
-from blake3 import blake3
 
-from cd4ml.errors import Conflict, Corrupted, NotFound
+from cd4ml.errors import Conflict, Corrupted, NotFound, Unavailable
 from cd4ml.records.stored_file import StoredFile
 from cd4ml.store.address import PREFIX, address_of, address_of_file
-from cd4ml.store.objects import Objects, Way
+from cd4ml.store.delivery import PACK
+from cd4ml.store.objects import Listed, Objects
 from cd4ml.store.tables import TABLES
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from cd4ml.store.database import Database
 
 _TABLE = TABLES[StoredFile]
-_PACKED = 256 * 2**10  # bytes; smaller files lie side by side
-_PACK = 32 * 2**20  # bytes; a pack is closed when it has as many
 _AT_ONCE = 64 * 2**20  # bytes read from packs at a time
 _UNKNOWN_FOR = timedelta(days=1)  # longer than anybody takes to store a dataset
 _READ_ONLY = 0o444
@@ -87,30 +86,40 @@ class FileStore:
         """
         ordered = sorted(places, key=lambda place: (place.object, place.offset))
         for batch in _batches(ordered):
-            stretches = [(place.offset, place.size) for place in batch]
-            for place, data in zip(
-                batch, self.objects.read(batch[0].object, stretches), strict=True
-            ):
+            for place, data in self._found(batch):
                 if address_of(data) != place.digest:
                     raise damaged(place.digest)
                 yield place, data
+
+    def _found(self, batch: list[StoredFile]) -> Iterator[tuple[StoredFile, bytes]]:
+        stretches = [(place.offset, place.size) for place in batch]
+        try:
+            found = self.objects.read(batch[0].object, stretches)
+        except NotFound:
+            moved = self.held([place.digest for place in batch])  # a pack that was written anew
+            if len(moved) < len(batch) or all(place == moved[place.digest] for place in batch):
+                raise
+            yield from self.read(moved.values())
+        else:
+            yield from zip(batch, found, strict=True)
 
     def lies_alone(self, place: StoredFile) -> bool:
         """Whether the bytes at a place are a whole object, or too many to be held in memory."""
         own = self.objects.path(place.object)
         alone = own is not None and not place.offset and _size(own) == place.size
-        return alone or place.size > _PACK
+        return alone or place.size > PACK
 
     def is_sound(self, place: StoredFile) -> bool:
-        """Whether the bytes at a place are those that were stored there."""
-        own = self.objects.path(place.object)
+        """Whether the bytes at a place are those that were stored there.
+
+        Raises:
+            Unavailable: If they cannot be read, which does not say that they are damaged.
+        """
         try:
-            if own is not None and not place.offset and _size(own) == place.size:
-                return address_of_file(own) == place.digest
-            if place.size > _PACK:
-                return _digest(self.objects.chunks(place.object)) == place.digest
+            if self.lies_alone(place):
+                return self.objects.digest(place.object) == place.digest
             return all(True for _ in self.read([place]))
-        except (Corrupted, NotFound, OSError):
+        except (Corrupted, NotFound):
             return False
 
     def _whole(self, place: StoredFile) -> Path | None:
@@ -118,12 +127,12 @@ class FileStore:
         kept = self._kept(place.digest)
         own = self.objects.path(place.object)
         if own is not None and not place.offset and _size(own) == place.size:
-            if address_of_file(own) != place.digest:
+            if self.objects.digest(place.object) != place.digest:
                 raise damaged(place.digest)
             return own
         if place.size == _size(kept) and address_of_file(kept) == place.digest:
             return kept
-        if place.size > _PACK:  # an object of its own, somewhere else
+        if place.size > PACK:  # an object of its own, somewhere else
             return self._fetch(place)
         return None
 
@@ -143,85 +152,6 @@ class FileStore:
     def _kept(self, digest: str) -> Path:
         name = digest.removeprefix(PREFIX)
         return self.cache / "files" / name[:2] / name[2:]
-
-
-class Delivery:
-    """Files on their way into the store; nobody sees them before they are settled.
-
-    Close it, or use it in a `with` block: an error removes what was put.
-
-    Args:
-        objects: Where the bytes go.
-        way: How a file becomes an object of its own.
-        is_packing: Whether small files lie side by side. One that lies alone can be read
-            where it is.
-    """
-
-    def __init__(self, objects: Objects, *, way: Way = "copy", is_packing: bool = True) -> None:
-        self._objects = objects
-        self._way = way
-        self._is_packing = is_packing and way == "copy"
-        self._stored: dict[str, StoredFile] = {}
-        self._pack: list[tuple[str, bytes]] = []
-        self._packed = 0
-
-    def packs(self, size: int) -> bool:
-        """Whether a file of so many bytes lies side by side with others."""
-        return self._is_packing and size < _PACKED
-
-    def put(self, digest: str, data: bytes) -> None:
-        """Take the bytes of a small file."""
-        if digest in self._stored:
-            return
-        self._stored[digest] = StoredFile(digest=digest, object="", offset=0, size=len(data))
-        self._pack.append((digest, data))
-        self._packed += len(data)
-        if self._packed >= _PACK:
-            self._close_pack()
-
-    def put_file(self, path: Path | str) -> str:
-        """Take a file as an object of its own; returns the digest of what was taken.
-
-        Raises:
-            Conflict: If the file changed while it was taken.
-        """
-        name = self._objects.put_file(path, way=self._way)
-        kept = self._objects.path(name)
-        # what lies in the store is hashed, not what may have changed since it was copied
-        digest = address_of_file(kept if kept is not None else Path(path))
-        if digest in self._stored:
-            self._objects.remove([name])
-            return digest
-        size = self._objects.size(name)
-        self._stored[digest] = StoredFile(digest=digest, object=name, offset=0, size=size)
-        return digest
-
-    def close(self) -> tuple[StoredFile, ...]:
-        """What was put, with its places; all of it is on disk."""
-        self._close_pack()
-        return tuple(self._stored.values())
-
-    def undo(self) -> None:
-        """Remove what was put."""
-        self._objects.remove({place.object for place in self._stored.values() if place.object})
-
-    def __enter__(self) -> Delivery:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:
-            self.undo()
-
-    def _close_pack(self) -> None:
-        if not self._pack:
-            return
-        name = self._objects.put([b"".join(data for _, data in self._pack)])
-        offset = 0
-        for digest, data in self._pack:
-            place = StoredFile(digest=digest, object=name, offset=offset, size=len(data))
-            self._stored[digest] = place
-            offset += len(data)
-        self._pack, self._packed = [], 0
 
 
 def held(connection: sa.Connection, digests: Iterable[str]) -> dict[str, StoredFile]:
@@ -270,9 +200,16 @@ def settle(
 
 
 def forget(connection: sa.Connection, digests: Collection[str]) -> None:
-    """Strike bytes off the list; `sweep` removes them."""
+    """Strike bytes off the list; `data.removal` sweeps them."""
     asked = _among(connection, digests)
     connection.execute(_TABLE.delete().where(_TABLE.c.digest.in_(sa.select(asked.c.value))))
+
+
+def strike(connection: sa.Connection, lost: Iterable[StoredFile]) -> None:
+    """Strike damaged bytes off the list, but not those that were stored anew since."""
+    lost = list(lost)
+    known = held(connection, [place.digest for place in lost])
+    forget(connection, [place.digest for place in lost if known.get(place.digest) == place])
 
 
 def move(connection: sa.Connection, places: Sequence[StoredFile]) -> None:
@@ -293,18 +230,16 @@ def everything(connection: sa.Connection) -> list[StoredFile]:
     ]
 
 
-def unlisted(objects: Objects, known: Collection[str]) -> list[tuple[str, int]]:
-    """Objects that nothing refers to, with their sizes, but for those stored a moment ago.
+def unlisted(objects: Objects, known: Collection[str]) -> list[Listed]:
+    """Objects that nothing refers to, but for those stored a moment ago.
 
     A moment is a day by the store's own clock: nobody takes longer to store a dataset.
     """
-    listed = list(objects.list())
-    newest = max((entry.stored_at for entry in listed), default=None)
-    return [
-        (entry.name, entry.size)
-        for entry in listed
-        if newest and entry.name not in known and newest - entry.stored_at > _UNKNOWN_FOR
-    ]
+    unknown = [entry for entry in objects.list() if entry.name not in known]
+    if not unknown:
+        return []
+    now = objects.now()
+    return [entry for entry in unknown if now - entry.stored_at > _UNKNOWN_FOR]
 
 
 def damaged(digest: str) -> Corrupted:
@@ -345,35 +280,28 @@ def _batches(ordered: Sequence[StoredFile]) -> Iterator[list[StoredFile]]:
         yield batch
 
 
-def _digest(chunks: Iterable[bytes]) -> str:
-    hasher = blake3()
-    for chunk in chunks:
-        hasher.update(chunk)
-    return PREFIX + hasher.hexdigest()
-
-
 def _size(path: Path) -> int:
     try:
         return path.stat().st_size
-    except FileNotFoundError:
+    except OSError:  # whoever reads it says why
         return -1
 
 
-class _replaced:
+@contextmanager
+def _replaced(path: Path) -> Iterator[Path]:
     """A fresh file beside a path, which takes its place when the block has ended well."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> Path:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=self._path.parent)
+    fresh = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent)
         os.close(descriptor)
-        self._fresh = Path(name)
-        return self._fresh
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self._fresh.chmod(_READ_ONLY)
-            self._fresh.replace(self._path)
-        self._fresh.unlink(missing_ok=True)
+        fresh = Path(name)
+        yield fresh
+        fresh.chmod(_READ_ONLY)
+        fresh.replace(path)
+    except OSError as error:
+        msg = f"the copy {path} cannot be written: {error.strerror}"
+        raise Unavailable(msg, hint="is there room, and may this user write there?") from None
+    finally:
+        if fresh is not None:
+            fresh.unlink(missing_ok=True)

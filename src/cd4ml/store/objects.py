@@ -7,15 +7,20 @@ to need an object that is being removed.
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import IO, Any, Literal, NamedTuple
 
-from cd4ml.errors import NotFound, Unavailable
+from blake3 import blake3
+
+from cd4ml.errors import InvalidInput, NotFound, Unavailable
+from cd4ml.store.address import PREFIX, address_of_file, digest_of
 from cd4ml.store.blobs import S3_RETRIES, first_line, no_store_at
 
 Way = Literal["copy", "hardlink"]
@@ -25,6 +30,8 @@ _STRETCH = 1 << 30  # bytes a kernel copies at a time
 _CHUNK = 8 * 2**20  # bytes; S3 wants parts of at least 5 MiB
 _CONNECTIONS = 4
 _READ_ONLY = 0o444
+_PART = ".part"  # what is being written
+_NAME = re.compile(r"[0-9a-f]{2}/[0-9a-f]{30}(\.part)?")
 
 
 class Listed(NamedTuple):
@@ -33,6 +40,14 @@ class Listed(NamedTuple):
     name: str
     size: int  # bytes
     stored_at: datetime  # by the store's own clock
+
+
+class Put(NamedTuple):
+    """A file's bytes as they were stored."""
+
+    name: str
+    digest: str
+    size: int  # bytes
 
 
 class Objects:
@@ -64,47 +79,56 @@ class Objects:
                         _write(descriptor, part)
         return name
 
-    def put_file(self, path: Path | str, *, way: Way = "copy") -> str:
-        """Store a file's bytes as they are now; returns the object's name.
+    def put_file(self, path: Path | str, *, way: Way = "copy") -> Put:
+        """Store a file's bytes as they are now.
 
         Blocks are shared where the file system can (reflink), else copied. A hard link is
         the file itself under a second name: it costs nothing, and is read-only from then on,
         because writing to one would change the other.
+
+        Raises:
+            OSError: If the file itself cannot be opened.
+            InvalidInput: If it cannot have a second name in the store.
         """
         name = _fresh_name()
-        with self._reaching(name):
+        with open(path, "rb", buffering=0) as source, self._reaching(name):
             if self.folder is None:
-                self._send(name, _chunks(path))
-            elif way == "hardlink":
+                passing = _Passing(source)
+                self._send(name, iter(passing))
+                return Put(name, passing.digest, passing.size)
+            if way == "hardlink":
                 _link(path, self.folder / name)
             else:
                 with _written(self.folder / name) as descriptor:
-                    _copy(path, descriptor)
-        return name
+                    _copy(source.fileno(), descriptor)
+            # what lies in the store is hashed, not what may have changed since it was copied
+            return Put(name, self.digest(name), self.size(name))
 
     def path(self, name: str) -> Path | None:
         """The local file that an object is; None where objects are not files."""
         return None if self.folder is None else self.folder / _checked(name)
 
     def read(self, name: str, stretches: Sequence[tuple[int, int]]) -> list[bytes]:
-        """Some stretches (offset, size) of an object, in the order they are asked for."""
-        import obstore
+        """Some stretches (offset, size) of an object, in the order they are asked for.
 
+        Of a stretch that ends behind the object's end, less or nothing is there.
+        """
         with self._reaching(name):
             if self.folder is not None:
                 return _read(self.folder / _checked(name), stretches)
-            filled = [(offset, size) for offset, size in stretches if size]
-            found = iter(
-                obstore.get_ranges(
-                    self._store,
-                    _checked(name),
-                    starts=[offset for offset, _ in filled],
-                    lengths=[size for _, size in filled],
-                )
-                if filled
-                else ()
-            )
-            return [next(found).to_bytes() if size else b"" for _, size in stretches]
+            length = self.size(name)  # obstore panics if it is asked for what is behind the end
+            there = [(at, size) for at, size in stretches if size and at + size <= length]
+            found = dict(zip(there, self._ranges(name, there), strict=True))
+            return [found.get(stretch, b"") for stretch in stretches]
+
+    def _ranges(self, name: str, stretches: Sequence[tuple[int, int]]) -> list[bytes]:
+        import obstore
+
+        if not stretches:
+            return []
+        starts, lengths = zip(*stretches, strict=True)
+        found = obstore.get_ranges(self._store, _checked(name), starts=starts, lengths=lengths)
+        return [part.to_bytes() for part in found]
 
     def chunks(self, name: str) -> Iterator[bytes]:
         """A whole object, some megabytes at a time."""
@@ -113,6 +137,13 @@ class Objects:
         with self._reaching(name):
             for chunk in obstore.get(self._store, _checked(name)).stream(min_chunk_size=_CHUNK):
                 yield bytes(chunk)
+
+    def digest(self, name: str) -> str:
+        """The content address of what an object holds."""
+        if self.folder is None:
+            return digest_of(self.chunks(name))
+        with self._reaching(name):
+            return address_of_file(self.folder / _checked(name))
 
     def size(self, name: str) -> int:
         """How many bytes an object has."""
@@ -130,16 +161,36 @@ class Objects:
 
         for name in names:
             with suppress(NotFound), self._reaching(name):
-                obstore.delete(self._store, _checked(name))
+                if self.folder is not None:
+                    (self.folder / _checked(name)).unlink()
+                else:
+                    obstore.delete(self._store, _checked(name))
 
     def list(self) -> Iterator[Listed]:
-        """Every object there is."""
+        """Every object there is, and what is left of those that were never finished."""
         import obstore
 
         with self._reaching("*"):
+            if self.folder is not None:
+                yield from _listed(self.folder)
+                return
             for batch in obstore.list(self._store):
                 for entry in batch:
                     yield Listed(entry["path"], entry["size"], entry["last_modified"])
+
+    def now(self) -> datetime:
+        """The time by the clock that objects are stamped with."""
+        import obstore
+
+        name = self.put([b"now"])
+        try:
+            with self._reaching(name):
+                if self.folder is not None:
+                    return _stored_at((self.folder / name).stat())
+                stored_at: datetime = obstore.head(self._store, name)["last_modified"]
+                return stored_at
+        finally:
+            self.remove([name])
 
     def _send(self, name: str, content: Iterator[bytes]) -> None:
         import obstore
@@ -198,16 +249,30 @@ def _fresh_name() -> str:
 
 
 def _checked(name: str) -> str:
-    if len(name) != 33 or not set(name.replace("/", "", 1)) <= set("0123456789abcdef"):
+    if not _NAME.fullmatch(name):
         raise NotFound(f"no object can be named {name!r}")
     return name
+
+
+def _listed(folder: Path) -> Iterator[Listed]:
+    for path in sorted(folder.glob("??/*")):
+        name = str(path.relative_to(folder))
+        with suppress(FileNotFoundError):  # removed meanwhile
+            if _NAME.fullmatch(name):
+                found = path.stat()
+                yield Listed(name, found.st_size, _stored_at(found))
+
+
+def _stored_at(found: os.stat_result) -> datetime:
+    # not when it was modified: a hard link brings that along, and anybody may set it
+    return datetime.fromtimestamp(found.st_ctime, UTC)
 
 
 @contextmanager
 def _written(path: Path) -> Iterator[int]:
     """A descriptor to write to; the file has its name when the block has ended well."""
     _make_folder(path.parent)
-    fresh = path.with_name(f"{path.name}.part")
+    fresh = path.with_name(f"{path.name}{_PART}")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _READ_ONLY)
     try:
         yield descriptor
@@ -223,8 +288,18 @@ def _written(path: Path) -> Iterator[int]:
 
 def _link(source: Path | str, path: Path) -> None:
     _make_folder(path.parent)
-    path.hardlink_to(os.path.realpath(source))
-    path.chmod(_READ_ONLY)
+    try:
+        path.hardlink_to(os.path.realpath(source))
+        path.chmod(_READ_ONLY)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK):
+            raise
+        msg = (
+            f"a file cannot have a second name in the store {path.parent.parent}: {error.strerror}"
+        )
+        hint = 'that takes one file system and your own files; store = "copy" takes neither'
+        raise InvalidInput(msg, hint=hint) from None
     _sync(path)
     _sync(path.parent)
 
@@ -243,13 +318,9 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _copy(source: Path | str, target: int) -> None:
-    origin = os.open(source, os.O_RDONLY)
-    try:
-        if not _cloned(origin, target):
-            _copied(origin, target)
-    finally:
-        os.close(origin)
+def _copy(origin: int, target: int) -> None:
+    if not _cloned(origin, target):
+        _copied(origin, target)
 
 
 def _cloned(origin: int, target: int) -> bool:
@@ -288,7 +359,20 @@ def _read(path: Path, stretches: Sequence[tuple[int, int]]) -> list[bytes]:
         os.close(descriptor)
 
 
-def _chunks(path: Path | str) -> Iterator[bytes]:
-    with open(path, "rb") as file:
-        while chunk := file.read(_CHUNK):
+class _Passing:
+    """A file's bytes on their way; afterwards it says what went by."""
+
+    def __init__(self, source: IO[bytes]) -> None:
+        self._source = source
+        self._hasher = blake3(max_threads=blake3.AUTO)
+        self.size = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        while chunk := self._source.read(_CHUNK):
+            self._hasher.update(chunk)
+            self.size += len(chunk)
             yield chunk
+
+    @property
+    def digest(self) -> str:
+        return PREFIX + self._hasher.hexdigest()

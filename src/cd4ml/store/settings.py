@@ -147,6 +147,8 @@ def _refuse_data(settings: Settings) -> None:
             raise _Impossible(f"data.{name}.keep", message, "0 keeps all of them")
         _refuse_catalog(f"data.{name}", data)
         _refuse_source(f"data.{name}", data)
+        if data.on_violation == "quarantine":
+            _refuse_quarantine(settings, name, data)
 
 
 def _refuse_catalog(key: str, data: records.DataSettings) -> None:
@@ -188,6 +190,16 @@ def _refuse_source(key: str, data: records.DataSettings) -> None:
         raise _Impossible(f"{key}.version", f"expected 0 or more, got {data.version}")
     if data.at_most_mb < 1:
         raise _Impossible(f"{key}.at_most_mb", f"expected 1 or more, got {data.at_most_mb}")
+
+
+def _refuse_quarantine(settings: Settings, name: str, data: records.DataSettings) -> None:
+    if not data.contract:
+        message = "there is no contract that rows could break"
+        hint = f"add a contract: cd4ml data suggest {name} writes one"
+        raise _Impossible(f"data.{name}.on_violation", message, hint)
+    if f"{name}_quarantine" in settings.data:
+        message = f"rows of {name!r} that break its contract are kept there"
+        raise _Impossible(f"data.{name}_quarantine", message, "give that dataset another name")
 
 
 def _refuse_model(model: records.ModelSettings) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cd4ml.cli.commands import profiles, pulls, versions
+from cd4ml.cli.commands import contracts, profiles, pulls, versions
 from cd4ml.cli.facts import show_facts
 from cd4ml.cli.given import Answer, Given
 from cd4ml.cli.words import Commands, at_most_a_million, day_or_time
@@ -29,7 +29,9 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("name", metavar="NAME", help="of a [data.NAME] in cd4ml.toml")
     parser.add_argument(
-        "--path", default="", help="a file, folder or glob (default: the one in cd4ml.toml)"
+        "--path",
+        default="",
+        help="a file, folder, glob or s3:// prefix (default: as cd4ml.toml says)",
     )
     parser.add_argument(
         "--store",
@@ -55,6 +57,7 @@ def add(commands: Commands) -> None:
     versions.add_to(nouns)
     pulls.add_to(nouns)
     profiles.add_to(nouns)
+    contracts.add_to(nouns)
 
 
 def register(given: Given) -> Answer[DatasetVersion]:
@@ -107,6 +110,7 @@ def show_version(screen: Screen, version: DatasetVersion) -> None:
             ("rows", f"{version.n_rows:,}" if version.kind == "table" else "no table"),
             ("files", f"{version.n_files:,}, {size(version.n_bytes)}"),
             ("contract", version.outcome if version.contract else "none"),
+            ("quarantine", _set_aside(version)),
             ("digest", short(version.digest)),
             ("source", version.source),
             ("left in", version.place),
@@ -114,6 +118,13 @@ def show_version(screen: Screen, version: DatasetVersion) -> None:
             ("by", version.created_by),
         )
     )
+
+
+def _set_aside(version: DatasetVersion) -> str:
+    if not version.quarantine:
+        return ""
+    rows = "1 row" if version.n_quarantined == 1 else f"{version.n_quarantined:,} rows"
+    return f"{rows} set aside: {version.quarantine}"
 
 
 def _show_catalog(screen: Screen, entries: list[Entry]) -> None:
@@ -159,6 +170,8 @@ def _show_details(screen: Screen, details: DatasetDetails) -> None:
         )
     )
     show_facts(screen, details.facts, dataset.readers)
+    if details.version.kind == "files":
+        return
     screen.line()
     screen.table(
         ("column", "type", "nulls", "least", "greatest", "distinct"),

@@ -155,11 +155,11 @@ def _show_verification(screen: Screen, found: Verification) -> None:
         f"{found.n_files:,} files of {found.n_versions:,} versions read, {size(found.n_bytes)}:"
         f" {len(found.damaged) or 'none'} damaged"
     )
-    screen.table(
-        ("file", "of", "what"),
-        ((each.path, ", ".join(each.versions[:_SHOWN]), each.reason) for each in found.damaged),
-    )
     if found.damaged:
+        screen.table(
+            ("file", "of", "what"),
+            ((each.path, ", ".join(each.versions[:_SHOWN]), each.reason) for each in found.damaged),
+        )
         screen.hint("cd4ml data add NAME stores them again where the files still are")
 
 

@@ -11,6 +11,7 @@ from cd4ml.data.formats import Reading
 from cd4ml.data.manifest import Manifest, content_of, manifest_of
 from cd4ml.data.measuring import profile_after
 from cd4ml.data.profile import columns_of as listed_columns
+from cd4ml.data.rules import Context
 from cd4ml.data.snapshot import Snapshot, snapshot_frame
 from cd4ml.data.sources.rows import Batch
 from cd4ml.data.versions import paths_of
@@ -43,30 +44,38 @@ def columns_of(store: FileStore, before: DatasetVersion | None) -> dict[str, pl.
 
 
 def append(
-    store: FileStore, before: DatasetVersion | None, batch: Batch, contract: Contract | None
+    store: FileStore,
+    before: DatasetVersion | None,
+    batch: Batch,
+    contract: Contract | None,
+    context: Context,
 ) -> Snapshot:
     """The rows before with those of a batch after them, as one more file.
 
     Rows that were checked against the same contract are not checked again, except for
-    the uniqueness of their key, which concerns all rows together.
+    the uniqueness of their key, which concerns all rows together. A contract that says
+    more about all rows together has them all checked.
 
     Args:
         store: Where the bytes are kept.
         before: The version to append to; None begins a dataset.
         batch: The rows that came.
         contract: What they, and all rows together, have to keep.
+        context: The time, and the tables that the contract refers to.
 
     Raises:
         ContractViolated: With every broken rule; nothing is stored.
         InvalidInput: If the columns are not those of the rows before.
     """
     if contract is not None:
-        _refuse_broken(store, before, batch, contract)
+        _refuse_broken(store, before, batch, contract, context)
     _refuse_other_columns(store, before, batch.frame)
     _refuse_other_types(before, batch)
     # what all rows together have to be was just checked; a batch alone may be too short
     own = msgspec.structs.replace(contract, minimum_rows=0) if contract else None
-    snapshot = snapshot_frame(store, batch.frame, source=SOURCE, contract=own, refuse=False)
+    snapshot = snapshot_frame(
+        store, batch.frame, source=SOURCE, contract=own, refuse=False, context=context
+    )
     snapshot = msgspec.structs.replace(
         snapshot, contract=store.blobs.put_record(contract) if contract else ""
     )
@@ -74,23 +83,37 @@ def append(
 
 
 def _refuse_broken(
-    store: FileStore, before: DatasetVersion | None, batch: Batch, contract: Contract
+    store: FileStore,
+    before: DatasetVersion | None,
+    batch: Batch,
+    contract: Contract,
+    context: Context,
 ) -> None:
     import polars as pl
 
     alone = contract if before is None else msgspec.structs.replace(contract, minimum_rows=0)
-    findings = _with_wrong(check(batch.frame.lazy(), alone), batch.wrong)
+    findings = _with_wrong(check(batch.frame.lazy(), alone, context), batch.wrong)
     refuse_unless_kept("the batch", contract, findings)
     if before is None:
         return
-    if before.contract != address_of_record(contract):
+    if before.contract != address_of_record(contract) or _concerns_all_rows(contract):
         _refuse_other_columns(store, before, batch.frame)
         rows = pl.concat([pl.scan_parquet(_paths(store, before)), batch.frame.lazy()])
         what = f"the batch with the rows of {before.ref}"
-        refuse_unless_kept(what, contract, check(rows, contract))
+        refuse_unless_kept(what, contract, check(rows, contract, context))
     elif contract.key:
         repeated = _repeated(store, before, batch.frame, contract)
         refuse_unless_kept(f"the batch after {before.ref}", contract, (repeated,))
+
+
+def _concerns_all_rows(contract: Contract) -> bool:
+    """Whether, besides the key, something is asked that one batch cannot answer."""
+    return bool(
+        contract.unique
+        or contract.conditions
+        or contract.maximum_rows is not None
+        or any(field.unique for field in contract.fields)
+    )
 
 
 def _with_wrong(found: tuple[Finding, ...], wrong: tuple[Finding, ...]) -> tuple[Finding, ...]:

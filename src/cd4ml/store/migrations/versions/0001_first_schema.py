@@ -61,6 +61,8 @@ def upgrade() -> None:
         sa.Column("contract", TEXT, nullable=False),
         sa.Column("outcome", TEXT, nullable=False),
         sa.Column("note", TEXT, nullable=False),
+        sa.Column("quarantine", TEXT, nullable=False),
+        sa.Column("n_quarantined", sa.BigInteger(), nullable=False),
         sa.Column("parents", JSON, nullable=False),
         sa.Column("profile", TEXT, nullable=False),
         sa.Column("created_at", UtcDateTime(), nullable=False),

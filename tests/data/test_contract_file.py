@@ -1,0 +1,221 @@
+"""Contracts in TOML: read with a remedy for each mistake, and written so that they come back."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cd4ml.data.contract_file import contract_from_toml, read_contract, to_toml
+from cd4ml.errors import ConfigurationError
+from cd4ml.records.contract import Condition, Contract, Field
+
+RIDES = """\
+name = "Rides"
+version = "1.2.0"
+description = "one row a ride"
+key = ["ride"]
+unique = [["station", "left_at"]]
+event_time = "left_at"
+fresh_within_hours = 24
+minimum_rows = 1
+maximum_rows = 1000000
+
+[field.ride]
+type = "integer"
+minimum = 1
+
+[field.station]
+type = "string"
+references = "stations.name"
+
+[field."bike number"]
+type = "string"
+pattern = 'B\\d{4}'
+unique = true
+
+[field.minutes]
+type = "number"
+nullable = true
+minimum = 0.5
+maximum = 1440
+unit = "min"
+
+[field.left_at]
+type = "datetime"
+
+[[condition]]
+name = "not before it left"
+sql = "minutes >= 0"
+description = "a ride takes time"
+"""
+
+
+def test_a_contract_is_a_file_that_people_can_read() -> None:
+    contract = contract_from_toml(RIDES, "rides.toml")
+
+    assert contract == Contract(
+        name="Rides",
+        version="1.2.0",
+        description="one row a ride",
+        fields=(
+            Field("ride", "integer", minimum=1),
+            Field("station", "string", references="stations.name"),
+            Field("bike number", "string", pattern=r"B\d{4}", unique=True),
+            Field("minutes", "number", nullable=True, minimum=0.5, maximum=1440, unit="min"),
+            Field("left_at", "datetime"),
+        ),
+        key=("ride",),
+        unique=(("station", "left_at"),),
+        event_time="left_at",
+        fresh_within_hours=24,
+        minimum_rows=1,
+        maximum_rows=1_000_000,
+        conditions=(
+            Condition(
+                name="not before it left", sql="minutes >= 0", description="a ride takes time"
+            ),
+        ),
+    )
+
+
+def test_a_file_comes_back_as_it_was() -> None:
+    assert to_toml(contract_from_toml(RIDES, "rides.toml")) == RIDES
+
+
+def test_notes_are_comments() -> None:
+    contract = Contract(name="c", fields=(Field("a", "integer"),))
+
+    text = to_toml(contract, {"": "Suggested.\nReview it.", "a": "seen 1 to 3"})
+
+    assert text == (
+        '# Suggested.\n# Review it.\nname = "c"\n\n# seen 1 to 3\n[field.a]\ntype = "integer"\n'
+    )
+    assert contract_from_toml(text, "c.toml") == contract
+
+
+def test_many_categories_stand_in_lines_of_their_own() -> None:
+    names = tuple(f"station number {i}" for i in range(9))
+    contract = Contract(name="c", fields=(Field("a", "string", categories=names),))
+
+    text = to_toml(contract)
+
+    assert max(map(len, text.splitlines())) <= 100
+    assert contract_from_toml(text, "c.toml") == contract
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message", "hint"),
+    [
+        ('name = "Rides"\n', "", "object missing required field `name`",
+         "docs/contracts.md lists every key"),
+        ("minimum_rows = 1\n", "minimum_row = 1\n",
+         "object contains unknown field `minimum_row`",
+         "did you mean `minimum_rows`? docs/contracts.md lists every key"),
+        ("maximum = 1440", 'maximum = "1440"',
+         "expected `float | null`, got `str` - at `field[...].maximum`",
+         "docs/contracts.md lists every key"),
+        ('type = "number"', 'type = "float"',
+         "invalid enum value 'float' - at `field[...].type`",
+         "docs/contracts.md lists every key"),
+        ("minimum = 0.5", "minimum = 2000",
+         "no row can keep the contract 'Rides': 'minutes' has no value between its minimum and"
+         " its maximum", "correct it where it is declared"),
+        ('sql = "minutes >= 0"', 'sql = "minutes >="',
+         "the condition 'not before it left' of the contract 'Rides' is no expression:"
+         " unable to parse 'minutes >=' as Expr", 'for example sql = "arrival >= departure"'),
+        ("stations.name", "stations", "expected a reference DATASET.COLUMN, got 'stations'",
+         "for example stations.name, or stations@3.name"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_named_with_file_place_and_remedy(
+    tmp_path: Path, old: str, new: str, message: str, hint: str
+) -> None:
+    path = tmp_path / "rides.toml"
+    path.write_text(RIDES.replace(old, new))
+
+    with pytest.raises(ConfigurationError) as refused:
+        read_contract(path)
+
+    assert refused.value.message == f"{path}: {message}"
+    assert refused.value.hint == hint
+
+
+def test_what_is_no_toml_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text("name = \n")
+
+    with pytest.raises(ConfigurationError, match=r"a\.toml: invalid value \(at line 1"):
+        read_contract(tmp_path / "a.toml")
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        read_contract(tmp_path / "a.toml")
+
+    assert str(refused.value) == (
+        f"{tmp_path}/a.toml cannot be read: No such file or directory\n"
+        "  hint: correct `contract`, or put the file there"
+    )
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_bytes(b"\xff\xfe")
+
+    with pytest.raises(ConfigurationError, match=r"a\.toml: expected UTF-8 text"):
+        read_contract(tmp_path / "a.toml")
+
+
+def test_an_expression_comes_back() -> None:
+    condition = Condition.of("later", pl.col("a") > pl.col("b"))
+    contract = Contract(
+        name="c", fields=(Field("a", "integer"), Field("b", "integer")), conditions=(condition,)
+    )
+
+    assert contract_from_toml(to_toml(contract), "c.toml") == contract
+
+
+texts = st.text(max_size=12)
+names = st.text(min_size=1, max_size=12)
+limits = st.none() | st.integers(-(10**9), 10**9).map(float) | st.floats(-1e9, 1e9)
+some_fields = st.one_of(
+    st.builds(
+        Field, names, st.just("number"), nullable=st.booleans(),
+        minimum=limits.filter(lambda x: x is None or x <= 0),
+        maximum=limits.filter(lambda x: x is None or x >= 0), unit=texts, finite=st.booleans(),
+    ),
+    st.builds(
+        Field, names, st.just("string"), categories=st.lists(texts, max_size=9).map(tuple),
+        open=st.booleans(), description=texts, unique=st.booleans(),
+    ).filter(lambda field: field.categories or not field.open),
+)  # fmt: skip
+
+
+@st.composite
+def contracts(draw: st.DrawFn) -> Contract:
+    """Contracts that tables can keep."""
+    fields = draw(st.lists(some_fields, min_size=1, max_size=3, unique_by=lambda f: f.name))
+    known = st.lists(st.sampled_from([f.name for f in fields]), unique=True)
+    contract = st.builds(
+        Contract,
+        name=names,
+        description=texts,
+        fields=st.just(tuple(fields)),
+        key=known.map(tuple),
+        unique=known.map(lambda group: (tuple(group),) if group else ()),
+        minimum_rows=st.integers(0, 99),
+        maximum_rows=st.none() | st.integers(100, 10**12),
+        conditions=st.just(()) | st.builds(lambda n: (Condition(name=n, sql="1 < 2"),), names),
+        open=st.booleans(),
+        unchecked=st.lists(names, max_size=2).map(tuple),
+        output=st.none() | st.just(Field("p", "number", minimum=0.0, maximum=1.0)),
+    )
+    return draw(contract)
+
+
+@given(contract=contracts())
+@settings(max_examples=60, deadline=None)
+def test_every_contract_comes_back(contract: Contract) -> None:
+    again = contract_from_toml(to_toml(contract), "c.toml")
+
+    assert again == contract
