@@ -126,7 +126,7 @@ def test_rows_from_production_are_checked_in_their_newest_version(project: Proje
     with open_project(project.folder) as changed, pytest.raises(NotFound) as refused:
         check_dataset(changed, "labelled")
 
-    assert refused.value.message.startswith("no Dataset 'labelled'")
+    assert refused.value.message.startswith("no dataset 'labelled'")
 
 
 def test_parquet_is_checked_as_it_is(project: Project) -> None:

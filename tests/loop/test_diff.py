@@ -146,7 +146,7 @@ def test_what_is_not_there_is_named(project: Project) -> None:
 
     with pytest.raises(NotFound) as refused:
         diff(project, "flights@1", "flights@9", actor=ANN)
-    assert refused.value.hint == "known: flights/1"
+    assert refused.value.hint == "known: flights@1"
     with pytest.raises(InvalidInput) as invalid:
         diff(project, "flights@1", "flights@1", key=["ride"], actor=ANN)
     assert invalid.value.message == "the first version has no column 'ride' to be the key"

@@ -181,7 +181,7 @@ def test_values_exist_in_another_dataset(project: Project) -> None:
     text = OPEN + '[field.carrier]\ntype = "string"\nreferences = "carriers.code"\n'
     write_contract(project.folder, text)
     with open_project(project.folder) as changed:
-        with pytest.raises(NotFound, match="no Dataset 'carriers'"):
+        with pytest.raises(NotFound, match="no dataset 'carriers'"):
             ingest(changed, "flights", actor=ANN)
         ingest(changed, "carriers", path="data/carriers.csv", actor=ANN)
         with pytest.raises(ContractViolated, match=r"carrier in carriers\.code: \d+ of 600 rows"):
