@@ -49,8 +49,8 @@ format: install ## Put code in the house's form
 size: install ## Weigh the base install beside MLflow's, and the code beside the best of the field
 	$(BIN)/python tools/size.py
 
-bench: install ## Answer the questions of benchmarks/, one ratio each
-	@for question in benchmarks/bench_*.py; do [ -e "$$question" ] || { echo "no benchmark yet"; break; }; echo "== $$question"; $(BIN)/python "$$question" || exit 1; done
+bench: install ## Run the benchmarks beside their peers, write docs/benchmarks.md (ONLY=data: one of them)
+	$(BIN)/python tools/bench.py $(ONLY)
 
 lock: ## Resolve the dependencies again (UPGRADE=1 takes the newest of each)
 	$(PYTHON) -m venv .cache/lock

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting of the developer's shell, Git or cloud decides a test."""
     for name in os.environ:
-        if name.startswith(("AWS_", "CD4ML_")) and not name.startswith("CD4ML_TEST_"):
+        if name.startswith(("AWS_", "CD4ML_", "OPENLINEAGE_")) and not name.startswith(
+            "CD4ML_TEST_"
+        ):
             monkeypatch.delenv(name)
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")

@@ -19,9 +19,10 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
-from cd4ml.api.app import ACTOR, MAX_BODY
+from cd4ml.api.actor import ACTOR
+from cd4ml.api.app import KEY, MAX_BODY
 from cd4ml.api.bodies import Asked
-from cd4ml.api.routes import ENDPOINTS
+from cd4ml.api.routes import ENDPOINTS, Receiving
 from cd4ml.cli.commands import FAMILIES
 from cd4ml.cli.words import Entry, language
 from cd4ml.records import settings
@@ -145,6 +146,7 @@ _SECTIONS = (
     ("rollout = [ ... ]", RolloutStep),
     ("[monitoring]", settings.MonitoringSettings),
     ("[retrain]", settings.RetrainSettings),
+    ("[lineage]", settings.LineageSettings),
     ("[rehearsal]", settings.RehearsalSettings),
 )
 
@@ -232,6 +234,8 @@ def api() -> str:
     for each in ENDPOINTS:
         path = each.path.replace(":path", "")
         text += f"\n## {each.method} /api{path}\n\n{each.summary}\n"
+        if isinstance(each, Receiving):
+            text += _received(each)
         if msgspec.structs.fields(each.asks):
             text += f"\n{_sentences(each.asks)}\n\n"
             text += _table(("field", "in", "type", ""), _fields(each.method, path, each.asks))
@@ -241,14 +245,23 @@ def api() -> str:
 _API_RULES = f"""\
 `cd4ml up` answers on `http://127.0.0.1:8400/api`. Answers are JSON: what the use-case returns, the
 same as `--json` on the command line. An error is `{{"error": ..., "hint": ...}}` with a status that
-says its kind: 400 no JSON, 401 no actor, 403 refused, 404 not found, 409 conflict or inconclusive,
+says its kind: 400 no JSON, 401 no actor or no valid token, 403 refused, 404 not found, 409 conflict or inconclusive,
 413 too long, 415 another content type, 422 a wrong value, 503 a store does not answer.
 
 A POST needs the header `{ACTOR}` with the name of who acts (percent-encoded where it is not ASCII),
 `content-type: application/json`, and a JSON object of at most {MAX_BODY // 1_000_000} MB. Fields
-that are not listed are errors. The server answers only under loopback names and those given with
+that are not listed are errors. In place of that header programs show a token
+(`authorization: Bearer SECRET`, of `cd4ml people token NAME`) and act as its owner. The server answers only under loopback names and those given with
 `cd4ml up --allow-host`.
 """
+
+
+def _received(each: Receiving) -> str:
+    kinds = ", ".join(f"`{kind}`" for kind in each.takes)
+    return (
+        f"\nNeeds a token (`authorization: Bearer SECRET`) and the header `{KEY}`, which names"
+        f" this\nbody: the same one under the same key is taken in once. The body is {kinds}.\n"
+    )
 
 
 def _fields(method: str, path: str, asks: type[Asked]) -> Iterator[tuple[str, ...]]:

@@ -1,6 +1,6 @@
 """Continuous Delivery for Machine Learning in one Python package.
 
-What a project's own modules need is here; everything else is reached through
+What a project's own modules and notebooks need is here; everything else is reached through
 `cd4ml VERB` on the command line. Names are loaded when they are first used, so
 that importing cd4ml costs next to nothing.
 """
@@ -11,17 +11,38 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cd4ml.data.join import join_as_of
+    from cd4ml.data.known import known_at
+    from cd4ml.data.split import Split, split
+    from cd4ml.loop.read import dataset
     from cd4ml.pipeline.step import Metrics, Model, step
     from cd4ml.records.contract import Contract, Field
 
 __version__ = "0.1.0"
-__all__ = ["Contract", "Field", "Metrics", "Model", "__version__", "step"]
+__all__ = [
+    "Contract",
+    "Field",
+    "Metrics",
+    "Model",
+    "Split",
+    "__version__",
+    "dataset",
+    "join_as_of",
+    "known_at",
+    "split",
+    "step",
+]
 
 _HOME = {
     "Contract": "cd4ml.records.contract",
     "Field": "cd4ml.records.contract",
     "Metrics": "cd4ml.pipeline.step",
     "Model": "cd4ml.pipeline.step",
+    "Split": "cd4ml.data.split",
+    "dataset": "cd4ml.loop.read",
+    "join_as_of": "cd4ml.data.join",
+    "known_at": "cd4ml.data.known",
+    "split": "cd4ml.data.split",
     "step": "cd4ml.pipeline.step",
 }
 

@@ -8,6 +8,7 @@ and leaves with the class's `exit_code`; the HTTP API answers with its
 
 from __future__ import annotations
 
+import errno
 from typing import ClassVar
 
 
@@ -97,3 +98,31 @@ class Unavailable(Cd4mlError):
 
 class RehearsalFailed(Cd4mlError):
     """A step of the rehearsed story did not happen as it must."""
+
+
+_REFUSALS = {
+    errno.EACCES: "may this user read and write there?",
+    errno.EPERM: "may this user read and write there?",
+    errno.EROFS: "it is mounted for reading only",
+    errno.ENOSPC: "make room on the disk",
+    errno.EDQUOT: "make room within this user's quota",
+    errno.EIO: "is the disk sound?",
+    errno.EMFILE: "raise the limit of open files: ulimit -n",
+    errno.ENFILE: "raise the system's limit of open files",
+}
+
+
+def refused_by_system(error: OSError) -> Unavailable | None:
+    """What the operating system refused, for people; None where it may be a bug of cd4ml.
+
+    Examples:
+        >>> print(refused_by_system(OSError(28, "No space left on device", "runs.db")))
+        runs.db cannot be used: No space left on device
+          hint: make room on the disk
+        >>> refused_by_system(FileNotFoundError(2, "No such file or directory", "runs.db"))
+    """
+    hint = _REFUSALS.get(error.errno or 0)
+    if hint is None:
+        return None
+    thing = error.filename if error.filename is not None else "a file"
+    return Unavailable(f"{thing} cannot be used: {error.strerror}", hint=hint)

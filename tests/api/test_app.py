@@ -16,6 +16,9 @@ READINGS = [
     "/api/datasets/patients@1",
     "/api/datasets/patients/log?limit=1",
     "/api/datasets/patients@1/files",
+    "/api/pulls?name=patients&limit=1",
+    "/api/datasets/patients@1/profile",
+    "/api/diff?before=patients@1&after=patients&key=mean_area,mean_texture",
     "/api/runs?limit=1",
     "/api/runs/1",
     "/api/models",
@@ -27,6 +30,9 @@ READINGS = [
     "/api/alerts",
     "/api/why/diagnosis/1",
     "/api/why/patients@1",
+    "/api/lineage/patients@1?way=down&limit=5",
+    "/api/lineage/run/1/training",
+    "/api/impact/diagnosis/1",
     "/api/ledger?subject=release/2&limit=3",
     "/api/audit",
     "/api/people",
@@ -46,7 +52,7 @@ def test_every_reading_answers_in_json(client: httpx.Client, path: str) -> None:
 
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "application/json"
-    assert answer.json() or path.startswith(("/api/windows", "/api/alerts"))
+    assert answer.json() or path.startswith(("/api/windows", "/api/alerts", "/api/pulls"))
 
 
 def test_every_reading_is_tried() -> None:
@@ -149,7 +155,9 @@ def test_a_name_of_any_language_can_act(client: httpx.Client) -> None:
     assert code == 200
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"NaN", b'{"reason": NaN}', b"[" * 10_000])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"\xff", b'{"reason": "\xff"}', b"NaN", b'{"reason": NaN}', b"[" * 10_000]
+)
 def test_what_is_not_json_is_400(client: httpx.Client, body: bytes) -> None:
     headers = {"cd4ml-actor": ADMIN, "content-type": "application/json"}
 

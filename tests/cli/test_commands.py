@@ -55,6 +55,19 @@ def test_a_project_is_laid_out(tmp_path: Path, capsys: Capture) -> None:
     assert shell.json(f"init {tmp_path / 'new'}")["error"].endswith("is not an empty folder")
 
 
+def test_a_folder_of_files_is_a_dataset_in_three_commands(tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "cats").mkdir()
+    (tmp_path / "cats" / "tom.png").write_bytes(b"not really")
+    shell = Shell(tmp_path, capsys)
+
+    assert "cd4ml data add NAME" in shell(f"init --bare {tmp_path}")
+    assert "1, 10 B" in shell("data add cats --path cats")
+    assert "1 files" in shell("data list cat")
+    assert "data" in shell("status")
+    shell(f"init --bare {tmp_path} --example flights")
+    assert shell.code == 2
+
+
 def test_data_is_registered_and_found(shell: Shell) -> None:
     assert "patients@1" in shell("data add patients")
     assert "569" in shell("data list")
@@ -222,6 +235,32 @@ def test_a_retraining_is_asked_for_and_worked_on(shell: Shell) -> None:
     assert "job/1 retrain: queued" in shell("retrain --reason spring")
     assert "job/1 retrain" in shell("work")
     assert "job/1" not in shell("work")
+
+
+def test_a_program_gets_a_token(shell: Shell) -> None:
+    said = shell("people token bo --note", "nightly load")
+    secret = said.split("secret")[1].split()[0]
+    assert secret.startswith("cd4ml_")
+    assert "nightly load" in shell("people tokens")
+    assert secret not in shell("people tokens")
+    assert shell.json("people revoke 1", by=MANAGER)["revoked_at"] is not None
+    shell("people token ann", by=MANAGER)
+    assert shell.code == 3
+
+
+def test_a_source_is_read_and_what_was_read_by_itself_is_listed(shell: Shell, folder: Path) -> None:
+    in_settings(
+        folder,
+        "[data.patients]",
+        '[data.people]\nsource = "sql"\nconnection = "sqlite:///.cd4ml/cd4ml.db"\n'
+        'query = "SELECT name FROM actors ORDER BY name"\nevery = "week"\n\n[data.patients]',
+    )
+    assert "people@1" in shell("data pull people --note", "the first")
+    assert shell("data pulls") == ""
+    assert "done: people@1" in shell("work")
+    assert "people  done" in shell("data pulls people")
+    shell("data pull nobody")
+    assert shell.error.startswith("error: no dataset named 'nobody' in cd4ml.toml")
 
 
 def test_history_explains_and_holds(shell: Shell) -> None:

@@ -88,6 +88,24 @@ def test_a_bug_outside_a_project_keeps_its_traceback_too(
     assert len(list(tmp_path.glob("cd4ml-errors-*/*.txt"))) == 1
 
 
+def test_a_bug_is_told_where_the_project_s_own_folder_cannot_be_written(
+    folder: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_down(_project: object) -> NoReturn:
+        raise ZeroDivisionError("two")
+
+    monkeypatch.setattr(status, "status", break_down)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (folder / ".cd4ml" / "errors").write_text("a file, where a folder should be")
+
+    assert main(["status", "--project", str(folder)]) == 1
+    (kept,) = tmp_path.glob("cd4ml-errors-*/*.txt")
+    assert capsys.readouterr().err == (
+        f"error: ZeroDivisionError: two\n"
+        f"  hint: this is a bug of cd4ml; the traceback is in {kept}\n"
+    )
+
+
 def test_ctrl_c_is_quiet(folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(_project: object) -> NoReturn:
         raise KeyboardInterrupt

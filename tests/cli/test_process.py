@@ -69,6 +69,27 @@ def test_the_answer_for_machines_is_all_there_is_on_standard_output(folder: Path
     assert ran.stderr == ""
 
 
+def test_what_a_pipeline_prints_is_kept_out_of_the_answer_for_machines(folder: Path) -> None:
+    module = folder / "pipeline.py"
+    noisy = module.read_text().replace(
+        "    features = training",
+        "    print('from a step')\n    import os\n    os.system('echo from a child')\n"
+        "    features = training",
+    )
+    module.write_text(f"{noisy}\nprint('while it is imported')\n")
+
+    once = run("--as", ADMIN, "run", "--json", cwd=folder)
+    grid = run("--as", ADMIN, "run", "--grid", "diagnosis.strength=2.0", "--json", cwd=folder)
+    gate = run("--as", ADMIN, "gate", "run/2", "--json", cwd=folder)
+
+    assert json.loads(once.stdout)["run"]["number"] == 2
+    assert json.loads(grid.stdout)["runs"][0]["run"]["number"] == 3
+    assert json.loads(gate.stdout)["verdict"]["run"] == 2
+    for ran in (once, grid):
+        for said in ("from a step", "from a child", "while it is imported"):
+            assert said in ran.stderr
+
+
 def up(folder: Path, *words: str) -> tuple[subprocess.Popen[str], str]:
     """A control plane on a free port, and its address."""
     process = subprocess.Popen(

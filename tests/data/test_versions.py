@@ -313,7 +313,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
     assert str(caught.value) == (
         f"{path} changed while it was read\n  hint: add it again when nobody writes to it"
     )
-    assert stored(tmp_path / "blobs") == 0
+    assert stored(tmp_path / "blobs" / "files") == 0
 
 
 def test_a_version_stays_as_it_is_when_its_files_change(

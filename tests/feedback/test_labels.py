@@ -148,6 +148,19 @@ def test_a_label_without_a_time_is_from_now(database: Database, log: PredictionL
             said(1, labelled_at=moment(49)),
             "labelled_at 2013-02-03T01:00:00+00:00 is after now, 2013-02-03T00:00:00+00:00",
         ),
+        (
+            said(1, labelled_at="0001-01-01T00:00:00+14:00"),
+            "expected a time in the years 1 to 9999 in UTC, got 0001-01-01T00:00:00+14:00",
+        ),
+        (
+            said(1, labelled_at="9999-12-31T23:59:59-14:00"),
+            "expected a time in the years 1 to 9999 in UTC, got 9999-12-31T23:59:59-14:00",
+        ),
+        (
+            said(5, 0.0),
+            "it says 0, and row 1 says 1 of the same prediction at the same time; a correction has"
+            " a later labelled_at",
+        ),
         (said(1, labeled_at=moment(1)), "Object contains unknown field `labeled_at`"),
     ],
 )
@@ -190,6 +203,37 @@ def test_a_label_beyond_what_the_model_can_answer_is_refused(
 
     assert "row 2: expected 'late' from 0 to 1, got 7" in str(refused.value)
     assert log.labels().collect().is_empty()
+
+
+def test_what_came_true_is_no_probability(database: Database, log: PredictionLog) -> None:
+    late = Field("late", "number", minimum=0, maximum=1, unit="probability")
+
+    with pytest.raises(InvalidInput) as refused:
+        accept(database, log, [said(1), said(2, 0.5)], now=NOW, actor="ann", output=late)
+
+    assert refused.value.message.splitlines()[1:] == [
+        "  - row 2: expected 'late' as 0 or 1, since what came true has no probability, got 0.5"
+    ]
+    assert (
+        accept(database, log, [said(1), said(2, False)], now=NOW, actor="ann", output=late).n_labels
+        == 2
+    )
+
+
+def test_a_share_is_labelled_with_a_share(database: Database, log: PredictionLog) -> None:
+    share = Field("share", "number", minimum=0, maximum=1)
+
+    accept(database, log, [said(1, 0.5)], now=NOW, actor="ann", output=share)
+
+    assert values(log) == {prediction_id(1): 0.5}
+
+
+def test_a_correction_may_come_in_the_same_batch(database: Database, log: PredictionLog) -> None:
+    batch = [said(1, 0), said(1, 0, labelled_by="airline"), said(1, 1, labelled_at=moment(21))]
+
+    accept(database, log, batch, now=NOW, actor="robot")
+
+    assert values(log) == {prediction_id(1): 1.0}
 
 
 def test_a_batch_without_rows_is_none(database: Database, log: PredictionLog) -> None:

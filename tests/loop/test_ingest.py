@@ -9,7 +9,8 @@ import pytest
 from cd4ml.data.manifest import manifest_of
 from cd4ml.errors import ConfigurationError, ContractViolated, InvalidInput, NotFound
 from cd4ml.loop import Project, open_project
-from cd4ml.loop.ingest import catalog, ingest, show_dataset
+from cd4ml.loop.catalog import catalog
+from cd4ml.loop.ingest import ingest, show_dataset
 from cd4ml.loop.train import train
 from cd4ml.loop.versions import verify
 from tests.loop.world import ANN, BEGIN, actions, entries, flights

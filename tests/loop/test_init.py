@@ -8,7 +8,9 @@ import pytest
 from cd4ml.errors import AlreadyExists, InvalidInput, NotFound, Unavailable
 from cd4ml.loop import init as laying_out
 from cd4ml.loop import open_project
-from cd4ml.loop.init import examples, init
+from cd4ml.loop.catalog import catalog
+from cd4ml.loop.ingest import ingest
+from cd4ml.loop.init import begin, examples, init
 from cd4ml.loop.people import people
 from cd4ml.loop.train import train
 
@@ -167,5 +169,35 @@ def test_a_name_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
 def test_an_actor_without_a_name_lays_out_nothing(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"^expected a name of 1 to 100"):
         init(tmp_path / "mine", actor=" ")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_files_becomes_a_project_as_it_is(tmp_path: Path) -> None:
+    folder = tmp_path / "My Pictures (2013)"
+    (folder / "cats").mkdir(parents=True)
+    (folder / "cats" / "tom.png").write_bytes(b"not really")
+
+    layout = begin(folder, actor="ann")
+
+    assert (layout.files, hidden(folder)) == (("cd4ml.toml",), {".cd4ml"})
+    with open_project(folder) as project:
+        assert project.settings.project.name == "my-pictures-2013"
+        assert [(person.name, person.roles) for person in people(project)] == [("ann", ("admin",))]
+        version = ingest(project, "cats", path="cats", actor="ann")
+        assert (version.ref, version.kind, version.n_files) == ("cats@1", "files", 1)
+        assert [entry.dataset.name for entry in catalog(project)] == ["cats"]
+    with pytest.raises(AlreadyExists) as refused:
+        begin(folder, actor="ann")
+    assert str(refused.value) == (
+        f"{folder} is a project already: it has cd4ml.toml\n  hint: cd4ml status"
+    )
+
+
+def test_what_cannot_become_a_project_stays_as_it_is(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput):
+        begin(tmp_path, name="Not A Name", actor="ann")
+    with pytest.raises(NotFound):
+        begin(tmp_path / "nowhere", actor="ann")
 
     assert list(tmp_path.iterdir()) == []

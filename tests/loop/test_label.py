@@ -102,6 +102,43 @@ def test_labels_come_in_files(released: Project, tmp_path: Path, suffix: str) ->
     assert known(released) == dict.fromkeys(ids, 1.0)
 
 
+@pytest.mark.parametrize(
+    ("suffix", "content", "reason"),
+    [
+        (".csv", "prediction_id,value\n{id},1\n{id},late\n", "Expected `bool | float`, got `str`"),
+        (".csv", "prediction_id,value\n{id},True\n{id},\n", "Expected `bool | float`, got `null`"),
+        (
+            ".ndjson",
+            '{{"prediction_id":"{id}","value":1}}\n\n{{"prediction_id":"{id}","value":"x"}}\n',
+            "Expected `bool | float`, got `str`",
+        ),
+    ],
+)
+def test_a_bad_row_of_a_file_blames_no_other(
+    released: Project, tmp_path: Path, suffix: str, content: str, reason: str
+) -> None:
+    (name,) = live(released, 1, n_labelled=0)
+    path = tmp_path / f"truth{suffix}"
+    path.write_text(content.format(id=name))
+
+    with pytest.raises(InvalidInput) as refused:
+        label(released, path=path, actor=EVE)
+
+    assert refused.value.message == (
+        f"no label was kept: 1 of 2 rows are not labels\n  - row 2: {reason} - at `$.value`"
+    )
+
+
+def test_a_line_that_is_no_object_is_named(released: Project, tmp_path: Path) -> None:
+    path = tmp_path / "truth.ndjson"
+    path.write_text("[1]\n")
+
+    with pytest.raises(
+        InvalidInput, match=r"truth\.ndjson cannot be read: line 1 is no JSON object"
+    ):
+        label(released, path=path, actor=EVE)
+
+
 @pytest.mark.parametrize("sequence", ["00000017", "000e0017"])
 def test_an_id_that_looks_like_a_number_stays_an_id(
     released: Project, tmp_path: Path, sequence: str

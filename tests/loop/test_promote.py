@@ -28,6 +28,7 @@ from cd4ml.loop.promote import (
     stand,
     undo,
 )
+from cd4ml.loop.retrain import ask
 from cd4ml.loop.train import train
 from cd4ml.records.release import Release
 from tests.loop.test_evaluate import change
@@ -198,6 +199,24 @@ def test_production_comes_after_staging(project: Project) -> None:
     assert releases(project) == []
 
 
+def test_what_has_left_staging_is_not_approved_for_production(released: Project) -> None:
+    waiting = second(released)
+    add_flights(released, 40)
+    request(released, accept(released), to="staging", actor=ANN)
+    before = actions(released)
+
+    with pytest.raises(Refused) as refused:
+        approve(released, waiting.ref, reason="good", actor=MAX)
+
+    assert str(refused.value) == (
+        "delay/2 was not released to production: it has to be in charge in staging first,"
+        " where delay/3 is\n  hint: cd4ml release delay/2 --to staging"
+    )
+    assert actions(released) == before
+    request(released, "delay/2", to="staging", actor=ANN)
+    assert approve(released, waiting.ref, reason="good", actor=MAX).state == "rolling_out"
+
+
 def test_a_revoked_standing_approval_covers_nothing_more(released: Project) -> None:
     standing = stand(
         released,
@@ -219,6 +238,27 @@ def test_a_revoked_standing_approval_covers_nothing_more(released: Project) -> N
 def test_revoking_says_why(released: Project) -> None:
     with pytest.raises(InvalidInput, match="revoking standing-approval/1 needs a reason"):
         revoke(released, "standing-approval/1", reason=" ", actor=MAX)
+
+
+@pytest.mark.parametrize("reason", ["", "  ", "\n"])
+def test_whoever_agrees_or_goes_back_says_why(released: Project, reason: str) -> None:
+    waiting = second(released)
+    before = actions(released)
+    attempts: list[tuple[str, Callable[[], object]]] = [
+        ("approving release/4", lambda: approve(released, waiting.ref, reason=reason, actor=MAX)),
+        (
+            "going back in staging",
+            lambda: undo(released, environment="staging", reason=reason, actor=MAX),
+        ),
+        ("aborting release/4", lambda: abort(released, waiting.ref, reason=reason, actor=MAX)),
+        ("a retraining", lambda: ask(released, reason=reason, actor=MAX)),
+    ]
+
+    for doing, attempt in attempts:
+        with pytest.raises(InvalidInput, match=f"^{doing} needs a reason\n  hint: say what"):
+            attempt()
+
+    assert actions(released) == before
 
 
 def test_a_standing_approval_says_for_what_and_how_long(released: Project) -> None:
@@ -335,7 +375,7 @@ def test_undo_without_anything_in_charge_says_so(project: Project) -> None:
 @pytest.mark.parametrize(
     "act",
     [
-        lambda project: approve(project, "release/9", reason="", actor=MAX),
+        lambda project: approve(project, "release/9", reason="yes", actor=MAX),
         lambda project: reject(project, "release/9", reason="no", actor=MAX),
         lambda project: abort(project, "release/9", reason="no", actor=MAX),
         lambda project: release_details(project, "release/9"),

@@ -8,10 +8,11 @@ from cd4ml.loop import Project
 from cd4ml.loop.compare import run_report, runs
 from cd4ml.loop.evaluate import models, verdicts
 from cd4ml.loop.ingest import show_dataset
-from cd4ml.loop.promote import release_details, releases, stand
+from cd4ml.loop.promote import abort, release_details, releases, stand
 from cd4ml.loop.retrain import ask, retrain
 from cd4ml.loop.watch import collect
 from cd4ml.records.job import Job
+from cd4ml.records.model_version import ModelVersion
 from cd4ml.records.trigger import Trigger
 from cd4ml.store import rows
 from tests.loop.test_evaluate import change
@@ -145,6 +146,57 @@ def test_taken_over_when_its_version_is_in_charge_already_it_does_nothing_again(
         assert actions(at_once) == before
     assert again == first
     assert again.outcome == "delay/2 passed; release/3 released, release/4 released"
+
+
+def test_nothing_new_makes_no_second_version_of_the_same_model(released: Project) -> None:
+    retrain(released, asked(released))
+    before = releases(released), models(released), verdicts(released)
+
+    report = retrain(released, ask(released, reason="once more", actor=ANN))
+
+    assert (releases(released), models(released), verdicts(released)) == before
+    assert (report.run, report.version, report.verdict) == ("run/3", "delay/2", "verdict/2")
+    assert report.outcome == (
+        "nothing new: run/3 made the same model as delay/2; release/3 released;"
+        " release/4 awaiting_approval"
+    )
+
+
+def test_a_version_of_a_person_goes_no_further_by_a_retraining_without_news(
+    project: Project,
+) -> None:
+    release_first(project)
+    retrain(project, asked(project))
+    with project.database.write() as connection:
+        version = rows.get(connection, ModelVersion, "delay", 2)
+        rows.replace(connection, msgspec.structs.replace(version, created_by=ANN))
+
+    report = retrain(project, ask(project, reason="once more", actor=ANN))
+
+    assert report.outcome == "nothing new: run/3 made the same model as delay/2"
+    assert report.releases == ()
+
+
+def test_what_could_not_be_asked_for_is_asked_for_the_next_time(released: Project) -> None:
+    stand_in(released)
+    retrain(released, asked(released))
+    live(released, 5, seed=2)
+    collect(released)
+    with pytest.raises(Conflict):
+        retrain(released, ask(released, reason="and again", actor=EVE))
+    abort(released, "release/4", reason="enough", actor=MAX)
+
+    report = retrain(released, ask(released, reason="and now", actor=ANN))
+
+    assert report.outcome == (
+        "nothing new: run/4 made the same model as delay/3; release/5 released;"
+        " release/6 rolling_out"
+    )
+    assert [summary.version.ref for summary in models(released)] == [
+        "delay/1",
+        "delay/2",
+        "delay/3",
+    ]
 
 
 def test_more_labels_meanwhile_do_not_make_another_candidate(released: Project) -> None:

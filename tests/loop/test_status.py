@@ -64,7 +64,11 @@ def test_what_waits_for_a_person_asks_for_attention(released: Project) -> None:
     waiting = stage(released, "release")
 
     assert (waiting.headline, waiting.state) == ("release/4 waits for approval", "attention")
-    assert waiting.facts == (("production", "delay/2"),)
+    assert waiting.facts == (
+        ("production", "delay/1"),
+        ("staging", "delay/2"),
+        ("release/4", "delay/2 to production"),
+    )
 
 
 def test_a_rollout_is_at_work(released: Project) -> None:
@@ -73,6 +77,8 @@ def test_a_rollout_is_at_work(released: Project) -> None:
     rolling = stage(released, "release")
 
     assert (rolling.headline, rolling.state) == ("release/4 is rolling out", "working")
+    assert ("production", "delay/1") in rolling.facts
+    assert rolling.facts[-1] == ("release/4", "delay/2 to production")
 
 
 def test_what_failed_asks_for_attention(project: Project) -> None:

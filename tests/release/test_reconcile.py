@@ -70,6 +70,26 @@ def test_a_rollout_goes_through_its_steps_and_each_changes_the_traffic(database:
     assert done.plan == plans(database)[-1].number
 
 
+def test_an_approved_release_begins_only_while_staging_has_its_version(
+    database: Database,
+) -> None:
+    for number in (1, 2):
+        staged = requested(database, number, environment="staging", environments=ENVIRONMENTS)
+        settled(database, staged, environments=ENVIRONMENTS)
+        if number == 1:
+            release = requested(database, 1, environments=ENVIRONMENTS)
+            approved(database, release)
+
+    assert tick(database, release, environments=ENVIRONMENTS) == release
+    with database.read() as connection:
+        reason = waits_for(connection, release, environments=ENVIRONMENTS, evidence=None, now=NOW)
+    assert reason == "it has to be in charge in staging first, where delay/2 is"
+
+    again = requested(database, 1, environment="staging", environments=ENVIRONMENTS)
+    settled(database, again, environments=ENVIRONMENTS)
+    assert settled(database, release, environments=ENVIRONMENTS).state == "released"
+
+
 def test_the_release_before_is_superseded_and_the_champion_moves(database: Database) -> None:
     settled(database, second(database))
 

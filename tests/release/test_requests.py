@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from cd4ml.errors import AlreadyExists, Conflict, Inconclusive, NotAllowed, NotFound, Refused
@@ -168,6 +169,21 @@ def test_what_is_in_charge_already_is_not_released_again(database: Database) -> 
 
     assert refusal(database, AlreadyExists) == (
         "delay/1 is in charge in production already, by release/1"
+    )
+
+
+def test_what_is_in_charge_under_another_number_is_named(database: Database) -> None:
+    in_charge(database, 1)
+    with database.write() as connection:
+        same = rows.get(connection, Run, 1)
+        rows.insert(connection, msgspec.structs.replace(same, number=2))
+        first = rows.get(connection, Verdict, 1)
+        rows.insert(connection, msgspec.structs.replace(first, number=2, run=2))
+        version = rows.get(connection, ModelVersion, "delay", 1)
+        rows.insert(connection, msgspec.structs.replace(version, number=2, run=2, verdict=2))
+
+    assert refusal(database, AlreadyExists, number=2) == (
+        "delay/1, which is the same as delay/2, is in charge in production already, by release/1"
     )
 
 

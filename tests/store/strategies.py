@@ -44,6 +44,8 @@ def values(annotation: Any) -> st.SearchStrategy[Any]:
         return st.sampled_from(parts)
     if origin in (types.UnionType, typing.Union):
         return st.one_of(*(values(part) for part in parts))
+    if origin is tuple and Ellipsis not in parts:
+        return st.tuples(*(values(part) for part in parts))
     if origin is tuple:
         return st.lists(values(parts[0]), max_size=3).map(tuple)
     if origin is dict:

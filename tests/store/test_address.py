@@ -80,13 +80,16 @@ def test_a_record_and_its_plain_form_have_the_same_address() -> None:
         ],
         "key": [],
         "event_time": "",
+        "arrival_time": "",
         "minimum_rows": 0,
         "output": None,
         "description": "",
     }
 
     assert address_of_record(contract) == address_of_record(plain_form)
-    assert canonical(contract).startswith(b'{"description":"","event_time":"","fields":[{"cat')
+    assert canonical(contract).startswith(
+        b'{"arrival_time":"","description":"","event_time":"","fields":[{"cat'
+    )
 
 
 def test_a_short_address_is_its_first_twelve_digits() -> None:

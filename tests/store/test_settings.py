@@ -152,6 +152,29 @@ IMPOSSIBLE = {
     PROJECT + '[data.class]\npath = "x.csv"': (
         "expected letters, digits and '_' in a dataset's name, got 'class' - at `data.class`"
     ),
+    PROJECT + '[data.x]\nsource = "sql"\nquery = "SELECT 1"': (
+        'rows of source = "sql" need `connection` - at `data.x`'
+    ),
+    PROJECT + '[data.x]\nsource = "delta"': 'rows of source = "delta" need `path` - at `data.x`',
+    PROJECT + '[data.x]\nsource = "http"\nevery = "day"': (
+        'rows of source = "http" need `url` - at `data.x`'
+    ),
+    PROJECT + '[data.x]\nsource = "pushed"\nevery = "day"': (
+        'rows of source = "pushed" have no `every` - at `data.x.every`'
+    ),
+    PROJECT + '[data.x]\npath = "x.csv"\nurl = "https://x"': (
+        'rows of source = "files" have no `url` - at `data.x.url`'
+    ),
+    PROJECT + '[data.x]\nsource = "delta"\npath = "x"\nheaders = { a = "b" }': (
+        'rows of source = "delta" have no `headers` - at `data.x.headers`'
+    ),
+    PROJECT + '[data.x]\nsource = "delta"\npath = "x"\nversion = -1': (
+        "expected 0 or more, got -1 - at `data.x.version`"
+    ),
+    PROJECT + '[data.x]\nsource = "http"\nurl = "https://x"\nat_most_mb = 0': (
+        "expected 1 or more, got 0 - at `data.x.at_most_mb`"
+    ),
+    PROJECT + "[data.x]\nwatch = true": "there is no `path` to watch - at `data.x.watch`",
     PROJECT + '[data.labelled]\npath = "x.csv"\nsource = "production"': (
         "rows come from files or from production, not both, got path 'x.csv' - at `data.labelled`"
     ),

@@ -7,9 +7,11 @@ import httpx
 import pytest
 
 from cd4ml.loop import Project
+from cd4ml.loop.evaluate import evaluate
 from cd4ml.loop.ingest import ingest
 from cd4ml.loop.people import add_person
-from cd4ml.loop.promote import reject, request
+from cd4ml.loop.promote import approve, reject, request
+from cd4ml.loop.train import train
 from cd4ml.store import rows
 from cd4ml.web.pages import PAGES
 from tests.browser import browser
@@ -23,6 +25,7 @@ PATHS = [
     "/",
     "/data",
     "/data/patients@1",
+    "/diff?before=patients@1&after=patients@1",
     "/runs",
     "/runs?experiment=default",
     "/runs/1",
@@ -37,6 +40,11 @@ PATHS = [
     "/ledger?subject=release/2",
     "/why",
     "/why?ref=diagnosis/1",
+    "/lineage",
+    "/lineage?of=patients@1",
+    "/lineage?of=diagnosis/1&way=up",
+    "/data?query=patient",
+    "/data?query=nothing",
 ]
 
 
@@ -52,7 +60,8 @@ class Document(HTMLParser):
         assert self._open == []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+        name = f"svg {tag}" if tag == "title" and "svg" in self._open else tag
+        self.tags.append((name, {name: value or "" for name, value in attrs}))
         if tag not in VOID:
             self._open.append(tag)
 
@@ -80,8 +89,9 @@ def test_every_page_has_one_heading_landmarks_and_no_inline_code(
     client: httpx.Client, path: str
 ) -> None:
     page = read(client, path)
+    outside = Document(re.sub("<svg.*?</svg>", "", client.get(path).text, flags=re.DOTALL))
 
-    assert [len(page.all(tag)) for tag in ("main", "h1", "nav", "title")] == [1, 1, 1, 1]
+    assert [len(outside.all(tag)) for tag in ("main", "h1", "nav", "title")] == [1, 1, 1, 1]
     assert page.all("html")[0]["lang"] == "en"
     assert all("style" not in attributes for _, attributes in page.tags)
     assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
@@ -139,6 +149,29 @@ def test_a_rollout_shows_who_answers_how_much(client: httpx.Client, project: Pro
     assert "Share of requests: diagnosis/1 75 percent, diagnosis/2 25 percent" in labels
 
 
+def test_what_answers_is_shown_while_another_release_waits(
+    client: httpx.Client, project: Project
+) -> None:
+    approve(project, "release/2", reason="good", actor=MANAGER)
+    train(project, overrides={"diagnosis.strength": 0.5}, actor=ADMIN)
+    evaluate(project, "run/2", actor=ADMIN)
+    request(project, "diagnosis/2", to="staging", actor=ADMIN)
+    request(project, "diagnosis/2", to="production", actor=ADMIN)
+
+    shown = " ".join(read(client, "/").text.split())
+
+    assert "production release/2 released diagnosis/1 champion, 100 % of requests" in shown
+    assert "release/4 (diagnosis/2) waits for 1 approval by release-manager" in shown
+    assert "Nothing is released here yet." not in shown
+
+
+def test_an_environment_where_nothing_answers_yet_says_what_waits(client: httpx.Client) -> None:
+    shown = " ".join(read(client, "/").text.split())
+
+    assert "production Nothing is released here yet." in shown
+    assert "release/2 (diagnosis/1) waits for 1 approval by release-manager" in shown
+
+
 def test_production_is_drawn_window_by_window(client: httpx.Client, project: Project) -> None:
     with project.database.write() as connection:
         rows.insert(connection, measured(2, 0.63))
@@ -194,7 +227,16 @@ def test_hostile_words_are_only_words(folder: Path, project: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/nothing", "/runs/99", "/models/x/1", "/releases/99", "/data/none", "/why?ref=run/99"]
+    "path",
+    [
+        "/nothing",
+        "/runs/99",
+        "/models/x/1",
+        "/releases/99",
+        "/data/none",
+        "/why?ref=run/99",
+        "/lineage?of=run/99",
+    ],
 )
 def test_what_is_not_there_is_a_page_that_says_so(client: httpx.Client, path: str) -> None:
     answer = client.get(path)
@@ -247,6 +289,8 @@ def test_without_javascript_the_page_still_refreshes(client: httpx.Client) -> No
 
 def test_what_refreshes_has_a_name(client: httpx.Client) -> None:
     for path in PATHS:
+        if path.startswith("/diff"):
+            continue  # versions never change
         live = [each for _, each in read(client, path).tags if "data-live" in each]
         assert [each["id"] for each in live] == ["main", "clock"]
 
@@ -259,3 +303,52 @@ def test_an_empty_project_is_a_page_as_well(tmp_path: Path) -> None:
     with open_project(tmp_path / "new") as project, browser(project) as client:
         for path in ("/", "/data", "/runs", "/models", "/releases", "/ledger"):
             assert read(client, path).text
+
+
+def test_lineage_is_a_picture_with_links_and_the_same_in_words(client: httpx.Client) -> None:
+    page = read(client, "/lineage?of=patients@1&way=down")
+
+    (drawing,) = [each for each in page.all("svg") if "lineage" in each.get("class", "")]
+    assert drawing["role"] == "group"
+    assert drawing["aria-label"].startswith("Lineage of patients@1: it comes from 0 things, ")
+    links = [each["href"] for each in page.all("a")]
+    assert "/lineage?of=diagnosis%2F1" in links
+    assert "staging" in page.text
+    assert "you: owns patients" in page.text
+    (chosen,) = [each for each in page.all("option") if "selected" in each]
+    assert chosen["value"] == "down"
+
+
+def test_lineage_of_a_hostile_name_is_a_page_that_says_so(client: httpx.Client) -> None:
+    answer = client.get("/lineage", params={"of": HOSTILE, "column": HOSTILE, "way": HOSTILE})
+
+    assert answer.status_code in (404, 422)
+    assert "<script>alert" not in answer.text
+
+
+def test_a_dataset_is_found_by_its_words(client: httpx.Client) -> None:
+    assert "patients@1" in read(client, "/data?query=breast+mean").text
+    assert "Nothing has all of these words." in read(client, "/data?query=nothing").text
+
+
+def test_restricted_data_is_shown_without_values(folder: Path) -> None:
+    from cd4ml.loop import open_project
+    from cd4ml.loop.ingest import ingest, show_dataset
+
+    file = folder / "cd4ml.toml"
+    said = '[data.patients]\nreaders = ["medic"]\npersonal = ["mean_radius"]\n'
+    file.write_text(file.read_text().replace("[data.patients]\n", said))
+    with open_project(folder) as project, browser(project) as client:
+        before = f"{show_dataset(project, 'patients', actor=ADMIN).version.columns[0].maximum:.4f}"
+        ingest(project, "patients", actor=ADMIN)
+        page = read(client, "/data/patients@1")
+        nobody = client.get("/api/datasets/patients").json()
+        admin = client.get("/api/datasets/patients", headers={"cd4ml-actor": ADMIN}).json()
+        listed = client.get("/api/datasets").json()
+
+    assert "Restricted: the console shows no value of it." in page.text
+    assert before not in page.text
+    assert "personal" in page.text
+    assert {column["maximum"] for column in nobody["version"]["columns"]} == {None}
+    assert {column["maximum"] for column in listed[0]["newest"]["columns"]} == {None}
+    assert admin["version"]["columns"][0]["maximum"] is not None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import unquote
 
 import msgspec
 from starlette.applications import Starlette
@@ -14,24 +13,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
+from cd4ml.api.actor import acting, named
 from cd4ml.api.answers import Fault, error_response, json_response
 from cd4ml.api.guard import Guard
-from cd4ml.api.routes import ENDPOINTS, Acting, Reading
-from cd4ml.errors import Cd4mlError, InvalidInput
+from cd4ml.api.routes import ENDPOINTS, Acting, Asking, Reading, Received, Receiving
+from cd4ml.errors import Cd4mlError, InvalidInput, refused_by_system
 from cd4ml.loop import Project
 from cd4ml.web.console import console
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-ACTOR = "cd4ml-actor"
 MAX_BODY = 10_000_000  # bytes
-
-
-class NoActor(Cd4mlError):
-    """Somebody has to do it, and the request does not say who."""
-
-    http_status: ClassVar[int] = 401
+KEY = "idempotency-key"
 
 
 class NotJson(Cd4mlError):
@@ -72,12 +66,27 @@ def _open_stores(project: Project) -> None:
     _ = project.database, project.blobs, project.files, project.clock, project.log
 
 
-def _answer(project: Project, to: Reading | Acting) -> Callable[[Request], Awaitable[Response]]:
+Endpoint = Reading | Asking | Acting | Receiving
+
+
+def _answer(project: Project, to: Endpoint) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
         if isinstance(to, Reading):
             asked = _fields(dict(request.query_params), request, to, strict=False)
             return json_response(await run_in_threadpool(to.answer, project, asked))
-        actor = _actor(request)
+        if isinstance(to, Asking):
+            asked = _fields(dict(request.query_params), request, to, strict=False)
+            return json_response(
+                await run_in_threadpool(to.answer, project, asked, named(request.headers))
+            )
+        needs_token = isinstance(to, Receiving)
+        actor = await run_in_threadpool(acting, project, request.headers, needs_token=needs_token)
+        if isinstance(to, Receiving):
+            asked = _fields(dict(request.query_params), request, to, strict=False)
+            received = await _received(request, to)
+            return json_response(
+                await run_in_threadpool(to.receive, project, asked, received, actor)
+            )
         asked = _fields(await _body(request), request, to, strict=True)
         return json_response(await run_in_threadpool(to.act, project, asked, actor))
 
@@ -85,7 +94,7 @@ def _answer(project: Project, to: Reading | Acting) -> Callable[[Request], Await
 
 
 def _fields(
-    given: dict[str, Any], request: Request, to: Reading | Acting, *, strict: bool
+    given: dict[str, Any], request: Request, to: Endpoint, *, strict: bool
 ) -> msgspec.Struct:
     named = {**given, **request.path_params}
     if set(given) & set(request.path_params):
@@ -100,13 +109,13 @@ def _fields(
 
 
 async def _body(request: Request) -> dict[str, Any]:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = _content_type(request)
     if kind != "application/json":
         msg = f"expected a body of application/json, got {kind or 'none'}"
         raise WrongType(msg, hint="send the header content-type: application/json")
     try:
         body = msgspec.json.decode(await request.body())
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         msg = f"the body is not JSON: {error}"
         raise NotJson(msg) from None
     if not isinstance(body, dict):
@@ -115,18 +124,25 @@ async def _body(request: Request) -> dict[str, Any]:
     return body
 
 
-def _actor(request: Request) -> str:
-    name = unquote(request.headers.get(ACTOR, ""))
-    if not name:
-        msg = f"who does it? the header {ACTOR} is missing"
-        raise NoActor(msg, hint="cd4ml people list shows the names")
-    return name
+async def _received(request: Request, to: Receiving) -> Received:
+    kind = _content_type(request)
+    if kind not in to.takes:
+        msg = f"expected a body of {' or '.join(to.takes)}, got {kind or 'none'}"
+        raise WrongType(msg, hint="say what it is in the header content-type")
+    return Received(await request.body(), kind, request.headers.get(KEY, ""))
+
+
+def _content_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def _explain(_: Request, error: Exception) -> Response:
     if not isinstance(error, Cd4mlError):
         raise error
-    return error_response(error)
+    answer = error_response(error)
+    if error.http_status == 401:
+        answer.headers["www-authenticate"] = "Bearer"
+    return answer
 
 
 def _say_what_http_says(request: Request, error: Exception) -> Response:
@@ -144,8 +160,16 @@ def _apologise(_: Request, error: Exception) -> Response:
     return json_response(fault, 500)
 
 
+def _say_what_the_system_says(_: Request, error: Exception) -> Response:
+    refused = refused_by_system(error) if isinstance(error, OSError) else None
+    if refused is None:
+        raise error
+    return error_response(refused)
+
+
 _HANDLERS: dict[Any, Any] = {
     Cd4mlError: _explain,
+    OSError: _say_what_the_system_says,
     HTTPException: _say_what_http_says,
     Exception: _apologise,
 }

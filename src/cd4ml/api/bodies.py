@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -19,15 +19,40 @@ class Nothing(Asked, frozen=True):
 
 
 class Words(Asked, frozen=True):
-    """A search: words that have to occur, all without them."""
+    """A search: words, or their beginnings, that all have to occur; the first `limit`."""
 
     query: str = ""
+    limit: Limit = 100
 
 
 class Ref(Asked, frozen=True):
     """The name of one thing, such as `flights@1`, `run/3` or a prediction id."""
 
     ref: str
+
+
+class LineageAsked(Asked, frozen=True):
+    """Whose lineage: up, down, or both ways; by the way of one column, if it is given."""
+
+    ref: str
+    way: Literal["both", "up", "down"] = "both"
+    column: str = ""
+    limit: Limit = 200
+
+
+class ImpactAsked(Asked, frozen=True):
+    """What is taken to be wrong: a thing, or one of its columns."""
+
+    ref: str
+    column: str = ""
+
+
+class Versions(Asked, frozen=True):
+    """Two versions, and the columns that say which row is which, separated by commas."""
+
+    before: str
+    after: str
+    key: str = ""
 
 
 class Number(Asked, frozen=True):
@@ -159,3 +184,16 @@ class PersonAsked(Asked, frozen=True):
 
     name: str
     roles: tuple[str, ...] = ()
+
+
+class RowsAsked(Asked, frozen=True):
+    """The dataset that takes the rows of the body; it has `source = "pushed"`."""
+
+    name: str
+
+
+class PullsAsked(Asked, frozen=True):
+    """Which attempts to read sources: of one dataset; the newest `limit`."""
+
+    name: str = ""
+    limit: Limit = 20

@@ -19,12 +19,41 @@ class Reading(NamedTuple):
     method: Literal["GET"] = "GET"
 
 
+class Asking(NamedTuple):
+    """A GET whose answer depends on who asks: the header may say so, and need not."""
+
+    path: str
+    asks: type[bodies.Asked]
+    answer: Callable[[Project, Any, str], object]
+    summary: str
+    method: Literal["GET"] = "GET"
+
+
 class Acting(NamedTuple):
     """A POST: like a GET, and somebody does it."""
 
     path: str
     asks: type[bodies.Asked]
     act: Callable[[Project, Any, str], object]
+    summary: str
+    method: Literal["POST"] = "POST"
+
+
+class Received(NamedTuple):
+    """A body as it came: its bytes, what it says it is, and what its sender calls it."""
+
+    body: bytes
+    content_type: str
+    key: str
+
+
+class Receiving(NamedTuple):
+    """A POST of something else than fields, by somebody who shows a token."""
+
+    path: str
+    asks: type[bodies.Asked]
+    takes: tuple[str, ...]  # content types
+    receive: Callable[[Project, Any, Received, str], object]
     summary: str
     method: Literal["POST"] = "POST"
 
@@ -38,16 +67,29 @@ def _status(project: Project, _: bodies.Nothing) -> object:
     return status(project)
 
 
-def _datasets(project: Project, asked: bodies.Words) -> object:
-    from cd4ml.loop.ingest import catalog
+def _datasets(project: Project, asked: bodies.Words, actor: str) -> object:
+    from cd4ml.loop.catalog import catalog
 
-    return catalog(project, asked.query)
+    return catalog(project, asked.query, limit=asked.limit, actor=actor)
 
 
-def _dataset(project: Project, asked: bodies.Ref) -> object:
+def _dataset(project: Project, asked: bodies.Ref, actor: str) -> object:
     from cd4ml.loop.ingest import show_dataset
 
-    return show_dataset(project, asked.ref)
+    return show_dataset(project, asked.ref, actor=actor)
+
+
+def _profile(project: Project, asked: bodies.Ref, actor: str) -> object:
+    from cd4ml.loop.diff import profile
+
+    return profile(project, asked.ref, actor=actor)
+
+
+def _diff(project: Project, asked: bodies.Versions, actor: str) -> object:
+    from cd4ml.loop.diff import diff
+
+    key = [name.strip() for name in asked.key.split(",") if name.strip()]
+    return diff(project, asked.before, asked.after, key=key, actor=actor)
 
 
 def _register(project: Project, asked: bodies.Register, actor: str) -> object:
@@ -225,6 +267,19 @@ def _why(project: Project, asked: bodies.Ref) -> object:
     return why(project, asked.ref)
 
 
+def _lineage(project: Project, asked: bodies.LineageAsked) -> object:
+    from cd4ml.loop.lineage import lineage
+
+    up, down = asked.way != "down", asked.way != "up"
+    return lineage(project, asked.ref, column=asked.column, up=up, down=down, limit=asked.limit)
+
+
+def _impact(project: Project, asked: bodies.ImpactAsked) -> object:
+    from cd4ml.loop.impact import impact
+
+    return impact(project, asked.ref, column=asked.column)
+
+
 def _ledger(project: Project, asked: bodies.EntriesAsked) -> object:
     from cd4ml.loop.audit import ledger
 
@@ -249,10 +304,25 @@ def _add_person(project: Project, asked: bodies.PersonAsked, actor: str) -> obje
     return add_person(project, asked.name, roles=asked.roles, actor=actor)
 
 
-ENDPOINTS: tuple[Reading | Acting, ...] = (
+def _pulls(project: Project, asked: bodies.PullsAsked) -> object:
+    from cd4ml.loop.due import pulls
+
+    return pulls(project, asked.name, limit=asked.limit)
+
+
+def _push(project: Project, asked: bodies.RowsAsked, received: Received, actor: str) -> object:
+    from cd4ml.loop.push import push
+
+    body, content_type, key = received
+    return push(project, asked.name, body, content_type=content_type, key=key, actor=actor)
+
+
+ENDPOINTS: tuple[Reading | Asking | Acting | Receiving, ...] = (
     Reading("/status", bodies.Nothing, _status, "The eight stages of the loop as they stand."),
-    Reading("/datasets", bodies.Words, _datasets, "Datasets with owner and newest version."),
-    Reading("/datasets/{ref}", bodies.Ref, _dataset, "One dataset, or one version of it."),
+    Asking("/datasets", bodies.Words, _datasets, "Datasets with owner and newest version."),
+    Asking("/datasets/{ref}", bodies.Ref, _dataset, "One dataset, or one version of it."),
+    Asking("/datasets/{ref}/profile", bodies.Ref, _profile, "What a version's columns hold."),
+    Asking("/diff", bodies.Versions, _diff, "What is different between two versions."),
     Acting("/datasets", bodies.Register, _register, "Register a dataset's files as a version."),
     Reading("/datasets/{ref}/log", bodies.LogAsked, _log, "Versions of a dataset, newest first."),
     Reading("/datasets/{ref}/files", bodies.Ref, _files, "The files that a version consists of."),
@@ -260,6 +330,19 @@ ENDPOINTS: tuple[Reading | Acting, ...] = (
     Acting("/datasets/{ref}/untag", bodies.UntagAsked, _untag, "Take a name from its version."),
     Acting("/datasets/verify", bodies.VerifyAsked, _verify, "Read the bytes of versions again."),
     Acting("/datasets/gc", bodies.CollectAsked, _gc, "Remove what need not be kept."),
+    Reading("/pulls", bodies.PullsAsked, _pulls, "What was read by itself, or could not be."),
+    Receiving(
+        "/data/{name}/rows",
+        bodies.RowsAsked,
+        (
+            "application/json",
+            "application/x-ndjson",
+            "application/jsonl",
+            "application/vnd.apache.parquet",
+        ),
+        _push,
+        "Append rows to a dataset: at most 100,000, as a version of their own.",
+    ),
     Reading("/runs", bodies.RunsAsked, _runs, "The newest runs with their steps and metrics."),
     Reading("/comparison", bodies.RefsAsked, _comparison, "Runs side by side."),
     Reading("/runs/{number}", bodies.Number, _run, "One run with its steps and metrics."),
@@ -280,6 +363,8 @@ ENDPOINTS: tuple[Reading | Acting, ...] = (
     Acting("/labels", bodies.LabelsAsked, _label, "Say what really happened."),
     Acting("/retrain", bodies.Because, _retrain, "Ask for a retraining; a job carries it out."),
     Reading("/why/{ref:path}", bodies.Ref, _why, "What is behind a prediction, version or run."),
+    Reading("/lineage/{ref:path}", bodies.LineageAsked, _lineage, "What came from what."),
+    Reading("/impact/{ref:path}", bodies.ImpactAsked, _impact, "What is affected if it is wrong."),
     Reading("/ledger", bodies.EntriesAsked, _ledger, "Who did what, when and why; newest first."),
     Reading("/audit", bodies.Nothing, _audit, "Check that the ledger is whole."),
     Reading("/people", bodies.Nothing, _people, "Everybody who may act."),

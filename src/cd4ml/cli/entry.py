@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 from uuid import uuid4
 
 from cd4ml.cli.commands import FAMILIES
 from cd4ml.cli.given import Answer, Given
+from cd4ml.cli.output import give_up, kept_for_the_answer
 from cd4ml.cli.words import language, spell_out
-from cd4ml.errors import Cd4mlError
+from cd4ml.errors import Cd4mlError, Unavailable, refused_by_system
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 PIPE_CLOSED = 141  # 128 + SIGPIPE
@@ -31,23 +33,24 @@ def main(typed: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if typed is None else typed)
     is_json = "--json" in words
     try:
-        code = _run(words)
-        sys.stdout.flush()
+        return _run(words)
     except Cd4mlError as error:
         return _explain(error, is_json=is_json)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        _silence(sys.stdout)
+        give_up()
         return PIPE_CLOSED
-    return code
 
 
 def _run(typed: list[str]) -> int:
     given = Given(language(FAMILIES).parser.parse_args(spell_out(typed)))
     try:
-        answer: Answer[Any] = given.words.perform(given)
-        _print(answer, is_json=given.is_json)
+        with kept_for_the_answer(is_on=given.is_json and not given.words.speaks):
+            answer: Answer[Any] = given.words.perform(given)
+        with _writing():
+            _print(answer, is_json=given.is_json)
+            sys.stdout.flush()
     except (Cd4mlError, BrokenPipeError):
         raise
     except Exception as error:
@@ -55,6 +58,18 @@ def _run(typed: list[str]) -> int:
     finally:
         given.close()
     return answer.exit_code
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # a full disk, for instance
+        give_up()
+        msg = f"the answer cannot be written to standard output: {error.strerror}"
+        raise Unavailable(msg, hint="the command itself was carried out") from None
 
 
 def _print(answer: Answer[Any], *, is_json: bool) -> None:
@@ -80,35 +95,42 @@ def _explain(error: Cd4mlError, *, is_json: bool) -> int:
 
 
 def _report(error: Exception, given: Given) -> int:
-    place = _keep_traceback(error, given)
+    refused = refused_by_system(error) if isinstance(error, OSError) else None
+    if refused:
+        return _explain(refused, is_json=given.is_json)
     what = f"{type(error).__name__}: {error}".splitlines()[0]
-    hint = f"this is a bug of cd4ml; the traceback is in {place}"
+    hint = f"this is a bug of cd4ml; the traceback is {_keep_traceback(error, given)}"
     return _explain(Cd4mlError(what, hint=hint), is_json=given.is_json)
 
 
-def _keep_traceback(error: Exception, given: Given) -> Path:
-    folder = _error_folder(given)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{uuid4().hex}.txt"
-    path.write_text("".join(traceback.format_exception(error)))
-    return path
+def _keep_traceback(error: Exception, given: Given) -> str:
+    """Write it to a file that can be written; says where it is."""
+    text = "".join(traceback.format_exception(error))
+    for folder in (_error_folder(given), _temporary_folder()):
+        path = folder / f"{uuid4().hex}.txt"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        except OSError:
+            continue
+        return f"in {path}"
+    return "lost: no folder could be written"
 
 
 def _error_folder(given: Given) -> Path:
     try:
         return given.project.state / "errors"
     except Exception:  # the project itself may be what is broken
-        import tempfile
+        return _temporary_folder()
 
-        return Path(tempfile.gettempdir()) / f"cd4ml-errors-{os.getuid()}"
+
+def _temporary_folder() -> Path:
+    import tempfile
+
+    return Path(tempfile.gettempdir()) / f"cd4ml-errors-{os.getuid()}"
 
 
 def _printable(text: str) -> str:
     from cd4ml.cli.printable import printable
 
     return printable(text)
-
-
-def _silence(stream: TextIO) -> None:
-    # Python flushes the stream once more at its end, and would complain there
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

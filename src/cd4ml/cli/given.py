@@ -56,6 +56,14 @@ class Given:
             raise InvalidInput(msg, hint="say who acts: --as NAME, or CD4ML_ACTOR") from None
 
     @property
+    def asker(self) -> str:
+        """Who asks, where anybody may and the answer depends on it; "" if this user has no name."""
+        try:
+            return self.actor
+        except InvalidInput:
+            return ""
+
+    @property
     def folder(self) -> Path | None:
         """Where to look for the project; None: CD4ML_PROJECT, or here."""
         return Path(self.words.project) if self.words.project else None

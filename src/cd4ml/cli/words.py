@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Any, ClassVar, NamedTuple, NoReturn
 
@@ -65,11 +66,22 @@ class Commands:
         self.entries = entries
         self._at = at
 
-    def add(self, name: str, run: Callable[..., Any], summary: str, more: str = "") -> Parser:
-        """A command: its name, the function that runs it, one line, and more in sentences."""
+    def add(
+        self,
+        name: str,
+        run: Callable[..., Any],
+        summary: str,
+        more: str = "",
+        *,
+        speaks: bool = False,
+    ) -> Parser:
+        """A command: its name, the function that runs it, one line, and more in sentences.
+
+        One that `speaks` prints while it runs, and has no other answer.
+        """
         parser = self._parser(name, summary, more)
         _add_shared_options(parser, is_root=False)
-        parser.set_defaults(perform=run)
+        parser.set_defaults(perform=run, speaks=speaks)
         self.entries.append(Entry(f"{self._at}{name}", parser, summary))
         return parser
 
@@ -176,6 +188,24 @@ def _add_shared_options(parser: argparse.ArgumentParser, *, is_root: bool) -> No
         default="" if is_root else missing,
         help="the project's folder (otherwise CD4ML_PROJECT, otherwise this folder or one above)",
     )
+
+
+def day_or_time(text: str) -> datetime:
+    """A moment; a day is its beginning, and without a zone UTC is meant.
+
+    Raises:
+        argparse.ArgumentTypeError: If it is neither.
+
+    Examples:
+        >>> day_or_time("2026-12-31").isoformat()
+        '2026-12-31T00:00:00+00:00'
+    """
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        msg = f"expected a day like 2026-12-31, got {text!r}"
+        raise argparse.ArgumentTypeError(msg) from None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def at_most_a_million(text: str) -> int:

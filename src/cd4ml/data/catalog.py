@@ -4,27 +4,39 @@ from __future__ import annotations
 
 from datetime import datetime
 from keyword import iskeyword
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import sqlalchemy as sa
 
+from cd4ml.data.findable import make_findable
+from cd4ml.data.freshness import Freshness
 from cd4ml.data.versions import newest_version
 from cd4ml.errors import InvalidInput
 from cd4ml.records.dataset import Dataset, DatasetVersion
 from cd4ml.store import ledger, rows
+from cd4ml.store import search as text
 from cd4ml.store.tables import TABLES
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+MOST_LISTED = 100
+
+_DATASETS, _VERSIONS = TABLES[Dataset], TABLES[DatasetVersion]
+_KNOWN_ANYWAY = ("name", "created_at", "created_by")  # the entry says so itself
+
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """A dataset in the catalog, with its newest version (None: it has none yet)."""
+    """A dataset in the catalog, with its newest version (None: it has none yet).
+
+    `freshness` is told where somebody said when the data is stale.
+    """
 
     dataset: Dataset
     newest: DatasetVersion | None
     n_versions: int
+    freshness: Freshness | None = None
 
 
 def register(
@@ -35,6 +47,9 @@ def register(
     description: str = "",
     tags: tuple[str, ...] = (),
     licence: str = "",
+    personal: tuple[str, ...] = (),
+    readers: tuple[str, ...] = (),
+    fresh_within_hours: float | None = None,
     at: datetime,
     actor: str,
 ) -> Dataset:
@@ -49,6 +64,9 @@ def register(
         description: What a row is, and what the data is for.
         tags: Words it is found by.
         licence: On what terms it may be used.
+        personal: Columns that say something about a person.
+        readers: Roles that may read its rows; without any, everybody may.
+        fresh_within_hours: The age from which its newest version is stale.
         at: When.
         actor: Who.
 
@@ -65,21 +83,31 @@ def register(
         description=description,
         tags=tags,
         licence=licence,
+        personal=personal,
+        readers=readers,
+        fresh_within_hours=fresh_within_hours,
         created_at=known[0].created_at if known else at,
         created_by=known[0].created_by if known else actor,
     )
     if known == [wanted]:
         return wanted
     rows.put(connection, wanted)
+    make_findable(connection, wanted, newest_version(connection, name))
     ledger.append(
         connection,
         at=at,
         actor=actor,
         action="dataset.described" if known else "dataset.registered",
         subject=name,
-        details={"owner": owner, "description": description, "tags": tags, "licence": licence},
+        details=_said(wanted),
     )
     return wanted
+
+
+def _said(dataset: Dataset) -> dict[str, Any]:
+    """What is said about a dataset, for the ledger."""
+    said = msgspec.structs.asdict(dataset)
+    return {key: value for key, value in said.items() if key not in _KNOWN_ANYWAY}
 
 
 def entry(connection: Connection, name: str) -> Entry:
@@ -99,33 +127,46 @@ def versions(connection: Connection, name: str) -> list[DatasetVersion]:
     return rows.find(connection, DatasetVersion, dataset=name, newest_first=True)
 
 
-def search(connection: Connection, words: str = "") -> list[Entry]:
-    """The datasets in which every word is found, by name; all of them without words.
+def search(connection: Connection, words: str = "", *, limit: int = MOST_LISTED) -> list[Entry]:
+    """The datasets in which every word is found, the most telling first; without words, by name.
 
-    A word is looked for, whatever its case, in name, description, owner, tags and licence,
-    and in the names of the newest version's columns.
+    A word of the query is the beginning of a word in name, owner, tags, columns of the newest
+    version, description or licence (see `store.search`).
+
+    Args:
+        connection: Of a read or write transaction.
+        words: What to look for; nothing finds all of them.
+        limit: The most to return.
     """
-    newest = _newest_numbers(connection)
-    wanted = words.casefold().split()
-    found = []
-    for dataset in rows.find(connection, Dataset):
-        number, n_versions = newest.get(dataset.name, (0, 0))
-        version = rows.get(connection, DatasetVersion, dataset.name, number) if number else None
-        if all(word in _text(dataset, version) for word in wanted):
-            found.append(Entry(dataset=dataset, newest=version, n_versions=n_versions))
-    return found
+    if words.strip():
+        return _entries(connection, text.find(connection, words, limit=limit))
+    names = sa.select(_DATASETS.c.name).order_by(_DATASETS.c.name).limit(limit)
+    return _entries(connection, list(connection.execute(names).scalars()))
 
 
-def _newest_numbers(connection: Connection) -> dict[str, tuple[int, int]]:
-    """Dataset -> (number of its newest version, how many there are)."""
-    table = TABLES[DatasetVersion]
-    statement = sa.select(table.c.dataset, sa.func.max(table.c.number), sa.func.count()).group_by(
-        table.c.dataset
+def _entries(connection: Connection, names: list[str]) -> list[Entry]:
+    """The datasets of these names, in this order, by three queries whatever their number."""
+    every = _DATASETS.select().where(_DATASETS.c.name.in_(names))
+    described = {dataset.name: dataset for dataset in rows.fetch(connection, Dataset, every)}
+    counted = _newest_numbers(names)
+    newest = sa.select(_VERSIONS).join(
+        counted,
+        sa.and_(_VERSIONS.c.dataset == counted.c.dataset, _VERSIONS.c.number == counted.c.newest),
     )
-    return {name: (newest, count) for name, newest, count in connection.execute(statement)}
+    versions = {each.dataset: each for each in rows.fetch(connection, DatasetVersion, newest)}
+    numbers = {row.dataset: row.n_versions for row in connection.execute(sa.select(counted))}
+    return [
+        Entry(
+            dataset=described[name],
+            newest=versions.get(name),
+            n_versions=numbers.get(name, 0),
+        )
+        for name in names
+    ]
 
 
-def _text(dataset: Dataset, newest: DatasetVersion | None) -> str:
-    columns = [column.name for column in newest.columns] if newest else []
-    words = [dataset.name, dataset.description, dataset.owner, dataset.licence]
-    return " ".join([*words, *dataset.tags, *columns]).casefold()
+def _newest_numbers(names: list[str]) -> sa.Subquery:
+    """`dataset`, the number of its `newest` version, and `n_versions`, how many there are."""
+    number, dataset = _VERSIONS.c.number, _VERSIONS.c.dataset
+    counts = (sa.func.max(number).label("newest"), sa.func.count().label("n_versions"))
+    return sa.select(dataset, *counts).where(dataset.in_(names)).group_by(dataset).subquery()

@@ -207,12 +207,14 @@ def _key(contract: Contract, schema: Mapping[str, pl.DataType]) -> list[Rule]:
 
     if not contract.key:
         return []
-    names = ", ".join(contract.key)
+    # a later arrival with the same key is a correction, not a repetition
+    key = (*contract.key, contract.arrival_time) if contract.arrival_time else contract.key
+    names = ", ".join(key)
     rule = Rule(f"{names} unique", "duplicates", names)
-    missing = [name for name in contract.key if name not in schema]
+    missing = [name for name in key if name not in schema]
     if missing:
         return [replace(rule, wrong=f"there is no column {missing[0]!r}")]
-    return [replace(rule, count=pl.len() - pl.struct(contract.key).n_unique())]
+    return [replace(rule, count=pl.len() - pl.struct(key).n_unique())]
 
 
 def _finding(rule: Rule, count: int | None, n_rows: int) -> Finding:

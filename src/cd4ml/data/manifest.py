@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from cd4ml.data.formats import Reading
-from cd4ml.records.dataset import DataFile, DatasetVersion
+from cd4ml.records.dataset import DataFile
 from cd4ml.store.address import address_of
 
 if TYPE_CHECKING:
@@ -27,7 +27,15 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     reading: Reading | None = None
 
 
-def manifest_of(blobs: Blobs, version: DatasetVersion) -> Manifest:
+class Digested(Protocol):
+    """A version, or a snapshot that will be one."""
+
+    @property
+    def digest(self) -> str:
+        """The address of its manifest."""
+
+
+def manifest_of(blobs: Blobs, version: Digested) -> Manifest:
     """The files of a version.
 
     Raises:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from cd4ml.data.versions import newest_version
+from cd4ml.data.moments import refuse_naive
+from cd4ml.data.published import require_version_by
+from cd4ml.data.versions import require_newest
 from cd4ml.errors import InvalidInput, NotFound
 from cd4ml.records.dataset import Dataset, DatasetVersion, RemovedVersion, Tag
 from cd4ml.store import ledger, rows
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
 
 _NUMBER = re.compile(r"v?([0-9]{1,18})")
 _TAG = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,99}")
-_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _FORMS = "for example flights@3, flights@v3, flights@quarter-1 or flights@2013-03-31"
 
 
@@ -27,20 +28,33 @@ def find_version(connection: Connection, ref: str) -> DatasetVersion:
     """The version that a ref names.
 
     `name` is the newest one, `name@3` and `name@v3` the third, `name@tag` the one with
-    the tag, and `name@2013-03-31` the newest one at the end of that day (UTC); a time, as
-    in `name@2013-03-31T12:00`, is taken exactly.
+    the tag, and `name@2013-03-31` the newest one when that day (UTC) began; a time may be
+    given too: `name@2013-03-31T12:00`.
 
     Raises:
         NotFound: If there is none, or it was removed.
         InvalidInput: If the ref has another form.
     """
     name, at_sign, which = ref.partition("@")
-    version = _named(connection, name, which, ref) if at_sign else _newest(connection, name)
+    version = _named(connection, name, which, ref) if at_sign else require_newest(connection, name)
     removed = rows.find(connection, RemovedVersion, dataset=version.dataset, number=version.number)
     if removed:
         msg = f"{version.ref} was removed on {removed[0].removed_at:%Y-%m-%d} by {removed[0].removed_by}"
         raise NotFound(msg, hint=f"cd4ml data log {name} lists the versions that are kept")
     return version
+
+
+def version_at(connection: Connection, ref: str, moment: datetime) -> DatasetVersion:
+    """The newest version of `name` that had been published by a moment, or `name@number`.
+
+    Raises:
+        NotFound: If there is no such dataset or version, or it had none yet.
+        InvalidInput: If the moment has no time zone, or the ref another form.
+    """
+    refuse_naive(moment)
+    if "@" in ref:
+        return find_version(connection, ref)
+    return require_version_by(connection, ref, moment)
 
 
 def set_tag(
@@ -96,16 +110,7 @@ def _named(connection: Connection, name: str, which: str, ref: str) -> DatasetVe
         return rows.get(connection, DatasetVersion, name, int(number[1]))
     if _TAG.fullmatch(which):
         return _tagged(connection, name, which)
-    return _at(connection, name, _moment(which, ref))
-
-
-def _newest(connection: Connection, name: str) -> DatasetVersion:
-    newest = newest_version(connection, name)
-    if newest is not None:
-        return newest
-    rows.get(connection, Dataset, name)  # says which datasets there are, if it is none
-    msg = f"the dataset {name!r} has no version yet"
-    raise NotFound(msg, hint=f"cd4ml data add {name}")
+    return require_version_by(connection, name, _moment(which, ref))
 
 
 def _tagged(connection: Connection, name: str, tag: str) -> DatasetVersion:
@@ -118,27 +123,11 @@ def _tagged(connection: Connection, name: str, tag: str) -> DatasetVersion:
     raise NotFound(msg, hint=f"known: {tags}; cd4ml data tag {name}@NUMBER {tag}")
 
 
-def _at(connection: Connection, name: str, moment: datetime) -> DatasetVersion:
-    rows.get(connection, Dataset, name)
-    table = TABLES[DatasetVersion]
-    number = connection.execute(
-        sa.select(sa.func.max(table.c.number)).where(
-            table.c.dataset == name, table.c.created_at <= moment
-        )
-    ).scalar()
-    if number is None:
-        msg = f"{name!r} had no version by {moment:%Y-%m-%d %H:%M} UTC"
-        raise NotFound(msg, hint=f"cd4ml data log {name}")
-    return rows.get(connection, DatasetVersion, name, number)
-
-
 def _moment(text: str, ref: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
-        if _DAY.fullmatch(text):
-            moment += timedelta(days=1) - timedelta(microseconds=1)
         return moment.astimezone(UTC)
     except (ValueError, OverflowError):
         msg = f"expected NAME@NUMBER, NAME@TAG or NAME@DATE, got {ref!r}"

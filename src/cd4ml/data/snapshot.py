@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from cd4ml.data.contract import Check, explained, refuse_unless_kept
+from cd4ml.data.contract import check, refuse_unless_kept
 from cd4ml.data.files import Listing, files_of, left_alone, openable
-from cd4ml.data.formats import SUFFIXES, Reading, reading_of, scan, unreadable
+from cd4ml.data.formats import SUFFIXES
 from cd4ml.data.manifest import Manifest, content_of
+from cd4ml.data.measuring import Measured, TableFiles, measure_files, measure_frame
 from cd4ml.data.names import written
-from cd4ml.data.profile import Profile
+from cd4ml.data.profile import columns_of
 from cd4ml.data.remote import is_remote, remote_files
 from cd4ml.data.stat_cache import StatCache
 from cd4ml.data.taking import Keeping, Taken, data_files, digests_of, take
-from cd4ml.data.values import wrong_values
-from cd4ml.errors import InvalidInput
+from cd4ml.errors import ContractViolated, InvalidInput
 from cd4ml.records.contract import Contract
 from cd4ml.records.dataset import Column, DataFile, Kind
 from cd4ml.records.finding import Finding, Outcome, worst
@@ -64,6 +64,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     place: str = ""
     contract: str = ""
     findings: tuple[Finding, ...] = ()
+    profile: str = ""
     new: tuple[StoredFile, ...] = ()
     relied_on: frozenset[str] = frozenset()
 
@@ -71,15 +72,6 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     def outcome(self) -> Outcome:
         """Of its contract; inconclusive without one."""
         return worst(tuple(f.outcome for f in self.findings)) if self.contract else "inconclusive"
-
-
-class Measured(NamedTuple):
-    """What one look at a table's rows found."""
-
-    reading: Reading | None = None
-    columns: tuple[Column, ...] = ()
-    n_rows: int = 0
-    findings: tuple[Finding, ...] = ()
 
 
 def look(store: FileStore, root: Path, pattern: str) -> Look:
@@ -112,6 +104,7 @@ def snapshot_files(
     contract: Contract | None = None,
     keeping: Keeping = "copy",
     refuse: bool = True,
+    before: str = "",
 ) -> Snapshot:
     """The present content of files.
 
@@ -126,6 +119,8 @@ def snapshot_files(
         keeping: Whether the files are copied into the store, get a second name there, or
             stay where they are and nowhere else.
         refuse: Whether rows that break the contract are refused; else the version says so.
+        before: The address of the profile of the version before, whose bins are kept; rows
+            of files that it knows are not profiled again.
 
     Raises:
         InvalidInput: If a file cannot be read, or the files are not one table.
@@ -139,7 +134,7 @@ def snapshot_files(
             taken = _taken(store, listing, digests, keeping, delivery)
         else:  # rows are read apart from digests: nothing may change from one to the other
             with left_alone(listing.files, may_be_linked=keeping == "hardlink"):
-                measured = _measured(store, looked, contract, refuse=refuse)
+                measured = _measured(store, looked, contract, digests, refuse=refuse, before=before)
                 if measured.reading is not None:
                     delivery.is_packing &= len(listing.files) >= _MANY
                 taken = _taken(store, listing, digests, keeping, delivery)
@@ -164,6 +159,7 @@ def snapshot_frame(
     source: str,
     contract: Contract | None = None,
     refuse: bool = True,
+    before: str = "",
 ) -> Snapshot:
     """A table that was made here, as one Parquet file; the same rows have the same digest.
 
@@ -173,13 +169,14 @@ def snapshot_frame(
         source: Where its rows came from, in words ("production").
         contract: What the rows have to keep.
         refuse: Whether rows that break it are refused; else the version says so.
+        before: The address of the profile of the version before, whose bins are kept.
 
     Raises:
         ContractViolated: If the rows break the contract; nothing is stored.
     """
-    measured = measure(frame.lazy(), contract)._replace(reading=Reading(format="parquet"))
+    findings = check(frame.lazy(), contract) if contract else ()
     if contract and refuse:
-        refuse_unless_kept(f"the table from {source}", contract, measured.findings)
+        refuse_unless_kept(f"the table from {source}", contract, findings)
     buffer = io.BytesIO()
     # one chunk: how rows happen to lie in memory would show in the bytes
     frame.rechunk().write_parquet(buffer, compression="zstd", statistics=True)
@@ -190,37 +187,34 @@ def snapshot_frame(
         if not there:
             delivery.put(file.digest, data)
         taken = Taken(delivery.close(), there)
+        measured = measure_frame(store.blobs, frame.lazy(), file.digest, findings, before)
     return _snapshot(store, (file,), measured, contract, source=source, taken=taken)
 
 
-def measure(frame: pl.LazyFrame, contract: Contract | None) -> Measured:
-    """Profile and contract in one scan; a second one shows what breaks the contract."""
-    import polars as pl
-
-    schema = frame.collect_schema()
-    profile = Profile(schema)
-    check = Check(contract, schema) if contract else None
-    expressions = [*profile.expressions, *(check.expressions if check else [])]
-    seen = frame.select(pl.len().alias("n_rows"), *expressions).collect().row(0, named=True)
-    findings = check.findings(seen, seen["n_rows"]) if check else ()
-    return Measured(
-        columns=profile.columns(seen),
-        n_rows=seen["n_rows"],
-        findings=explained(frame, check, findings) if check else (),
-    )
-
-
 def _measured(
-    store: FileStore, looked: Look, contract: Contract | None, *, refuse: bool
+    store: FileStore,
+    looked: Look,
+    contract: Contract | None,
+    digests: dict[str, str],
+    *,
+    refuse: bool,
+    before: str,
 ) -> Measured:
-    paths = openable(looked.listing.paths, store.cache / "names")
+    listing = looked.listing
+    digests.update(digests_of(listing.files, digests))
+    table = TableFiles(
+        openable(listing.paths, store.cache / "names"),
+        [digests[file.name] for file in listing.files],
+        looked.pattern,
+    )
     try:
-        reading = reading_of(paths, contract)
+        return measure_files(store.blobs, table, contract, refuse=refuse, before=before)
+    except ContractViolated:
+        raise
     except InvalidInput:
-        if contract is None and looked.listing.is_folder:
+        if contract is None and listing.is_folder:
             return Measured()
         raise
-    return _measured_table(paths, reading, contract, looked.pattern, refuse=refuse)
 
 
 def _may_be_table(listing: Listing) -> bool:
@@ -232,38 +226,6 @@ def _are_files(listing: Listing) -> bool:
     if listing.is_folder:
         return not _may_be_table(listing)
     return not any(_suffix(file.name) in SUFFIXES for file in listing.files)
-
-
-def _measured_table(
-    paths: list[Path], reading: Reading, contract: Contract | None, what: str, *, refuse: bool
-) -> Measured:
-    import polars as pl
-
-    try:
-        found = measure(scan(paths, reading), contract)._replace(reading=reading)
-    except pl.exceptions.PolarsError as error:
-        if contract and reading.format == "csv":
-            refuse_unless_kept(what, contract, wrong_values(paths, reading, contract))
-        raise _unreadable(paths, reading, error) from None
-    if contract is None:
-        return found
-    times = wrong_values(paths, reading, contract, only_times=True)
-    refuse_unless_kept(what, contract, times)  # what is no time was read as missing
-    if refuse:
-        refuse_unless_kept(what, contract, found.findings)
-    return found
-
-
-def _unreadable(paths: list[Path], reading: Reading, error: Exception) -> InvalidInput:
-    """The refusal that names the file that cannot be read."""
-    import polars as pl
-
-    for path in paths:
-        try:
-            scan([path], reading).select(pl.len(), pl.all().null_count()).collect()
-        except pl.exceptions.PolarsError as own:
-            return unreadable(path, own)
-    return unreadable(paths[0], error)
 
 
 def _way(keeping: Keeping) -> Way:
@@ -299,8 +261,9 @@ def _snapshot(
         digest=store.blobs.put_record(manifest),
         content=content_of(files, folders),
         kind="table" if measured.reading else "files",
-        columns=measured.columns,
-        n_rows=measured.n_rows,
+        columns=columns_of(measured.profile) if measured.profile else (),
+        n_rows=measured.profile.n_rows if measured.profile else 0,
+        profile=store.blobs.put_record(measured.profile) if measured.profile else "",
         n_files=len(files),
         n_bytes=sum(file.size for file in files),
         source=source,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cd4ml.data.files import openable
+from cd4ml.data.findable import make_findable
 from cd4ml.data.formats import scan
 from cd4ml.data.manifest import Manifest, content_of, manifest_of
 from cd4ml.data.names import inside, spoken
@@ -65,7 +66,7 @@ def publish(
         NotFound: If no such dataset is registered.
         Conflict: If bytes that it shares with an earlier version were removed meanwhile.
     """
-    rows.get(connection, Dataset, dataset, lock=True)
+    described = rows.get(connection, Dataset, dataset, lock=True)
     settle(connection, snapshot.new, snapshot.relied_on)
     for version in rows.find(connection, DatasetVersion, dataset=dataset, digest=snapshot.digest):
         if version.contract == snapshot.contract and not is_removed(connection, version):
@@ -86,10 +87,12 @@ def publish(
         outcome=snapshot.outcome,
         note=note,
         parents=tuple(parents),
+        profile=snapshot.profile,
         created_at=at,
         created_by=actor,
     )
     rows.insert(connection, version)
+    make_findable(connection, described, version)
     _trace(connection, version, snapshot.findings)
     return version
 
@@ -130,6 +133,20 @@ def newest_version(connection: Connection, dataset: str) -> DatasetVersion | Non
     """The newest version of a dataset; None if it has none."""
     newest = rows.find(connection, DatasetVersion, dataset=dataset, newest_first=True, limit=1)
     return newest[0] if newest else None
+
+
+def require_newest(connection: Connection, dataset: str) -> DatasetVersion:
+    """The newest version of a dataset.
+
+    Raises:
+        NotFound: If there is no such dataset, or it has no version yet.
+    """
+    newest = newest_version(connection, dataset)
+    if newest is not None:
+        return newest
+    rows.get(connection, Dataset, dataset)  # says which datasets there are, if it is none
+    msg = f"the dataset {dataset!r} has no version yet"
+    raise NotFound(msg, hint=f"cd4ml data add {dataset}")
 
 
 def scan_version(store: FileStore, version: DatasetVersion) -> pl.LazyFrame:

@@ -48,6 +48,7 @@ def compare(runs: Sequence[TrackedRun]) -> Comparison:
     found = [
         *_lines("parameter", [each.run.parameters for each in runs]),
         *_lines("data", [each.run.refs for each in runs]),
+        *_lines("data", [{"as of": _as_of(each)} for each in runs]),
         *_lines("code", [{"code": short(each.run.code)} for each in runs]),
         *_lines("code", [{"revision": _revision(each)} for each in runs]),
         *_lines("environment", [{"environment": short(each.run.environment)} for each in runs]),
@@ -79,3 +80,7 @@ def _best(metric: str, values: tuple[float | None, ...]) -> tuple[int, ...]:
 def _revision(each: TrackedRun) -> str:
     changed = " with changes" if each.run.is_dirty else ""
     return each.run.revision[:12] + changed
+
+
+def _as_of(run: TrackedRun) -> str:
+    return run.run.as_of.isoformat() if run.run.as_of else "-"

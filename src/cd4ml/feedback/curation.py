@@ -21,6 +21,7 @@ class Curated(NamedTuple):
     rows: pl.DataFrame
     n_predictions: int
     n_labelled: int
+    plans: tuple[int, ...]  # the numbers of the plans that they were answered under
 
     @property
     def n_unlabelled(self) -> int:
@@ -83,6 +84,7 @@ def curate(
         rows=_training_rows(labelled, contract, event_time, target),
         n_predictions=joined.height,
         n_labelled=labelled.height,
+        plans=tuple(labelled["plan"].unique().sort().to_list()),
     )
 
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from cd4ml.store.database import Database
     from cd4ml.store.log import PredictionLog
 
+PROBABILITY = "probability"  # the unit of an answer whose label is 0 or 1
+
 _MOST_SHOWN = 10
 
 
@@ -69,7 +71,8 @@ def accept(
         now: The project's time: when the labels arrived.
         actor: Who brings them.
         output: What the model's answer is, by its contract: a label beyond its limits is a
-            mistake, and one is enough to spoil a retraining.
+            mistake, and one is enough to spoil a retraining. Where the answer is a probability,
+            what came true is 0 or 1.
 
     Raises:
         InvalidInput: If any row is not a label; the message names the rows, from 1, and
@@ -95,23 +98,27 @@ def _checked(
     import polars as pl
 
     given = labels.iter_rows(named=True) if isinstance(labels, pl.DataFrame) else labels
-    checked: list[Label] = []
+    checked: dict[int, Label] = {}
     reasons: list[str] = []
+    said: dict[tuple[str, datetime], int] = {}  # -> the first row that says something about it
     for number, row in enumerate(given, start=1):
         try:
-            checked.append(_label(row, now, actor, output))
+            label = _label(row, now, actor, output)
+            first = said.setdefault((label.prediction_id, label.labelled_at), number)
+            _refuse_contradiction(label, checked.get(first), first)
+            checked[number] = label
         except (msgspec.ValidationError, InvalidInput) as error:
             reasons.append(f"  - row {number}: {getattr(error, 'message', error)}")
     if reasons:
         raise _refused(reasons, len(reasons) + len(checked))
     if not checked:
         raise InvalidInput("there are no labels in this batch")
-    return checked
+    return list(checked.values())
 
 
 def _label(row: Mapping[str, Any], now: datetime, actor: str, output: Field | None) -> Label:
     given = msgspec.convert(row, _Row)
-    labelled_at = now if given.labelled_at is None else given.labelled_at.astimezone(UTC)
+    labelled_at = now if given.labelled_at is None else _in_utc(given.labelled_at)
     if not isfinite(given.value):
         raise InvalidInput(f"expected a finite value, got {given.value}")
     if output is not None:
@@ -131,11 +138,30 @@ def _label(row: Mapping[str, Any], now: datetime, actor: str, output: Field | No
     )
 
 
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        msg = f"expected a time in the years 1 to 9999 in UTC, got {moment.isoformat()}"
+        raise InvalidInput(msg) from None
+
+
 def _refuse_beyond(output: Field, value: float) -> None:
     low = -inf if output.minimum is None else output.minimum
     high = inf if output.maximum is None else output.maximum
     if not low <= value <= high:
         raise InvalidInput(f"expected {output.name!r} from {low:g} to {high:g}, got {value:g}")
+    if output.unit == PROBABILITY and value not in (0, 1):
+        msg = f"expected {output.name!r} as 0 or 1, since what came true has no probability"
+        raise InvalidInput(f"{msg}, got {value:g}")
+
+
+def _refuse_contradiction(label: Label, earlier: Label | None, row: int) -> None:
+    if earlier is not None and earlier.value != label.value:
+        msg = (
+            f"it says {label.value:g}, and row {row} says {earlier.value:g} of the same prediction"
+        )
+        raise InvalidInput(f"{msg} at the same time; a correction has a later labelled_at")
 
 
 def _refused(reasons: list[str], n_rows: int) -> InvalidInput:
@@ -171,11 +197,13 @@ def _n_unknown(log: PredictionLog, frame: pl.DataFrame) -> int:
 
 
 def _write_down(database: Database, accepted: AcceptedLabels, now: datetime, actor: str) -> None:
-    from cd4ml.store import ledger
+    from cd4ml.store import ledger, lineage
 
     with database.write() as connection:
         if ledger.entries(connection, subject=accepted.batch, limit=1):
             return
+        name = f"{accepted.n_labels:,} labels of {now:%Y-%m-%d %H:%M}"
+        lineage.note(connection, address=accepted.batch, kind="labels", name=name, at=now)
         ledger.append(
             connection,
             at=now,

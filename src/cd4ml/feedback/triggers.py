@@ -12,7 +12,7 @@ from cd4ml.records.alert import Alert
 from cd4ml.records.settings import RetrainSettings
 from cd4ml.records.trigger import Trigger
 from cd4ml.records.window import Window
-from cd4ml.store import jobs, ledger, rows
+from cd4ml.store import jobs, ledger, lineage, rows
 
 RETRAIN = "retrain"  # the kind of the jobs
 
@@ -76,8 +76,22 @@ def fire(
         fired_at=now,
     )
     rows.insert(connection, trigger)
+    cause = f"alert/{trigger.alert}" if trigger.alert else window.ref
+    trace(connection, trigger, cause)
     _write_down(connection, trigger, actor)
     return trigger
+
+
+def trace(connection: sa.Connection, trigger: Trigger, cause: str = "") -> None:
+    """A job comes from its trigger, and that from an alert or a window, if not from a person."""
+    job = f"job/{trigger.job}"
+    lineage.note(
+        connection, address=trigger.ref, kind="trigger", name=trigger.ref, at=trigger.fired_at
+    )
+    lineage.note(connection, address=job, kind="job", name=job, at=trigger.fired_at)
+    lineage.link(connection, job, trigger.ref, "asked by")
+    if cause:
+        lineage.link(connection, trigger.ref, cause, "fired by")
 
 
 def _reason(settings: RetrainSettings, window: Window, alerts: Sequence[Alert]) -> _Reason | None:
@@ -97,7 +111,7 @@ def _write_down(connection: sa.Connection, trigger: Trigger, actor: str) -> None
         at=trigger.fired_at,
         actor=actor,
         action="retraining.triggered",
-        subject=f"trigger/{trigger.number}",
+        subject=trigger.ref,
         reason=trigger.reason,
         details={"rule": trigger.rule, "alert": trigger.alert, "job": trigger.job},
     )

@@ -17,10 +17,11 @@ CHAMPION = "champion"
 _VERSION = re.compile(r"[^/\s]+/[1-9][0-9]*")
 
 
-class Policy(msgspec.Struct, frozen=True):
-    """Gates that can be asked, in the order of `cd4ml.toml`."""
+class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Gates that can be asked, in the order of `cd4ml.toml`, of rows told apart by a key."""
 
     gates: tuple[GateSettings, ...]
+    key: tuple[str, ...] = ()
 
     @property
     def address(self) -> str:
@@ -34,11 +35,12 @@ class Policy(msgspec.Struct, frozen=True):
         return tuple(dict.fromkeys(name for name in named if name != CHAMPION))
 
 
-def policy_of(settings: tuple[GateSettings, ...]) -> Policy:
+def policy_of(settings: tuple[GateSettings, ...], key: tuple[str, ...] = ()) -> Policy:
     """The policy that `[[gate]]` tables make.
 
     Args:
         settings: The tables, in order; without any there is nothing to pass, and nothing passes.
+        key: What must not be among the rows that taught and those that judge.
 
     Raises:
         ConfigurationError: If a gate names no measure there is, sets no limit, or sets one that
@@ -50,7 +52,7 @@ def policy_of(settings: tuple[GateSettings, ...]) -> Policy:
     """
     for index, gate in enumerate(settings):
         _require_possible(gate, f"gate[{index}]")
-    return Policy(settings)
+    return Policy(settings, key)
 
 
 def _require_possible(gate: GateSettings, path: str) -> None:

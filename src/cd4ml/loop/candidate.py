@@ -77,8 +77,10 @@ def contract_of(project: Project, candidate: Candidate) -> Contract:
     """
     settings = project.settings.model
     rows_learned = table(project, candidate.training)
-    requests = rows_learned.drop(settings.target, settings.event_time, strict=False)
     contract = declared(project, settings.contract, key="model.contract")
+    asked = contract.names if contract else ()
+    own = [name for name in settings.key if name not in asked]  # who it is, is no request's matter
+    requests = rows_learned.drop(settings.target, settings.event_time, *own, strict=False)
     kept = derive(requests, candidate.model, contract)
     if contract is None and _is_binary(rows_learned, settings.target):
         output = Field(settings.target, "number", minimum=0, maximum=1, unit="probability")

@@ -12,6 +12,7 @@ from cd4ml.gates.evidence import evidence_of
 from cd4ml.gates.judge import judge
 from cd4ml.gates.policy import Policy, policy_of
 from cd4ml.gates.verdicts import give_verdict, refuse_unless_passed, summary
+from cd4ml.loop.apart import findings_on_shared_rows
 from cd4ml.loop.candidate import (
     Candidate,
     candidate_of,
@@ -55,7 +56,8 @@ class ModelSummary(msgspec.Struct, frozen=True, kw_only=True):
 def evaluate(project: Project, run: str, *, actor: str) -> Judgement:
     """Judge the model of a finished run on its holdout, beside the champion on the same rows.
 
-    The candidate is packaged first: what is judged is what would answer. The verdict
+    A row of the holdout that taught the candidate is an error: what has been learned by
+    heart measures nothing. The candidate is packaged first: what is judged is what would answer. The verdict
     is kept whatever it says. Judging the same run again under the same policy, with
     the same champion in charge, gives the same verdict.
 
@@ -65,7 +67,7 @@ def evaluate(project: Project, run: str, *, actor: str) -> Judgement:
         ConfigurationError: If the policy or `[model]` is not as it should be.
         ContractViolated: If the training rows break the declared contract.
     """
-    policy = policy_of(project.settings.gate)
+    policy = policy_of(project.settings.gate, project.settings.model.key)
     candidate = candidate_of(project, number_in(run, "run"))
     with project.database.read() as connection:
         people.actor(connection, actor)
@@ -205,7 +207,8 @@ def _findings(
         },
         slices=settings.slices,
     )
-    return judge(policy.gates, evidence)
+    shared = findings_on_shared_rows(project, candidate, holdout, champion)
+    return (*shared, *judge(policy.gates, evidence))
 
 
 def _compared(

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
+from datetime import datetime
 
 import msgspec
 import sqlalchemy as sa
 
 from cd4ml.data import catalog as known
 from cd4ml.data.manifest import manifest_of
-from cd4ml.data.refs import find_version
+from cd4ml.data.refs import find_version, version_at
 from cd4ml.data.snapshot import Snapshot, look, snapshot_files
 from cd4ml.data.taking import Keeping
-from cd4ml.data.versions import known_version, publish
+from cd4ml.data.versions import known_version, newest_version, publish
 from cd4ml.errors import ConfigurationError, Conflict, InvalidInput
+from cd4ml.loop.access import shown, without_values
+from cd4ml.loop.catalog import Facts, facts_of
 from cd4ml.loop.contracts import declared
+from cd4ml.loop.known import n_arrived
 from cd4ml.records.dataset import Dataset, DatasetVersion
 from cd4ml.records.settings import DataSettings
 from cd4ml.store import lineage, people, rows
@@ -25,13 +29,19 @@ _TRIES = 4  # how often bytes may be removed while a version is made that shares
 
 
 class DatasetDetails(msgspec.Struct, frozen=True, kw_only=True):
-    """One version with its dataset, its siblings, and what it came from and went into."""
+    """One version with its dataset, its siblings, and what it came from and went into.
+
+    Asked for as of a moment, `n_known` says how many of its rows had arrived by then.
+    """
 
     dataset: Dataset
     version: DatasetVersion
     versions: tuple[DatasetVersion, ...]
     parents: tuple[str, ...]
     children: tuple[str, ...]
+    facts: Facts
+    as_of: datetime | None = None
+    n_known: int | None = None
 
 
 def ingest(
@@ -60,6 +70,10 @@ def ingest(
         ContractViolated: If the rows break the contract; nothing is stored.
         Conflict: If a file changed while it was read.
     """
+    if not path and _is_pulled(project, name):
+        from cd4ml.loop.pull import pull
+
+        return pull(project, name, note=note, actor=actor)
     settings = _settings(project, name, path)
     keeping = keeping or settings.store
     contract = declared(project, settings.contract, key=f"data.{name}.contract")
@@ -68,21 +82,27 @@ def ingest(
     looked = look(project.files, project.folder, settings.path)
     with project.database.read() as connection:
         same = known_version(connection, name, looked, contract=contract)
+        newest = newest_version(connection, name)
     if same is not None and _is_whole(project, same, keeping):
-        return same
+        describe(project, name, actor)
+        return shown(project, same, actor)
+
+    before = newest.profile if newest else ""
 
     def taken() -> Snapshot:
-        return snapshot_files(project.files, looked, contract=contract, keeping=keeping)
+        return snapshot_files(
+            project.files, looked, contract=contract, keeping=keeping, before=before
+        )
 
     for _ in range(_TRIES):
         snapshot = taken()
         with suppress(Conflict):  # bytes that it shares with an older version were just removed
-            return _published(project, snapshot, name, note=note, actor=actor)
-    return _published(project, taken(), name, note=note, actor=actor)
+            return shown(project, _published(project, snapshot, name, note, actor), actor)
+    return shown(project, _published(project, taken(), name, note, actor), actor)
 
 
 def _published(
-    project: Project, snapshot: Snapshot, name: str, *, note: str, actor: str
+    project: Project, snapshot: Snapshot, name: str, note: str, actor: str
 ) -> DatasetVersion:
     at = project.clock.now()
     try:
@@ -92,6 +112,19 @@ def _published(
     except Conflict:
         project.files.objects.remove({place.object for place in snapshot.new})
         raise
+
+
+def describe(project: Project, name: str, actor: str) -> None:
+    """Tell the catalog what `cd4ml.toml` says now; nothing is written where it says the same."""
+    declared_now = project.settings.data.get(name)
+    if declared_now is None:
+        return
+    with project.database.read() as connection:
+        dataset = rows.get(connection, Dataset, name)
+    keys = set(Dataset.__struct_fields__) & set(DataSettings.__struct_fields__)
+    if any(getattr(dataset, key) != getattr(declared_now, key) for key in keys):
+        with project.database.write() as connection:
+            register(connection, project, name, actor)
 
 
 def register(connection: sa.Connection, project: Project, name: str, actor: str) -> Dataset:
@@ -104,37 +137,54 @@ def register(connection: sa.Connection, project: Project, name: str, actor: str)
         description=settings.description,
         tags=settings.tags,
         licence=settings.licence,
+        personal=settings.personal,
+        readers=settings.readers,
+        fresh_within_hours=settings.fresh_within_hours,
         at=project.clock.now(),
         actor=actor,
     )
 
 
-def catalog(project: Project, query: str = "") -> list[known.Entry]:
-    """The datasets whose name, description, owner, tags or columns have the words in them."""
-    with project.database.read() as connection:
-        return known.search(connection, query)
+def show_dataset(
+    project: Project, ref: str, *, as_of: datetime | None = None, actor: str = ""
+) -> DatasetDetails:
+    """One version, `name@number`, or the newest of `name`: now, or that of a moment.
 
-
-def show_dataset(project: Project, ref: str) -> DatasetDetails:
-    """One version, `name@number`, or the newest of `name`.
+    Who may not read it sees no value of it.
 
     Raises:
-        NotFound: If there is none.
+        NotFound: If there is none, or was none yet.
     """
     with project.database.read() as connection:
-        version = find_version(connection, ref)
-        return DatasetDetails(
-            dataset=rows.get(connection, Dataset, version.dataset),
+        version = version_at(connection, ref, as_of) if as_of else find_version(connection, ref)
+        dataset = rows.get(connection, Dataset, version.dataset)
+        facts = facts_of(connection, project, version, dataset, actor)
+        versions = rows.find(connection, DatasetVersion, dataset=version.dataset)
+        if not facts.may_read:
+            version = without_values(version)
+            versions = [without_values(each) for each in versions]
+        details = DatasetDetails(
+            dataset=dataset,
             version=version,
-            versions=tuple(rows.find(connection, DatasetVersion, dataset=version.dataset)),
+            versions=tuple(versions),
+            facts=facts,
             parents=_names(lineage.upstream(connection, version.digest)),
             children=_names(lineage.downstream(connection, version.digest)),
         )
+    if as_of is None:
+        return details
+    known = n_arrived(project, version, as_of)
+    return msgspec.structs.replace(details, as_of=as_of, n_known=known)
 
 
 def _names(hops: Iterable[lineage.Hop]) -> tuple[str, ...]:
     """The names of what is met, each once though many ways lead there, nearest first."""
     return tuple(dict.fromkeys(hop.node.name for hop in hops))
+
+
+def _is_pulled(project: Project, name: str) -> bool:
+    settings = project.settings.data.get(name)
+    return settings is not None and settings.source in ("sql", "delta", "http")
 
 
 def _settings(project: Project, name: str, path: str) -> DataSettings:
@@ -146,6 +196,9 @@ def _settings(project: Project, name: str, path: str) -> DataSettings:
     if settings is not None and settings.source == "production":
         msg = f"the rows of {name!r} come from production, not from files"
         raise InvalidInput(msg, hint="cd4ml label FILE brings the truth; retraining curates it")
+    if settings is not None and settings.source == "pushed":
+        msg = f"the rows of {name!r} are pushed to the API, not read"
+        raise InvalidInput(msg, hint=f"POST /api/data/{name}/rows")
     if settings is None:
         return DataSettings(path=path)
     if not (path or settings.path):

@@ -60,6 +60,47 @@ def init(folder: Path, *, name: str = "", example: str = "", actor: str) -> Layo
     return Layout(folder=str(folder), files=_laid_out(folder), next_steps=_next_steps(folder))
 
 
+def begin(folder: Path, *, name: str = "", actor: str) -> Layout:
+    """Make a project of a folder as it is: what lies there stays, and nothing else comes.
+
+    It gets a `cd4ml.toml` that says its name, and the place where cd4ml keeps what it knows;
+    the actor becomes the project's admin.
+
+    Args:
+        folder: An existing folder.
+        name: The project's name; the folder's by default, as far as its letters allow.
+        actor: Who.
+
+    Raises:
+        AlreadyExists: If it is a project already.
+        NotFound: If there is no such folder.
+        Unavailable: If it cannot be written to.
+        InvalidInput: If the name is not lower-case letters, digits, dots and dashes, or
+            the actor's is none.
+    """
+    folder = folder.absolute()
+    if not folder.is_dir():
+        raise NotFound(f"there is no folder {folder}", hint="cd4ml init FOLDER lays out a new one")
+    for there in (FILE, STATE):
+        if (folder / there).exists():
+            msg = f"{folder} is a project already: it has {there}"
+            raise AlreadyExists(msg, hint="cd4ml status")
+    name = name or re.sub(r"[^a-z0-9._-]+", "-", folder.name.lower()).strip("-._") or "project"
+    _refuse_bad_name(name)
+    try:
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".cd4ml-init-") as scratch:
+            draft = Path(scratch)
+            (draft / FILE).write_text(f'[project]\nname = "{name}"\n')
+            _begin_state(draft, actor)
+            for part in (STATE, FILE):  # it is a project once the settings are there
+                (draft / part).rename(folder / part)
+    except OSError as error:
+        msg = f"{folder} cannot become a project: {error.strerror or error}"
+        raise Unavailable(msg, hint="may this user write there, and is there room?") from None
+    steps = ("cd4ml data add NAME --path FILES", "cd4ml data list", "cd4ml up")
+    return Layout(folder=str(folder), files=(FILE,), next_steps=steps)
+
+
 def examples() -> tuple[str, ...]:
     """The names of the examples that come with cd4ml."""
     return tuple(sorted(path.name for path in _examples().iterdir() if (path / FILE).exists()))

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from cd4ml.data.snapshot import snapshot_frame
-from cd4ml.data.versions import publish
+from cd4ml.data.usage import VERSIONED
+from cd4ml.data.versions import newest_version, publish
 from cd4ml.errors import InvalidInput, NotFound
 from cd4ml.feedback import curation, labels
+from cd4ml.feedback.label_files import read_labels
 from cd4ml.loop.contracts import declared
 from cd4ml.loop.ingest import register
 from cd4ml.loop.watch import collect
 from cd4ml.records.contract import Contract, Field
 from cd4ml.records.dataset import DatasetVersion
 from cd4ml.records.model_version import Alias, ModelVersion
-from cd4ml.store import people, rows
+from cd4ml.release.champion import champion_at
+from cd4ml.store import ledger, lineage, people, rows
 from cd4ml.store.project import Project
 
 if TYPE_CHECKING:
     import polars as pl
+    from sqlalchemy import Connection
 
 
 class LabelReceipt(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +60,7 @@ def label(
     """
     with project.database.read() as connection:
         people.actor(connection, actor)
-    given = _read(path) if path is not None else list(rows or ())
+    given = read_labels(path) if path is not None else list(rows or ())
     collect(project)  # what was answered a moment ago is known, too
     kept = labels.accept(
         project.database,
@@ -74,18 +78,24 @@ def label(
     )
 
 
-def production_contract(project: Project) -> tuple[str, Contract]:
-    """The model in charge, and the contract of its requests.
+def production_contract(project: Project, as_of: datetime | None = None) -> tuple[str, Contract]:
+    """The model in charge, now or at a moment, and the contract of its requests.
 
     Raises:
-        NotFound: If nothing is in charge yet.
+        NotFound: If nothing is in charge yet, or was then.
     """
     with project.database.read() as connection:
         champions = rows.find(connection, Alias, name="champion")
         if not champions:
             msg = "no version is in charge yet, so production has shown nothing"
             raise NotFound(msg, hint="release one first: cd4ml release MODEL/1 --to ENVIRONMENT")
-        version = rows.get(connection, ModelVersion, champions[0].model, champions[0].number)
+        model, number = champions[0].model, champions[0].number
+        if as_of is not None:
+            number = champion_at(connection, model, as_of) or 0
+        if number == 0:
+            msg = f"no version of {model} was in charge on {as_of}, so production had shown nothing"
+            raise NotFound(msg, hint="cd4ml release list shows since when one is")
+        version = rows.get(connection, ModelVersion, model, number)
     return version.model, project.blobs.get_record(version.contract, Contract)
 
 
@@ -106,30 +116,76 @@ def curate(project: Project, *, actor: str) -> DatasetVersion:
         InvalidInput: If nothing has come true yet.
     """
     model, contract = production_contract(project)
-    settings = project.settings
-    name, now = settings.retrain.dataset, project.clock.now()
-    curated = curation.curate(
-        project.log,
-        contract,
-        environment=settings.retrain.environment,
-        model=model,
-        as_of=now,
-        event_time=settings.model.event_time,
-        target=settings.model.target,
-    )
+    name, now = project.settings.retrain.dataset, project.clock.now()
+    curated = _curated(project, model, contract, now)
     if curated.n_labelled == 0:
         msg = f"none of {curated.n_predictions:,} predictions of {model} has come true yet"
         raise InvalidInput(msg, hint="cd4ml label FILE brings the truth")
+    with project.database.read() as connection:
+        before = newest_version(connection, name)
     snapshot = snapshot_frame(
         project.files,
         curated.rows,
         source="production",
         contract=_labelled_contract(project, contract),
+        before=before.profile if before else "",
     )
     note = f"{curated.n_labelled:,} of {curated.n_predictions:,} predictions had come true"
     with project.database.write() as connection:
         register(connection, project, name, actor)
-        return publish(connection, snapshot, dataset=name, at=now, actor=actor, note=note)
+        before = newest_version(connection, name)
+        parents = [before.digest] if before and before.digest != snapshot.digest else []
+        version = publish(
+            connection, snapshot, dataset=name, at=now, actor=actor, note=note, parents=parents
+        )
+        if version != before:
+            _trace(connection, version, before, curated.plans)
+        return version
+
+
+def _trace(
+    connection: Connection,
+    version: DatasetVersion,
+    before: DatasetVersion | None,
+    plans: Iterable[int],
+) -> None:
+    """Curated rows come from the version before, the plans that answered, the labels since."""
+    for number in plans:
+        lineage.link(connection, version.digest, f"plan/{number}", "answered under")
+    for batch in ledger.subjects_since(connection, "labels.accepted", _made(connection, before)):
+        lineage.link(connection, version.digest, batch, "input")
+
+
+def _made(connection: Connection, version: DatasetVersion | None) -> int:
+    """The ledger's entry about the making of a version; 0 if there is none."""
+    told = ledger.entries(connection, version.ref) if version else []
+    return next((entry.sequence for entry in told if entry.action == VERSIONED), 0)
+
+
+def curated_at(project: Project, moment: datetime) -> curation.Curated:
+    """The rows that `curate` would have found at a moment; nothing is stored.
+
+    Whatever has been answered, labelled or corrected since, they are the same for ever: a
+    version curated at the moment holds exactly these.
+
+    Raises:
+        NotFound: If nothing was in charge then.
+    """
+    model, contract = production_contract(project, moment)
+    return _curated(project, model, contract, moment)
+
+
+def _curated(project: Project, model: str, contract: Contract, as_of: datetime) -> curation.Curated:
+    settings = project.settings
+    return curation.curate(
+        project.log,
+        contract,
+        environment=settings.retrain.environment,
+        model=model,
+        as_of=as_of,
+        event_time=settings.model.event_time,
+        target=settings.model.target,
+    )
 
 
 def empty_production(project: Project) -> pl.LazyFrame:
@@ -170,26 +226,3 @@ def _polars_type(field: Field) -> pl.DataType:
         "datetime": pl.Datetime("us", "UTC"),
     }
     return types[field.type]
-
-
-def _read(path: Path) -> pl.DataFrame:
-    import polars as pl
-
-    readers: dict[str, Callable[[Path], pl.DataFrame]] = {
-        # an id may have nothing but digits, or look like a number in scientific notation
-        ".csv": partial(pl.read_csv, schema_overrides={"prediction_id": pl.String}),
-        ".parquet": pl.read_parquet,
-        ".ndjson": pl.read_ndjson,
-    }
-    if path.suffix not in readers:
-        msg = f"expected a .csv, .parquet or .ndjson file with labels, got {path.name}"
-        raise InvalidInput(msg)
-    if not path.is_file():
-        msg = f"no file {path}"
-        raise NotFound(msg, hint="it has the columns prediction_id and value")
-    try:
-        return readers[path.suffix](path)
-    except pl.exceptions.PolarsError as error:
-        reason = str(error).strip().splitlines()[0]
-        msg = f"{path} cannot be read: {reason}"
-        raise InvalidInput(msg) from None

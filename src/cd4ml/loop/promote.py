@@ -8,8 +8,9 @@ from typing import Literal
 import msgspec
 import sqlalchemy as sa
 
-from cd4ml.errors import InvalidInput, NotFound, Refused
+from cd4ml.errors import NotFound, Refused
 from cd4ml.gates.policy import policy_of
+from cd4ml.loop.reasons import require_reason
 from cd4ml.loop.refs import number_in, version_in
 from cd4ml.loop.roll_out import evidence_on, roll_out
 from cd4ml.records.approval import Approval, StandingApproval
@@ -19,6 +20,7 @@ from cd4ml.records.plan import Plan
 from cd4ml.records.release import Release
 from cd4ml.release import approvals, requests, reversals, standing
 from cd4ml.release.environments import require_possible, settings_of
+from cd4ml.release.plans import version_of
 from cd4ml.release.reconcile import waits_for
 from cd4ml.release.releases import in_charge
 from cd4ml.store import ledger, people, rows
@@ -71,7 +73,7 @@ def request(
     return _settled(project, release)
 
 
-def approve(project: Project, release: str, *, reason: str = "", actor: str) -> Release:
+def approve(project: Project, release: str, *, reason: str, actor: str) -> Release:
     """Agree to a release, for exactly the content it names; it begins once enough have.
 
     Agreeing again changes nothing, also when the release is on its way because of it.
@@ -79,13 +81,17 @@ def approve(project: Project, release: str, *, reason: str = "", actor: str) -> 
     Raises:
         NotFound: If there is no such release.
         NotAllowed: If the actor requested it, or lacks the role.
-        Refused: If the settings have changed since it was requested.
+        Refused: If the settings have changed since it was requested, or its version is no longer
+            in charge in an environment before.
         Conflict: If it does not wait for approval.
+        InvalidInput: If no reason is given.
     """
+    require_reason(reason, f"approving {release}", hint="say what convinced you")
     with project.database.write() as connection:
         asked = rows.get(connection, Release, number_in(release, "release"))
         if not _has_decided(connection, asked, actor, "approve"):
             _refuse_other_gates(project, asked, hint="reject it, judge the run again, ask again")
+            _refuse_unless_before(project, connection, asked)
             approvals.approve(
                 connection,
                 asked.number,
@@ -141,7 +147,7 @@ def stand(
             connection,
             model=model,
             environment=environment,
-            policy=policy_of(project.settings.gate).address,
+            policy=policy_of(project.settings.gate, project.settings.model.key).address,
             settings=settings_of(project.settings.environments, environment),
             by=people.actor(connection, actor),
             reason=reason,
@@ -159,8 +165,7 @@ def revoke(project: Project, ref: str, *, reason: str, actor: str) -> StandingAp
         Conflict: If it was revoked already.
         InvalidInput: If no reason is given.
     """
-    if not reason.strip():
-        raise InvalidInput(f"revoking {ref} needs a reason", hint="say what has changed")
+    require_reason(reason, f"revoking {ref}", hint="say what has changed")
     number = number_in(ref, "standing-approval")
     with project.database.write() as connection:
         given = rows.get(connection, StandingApproval, number)
@@ -182,7 +187,9 @@ def undo(
     Raises:
         NotFound: If nothing is in charge there.
         Conflict: If there was nothing before it.
+        InvalidInput: If no reason is given.
     """
+    require_reason(reason, f"going back in {environment}", hint="say what went wrong")
     with project.database.write() as connection:
         current = in_charge(connection, model or _only_model(connection), environment)
         if current is None:
@@ -204,7 +211,9 @@ def abort(project: Project, release: str, *, reason: str, actor: str) -> Release
     Raises:
         NotFound: If there is no such release.
         Conflict: If it is not under way.
+        InvalidInput: If no reason is given.
     """
+    require_reason(reason, f"aborting {release}", hint="say what went wrong")
     with project.database.write() as connection:
         return reversals.abort(
             connection,
@@ -254,9 +263,23 @@ def _has_decided(
     return any((each.decided_by, each.decision) == (actor, decision) for each in given)
 
 
+def _refuse_unless_before(project: Project, connection: sa.Connection, asked: Release) -> None:
+    """Environments before may have gone on to another version since it was requested."""
+    if asked.state == "awaiting_approval":
+        requests.refuse_unless_before(
+            connection,
+            version_of(connection, asked),
+            asked.environment,
+            project.settings.environments,
+        )
+
+
 def _refuse_other_gates(project: Project, release: Release, *, hint: str) -> None:
     """A verdict counts under the gates that were asked; raising undoes the transaction."""
-    if policy_of(project.settings.gate).address != release.decides["policy"]:
+    if (
+        policy_of(project.settings.gate, project.settings.model.key).address
+        != release.decides["policy"]
+    ):
         msg = (
             f"{release.model}/{release.version} was judged under other gates than those that"
             " cd4ml.toml has now"

@@ -1,6 +1,8 @@
-"""The short names people type: `run/3`, `delay/1`, `release/2`, `flights@1`."""
+"""What people type: the names `run/3`, `delay/1`, `release/2`, `flights@1`, and moments."""
 
 from __future__ import annotations
+
+from datetime import UTC, date, datetime
 
 from cd4ml.errors import InvalidInput
 
@@ -56,6 +58,27 @@ def dataset_version_in(ref: str) -> tuple[str, int]:
         msg = f"expected NAME@NUMBER, got {ref!r}"
         raise InvalidInput(msg, hint=f"for example {name or 'flights'}@1")
     return name, int(number)
+
+
+def moment_in(given: datetime | date | str) -> datetime:
+    """A moment, from what people give for one; without a time zone it is meant in UTC.
+
+    Raises:
+        InvalidInput: If a text is no date or time of ISO 8601.
+
+    Examples:
+        >>> moment_in("2013-03-01").isoformat(), moment_in("2013-03-01T09:30+01:00").isoformat()
+        ('2013-03-01T00:00:00+00:00', '2013-03-01T09:30:00+01:00')
+    """
+    if isinstance(given, str):
+        try:
+            given = datetime.fromisoformat(given)
+        except ValueError:
+            msg = f"expected a date or time, got {given!r}"
+            raise InvalidInput(msg, hint="for example 2013-03-01 or 2013-03-01T09:30") from None
+    if not isinstance(given, datetime):
+        return datetime(given.year, given.month, given.day, tzinfo=UTC)
+    return given if given.tzinfo else given.replace(tzinfo=UTC)
 
 
 def _is_number(text: str) -> bool:

@@ -6,10 +6,13 @@ import msgspec
 import sqlalchemy as sa
 
 from cd4ml.errors import InvalidInput, NotFound
+from cd4ml.feedback.triggers import trace
+from cd4ml.loop.candidate import candidate_of
 from cd4ml.loop.compare import runs
 from cd4ml.loop.evaluate import Judgement, evaluate, judgement_of
 from cd4ml.loop.label import curate
 from cd4ml.loop.promote import releases, request
+from cd4ml.loop.reasons import require_reason
 from cd4ml.loop.roll_out import roll_out
 from cd4ml.loop.train import train
 from cd4ml.records.job import Job
@@ -17,7 +20,7 @@ from cd4ml.records.model_version import Alias, ModelVersion
 from cd4ml.records.release import Release
 from cd4ml.records.run import Run
 from cd4ml.records.trigger import Trigger
-from cd4ml.store import jobs, ledger, people, rows
+from cd4ml.store import jobs, ledger, lineage, people, rows
 from cd4ml.store.people import SYSTEM
 from cd4ml.store.project import Project
 
@@ -41,7 +44,9 @@ def ask(project: Project, *, reason: str, actor: str) -> Job:
     Raises:
         NotFound: If nobody has the actor's name, or no version is in charge that could be
             trained again.
+        InvalidInput: If no reason is given.
     """
+    require_reason(reason, "a retraining", hint="say what has changed")
     now = project.clock.now()
     with project.database.write() as connection:
         people.actor(connection, actor)
@@ -62,6 +67,9 @@ def ask(project: Project, *, reason: str, actor: str) -> Job:
 def retrain(project: Project, job: Job) -> RetrainReport:
     """Curate, train with the champion's parameters, judge, and ask for the releases.
 
+    A model that is a version already is not made a second one. What an earlier retraining
+    made and could not ask for, because another release was under way, is asked for then.
+
     Each part looks first whether this job has done it: a process that takes over from
     one that died goes on, and does nothing twice.
 
@@ -70,10 +78,14 @@ def retrain(project: Project, job: Job) -> RetrainReport:
         Cd4mlError: If a part fails; the job then says why.
     """
     run = _finished(project, job) or _trained(project, job)
+    _trace(project, run, job)
     _refuse_unless_learned(project, run)
     # a verdict of this run was given for this job: it stays, though meanwhile the run's
     # own version may have become the champion
-    judgement = judgement_of(project, run.ref) or evaluate(project, run.ref, actor=SYSTEM)
+    judgement = judgement_of(project, run.ref)
+    if judgement is None and (same := _made_before(project, run)):
+        return _nothing_new(project, job, run, same)
+    judgement = judgement or evaluate(project, run.ref, actor=SYSTEM)
     asked = _released(project, judgement.version, job) if judgement.version else []
     return RetrainReport(
         dataset=run.refs.get(project.settings.retrain.dataset, ""),
@@ -104,12 +116,13 @@ def _write_down(connection: sa.Connection, project: Project, job: Job, model: st
         fired_at=job.created_at,
     )
     rows.insert(connection, trigger)
+    trace(connection, trigger)
     ledger.append(
         connection,
         at=job.created_at,
         actor=job.created_by,
         action="retraining.triggered",
-        subject=f"trigger/{trigger.number}",
+        subject=trigger.ref,
         reason=trigger.reason,
         details={"rule": trigger.rule, "job": job.number},
     )
@@ -133,6 +146,11 @@ def _trained(project: Project, job: Job) -> Run:
     return report.run
 
 
+def _trace(project: Project, run: Run, job: Job) -> None:
+    with project.database.write() as connection:
+        lineage.link(connection, run.ref, job.ref, "asked by")
+
+
 def _finished(project: Project, job: Job) -> Run | None:
     """The run that this job has made already."""
     done = runs(project, experiment=_experiment(job), state="finished", limit=1)
@@ -149,6 +167,31 @@ def _refuse_unless_learned(project: Project, run: Run) -> None:
         msg = f"no step takes the dataset {dataset!r}, so there is nothing new to learn from"
         hint = f'[data.{dataset}] source = "production" in cd4ml.toml, and a step with it'
         raise InvalidInput(msg, hint=hint)
+
+
+def _made_before(project: Project, run: Run) -> ModelVersion | None:
+    """The newest version whose run made the same model, byte for byte."""
+    model = candidate_of(project, run.number)
+    with project.database.read() as connection:
+        for version in rows.find(connection, ModelVersion, model=model.model, newest_first=True):
+            before = rows.get(connection, Run, version.run)
+            if before.outputs.get(model.model) == model.estimator:
+                return version
+    return None
+
+
+def _nothing_new(project: Project, job: Job, run: Run, same: ModelVersion) -> RetrainReport:
+    # how far a person's version goes is that person's affair
+    asked = _released(project, same, job) if same.created_by == SYSTEM else []
+    states = "".join(f"; {release.ref} {release.state}" for release in asked)
+    return RetrainReport(
+        dataset=run.refs.get(project.settings.retrain.dataset, ""),
+        run=run.ref,
+        verdict=f"verdict/{same.verdict}",
+        version=same.ref,
+        releases=tuple(release.ref for release in asked),
+        outcome=f"nothing new: {run.ref} made the same model as {same.ref}{states}",
+    )
 
 
 def _released(project: Project, version: ModelVersion, job: Job) -> list[Release]:

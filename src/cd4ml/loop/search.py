@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ def search(
     seed: int = 0,
     workers: int = 2,
     data: Mapping[str, str] | None = None,
+    as_of: datetime | None = None,
     experiment: str = "default",
     actor: str,
     progress: Progress | None = None,
@@ -54,6 +56,7 @@ def search(
         seed: Of the random choice.
         workers: How many trials at a time.
         data: Dataset name -> version, where it is not the newest.
+        as_of: Try them on what was known at this moment; see `train`.
         experiment: The question that the runs belong to.
         actor: Who.
         progress: Is told of each trial that ends.
@@ -71,6 +74,7 @@ def search(
         _attempt,
         folder=str(project.folder),
         data=dict(data or {}),
+        as_of=as_of,
         experiment=experiment,
         search=number,
         actor=actor,
@@ -86,6 +90,7 @@ def _attempt(
     *,
     folder: str,
     data: dict[str, str],
+    as_of: datetime | None,
     experiment: str,
     search: int,
     actor: str,
@@ -100,6 +105,7 @@ def _attempt(
             project,
             overrides=parameters,
             data=data,
+            as_of=as_of,
             experiment=experiment,
             search=search,
             actor=actor,

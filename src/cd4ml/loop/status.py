@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 import sqlalchemy as sa
 
+from cd4ml.loop.due import PullSeen, failing
 from cd4ml.records.alert import Alert
 from cd4ml.records.dataset import Dataset, DatasetVersion
 from cd4ml.records.job import Job
@@ -49,7 +50,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 def status(project: Project) -> Status:
     """The eight stages of the loop as they stand."""
     with project.database.read() as connection:
-        stages = tuple(describe(connection) for describe in _STAGES)
+        data, *others = (describe(connection) for describe in _STAGES)
+    stages = (_with_failing(data, failing(project)), *others)
     return Status(
         project=project.settings.project.name,
         now=project.clock.now(),
@@ -75,6 +77,14 @@ def _data(connection: sa.Connection) -> Stage:
         facts=facts,
         state="attention" if broken else "good",
     )
+
+
+def _with_failing(data: Stage, pulls: list[PullSeen]) -> Stage:
+    """The data with the sources that could not be read when it was last tried."""
+    if not pulls:
+        return data
+    facts = tuple((each.dataset, f"not read: {each.job.reason.splitlines()[0]}") for each in pulls)
+    return msgspec.structs.replace(data, facts=(*facts, *data.facts), state="attention")
 
 
 def _pipeline(connection: sa.Connection) -> Stage:
@@ -118,28 +128,26 @@ def _gates(connection: sa.Connection) -> Stage:
 def _release(connection: sa.Connection) -> Stage:
     waiting = rows.find(connection, Release, state="awaiting_approval")
     rolling = rows.find(connection, Release, state="rolling_out")
-    if waiting:
-        release = waiting[-1]
-        what = f"{release.ref} waits for approval"
-        return Stage(name="release", headline=what, facts=_where(release), state="attention")
-    if rolling:
-        release = rolling[-1]
-        what = f"{release.ref} is rolling out"
-        return Stage(name="release", headline=what, facts=_where(release), state="working")
     released = rows.find(connection, Release, state="released")
+    facts = (
+        *((each.environment, f"{each.model}/{each.version}") for each in released),
+        *((each.ref, _offered(each)) for each in (*rolling, *waiting)),
+    )
+    if waiting:
+        headline = f"{waiting[-1].ref} waits for approval"
+        return Stage(name="release", headline=headline, facts=facts, state="attention")
+    if rolling:
+        headline = f"{rolling[-1].ref} is rolling out"
+        return Stage(name="release", headline=headline, facts=facts, state="working")
     if not released:
         return Stage(name="release", headline="nothing released yet")
-    release = released[-1]
-    return Stage(
-        name="release",
-        headline=f"{release.model}/{release.version} in {release.environment}",
-        facts=tuple(fact for other in released for fact in _where(other)),
-        state="good",
-    )
+    newest = released[-1]
+    headline = f"{newest.model}/{newest.version} in {newest.environment}"
+    return Stage(name="release", headline=headline, facts=facts, state="good")
 
 
-def _where(release: Release) -> tuple[tuple[str, str], ...]:
-    return ((release.environment, f"{release.model}/{release.version}"),)
+def _offered(release: Release) -> str:
+    return f"{release.model}/{release.version} to {release.environment}"
 
 
 def _serving(connection: sa.Connection) -> Stage:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import sqlalchemy as sa
 
+from cd4ml.data.published import version_by
 from cd4ml.data.refs import find_version
-from cd4ml.data.versions import newest_version, scan_version
+from cd4ml.data.versions import newest_version
 from cd4ml.errors import InvalidInput
 from cd4ml.gates.policy import policy_of
+from cd4ml.loop.access import admit_run, input_of
+from cd4ml.loop.announce import Announcements, announcements
 from cd4ml.loop.contracts import declared
 from cd4ml.loop.ingest import ingest
+from cd4ml.loop.known import input_at
 from cd4ml.loop.label import empty_production
-from cd4ml.pipeline.run import DatasetInput, Pipeline, run_pipeline
-from cd4ml.records.dataset import DatasetVersion
+from cd4ml.loop.pull import newest_or_pulled
+from cd4ml.pipeline.run import DatasetInput, Hooks, Pipeline, run_pipeline
 from cd4ml.records.run import Metric, Run, StepRun
 from cd4ml.store import people, rows
 from cd4ml.store.address import address_of_record
@@ -42,6 +47,7 @@ def train(
     *,
     overrides: Mapping[str, Any] | None = None,
     data: Mapping[str, str] | None = None,
+    as_of: datetime | None = None,
     experiment: str = "default",
     search: int = 0,
     actor: str,
@@ -54,6 +60,8 @@ def train(
         overrides: "step.parameter" -> value, where it differs from the code.
         data: Dataset name -> version ("flights@2"), where it is not the newest. Files
             of a dataset that is not named here are versioned first.
+        as_of: Run on what was known at this moment: the newest versions that had been
+            published, and the rows that had arrived. Files are left as they are.
         experiment: The question that the run belongs to.
         search: The number of the search it is a trial of.
         actor: Who.
@@ -61,12 +69,16 @@ def train(
 
     Raises:
         InvalidInput: If a parameter, dataset or value is not known.
+        NotFound: If a version is not there, or was not yet.
         ContractViolated: If a dataset breaks its contract.
         PipelineError: If the pipeline cannot be built, or a step fails.
+        ConfigurationError: If events of the run cannot go where somebody wants them.
+        NotAllowed: If a step takes a restricted dataset and the actor has none of its roles.
     """
     policy_of(project.settings.gate)  # a gate that cannot be asked is said before the work
     with project.database.read() as connection:
         people.actor(connection, actor)
+    announced = announcements(project)
     pipeline = Pipeline(
         project.folder,
         project.settings.project.pipeline,
@@ -79,14 +91,25 @@ def train(
         blobs=project.blobs,
         clock=project.clock,
         actor=actor,
-        datasets=_datasets(project, data or {}, actor),
+        datasets=_datasets(project, data or {}, actor, as_of),
+        as_of=as_of,
         experiment=experiment,
         search=search,
         parameters=overrides,
         progress=progress,
+        hooks=_hooks(project, announced),
     )
     with project.database.read() as connection:
         return report_of(connection, run)
+
+
+def _hooks(project: Project, announced: Announcements | None) -> Hooks:
+    def begins(connection: sa.Connection, run: Run) -> None:
+        admit_run(connection, project, run)
+
+    if announced is None:
+        return Hooks(begins=begins)
+    return Hooks(begins=begins, began=announced.began, ended=announced.ended)
 
 
 def report_of(connection: sa.Connection, run: Run) -> RunReport:
@@ -101,25 +124,48 @@ def report_of(connection: sa.Connection, run: Run) -> RunReport:
     )
 
 
-def _datasets(project: Project, pinned: Mapping[str, str], actor: str) -> dict[str, DatasetInput]:
+def _datasets(
+    project: Project, pinned: Mapping[str, str], actor: str, as_of: datetime | None
+) -> dict[str, DatasetInput]:
     unknown = sorted(set(pinned) - set(project.settings.data))
     if unknown:
         known = ", ".join(sorted(project.settings.data)) or "none"
         msg = f"no dataset named {unknown[0]!r} in cd4ml.toml"
         raise InvalidInput(msg, hint=f"known: {known}")
+    if as_of is not None:
+        return {
+            name: _known(project, name, pinned.get(name, name), as_of)
+            for name in project.settings.data
+        }
     return {
         name: _pinned(project, pinned[name]) if name in pinned else _newest(project, name, actor)
         for name in project.settings.data
     }
 
 
+def _known(project: Project, name: str, ref: str, as_of: datetime) -> DatasetInput:
+    if project.settings.data[name].source == "production" and "@" not in ref:
+        with project.database.read() as connection:
+            version = version_by(connection, name, as_of)
+        if version is None:
+            return _empty(project, name)
+    return input_at(project, ref, as_of)
+
+
 def _newest(project: Project, name: str, actor: str) -> DatasetInput:
-    if project.settings.data[name].source == "files":
-        return _input(project, ingest(project, name, actor=actor))
+    source = project.settings.data[name].source
+    if source == "files":
+        return input_of(project, ingest(project, name, actor=actor))
+    if source != "production":
+        return input_of(project, newest_or_pulled(project, name, actor=actor))
     with project.database.read() as connection:
         version = newest_version(connection, name)
     if version is not None:
-        return _input(project, version)
+        return input_of(project, version)
+    return _empty(project, name)
+
+
+def _empty(project: Project, name: str) -> DatasetInput:
     contract = declared(project, project.settings.model.contract, key="model.contract")
     return DatasetInput(
         ref=f"{name}@{EMPTY}",
@@ -130,12 +176,4 @@ def _newest(project: Project, name: str, actor: str) -> DatasetInput:
 
 def _pinned(project: Project, ref: str) -> DatasetInput:
     with project.database.read() as connection:
-        return _input(project, find_version(connection, ref))
-
-
-def _input(project: Project, version: DatasetVersion) -> DatasetInput:
-    return DatasetInput(
-        ref=version.ref,
-        digest=version.digest,
-        scan=lambda: scan_version(project.files, version),
-    )
+        return input_of(project, find_version(connection, ref))

@@ -15,6 +15,7 @@ from cd4ml.data.removal import Removal, remove
 from cd4ml.data.verification import Verification
 from cd4ml.data.verification import verify as read_again
 from cd4ml.errors import InvalidInput
+from cd4ml.loop.access import admit
 from cd4ml.records.dataset import Dataset, DatasetVersion, RemovedVersion, Tag
 from cd4ml.store import people, rows
 from cd4ml.store.project import Project
@@ -86,31 +87,35 @@ def untag(project: Project, dataset: str, name: str, *, actor: str) -> str:
     return name
 
 
-def checkout(project: Project, ref: str, *, to: Path) -> Checkout:
+def checkout(project: Project, ref: str, *, to: Path, actor: str) -> Checkout:
     """Lay a version's files out in a new folder: all of them, or nothing.
 
     Raises:
         NotFound: If there is no such version, or its bytes are no longer kept.
+        NotAllowed: If the dataset is restricted and the actor has none of its roles.
         AlreadyExists: If the folder has something in it.
         Corrupted: If the bytes are not what was stored.
     """
     with project.database.read() as connection:
         version = find_version(connection, ref)
+    admit(project, version, actor=actor, why=f"laid out in {to}")
     lay_out(project.files, version, to)
     return Checkout(
         version=version.ref, folder=str(to), n_files=version.n_files, n_bytes=version.n_bytes
     )
 
 
-def get(project: Project, ref: str, path: str) -> Path:
+def get(project: Project, ref: str, path: str, *, actor: str) -> Path:
     """A local, verified file with the bytes of one file of a version.
 
     Raises:
         NotFound: If there is no such version or file.
+        NotAllowed: If the dataset is restricted and the actor has none of its roles.
         Corrupted: If the bytes are not what was stored.
     """
     with project.database.read() as connection:
         version = find_version(connection, ref)
+    admit(project, version, actor=actor, why=f"the file {path}")
     return file_of(project.files, version, path)
 
 

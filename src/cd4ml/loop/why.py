@@ -210,6 +210,7 @@ def _run(connection: sa.Connection, run: Run) -> list[Sentence]:
         ("parameters", parameters or "none"),
         ("metrics", metrics or "none"),
         *(("data", _data(connection, ref, run.datasets[name])) for name, ref in run.refs.items()),
+        *([("known", f"what had arrived by {run.as_of.isoformat()}")] if run.as_of else []),
     ]
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal
 
 import msgspec
 
-from cd4ml.errors import Cd4mlError, Conflict
+from cd4ml.errors import Cd4mlError, Conflict, refused_by_system
+from cd4ml.loop.due import PULL, ask_for_due, carry_out
 from cd4ml.loop.retrain import RETRAIN, retrain
 from cd4ml.loop.roll_out import roll_out
 from cd4ml.loop.watch import collect, watch
@@ -24,6 +25,8 @@ from cd4ml.store.project import Project
 
 _LEASE_S = 30.0
 _MOST_ATTEMPTS = 10  # a job that ends its process (memory, a crash) is not tried for ever
+
+_ACTIONS = {RETRAIN: "retraining", PULL: "pull"}  # kinds of job, as the ledger has them
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +42,7 @@ class WorkReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def work(project: Project, *, owner: str, kinds: tuple[str, ...] | None = None) -> WorkReport:
-    """Drain the log, take releases further, measure, carry out what was asked for.
+    """Drain the log, take releases further, measure, read sources, do what was asked for.
 
     Each part is attempted whatever became of the others: a pipeline that cannot be
     imported at the moment must not keep a harmful canary in production.
@@ -60,9 +63,12 @@ def work(project: Project, *, owner: str, kinds: tuple[str, ...] | None = None) 
         releases += roll_out(project)
     with _held_back(errors):
         seen = watch(project)
+    wanted = tuple(_ACTIONS) if kinds is None else kinds
+    with _held_back(errors):
+        _ = ask_for_due(project) if PULL in wanted else []
     done: list[Job] = []
     with _held_back(errors):
-        done += _jobs(project, owner, kinds)
+        done += _jobs(project, owner, wanted)
     with _held_back(errors):
         releases += roll_out(project) if done else []
     if errors:
@@ -76,11 +82,41 @@ def work(project: Project, *, owner: str, kinds: tuple[str, ...] | None = None) 
     )
 
 
+def read_sources(project: Project, *, owner: str) -> list[Job]:
+    """Read the sources that are due now; returns the jobs that did it.
+
+    Raises:
+        Cd4mlError: If the jobs cannot be asked for; a source that cannot be read fails its own.
+    """
+    ask_for_due(project)
+    return _jobs(project, owner, (PULL,))
+
+
 def work_until(project: Project, stop: threading.Event, *, owner: str, interval_s: float) -> None:
-    """Turn after turn until told to stop; a turn that fails is logged, and repeated."""
+    """Turn after turn until told to stop; a turn that fails is logged, and repeated.
+
+    Sources are read beside the rest: a server that is slow to answer, or a long training,
+    holds up neither the other nor a rollout.
+    """
+
+    def turn() -> None:
+        work(project, owner=owner, kinds=(RETRAIN,))
+
+    def read() -> None:
+        read_sources(project, owner=owner)
+
+    reading = threading.Thread(
+        target=_repeat, args=(read, stop, interval_s), name="sources", daemon=True
+    )
+    reading.start()
+    _repeat(turn, stop, interval_s)
+    reading.join()
+
+
+def _repeat(turn: Callable[[], None], stop: threading.Event, interval_s: float) -> None:
     while not stop.is_set():
         try:
-            work(project, owner=owner)
+            turn()
         except Cd4mlError as error:
             _log.error("background work: %s", error)
         except Exception:  # a worker outlives a turn that failed; the next one may succeed
@@ -95,20 +131,24 @@ def _held_back(errors: list[Cd4mlError]) -> Iterator[None]:
         yield
     except Cd4mlError as error:
         errors.append(error)
+    except OSError as error:
+        refused = refused_by_system(error)
+        if refused is None:
+            raise
+        errors.append(refused)
 
 
-def _jobs(project: Project, owner: str, kinds: tuple[str, ...] | None) -> list[Job]:
+def _jobs(project: Project, owner: str, kinds: tuple[str, ...]) -> list[Job]:
     done = []
     while (job := _claim(project, owner, kinds)) is not None:
         done.append(_carry_out(project, job))
     return done
 
 
-def _claim(project: Project, owner: str, kinds: tuple[str, ...] | None) -> Job | None:
+def _claim(project: Project, owner: str, kinds: tuple[str, ...]) -> Job | None:
     with project.database.write() as connection:
         now = project.clock.machine_time()
-        wanted = (RETRAIN,) if kinds is None else kinds
-        return jobs.claim(connection, owner=owner, machine_time=now, lease_s=_LEASE_S, kinds=wanted)
+        return jobs.claim(connection, owner=owner, machine_time=now, lease_s=_LEASE_S, kinds=kinds)
 
 
 def _carry_out(project: Project, job: Job) -> Job:
@@ -117,14 +157,22 @@ def _carry_out(project: Project, job: Job) -> Job:
         return _end(project, job, "failed", reason)
     with jobs.heartbeat(project.database, job, project.clock, lease_s=_LEASE_S):
         try:
-            report = retrain(project, job)
+            outcome = _outcome(project, job)
         except Cd4mlError as error:
             return _end(project, job, "failed", str(error))
-    return _end(project, job, "finished", report.outcome)
+    return _end(project, job, "finished", outcome)
+
+
+def _outcome(project: Project, job: Job) -> str:
+    if job.kind == PULL:
+        return carry_out(project, job)
+    return retrain(project, job).outcome
 
 
 def _end(project: Project, job: Job, how: Literal["finished", "failed"], reason: str) -> Job:
     at, end = project.clock.now(), jobs.finish if how == "finished" else jobs.fail
+    if how == "failed":
+        _log.error("job/%d %s failed: %s", job.number, job.kind, reason)
     try:
         with project.database.write() as connection:
             ended = end(connection, job, at=at, reason=reason)
@@ -132,7 +180,7 @@ def _end(project: Project, job: Job, how: Literal["finished", "failed"], reason:
                 connection,
                 at=at,
                 actor=SYSTEM,
-                action=f"retraining.{how}",
+                action=f"{_ACTIONS[job.kind]}.{how}",
                 subject=f"job/{job.number}",
                 reason=reason,
             )

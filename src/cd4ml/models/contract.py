@@ -101,9 +101,21 @@ def refuse_impossible(contract: Contract) -> None:
     wrong += [text for field in contract.fields for text in _impossible(field)]
     if not contract.fields:
         wrong.append("it has no fields")
+    wrong += _no_times(contract)
     if wrong:
         msg = f"no row can keep the contract {contract.name!r}: {'; '.join(wrong)}"
         raise InvalidInput(msg, hint="correct it where it is declared")
+
+
+def _no_times(contract: Contract) -> list[str]:
+    """What its `event_time` and `arrival_time` name that is no time."""
+    times = {field.name for field in contract.fields if field.type == "datetime"}
+    named = {"event_time": contract.event_time, "arrival_time": contract.arrival_time}
+    return [
+        f"its {role} {name!r} is no field of type datetime"
+        for role, name in named.items()
+        if name and name not in times
+    ]
 
 
 def derive(frame: pl.DataFrame, name: str, declared: Contract | None = None) -> Contract:

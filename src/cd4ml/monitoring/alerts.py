@@ -12,7 +12,7 @@ from cd4ml.monitoring import drift
 from cd4ml.records.alert import Alert, AlertKind
 from cd4ml.records.finding import Finding
 from cd4ml.records.window import Window
-from cd4ml.store import ledger, rows
+from cd4ml.store import ledger, lineage, rows
 
 _MOST_NAMED = 5
 
@@ -44,6 +44,8 @@ def raise_alerts(
     ]
     for alert in raised:
         rows.insert(connection, alert)
+        lineage.note(connection, address=alert.ref, kind="alert", name=alert.ref, at=now)
+        lineage.link(connection, alert.ref, window.ref, "raised from")
         ledger.append(
             connection,
             at=now,

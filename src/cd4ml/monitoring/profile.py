@@ -53,18 +53,15 @@ def column_profile(column: pl.Series) -> ColumnProfile:
         >>> column_profile(pl.Series("carrier", ["UA", "UA", None, "HA"])).counts
         (2, 1, 0, 1)
     """
+    from cd4ml.measures.categories import commonest
+
     if column.dtype.is_numeric():
         edges = _edges(column)
         empty = ColumnProfile(name=column.name, kind="number", edges=edges, counts=())
     else:
-        common = Counter(_texts(column)).most_common()
-        categories = [text for text, _ in sorted(common, key=lambda item: (-item[1], item[0]))]
-        empty = ColumnProfile(
-            name=column.name,
-            kind="category",
-            categories=tuple(categories[:MOST_CATEGORIES]),
-            counts=(),
-        )
+        top = commonest(Counter(_texts(column)), MOST_CATEGORIES)
+        categories = tuple(text for text, _ in top.counts)
+        empty = ColumnProfile(name=column.name, kind="category", categories=categories, counts=())
     counts = tuple(int(count) for count in counts_in(empty, column))
     return msgspec.structs.replace(empty, counts=counts)
 
@@ -73,13 +70,13 @@ def counts_in(bins: ColumnProfile, column: pl.Series) -> NDArray[np.int64]:
     """How many values of a column fall into each bin of a profile, shape (bins,)."""
     import numpy as np
 
+    from cd4ml.measures.categories import category_counts
     from cd4ml.measures.histogram import histogram
 
     if bins.kind == "number":
         return histogram(_numbers(column), np.array(bins.edges))
     found = Counter(_texts(column))
-    known = [found.pop(text, 0) for text in bins.categories]
-    return np.array([*known, found.total(), column.null_count()], dtype=np.int64)
+    return category_counts(found, bins.categories, n_missing=column.null_count())
 
 
 def _edges(column: pl.Series) -> tuple[float, ...]:

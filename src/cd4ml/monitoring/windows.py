@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from cd4ml.records.plan import Plan
 from cd4ml.records.settings import MonitoringSettings
 from cd4ml.records.window import Window
-from cd4ml.store import ledger, rows
+from cd4ml.store import ledger, lineage, rows
 
 Length = Literal["day", "week", "month"]
 
@@ -90,13 +90,27 @@ def keep(connection: sa.Connection, window: Window, *, actor: str) -> bool:
     if rows.find(connection, Window, environment=environment, model=model, start=start):
         return False
     rows.insert(connection, window)
+    _trace(connection, window)
     ledger.append(
         connection,
         at=window.measured_at,
         actor=actor,
         action="window.measured",
-        subject=f"window/{environment}/{model}/{start:%Y-%m-%d}",
+        subject=window.ref,
         reason=f"{window.outcome} on {window.n_predictions} predictions",
         details={"labels": window.n_labels, "champion": window.champion},
     )
     return True
+
+
+def _trace(connection: sa.Connection, window: Window) -> None:
+    """A window comes from the version that answered most of it, and the plans in force."""
+    at, ref = window.measured_at, window.ref
+    lineage.note(connection, address=ref, kind="window", name=ref, at=at)
+    if window.champion:
+        lineage.link(connection, ref, f"{window.model}/{window.champion}", "answered by")
+    plans = rows.find(connection, Plan, environment=window.environment, model=window.model)
+    ends = [*(plan.made_at for plan in plans[1:]), window.end]
+    for plan, end in zip(plans, ends, strict=False):
+        if plan.made_at < window.end and end > window.start:
+            lineage.link(connection, ref, plan.ref, "answered under")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from time import perf_counter
@@ -20,12 +20,13 @@ from cd4ml.pipeline.module import imported, origin, traceback_below
 from cd4ml.pipeline.sources import Sources
 from cd4ml.pipeline.storage import Output, load, store
 from cd4ml.records.run import Metric, Run, StepRun
-from cd4ml.store import ledger, lineage, rows
+from cd4ml.store import columns, ledger, lineage, rows
 from cd4ml.store.address import address_of_record
 from cd4ml.store.storable import printable
 
 if TYPE_CHECKING:
     import polars as pl
+    import sqlalchemy as sa
 
     from cd4ml.store.blobs import Blobs
     from cd4ml.store.clock import Clock
@@ -35,6 +36,26 @@ StepState = Literal["running", "computed", "cached", "failed"]
 Progress = Callable[[str, StepState, float], None]  # step, state, seconds since it began
 
 _KEPT = 20_000  # characters of a traceback: its end
+
+
+def _nobody(step: str, state: StepState, seconds: float) -> None:
+    """Listens to the progress of a run that nobody watches."""
+
+
+def _nothing(*_: object) -> None:
+    """Happens where nothing else shall."""
+
+
+class Hooks(NamedTuple):
+    """What else happens when a run begins, and when it has ended.
+
+    `begins` is called in the transaction that records the run: what it raises, and what it
+    writes, counts for both. `began` and `ended` are called once the record is there.
+    """
+
+    begins: Callable[[sa.Connection, Run], None] = _nothing
+    began: Callable[[Run], None] = _nothing
+    ended: Callable[[Run], None] = _nothing
 
 
 class DatasetInput(NamedTuple):
@@ -61,13 +82,21 @@ class Execution:
     """One run from its beginning to its end."""
 
     def __init__(
-        self, plan: Plan, run: Run, *, database: Database, blobs: Blobs, clock: Clock
+        self,
+        plan: Plan,
+        run: Run,
+        *,
+        database: Database,
+        blobs: Blobs,
+        clock: Clock,
+        hooks: Hooks,
     ) -> None:
         self._plan = plan
         self._run = run
         self._database = database
         self._blobs = blobs
         self._clock = clock
+        self._hooks = hooks
         self._outputs: dict[str, Output] = {}
         self._imported: ModuleType | None = None
         self._identities: dict[str, str] = {}
@@ -81,6 +110,7 @@ class Execution:
         """
         life = self._begin()
         try:
+            self._hooks.began(self._run)
             with ExitStack() as modules:
                 for position, step in enumerate(self._plan.steps):
                     self._do(step, position, modules, progress or _nobody)
@@ -104,6 +134,7 @@ class Execution:
             lineage.note(connection, address=ref, kind="run", name=ref, at=at)
             for digest in self._run.datasets.values():
                 lineage.link(connection, ref, digest, "input")
+            self._hooks.begins(connection, self._run)
             return LifeSign(self._plan.state, number)
 
     def _end(self, state: Literal["finished", "failed"], reason: str = "") -> Run:
@@ -123,6 +154,7 @@ class Execution:
                 reason=reason,
                 details={"code": self._run.code, "datasets": self._run.refs, "outputs": outputs},
             )
+        self._hooks.ended(self._run)
         return self._run
 
     def _do(
@@ -158,7 +190,7 @@ class Execution:
             output=output.address,
             seconds=seconds,
         )
-        self._record(done, self._inputs(step), metrics)
+        self._record(done, step, metrics)
         progress(step.name, state, seconds)
 
     def _fingerprint(self, step: StepDeclaration, code: Reached) -> str:
@@ -264,12 +296,14 @@ class Execution:
                 raise PipelineError(msg, hint="a run has one value per metric: rename one of them")
         return metrics
 
-    def _record(self, done: StepRun, inputs: Mapping[str, str], metrics: dict[str, float]) -> None:
+    def _record(self, done: StepRun, step: StepDeclaration, metrics: dict[str, float]) -> None:
+        inputs = self._inputs(step)
         with self._database.write() as connection:
             at = self._clock.now()
             rows.insert(connection, done)
             for name, value in metrics.items():
                 rows.insert(connection, Metric(run=done.run, name=name, value=value, logged_at=at))
+            columns.declare(connection, done.output, step.columns, inputs)
             if done.state == "cached":
                 return
             name = f"{done.step} of {self._run.ref}"
@@ -294,7 +328,3 @@ def _named(error: BaseException) -> str:
     """An exception in one line; the traceback has the rest."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-
-
-def _nobody(step: str, state: StepState, seconds: float) -> None:
-    """Listens to the progress of a run that nobody watches."""

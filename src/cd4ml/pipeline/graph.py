@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
@@ -45,6 +45,7 @@ class StepDeclaration(msgspec.Struct, frozen=True, kw_only=True):
     parameters: tuple[Parameter, ...] = ()
     output: str = ""  # last word of the return hint
     is_cached: bool = True
+    columns: dict[str, tuple[str, ...]] = {}  # of the output -> "input.column", ...
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -183,7 +184,32 @@ def _wrong_with(step: Step[Any, Any], folder: Path) -> list[str]:
                 f"has a default for {parameter.name!r} that JSON cannot hold:"
                 f" {type(parameter.default).__name__}"
             )
+    problems += _wrong_columns(step)
     return [f"{_where(step, folder)}: step {step.name!r} {problem}" for problem in problems]
+
+
+def _wrong_columns(step: Step[Any, Any]) -> list[str]:
+    parameters = inspect.signature(step.function).parameters.values()
+    inputs = [each.name for each in parameters if each.kind is not each.KEYWORD_ONLY]
+    expected = f"INPUT.COLUMN of {', '.join(inputs) or 'an input, and it has none'}"
+    if not isinstance(step.columns, Mapping):
+        return [f"has columns that are no mapping, but {type(step.columns).__name__}"]
+    problems = []
+    for name, sources in step.columns.items():
+        if isinstance(sources, str) or not isinstance(sources, Sequence):
+            problems.append(f"has no list of sources for its column {name!r}, but {sources!r}")
+            continue
+        problems += [
+            f"makes its column {name!r} from {source!r}; expected {expected}"
+            for source in sources
+            if not (isinstance(source, str) and _is_of(source, inputs))
+        ]
+    return problems
+
+
+def _is_of(source: str, inputs: list[str]) -> bool:
+    name, dot, column = source.partition(".")
+    return name in inputs and bool(dot and column)
 
 
 def _declaration(step: Step[Any, Any], folder: Path) -> StepDeclaration:
@@ -202,6 +228,7 @@ def _declaration(step: Step[Any, Any], folder: Path) -> StepDeclaration:
         parameters=tuple(_parameter(p) for p in parameters if p.kind is p.KEYWORD_ONLY),
         output=_word(signature.return_annotation),
         is_cached=step.is_cached,
+        columns={name: tuple(sources) for name, sources in step.columns.items()},
     )
 
 

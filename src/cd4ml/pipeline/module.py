@@ -201,6 +201,8 @@ def _failed(error: BaseException, folder: Path, name: str) -> PipelineError:
 
 
 def _below(path: str, folder: Path) -> bool:
+    if path.startswith("<"):  # code that no file holds, such as Python's own importer
+        return False
     try:
         return Path(path).resolve().is_relative_to(folder)
     except OSError:

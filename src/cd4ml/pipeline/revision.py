@@ -6,6 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit, urlunsplit
 
 _TIMEOUT_S = 30
 _LARGEST = 1 << 20  # bytes; larger untracked files are data, and datasets have versions
@@ -36,6 +37,16 @@ def revision_of(folder: Path) -> Revision:
     listed = _git(folder, "ls-files", "--others", "--exclude-standard", "-z") or b""
     new = [os.fsdecode(name) for name in listed.split(b"\0") if name]
     return Revision(head.decode().strip(), changes + b"".join(_added(folder, n) for n in new))
+
+
+def repository_of(folder: Path) -> str:
+    """Where the folder's repository is fetched from, without a password; "" if from nowhere."""
+    origin = (_git(folder, "remote", "get-url", "origin") or b"").decode(errors="replace").strip()
+    parts = urlsplit(origin)
+    if not (parts.scheme and parts.hostname):
+        return origin
+    port = f":{parts.port}" if parts.port else ""
+    return urlunsplit((parts.scheme, parts.hostname + port, parts.path, "", ""))
 
 
 _PLAIN = ("--binary", "--no-ext-diff", "--no-textconv", "--no-color")

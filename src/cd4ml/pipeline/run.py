@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cd4ml.errors import InvalidInput
 from cd4ml.pipeline.declared import declared_steps
 from cd4ml.pipeline.environment import present_environment
-from cd4ml.pipeline.execution import DatasetInput, Execution, Plan, Progress
+from cd4ml.pipeline.execution import DatasetInput, Execution, Hooks, Plan, Progress
 from cd4ml.pipeline.fingerprint import ReachedCode
 from cd4ml.pipeline.graph import Graph, StepDeclaration, build
 from cd4ml.pipeline.parameters import values_of
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from cd4ml.store.clock import Clock
     from cd4ml.store.database import Database
 
-__all__ = ["DatasetInput", "Pipeline", "Progress", "run_pipeline"]
+__all__ = ["DatasetInput", "Hooks", "Pipeline", "Progress", "run_pipeline"]
 
 
 class Pipeline:
@@ -61,11 +62,13 @@ def run_pipeline(
     clock: Clock,
     actor: str,
     datasets: Mapping[str, DatasetInput],
+    as_of: datetime | None = None,
     experiment: str,
     search: int = 0,
     targets: Collection[str] = (),
     parameters: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
+    hooks: Hooks = Hooks(),  # noqa: B008 - immutable
 ) -> Run:
     """Run the pipeline, or what the targets need of it; returns the finished run.
 
@@ -80,11 +83,13 @@ def run_pipeline(
         clock: Tells when.
         actor: Who.
         datasets: Name -> the version to take, at least for those that are needed.
+        as_of: The moment whose knowledge they are; None for the versions as they are.
         experiment: The question that the run belongs to.
         search: The number of the search that the run is a trial of; 0 for none.
         targets: Steps to run, with what they need; all by default.
         parameters: "step.parameter" -> value, where it differs from the declared one.
         progress: Is told when a step begins and ends.
+        hooks: What else happens when the run begins and has ended.
 
     Raises:
         InvalidInput: If a target, parameter or dataset is unknown or a value has the wrong
@@ -117,10 +122,12 @@ def run_pipeline(
         parameters=plan.values,
         datasets={name: each.digest for name, each in taken.items()},
         refs={name: each.ref for name, each in taken.items()},
+        as_of=as_of,
         started_at=clock.now(),
         created_by=actor,
     )
-    return Execution(plan, run, database=database, blobs=blobs, clock=clock).run(progress)
+    execution = Execution(plan, run, database=database, blobs=blobs, clock=clock, hooks=hooks)
+    return execution.run(progress)
 
 
 def _taken(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Generic, ParamSpec, TypeVar, overload
 
 P = ParamSpec("P")
@@ -12,6 +12,7 @@ R = TypeVar("R")
 # Aliases, so that any fitted estimator and any dict of floats type-check, and marked,
 # so that a return hint still says how the output is stored.
 Model = Annotated[Any, "cd4ml.Model"]
+Columns = Mapping[str, Sequence[str]]
 Metrics = Annotated[dict[str, float], "cd4ml.Metrics"]
 
 
@@ -20,11 +21,15 @@ class Step(Generic[P, R]):
 
     `function` is what was decorated. `is_cached` False asks for a new computation in
     every run, for a step that reads more than its inputs (the time, a web page).
+    `columns` says which columns of its inputs each column of its output is made from.
     """
 
-    def __init__(self, function: Callable[P, R], *, is_cached: bool) -> None:
+    def __init__(
+        self, function: Callable[P, R], *, is_cached: bool, columns: Columns | None = None
+    ) -> None:
         self.function = function
         self.is_cached = is_cached
+        self.columns: Columns = columns or {}
         self.name: str = function.__name__
         functools.update_wrapper(self, function)
 
@@ -44,11 +49,17 @@ def step(function: Callable[P, R], /) -> Step[P, R]: ...
 
 
 @overload
-def step(*, cache: bool = True) -> Callable[[Callable[P, R]], Step[P, R]]: ...
+def step(
+    *, cache: bool = True, columns: Columns | None = None
+) -> Callable[[Callable[P, R]], Step[P, R]]: ...
 
 
 def step(
-    function: Callable[P, R] | None = None, /, *, cache: bool = True
+    function: Callable[P, R] | None = None,
+    /,
+    *,
+    cache: bool = True,
+    columns: Columns | None = None,
 ) -> Step[P, R] | Callable[[Callable[P, R]], Step[P, R]]:
     """Make a function a step of the pipeline, as `@step` or `@step(cache=False)`.
 
@@ -60,6 +71,8 @@ def step(
     Args:
         function: The function itself, when used without parentheses.
         cache: False computes the step in every run; for what reads more than its inputs.
+        columns: Column of the output -> the columns of the inputs that it is made from, as
+            "input.column". It is told in the lineage and changes nothing else.
 
     Examples:
         >>> @step
@@ -67,7 +80,12 @@ def step(
         ...     return [number * times for number in numbers]
         >>> doubled([1, 2])
         [2, 4]
+        >>> @step(columns={"speed": ["weather.wind_speed"], "hour": []})
+        ... def windy(weather: list[float]) -> list[float]:
+        ...     return weather
+        >>> windy.columns
+        {'speed': ['weather.wind_speed'], 'hour': []}
     """
     if function is not None:
-        return Step(function, is_cached=cache)
-    return lambda function: Step(function, is_cached=cache)
+        return Step(function, is_cached=cache, columns=columns)
+    return lambda function: Step(function, is_cached=cache, columns=columns)

@@ -7,7 +7,7 @@ import builtins
 from pathlib import Path
 from typing import Any
 
-from cd4ml.pipeline.code import Import, Module, Statement, parsed
+from cd4ml.pipeline.code import Import, Module, Statement, chain_of, parsed
 from cd4ml.pipeline.sources import Sources
 from cd4ml.store.address import address_of_file, address_of_record
 
@@ -79,7 +79,7 @@ class Walk:
         if home is None or not bound or not bound[0].is_definition:
             self._cannot_see(f"where {function} is defined")
             return
-        self._root = _without_defaults(bound[0])
+        self._root = _without_what_decides_nothing(bound[0])
         self._enter(home)
         self._read(self._root)
         if len(bound) > 1 or (module, function) in self.shared:
@@ -254,15 +254,31 @@ class Walk:
                 self.absent.add(path)
 
 
-def _without_defaults(statement: Statement) -> Statement:
+def _without_what_decides_nothing(statement: Statement) -> Statement:
+    """A step without the defaults of its parameters, which count by themselves, and its columns."""
     node = statement.node
     if not isinstance(node, ast.FunctionDef):
         return statement
     arguments = ast.arguments(
         **{**dict(ast.iter_fields(node.args)), "kw_defaults": [None] * len(node.args.kwonlyargs)}
     )
-    bare = ast.FunctionDef(**{**dict(ast.iter_fields(node)), "args": arguments})
+    decorators = [_without_columns(each, statement.module) for each in node.decorator_list]
+    changed = {"args": arguments, "decorator_list": decorators}
+    bare = ast.FunctionDef(**{**dict(ast.iter_fields(node)), **changed})
     return Statement(ast.fix_missing_locations(bare), statement.module, statement.index)
+
+
+def _without_columns(decorator: ast.expr, module: Module) -> ast.expr:
+    """`@step(columns=...)` as `@step`: what it says is told, and computed with nowhere."""
+    if not isinstance(decorator, ast.Call):
+        return decorator
+    sources = module.imports.get(next(iter(chain_of(decorator.func)), ""), [])
+    if not sources or any(source.module.partition(".")[0] != "cd4ml" for source in sources):
+        return decorator  # somebody else's, who may do with it as they like
+    kept = [each for each in decorator.keywords if each.arg != "columns"]
+    if not (kept or decorator.args):
+        return decorator.func
+    return ast.copy_location(ast.Call(decorator.func, decorator.args, kept), decorator)
 
 
 def _in_one_order(statements: list[Statement]) -> list[str]:

@@ -33,7 +33,9 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
 
     `version` follows semantic versioning. `key` names columns that together are
     unique (datasets only). `event_time` names the column that says when a row
-    happened. `output` says what a model's answer is: a name, its unit and range.
+    happened, `arrival_time` the one that says when it became known; a row with the key of
+    an earlier arrival corrects it. `output` says what a model's answer is: a name, its
+    unit and range.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     fields: tuple[Field, ...]
     key: tuple[str, ...] = ()
     event_time: str = ""
+    arrival_time: str = ""
     minimum_rows: int = 0
     output: Field | None = None
     description: str = ""

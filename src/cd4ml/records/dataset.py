@@ -13,13 +13,21 @@ Kind = Literal["table", "files"]
 
 
 class Dataset(msgspec.Struct, frozen=True, kw_only=True):
-    """A name under which versions of the same data are found, with its owner."""
+    """A name under which versions of the same data are found, with its owner.
+
+    `personal` names columns that say something about a person. Where `readers` has roles,
+    only who has one of them may read its rows. `fresh_within_hours` is the age from which
+    the newest version is stale; None: it never is.
+    """
 
     name: str
     owner: str = ""
     description: str = ""
     tags: tuple[str, ...] = ()
     licence: str = ""
+    personal: tuple[str, ...] = ()
+    readers: tuple[str, ...] = ()
+    fresh_within_hours: float | None = None
     created_at: datetime
     created_by: str
 
@@ -44,6 +52,7 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
     minimum: float | None = None
     maximum: float | None = None
     n_unique: int | None = None
+    latest: str = ""  # of a column of times: ISO 8601 in UTC
 
 
 class DatasetVersion(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +62,8 @@ class DatasetVersion(msgspec.Struct, frozen=True, kw_only=True):
     read), `content` that of the files alone: two versions with the same files have the same.
     A version of kind `files` (pictures, for instance) has neither rows nor columns. `parents`
     are the digests it was made from (for curated data: the earlier version and the
-    prediction log).
+    prediction log). `profile` is the address of what its columns look like; "" where it is
+    no table.
     """
 
     dataset: str
@@ -71,6 +81,7 @@ class DatasetVersion(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome = "inconclusive"  # of that check; inconclusive: no contract
     note: str = ""
     parents: tuple[str, ...] = ()
+    profile: str = ""
     created_at: datetime
     created_by: str
 

@@ -28,3 +28,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     created_by: str
     finished_at: datetime | None = None
+
+    @property
+    def ref(self) -> str:
+        """`job/number`."""
+        return f"job/{self.number}"

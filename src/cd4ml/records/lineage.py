@@ -15,7 +15,9 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     address: str
-    kind: str  # dataset version, run, step output, model version, verdict, release, plan
+    # dataset version, run, step output, model, model version, verdict, release, plan, approval,
+    # window, alert, trigger, job, labels
+    kind: str
     name: str
     seen_at: datetime
 
@@ -25,4 +27,18 @@ class Edge(msgspec.Struct, frozen=True, kw_only=True):
 
     child: str
     parent: str
-    role: str  # input, output, trained by, judged by, approved by, released as, served by
+    # input, output, packaged from, model, judged, trained by, judged by, approved by,
+    # released as, served by, answered by, answered under, raised from, fired by, asked by
+    role: str
+
+
+class ColumnEdge(msgspec.Struct, frozen=True, kw_only=True):
+    """A column of `child` was made from a column of `parent`, as a step declares it.
+
+    A column that was made from none stands there with `parent` and `source` "".
+    """
+
+    child: str
+    column: str
+    parent: str
+    source: str

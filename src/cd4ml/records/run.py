@@ -14,7 +14,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     `revision` is the git commit ("" outside git); `is_dirty` says that the tree had
     changes, then stored under `patch`. `code` is the fingerprint of everything the
     steps reach, `environment` the address of the list of installed distributions.
-    `datasets` maps input names to version digests, `refs` to `name@number`.
+    `datasets` maps input names to version digests, `refs` to `name@number`. With `as_of` the
+    data are those that were known at that moment, and a digest is that of the rows known.
     """
 
     number: int
@@ -30,6 +31,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     parameters: dict[str, Any] = {}  # "step.parameter" -> value
     datasets: dict[str, str] = {}
     refs: dict[str, str] = {}
+    as_of: datetime | None = None
     outputs: dict[str, str] = {}  # step -> content address of its output
     started_at: datetime
     finished_at: datetime | None = None

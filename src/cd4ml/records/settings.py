@@ -31,22 +31,36 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class DataSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[data.NAME]`: a dataset the steps can take by this name.
 
-    Either `path` (a file, a folder or a glob, below the project or in S3) or `source = "production"`:
-    labelled requests of the model, curated by `cd4ml label`. `store` says whether a version
-    copies the files, gives them a second name in the store (`hardlink`), or only knows where
-    they lie (`reference`). `keep` is how many of the newest versions `cd4ml data gc` leaves,
-    besides those that something was made from; 0 leaves all.
+    Rows come from files (`path`: a file, a folder or a glob, below the project or in S3), from
+    `production` (labelled requests of the model, curated by `cd4ml label`), from a database
+    (`sql`), a Delta table (`delta`), an address (`http`), or are `pushed` to the API.
+
+    `store` says whether a version copies the files, gives them a second name in the store
+    (`hardlink`), or only knows where they lie (`reference`). `keep` is how many of the newest
+    versions `cd4ml data gc` leaves, besides those that something was made from; 0 leaves all.
     """
 
-    path: str = ""
+    path: str = ""  # of files; of the table, for "delta"
     store: Literal["copy", "reference", "hardlink"] = "copy"
     keep: int = 0
-    source: Literal["files", "production"] = "files"
+    source: Literal["files", "production", "sql", "delta", "http", "pushed"] = "files"
+    watch: bool = False  # a new version whenever the files changed and are quiet
+    every: Literal["hour", "day", "week"] | None = None  # how often it is read by itself (UTC)
+    query: str = ""  # of "sql"; with ORDER BY, else the same rows may be another version
+    connection: str = ""  # of "sql": a URL, or env:NAME
+    version: int | None = None  # of the table, for "delta"; the newest without it
+    url: str = ""  # of "http"
+    headers: dict[str, str] = {}  # of "http"; env:NAME in a value keeps secrets out of the file
+    plain_http: bool = False  # whether rows may come over http:// from another machine
+    at_most_mb: int = 1000  # of "http": a longer answer is refused
     owner: str = ""
     description: str = ""
     tags: tuple[str, ...] = ()
     licence: str = ""
     contract: str = ""  # "module:Name" of a Contract
+    personal: tuple[str, ...] = ()  # columns that say something about a person
+    readers: tuple[str, ...] = ()  # roles that may read its rows; () lets everybody
+    fresh_within_hours: float | None = None  # older ones are stale
 
 
 class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,7 +68,8 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     `step` may be left out when exactly one step returns a Model. The steps
     `training` and `holdout` give the rows it learned from and is judged on;
-    `target` is their column to predict, `event_time` says when a row happened.
+    `target` is their column to predict, `event_time` says when a row happened. No value
+    of `key` may be in both (a patient, a ride); without it, no row.
     """
 
     step: str = ""
@@ -62,6 +77,7 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     holdout: str = "holdout"
     target: str = "target"
     event_time: str = "event_at"
+    key: tuple[str, ...] = ()
     slices: tuple[str, ...] = ()
     contract: str = ""  # "module:Name" of the request's Contract; "" derives it
 
@@ -117,6 +133,16 @@ class RetrainSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     environment: str = "production"
 
 
+class LineageSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[lineage]`: who else is told of runs.
+
+    `openlineage` is "file:PATH" or "http://...": where OpenLineage's events go. The
+    environment variable OPENLINEAGE_URL takes precedence.
+    """
+
+    openlineage: str = ""
+
+
 class RehearsalSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[rehearsal]`: the module that plays the outside world."""
 
@@ -134,4 +160,5 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     environments: dict[str, EnvironmentSettings] = {}
     monitoring: MonitoringSettings = MonitoringSettings()
     retrain: RetrainSettings = RetrainSettings()
+    lineage: LineageSettings = LineageSettings()
     rehearsal: RehearsalSettings = RehearsalSettings()

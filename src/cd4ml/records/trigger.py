@@ -18,3 +18,8 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True):
     job: int
     reason: str
     fired_at: datetime
+
+    @property
+    def ref(self) -> str:
+        """`trigger/number`."""
+        return f"trigger/{self.number}"

@@ -27,3 +27,18 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...]
     outcome: Outcome
     measured_at: datetime
+
+    @property
+    def ref(self) -> str:
+        """`window/environment/model/day`, the day on which it began."""
+        return window_ref(self.environment, self.model, self.start)
+
+
+def window_ref(environment: str, model: str, start: datetime) -> str:
+    """The name of the window of a model that began at a moment.
+
+    Examples:
+        >>> window_ref("production", "delay", datetime(2013, 2, 1))
+        'window/production/delay/2013-02-01'
+    """
+    return f"window/{environment}/{model}/{start:%Y-%m-%d}"

@@ -20,6 +20,15 @@ def champion(connection: sa.Connection, model: str) -> Alias | None:
     return found[0] if found else None
 
 
+def champion_at(connection: sa.Connection, model: str, moment: datetime) -> int | None:
+    """The number of the version that was a model's champion at a moment; None before the first."""
+    for entry in ledger.entries(connection, subject=f"{model}@{CHAMPION}"):
+        if entry.action == "alias.moved" and entry.at <= moment:
+            number: int = entry.details["to"]
+            return number
+    return None
+
+
 def move_champion(
     connection: sa.Connection,
     release: Release,

@@ -79,14 +79,23 @@ def waits_for(
 
 
 def _facts(tick: _Tick, release: Release) -> Facts:
+    settings = settings_of(tick.environments, release.environment)
     rival = releases.rolling_out(tick.connection, release.model, release.environment)
     given = standing.of_model(tick.connection, release.model, release.environment)
+    missing = releases.missing_before(
+        tick.connection,
+        release.model,
+        release.version,
+        release.environment,
+        environments=tick.environments,
+    )
     return Facts(
-        settings=settings_of(tick.environments, release.environment),
+        settings=settings,
         approvals=tuple(approvals.of_release(tick.connection, release)),
         standing=tuple(given),
         evidence=tick.evidence,
         rival=rival if rival and rival.number != release.number else None,
+        missing_before=missing.words if missing else "",
         now=tick.now,
     )
 

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
 
 from cd4ml.records.release import Release
+from cd4ml.release.environments import Environments, before
 from cd4ml.store import ledger, rows
+
+
+class MissingBefore(NamedTuple):
+    """An environment on a version's way where another version is in charge, or none."""
+
+    environment: str
+    has: str  # "delay/2", or "no version"
+
+    @property
+    def words(self) -> str:
+        """What has to happen first."""
+        return f"it has to be in charge in {self.environment} first, where {self.has} is"
 
 
 def in_charge(connection: sa.Connection, model: str, environment: str) -> Release | None:
@@ -20,6 +33,22 @@ def in_charge(connection: sa.Connection, model: str, environment: str) -> Releas
 def rolling_out(connection: sa.Connection, model: str, environment: str) -> Release | None:
     """The release on its way into an environment; there is at most one."""
     return _only(connection, model, environment, state="rolling_out")
+
+
+def missing_before(
+    connection: sa.Connection,
+    model: str,
+    version: int,
+    environment: str,
+    *,
+    environments: Environments,
+) -> MissingBefore | None:
+    """The first environment before this one in which the version is not in charge now."""
+    for earlier in before(environments, environment):
+        there = in_charge(connection, model, earlier)
+        if there is None or there.version != version:
+            return MissingBefore(earlier, f"{model}/{there.version}" if there else "no version")
+    return None
 
 
 def hold(connection: sa.Connection, number: int) -> Release:

@@ -13,8 +13,8 @@ from cd4ml.records.release import Release
 from cd4ml.records.run import Run
 from cd4ml.records.verdict import Verdict
 from cd4ml.release.content import content_address, decides
-from cd4ml.release.environments import Environments, before, settings_of
-from cd4ml.release.releases import in_charge, rolling_out
+from cd4ml.release.environments import Environments, settings_of
+from cd4ml.release.releases import in_charge, missing_before, rolling_out
 from cd4ml.store import ledger, lineage, rows
 
 
@@ -57,7 +57,7 @@ def request_release(
     _refuse_unless_passed(version, verdict)
     if is_retrained and by.kind != "system":
         raise NotAllowed(f"{by.name} may not request {version.ref} as retrained by the system")
-    _refuse_unless_before(connection, version, environment, environments)
+    refuse_unless_before(connection, version, environment, environments)
     run = rows.get(connection, Run, version.run)
     digests = decides(version, run, verdict, environment=environment, settings=settings)
     content = content_address(digests)
@@ -83,6 +83,22 @@ def request_release(
     return release
 
 
+def refuse_unless_before(
+    connection: sa.Connection, version: ModelVersion, environment: str, environments: Environments
+) -> None:
+    """Let no version into an environment that is not in charge in those before.
+
+    Raises:
+        Refused: Naming the environment, and what is in charge there.
+    """
+    missing = missing_before(
+        connection, version.model, version.number, environment, environments=environments
+    )
+    if missing:
+        msg = f"{version.ref} was not released to {environment}: {missing.words}"
+        raise Refused(msg, hint=f"cd4ml release {version.ref} --to {missing.environment}")
+
+
 def _newest_verdict(connection: sa.Connection, version: ModelVersion) -> Verdict:
     """What was said last about this very model: gates may have been tightened since it came in."""
     given = rows.find(connection, Verdict, run=version.run, newest_first=True)
@@ -99,20 +115,6 @@ def _refuse_unless_passed(version: ModelVersion, verdict: Verdict) -> None:
     if verdict.outcome != "pass":
         msg = f"{version.ref} was not released: {verdict.ref} is {verdict.outcome}, needs pass"
         raise Refused(msg, hint=f"cd4ml gate show {verdict.ref}")
-
-
-def _refuse_unless_before(
-    connection: sa.Connection, version: ModelVersion, environment: str, environments: Environments
-) -> None:
-    for earlier in before(environments, environment):
-        there = in_charge(connection, version.model, earlier)
-        if there is None or there.version != version.number:
-            has = f"{there.model}/{there.version}" if there else "no version"
-            msg = (
-                f"{version.ref} was not released to {environment}: it has to be in charge in"
-                f" {earlier} first, where {has} is"
-            )
-            raise Refused(msg, hint=f"cd4ml release {version.ref} --to {earlier}")
 
 
 def _under_way(
@@ -134,8 +136,9 @@ def _refuse_if_taken(
 ) -> None:
     there = in_charge(connection, version.model, environment)
     if there is not None and there.content == content:
-        msg = f"{version.ref} is in charge in {environment} already, by {there.ref}"
-        raise AlreadyExists(msg)
+        same = f"{there.model}/{there.version}"
+        what = same if same == version.ref else f"{same}, which is the same as {version.ref},"
+        raise AlreadyExists(f"{what} is in charge in {environment} already, by {there.ref}")
     rival = rolling_out(connection, version.model, environment)
     rival = rival or _under_way(connection, version.model, environment, content)
     if rival is not None:

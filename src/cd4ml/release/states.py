@@ -34,7 +34,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """All that a release's next transition depends on, beside its row.
 
     `rival` is another release of the model on its way into the same environment. `evidence` is
-    about the release's present plan; None where nothing has been measured.
+    about the release's present plan; None where nothing has been measured. `missing_before` says
+    in words which environment before does not have the version in charge now; "" for none.
     """
 
     settings: EnvironmentSettings
@@ -42,6 +43,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     standing: tuple[StandingApproval, ...] = ()
     evidence: RolloutEvidence | None = None
     rival: Release | None = None
+    missing_before: str = ""
     now: datetime
 
 
@@ -81,6 +83,8 @@ def _begin(release: Release, facts: Facts) -> Transition | Waiting:
     standing = _standing_in(release, facts, people)[: max(0, n_missing)]
     if len(standing) < n_missing:
         return Waiting(reason=_missing(release, facts, n_missing - len(standing)))
+    if facts.missing_before:
+        return Waiting(reason=facts.missing_before)
     if facts.rival:
         return Waiting(reason=f"{facts.rival.ref} is rolling out; it has to end first")
     names = [f"approved by {name}" for name in people]

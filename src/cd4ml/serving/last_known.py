@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from cd4ml.errors import Corrupted, NotFound
+from cd4ml.errors import Corrupted, NotFound, Unavailable
 from cd4ml.models.manifest import Manifest
 from cd4ml.records.plan import Plan
 from cd4ml.store.blobs import Blobs, open_blobs
@@ -27,9 +27,17 @@ class LastKnown:
 
     Two servers of one environment may share it: the plan is replaced whole, the files are
     immutable and verified whenever they are read.
+
+    Raises:
+        Unavailable: If the folder cannot be made.
     """
 
     def __init__(self, folder: Path) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            msg = f"the endpoint's folder {folder} cannot be made: {error.strerror}"
+            raise Unavailable(msg, hint="may this user write there?") from None
         self._file = folder / "plan.json"
         self.blobs = open_blobs(str(folder / "blobs"))
 

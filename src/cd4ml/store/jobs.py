@@ -80,6 +80,13 @@ def claim(
     return taken
 
 
+def newest(connection: sa.Connection, *, begin: str, limit: int) -> list[Job]:
+    """The newest jobs whose key begins so, the newest first."""
+    found = sa.select(_JOBS.c.number).where(_JOBS.c.key.startswith(begin, autoescape=True))
+    numbers = connection.execute(found.order_by(_JOBS.c.number.desc()).limit(limit)).scalars()
+    return [rows.get(connection, Job, number) for number in numbers.all()]
+
+
 def extend(connection: sa.Connection, job: Job, *, until: datetime) -> None:
     """Prolong the lease: the owner is alive.
 

@@ -18,8 +18,11 @@ from cd4ml.errors import Corrupted, NotFound
 from cd4ml.records.ledger_entry import LedgerEntry
 from cd4ml.store import rows
 from cd4ml.store.address import PREFIX, address_of, canonical
+from cd4ml.store.tables import TABLES
 
 GENESIS = PREFIX + "0" * 64
+
+_TABLE = TABLES[LedgerEntry]
 
 
 def append(
@@ -80,6 +83,16 @@ def entries(
     """The entries, newest first; of one subject if it is given."""
     equal = {} if subject is None else {"subject": subject}
     return rows.find(connection, LedgerEntry, limit=limit, newest_first=True, **equal)
+
+
+def subjects_since(connection: sa.Connection, action: str, sequence: int) -> list[str]:
+    """What an action was done to after an entry, oldest first."""
+    statement = (
+        sa.select(_TABLE.c.subject)
+        .where(_TABLE.c.sequence > sequence, _TABLE.c.action == action)
+        .order_by(_TABLE.c.sequence)
+    )
+    return list(connection.execute(statement).scalars())
 
 
 def verify(connection: sa.Connection) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from cd4ml.store.tables import TABLES
 
 _EDGES = TABLES[Edge]
 _NODES = TABLES[Node]
+_ASKED = 500  # addresses in one question
 
 
 class Hop(NamedTuple):
@@ -31,6 +33,17 @@ def note(connection: sa.Connection, *, address: str, kind: str, name: str, at: d
 def link(connection: sa.Connection, child: str, parent: str, role: str) -> None:
     """`child` was made from, or decided by, `parent`; saying it twice is harmless."""
     rows.put(connection, Edge(child=child, parent=parent, role=role))
+
+
+def nodes_of(connection: sa.Connection, addresses: Iterable[str]) -> list[Node]:
+    """The nodes with these addresses, as far as there are any."""
+    asked = sorted(addresses)
+    parts = [asked[i : i + _ASKED] for i in range(0, len(asked), _ASKED)]
+    return [
+        node
+        for part in parts
+        for node in rows.fetch(connection, Node, _NODES.select().where(_NODES.c.address.in_(part)))
+    ]
 
 
 def upstream(connection: sa.Connection, address: str) -> list[Hop]:

@@ -100,6 +100,11 @@ def find(
     return [_record(kind, row) for row in connection.execute(statement)]
 
 
+def fetch(connection: sa.Connection, kind: type[R], statement: sa.Select[Any]) -> list[R]:
+    """The records that a selection of all columns of their table gives, in its order."""
+    return [_record(kind, row) for row in connection.execute(statement)]
+
+
 def each(connection: sa.Connection, kind: type[R], **equal: object) -> Generator[R, None, None]:
     """What `find` finds, a few hundred at a time: for more than belongs in memory.
 

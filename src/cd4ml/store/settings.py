@@ -125,6 +125,49 @@ def _refuse_data(settings: Settings) -> None:
         if data.keep < 0:
             message = f"expected how many versions are kept, got {data.keep}"
             raise _Impossible(f"data.{name}.keep", message, "0 keeps all of them")
+        _refuse_catalog(f"data.{name}", data)
+        _refuse_source(f"data.{name}", data)
+
+
+def _refuse_catalog(key: str, data: records.DataSettings) -> None:
+    for what in ("personal", "readers", "tags"):
+        if "" in getattr(data, what):
+            raise _Impossible(f"{key}.{what}", "expected names, got ''")
+    hours = data.fresh_within_hours
+    if hours is not None and not (isfinite(hours) and hours > 0):
+        message = f"expected more than 0 hours, got {hours}"
+        raise _Impossible(f"{key}.fresh_within_hours", message, "leave it out if it never ages")
+
+
+_NEEDED = {"sql": ("query", "connection"), "delta": ("path",), "http": ("url",)}
+_TAKEN = {
+    "files": {"path", "watch"},
+    "production": {"path"},
+    "sql": {"query", "connection", "every"},
+    "delta": {"path", "version", "every"},
+    "http": {"url", "headers", "plain_http", "at_most_mb", "every"},
+    "pushed": set[str](),
+}
+_OF_SOURCES = set().union(*_TAKEN.values())
+
+
+def _refuse_source(key: str, data: records.DataSettings) -> None:
+    for needed in _NEEDED.get(data.source, ()):
+        if not getattr(data, needed):
+            message = f'rows of source = "{data.source}" need `{needed}`'
+            raise _Impossible(key, message, "docs/sources.md shows each source")
+    for field in msgspec.structs.fields(records.DataSettings):
+        is_foreign = field.encode_name in _OF_SOURCES - _TAKEN[data.source]
+        default = {} if field.name == "headers" else field.default
+        if is_foreign and getattr(data, field.name) != default:
+            message = f'rows of source = "{data.source}" have no `{field.name}`'
+            raise _Impossible(f"{key}.{field.name}", message, "docs/sources.md shows each source")
+    if data.watch and not data.path:
+        raise _Impossible(f"{key}.watch", "there is no `path` to watch")
+    if data.version is not None and data.version < 0:
+        raise _Impossible(f"{key}.version", f"expected 0 or more, got {data.version}")
+    if data.at_most_mb < 1:
+        raise _Impossible(f"{key}.at_most_mb", f"expected 1 or more, got {data.at_most_mb}")
 
 
 def _refuse_model(model: records.ModelSettings) -> None:
@@ -134,11 +177,16 @@ def _refuse_model(model: records.ModelSettings) -> None:
     if model.training == model.holdout:
         message = f"{model.training!r} cannot both teach a model and judge it"
         raise _Impossible("model.holdout", message, "judge it on rows it has not seen")
+    if model.target in model.key:
+        message = f"{model.target!r} is what is to be predicted, and identifies no row"
+        raise _Impossible("model.key", message)
     if model.target in (model.event_time, *model.slices):
         key = "event_time" if model.target == model.event_time else "slices"
         raise _Impossible(f"model.{key}", f"{model.target!r} is what is to be predicted")
     if len(set(model.slices)) < len(model.slices):
         raise _Impossible("model.slices", f"a column stands twice in {list(model.slices)}")
+    if len(set(model.key)) < len(model.key):
+        raise _Impossible("model.key", f"a column stands twice in {list(model.key)}")
 
 
 def _refuse_environments(settings: Settings) -> None:

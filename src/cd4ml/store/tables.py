@@ -22,13 +22,16 @@ from cd4ml.records.approval import Approval, StandingApproval
 from cd4ml.records.dataset import Dataset, DatasetVersion, RemovedVersion, Tag
 from cd4ml.records.job import Job
 from cd4ml.records.ledger_entry import LedgerEntry
-from cd4ml.records.lineage import Edge, Node
+from cd4ml.records.lineage import ColumnEdge, Edge, Node
 from cd4ml.records.log_file import LogFile, LogMark
 from cd4ml.records.model_version import Alias, ModelVersion
 from cd4ml.records.plan import Plan
+from cd4ml.records.push import Push
 from cd4ml.records.release import Release
 from cd4ml.records.run import Metric, Run, StepRun
+from cd4ml.records.source_mark import SourceMark
 from cd4ml.records.stored_file import StoredFile
+from cd4ml.records.token import Token
 from cd4ml.records.trigger import Trigger
 from cd4ml.records.verdict import Verdict
 from cd4ml.records.window import Window
@@ -133,6 +136,7 @@ def _table(
 
 
 _table(Actor, "actors", ("name",))
+_table(Token, "tokens", ("number",), unique=("digest",))
 _table(Dataset, "datasets", ("name",))
 _table(
     DatasetVersion,
@@ -143,6 +147,8 @@ _table(
 _table(RemovedVersion, "removed_versions", ("dataset", "number"))
 _table(Tag, "tags", ("dataset", "name"))
 _table(StoredFile, "stored_files", ("digest",), indexes=(("object",),))
+_table(Push, "pushes", ("dataset", "key"))
+_table(SourceMark, "source_marks", ("dataset",))
 _table(Run, "runs", ("number",), indexes=(("experiment", "number"), ("search",)))
 _table(StepRun, "step_runs", ("run", "step"), indexes=(("fingerprint",), ("output",)))
 _table(Metric, "metrics", ("run", "name"))
@@ -162,6 +168,12 @@ _table(LogMark, "log_marks", ("log", "name"))
 _table(LedgerEntry, "ledger", ("sequence",), indexes=(("subject",),))
 _table(Node, "nodes", ("address",))
 _table(Edge, "edges", ("child", "parent", "role"), indexes=(("parent",),))
+_table(
+    ColumnEdge,
+    "column_edges",
+    ("child", "column", "parent", "source"),
+    indexes=(("parent", "source"),),
+)
 _table(Worker, "workers", ("name",))
 
 sequences = sa.Table(

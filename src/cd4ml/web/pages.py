@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from markupsafe import Markup
 from starlette.requests import Request
 
 from cd4ml.errors import NotFound
 from cd4ml.loop import Project
 from cd4ml.loop.audit import ledger
+from cd4ml.loop.catalog import catalog
 from cd4ml.loop.compare import run_report, runs
+from cd4ml.loop.diff import diff, profile
 from cd4ml.loop.evaluate import models, verdict_of, verdicts
-from cd4ml.loop.ingest import catalog, show_dataset
+from cd4ml.loop.impact import impact
+from cd4ml.loop.ingest import show_dataset
+from cd4ml.loop.lineage import Thing, lineage
+from cd4ml.loop.picture import lineage_path, svg
 from cd4ml.loop.promote import ReleaseDetails, release_details, releases
 from cd4ml.loop.status import status
 from cd4ml.loop.watch import alerts, windows
@@ -37,12 +43,13 @@ class Page(NamedTuple):
 
 
 class Place(NamedTuple):
-    """An environment: what answers there, and the release that is under way or in charge."""
+    """An environment: who answers there by which release, and the releases that wait to."""
 
     environment: str
     arms: tuple[Arm, ...]
     release: Release | None
     note: str
+    waiting: tuple[ReleaseDetails, ...]
 
 
 def loop(project: Project, _: Request) -> Values:
@@ -61,27 +68,22 @@ def loop(project: Project, _: Request) -> Values:
 
 
 def _places(project: Project) -> list[Place]:
-    newest: dict[str, Release] = {}
-    for release in releases(project):
-        if release.state not in ENDED:
-            newest[release.environment] = release
-    return [_place(project, name, newest.get(name)) for name in project.settings.environments]
+    open_ones = [release for release in releases(project) if release.state not in ENDED]
+    return [
+        _place(project, name, [each for each in open_ones if each.environment == name])
+        for name in project.settings.environments
+    ]
 
 
-def _place(project: Project, environment: str, release: Release | None) -> Place:
-    if release is None:
-        return Place(environment, (), None, "")
+def _place(project: Project, environment: str, under: Sequence[Release]) -> Place:
+    waiting = tuple(release_details(project, each.ref) for each in under if not each.plan)
+    answering = [each for each in under if each.plan]
+    if not answering:
+        return Place(environment, (), None, "", waiting)
+    release = max(answering, key=lambda each: each.plan)  # endpoints take the newest plan
     details = release_details(project, release.ref)
     note = "" if release.state == "released" else details.waits_for
-    return Place(environment, _arms(project, details), release, note)
-
-
-def _arms(project: Project, details: ReleaseDetails) -> tuple[Arm, ...]:
-    if details.plans:
-        return details.plans[-1].arms
-    before = details.release.replaces  # the new release has no plan yet: the old one answers
-    plans = release_details(project, str(before)).plans if before else ()
-    return plans[-1].arms if plans else ()
+    return Place(environment, details.plans[-1].arms, release, note, waiting)
 
 
 def _charts(measured: Sequence[Window], project: Project) -> list[Chart]:
@@ -117,14 +119,29 @@ def _reference(asked: str) -> str:
     )
 
 
-def data(project: Project, _: Request) -> Values:
-    """The catalog."""
-    return {"datasets": catalog(project)}
+def data(project: Project, request: Request) -> Values:
+    """The catalog, or what is found in it."""
+    query = request.query_params.get("query", "").strip()
+    return {"query": query, "datasets": catalog(project, query, limit=_MANY)}
 
 
 def dataset(project: Project, request: Request) -> Values:
-    """One dataset."""
-    return {"details": show_dataset(project, request.path_params["ref"])}
+    """One dataset, with the histograms of its columns."""
+    details = show_dataset(project, request.path_params["ref"])
+    version = details.version
+    table = profile(project, version.ref) if version.profile and details.facts.may_read else None
+    earlier = [each for each in details.versions if each.number < version.number]
+    return {
+        "details": details,
+        "bars": {column.name: column.bars for column in table.columns} if table else {},
+        "before": earlier[-1] if earlier else None,
+    }
+
+
+def difference(project: Project, request: Request) -> Values:
+    """What is different between two versions."""
+    asked = request.query_params
+    return {"diff": diff(project, asked.get("before", ""), asked.get("after", ""), actor="")}
 
 
 def all_runs(project: Project, request: Request) -> Values:
@@ -212,10 +229,39 @@ def explain(project: Project, request: Request) -> Values:
     return {"asked": asked, "explanation": why(project, asked) if asked else None}
 
 
+class Arrow(NamedTuple):
+    """A link of the lineage, with both its ends."""
+
+    parent: Thing
+    role: str
+    child: Thing
+
+
+_WAYS = (("both", "both ways"), ("up", "what it came from"), ("down", "what was made from it"))
+_DRAWN = 80  # things in a picture that can still be looked at
+
+
+def lineage_of(project: Project, request: Request) -> Values:
+    """What a thing came from, and what was made from it, as a picture and in words."""
+    asked = request.query_params
+    of, column, way = (asked.get(key, "").strip() for key in ("of", "column", "way"))
+    values: Values = {"of": of, "column": column, "way": way, "ways": _WAYS, "found": None}
+    if not of:
+        return values
+    found = lineage(project, of, column=column, up=way != "down", down=way != "up", limit=_DRAWN)
+    return values | {
+        "found": found,
+        "picture": Markup(svg(found, lineage_path)),
+        "arrows": [Arrow(found.at(e.parent), e.role, found.at(e.child)) for e in found.links],
+        "impact": impact(project, of, column=column),
+    }
+
+
 PAGES = (
     Page("/", "loop.html", loop),
     Page("/data", "data.html", data),
     Page("/data/{ref}", "dataset.html", dataset),
+    Page("/diff", "diff.html", difference),
     Page("/runs", "runs.html", all_runs),
     Page("/runs/{number}", "run.html", run),
     Page("/verdicts", "verdicts.html", all_verdicts),
@@ -227,4 +273,5 @@ PAGES = (
     Page("/monitoring", "monitoring.html", monitoring),
     Page("/ledger", "ledger.html", entries),
     Page("/why", "why.html", explain),
+    Page("/lineage", "lineage.html", lineage_of),
 )

@@ -12,6 +12,9 @@ import jinja2
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
+from cd4ml.loop.picture import lineage_path
+from cd4ml.web.bars import histogram, two_histograms
+
 if TYPE_CHECKING:
     from cd4ml.loop.train import RunReport
     from cd4ml.records.finding import Finding
@@ -25,6 +28,7 @@ _NAVIGATION = (
     ("Models", "/models"),
     ("Releases", "/releases"),
     ("Monitoring", "/monitoring"),
+    ("Lineage", "/lineage"),
     ("Ledger", "/ledger"),
 )
 
@@ -55,8 +59,12 @@ _STATE_OF = {word: state for state, words in _STATES.items() for word in words}
 
 def fill(template: str, *, status_code: int = 200, **values: Any) -> HTMLResponse:
     """A page from a template; every value in it is escaped."""
-    html = _templates().get_template(template).render(pages=_NAVIGATION, **values)
-    return HTMLResponse(html, status_code)
+    return HTMLResponse(text_of(template, pages=_NAVIGATION, **values), status_code)
+
+
+def text_of(template: str, **values: Any) -> str:
+    """A text from a template; every value in it is escaped."""
+    return _templates().get_template(template).render(**values)
 
 
 def path_of(ref: str) -> str:
@@ -217,6 +225,8 @@ def _templates() -> jinja2.Environment:
         "day": day,
         "day_and_time": day_and_time,
         "deed": deed,
+        "lineage_path": lineage_path,
+        "histogram": histogram,
         "link": link,
         "linked": linked,
         "metric_names": metric_names,
@@ -225,6 +235,7 @@ def _templates() -> jinja2.Environment:
         "path": path_of,
         "short": short,
         "size": size,
+        "two_histograms": two_histograms,
         "stage_path": lambda name: _STAGE_PATHS.get(name, "/"),
         "state": lambda word: _STATE_OF.get(word, "idle"),
         "worst_first": worst_first,

@@ -7,6 +7,7 @@ from cd4ml.cli.commands import (
     feedback,
     history,
     judging,
+    lineage,
     people,
     project,
     rehearsal,
@@ -25,6 +26,7 @@ FAMILIES: tuple[Callable[[Commands], None], ...] = (
     services.add,
     feedback.add,
     history.add,
+    lineage.add,
     people.add,
     rehearsal.add,
 )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cd4ml.cli.commands import versions
+from cd4ml.cli.commands import profiles, pulls, versions
+from cd4ml.cli.facts import show_facts
 from cd4ml.cli.given import Answer, Given
-from cd4ml.cli.words import Commands
+from cd4ml.cli.words import Commands, at_most_a_million, day_or_time
 
 if TYPE_CHECKING:
     from cd4ml.cli.screen import Screen
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def add(commands: Commands) -> None:
-    """`data add|list|show`, and what can be done with versions."""
+    """`data add|list|show|pull|pulls`, and what can be done with versions."""
     nouns = commands.group("data", "datasets and their versions")
     parser = nouns.add(
         "add",
@@ -40,10 +41,22 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("--note", default="", help="what is special about this version")
     parser = nouns.add("list", catalog, "list datasets with owner, newest version and size")
-    parser.add_argument("query", metavar="WORD", nargs="?", default="", help="only matching ones")
+    parser.add_argument("query", metavar="WORD", nargs="*", help="only those with all of them")
+    parser.add_argument(
+        "--limit", type=at_most_a_million, default=100, metavar="N", help="(default: 100)"
+    )
     parser = nouns.add("show", details, "show a dataset: columns, contract findings, lineage")
     parser.add_argument("ref", metavar="NAME[@VERSION]", help="a number, tag or date; else newest")
+    parser.add_argument(
+        "--as-of",
+        dest="as_of",
+        metavar="MOMENT",
+        type=day_or_time,
+        help="the version of then, and how many of its rows had arrived (2013-03-01)",
+    )
     versions.add_to(nouns)
+    pulls.add_to(nouns)
+    profiles.add_to(nouns)
 
 
 def register(given: Given) -> Answer[DatasetVersion]:
@@ -59,24 +72,29 @@ def register(given: Given) -> Answer[DatasetVersion]:
         keeping=words.store,
         actor=given.actor,
     )
-    return Answer(version, _show_version)
+    return Answer(version, show_version)
 
 
 def catalog(given: Given) -> Answer[list[Entry]]:
     """The datasets of the project."""
-    from cd4ml.loop.ingest import catalog as look
+    from cd4ml.loop.catalog import catalog as look
 
-    return Answer(look(given.project, given.words.query), _show_catalog)
+    words = given.words
+    found = look(given.project, " ".join(words.query), limit=words.limit, actor=given.asker)
+    return Answer(found, _show_catalog)
 
 
 def details(given: Given) -> Answer[DatasetDetails]:
     """One dataset."""
     from cd4ml.loop.ingest import show_dataset
 
-    return Answer(show_dataset(given.project, given.words.ref), _show_details)
+    words = given.words
+    details = show_dataset(given.project, words.ref, as_of=words.as_of, actor=given.asker)
+    return Answer(details, _show_details)
 
 
-def _show_version(screen: Screen, version: DatasetVersion) -> None:
+def show_version(screen: Screen, version: DatasetVersion) -> None:
+    """A version with what was counted and where it came from."""
     from cd4ml.cli.screen import short, size
 
     screen.title(version.ref)
@@ -96,7 +114,7 @@ def _show_version(screen: Screen, version: DatasetVersion) -> None:
 
 def _show_catalog(screen: Screen, entries: list[Entry]) -> None:
     screen.table(
-        ("dataset", "owner", "newest", "contract", "rows", "about"),
+        ("dataset", "owner", "newest", "contract", "rows", "", "about"),
         (_entry(entry) for entry in entries),
     )
 
@@ -104,17 +122,29 @@ def _show_catalog(screen: Screen, entries: list[Entry]) -> None:
 def _entry(entry: Entry) -> tuple[str, ...]:
     dataset, newest = entry.dataset, entry.newest
     if newest is None:
-        return dataset.name, dataset.owner, "none yet", "", "", dataset.description
+        return dataset.name, dataset.owner, "none yet", "", "", _marks(entry), dataset.description
     checked = newest.outcome if newest.contract else "none"
     rows = f"{newest.n_rows:,}" if newest.kind == "table" else f"{newest.n_files:,} files"
-    return dataset.name, dataset.owner, newest.ref, checked, rows, dataset.description
+    marks = _marks(entry)
+    return dataset.name, dataset.owner, newest.ref, checked, rows, marks, dataset.description
+
+
+def _marks(entry: Entry) -> str:
+    """What one should know before using it."""
+    marks = (
+        ("stale", entry.freshness is not None and entry.freshness.state == "stale"),
+        ("personal", bool(entry.dataset.personal)),
+        ("restricted", bool(entry.dataset.readers)),
+    )
+    return ", ".join(word for word, is_so in marks if is_so)
 
 
 def _show_details(screen: Screen, details: DatasetDetails) -> None:
-    _show_version(screen, details.version)
+    show_version(screen, details.version)
     dataset = details.dataset
     screen.facts(
         (
+            ("known", _known(details)),
             ("about", dataset.description),
             ("owner", dataset.owner),
             ("licence", dataset.licence),
@@ -124,6 +154,7 @@ def _show_details(screen: Screen, details: DatasetDetails) -> None:
             ("used by", ", ".join(dict.fromkeys(details.children))),
         )
     )
+    show_facts(screen, details.facts, dataset.readers)
     if details.version.kind == "files":
         return
     screen.line()
@@ -131,6 +162,13 @@ def _show_details(screen: Screen, details: DatasetDetails) -> None:
         ("column", "type", "nulls", "least", "greatest", "distinct"),
         (_column(column) for column in details.version.columns),
     )
+
+
+def _known(details: DatasetDetails) -> str:
+    if details.as_of is None or details.n_known is None:
+        return ""
+    total, when = details.version.n_rows, details.as_of
+    return f"{details.n_known:,} of {total:,} rows had arrived by {when:%Y-%m-%d %H:%M %Z}"
 
 
 def _column(column: Column) -> tuple[str, ...]:

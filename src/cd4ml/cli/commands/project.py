@@ -28,14 +28,26 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--example", default="", metavar="NAME", help="begin from an example, such as flights"
     )
+    parser.add_argument(
+        "--bare",
+        action="store_true",
+        help="make a project of an existing folder as it is, to begin with its data",
+    )
     commands.add("status", status, "show the eight stages of the loop as they stand")
 
 
 def init(given: Given) -> Answer[Layout]:
     """Lay out a project."""
+    from cd4ml.cli.words import UsageError
+    from cd4ml.loop.init import begin
     from cd4ml.loop.init import init as lay_out
 
     words = given.words
+    if words.bare and words.example:
+        msg = "cd4ml init: --bare and --example exclude each other"
+        raise UsageError(msg, hint="an example is laid out in a new folder")
+    if words.bare:
+        return Answer(begin(words.folder, name=words.name, actor=given.actor), _show_layout)
     layout = lay_out(words.folder, name=words.name, example=words.example, actor=given.actor)
     return Answer(layout, _show_layout)
 

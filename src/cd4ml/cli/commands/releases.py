@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from cd4ml.cli.given import Answer, Given
-from cd4ml.cli.words import Commands, Parser, UsageError
+from cd4ml.cli.words import Commands, Parser, UsageError, day_or_time
 
 if TYPE_CHECKING:
     from cd4ml.cli.screen import Screen
@@ -75,7 +73,9 @@ def _add_approve(commands: Commands) -> None:
     parser.add_argument("--standing", action="store_true", help="approve in advance")
     parser.add_argument("--model", default="", help="of the standing approval")
     parser.add_argument("--to", dest="environment", metavar="ENVIRONMENT", default="")
-    parser.add_argument("--until", metavar="DATE", type=_day, help="YYYY-MM-DD, or with a time")
+    parser.add_argument(
+        "--until", metavar="DATE", type=day_or_time, help="YYYY-MM-DD, or with a time"
+    )
     _takes_reason(parser, is_required=True)
 
 
@@ -187,15 +187,6 @@ def _takes_reason(parser: Parser, *, is_required: bool = False) -> None:
     parser.add_argument(
         "--reason", required=is_required, default="", help="why, for the ledger and the next reader"
     )
-
-
-def _day(text: str) -> datetime:
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        msg = f"expected a day like 2026-12-31, got {text!r}"
-        raise argparse.ArgumentTypeError(msg) from None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _show_release(screen: Screen, release: Release) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from cd4ml.cli import assignments
 from cd4ml.cli.given import Answer, Given
-from cd4ml.cli.words import Commands, Parser, UsageError, at_most_a_million
+from cd4ml.cli.words import Commands, Parser, UsageError, at_most_a_million, day_or_time
 
 if TYPE_CHECKING:
     from cd4ml.cli.screen import Screen
@@ -62,6 +62,13 @@ def _add_what_to_run(parser: Parser) -> None:
         help="another version than the newest; may be repeated",
     )
     parser.add_argument(
+        "--as-of",
+        dest="as_of",
+        metavar="MOMENT",
+        type=day_or_time,
+        help="on what was known then: the versions published, the rows arrived by 2013-03-01",
+    )
+    parser.add_argument(
         "--experiment", default="default", metavar="NAME", help="the question this run belongs to"
     )
 
@@ -101,6 +108,7 @@ def run(given: Given) -> Answer[RunReport] | Answer[SearchReport]:
             given.project,
             overrides=settings,
             data=datasets,
+            as_of=words.as_of,
             experiment=words.experiment,
             actor=given.actor,
             progress=tell,
@@ -120,6 +128,7 @@ def _search(
             given.project,
             grid={**{name: [value] for name, value in settings.items()}, **grid},
             data=datasets,
+            as_of=words.as_of,
             trials=words.trials,
             workers=words.workers,
             experiment=words.experiment,

@@ -36,6 +36,7 @@ def add(commands: Commands) -> None:
         "run the console, the HTTP API and the background work",
         "Background work moves rollouts on, collects what endpoints answered, measures windows,\n"
         "raises alerts and carries out retraining. Any number of processes may do it.",
+        speaks=True,
     )
     _takes_address(parser, CONSOLE_PORT)
     parser.add_argument("--without-work", action="store_true", help="only console and API")

@@ -84,14 +84,16 @@ def checkout(given: Given) -> Answer[Checkout]:
     from cd4ml.loop.versions import checkout as lay_out
 
     words = given.words
-    return Answer(lay_out(given.project, words.ref, to=Path(words.to)), _show_checkout)
+    return Answer(
+        lay_out(given.project, words.ref, to=Path(words.to), actor=given.actor), _show_checkout
+    )
 
 
 def get(given: Given) -> Answer[str]:
     """One file of a version."""
     from cd4ml.loop.versions import get as fetch
 
-    path = fetch(given.project, given.words.ref, given.words.path)
+    path = fetch(given.project, given.words.ref, given.words.path, actor=given.actor)
     return Answer(str(path), lambda screen, path: screen.command(path))
 
 

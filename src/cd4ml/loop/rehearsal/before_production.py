@@ -8,9 +8,10 @@ from datetime import timedelta
 from typing import Any
 
 from cd4ml.errors import Refused, RehearsalFailed
+from cd4ml.loop.catalog import catalog
 from cd4ml.loop.compare import compare, runs
 from cd4ml.loop.evaluate import Judgement, evaluate, judgement_of
-from cd4ml.loop.ingest import catalog, ingest, show_dataset
+from cd4ml.loop.ingest import ingest, show_dataset
 from cd4ml.loop.promote import approve, releases, request, stand
 from cd4ml.loop.rehearsal import findings
 from cd4ml.loop.rehearsal.stage import MANAGER, SCIENTIST, Stage, endpoint, expect

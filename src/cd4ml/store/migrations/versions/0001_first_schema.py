@@ -22,12 +22,26 @@ def upgrade() -> None:
         sa.Column("added_by", TEXT, nullable=False),
     )
     op.create_table(
+        "tokens",
+        sa.Column("number", sa.BigInteger(), primary_key=True, autoincrement=False),
+        sa.Column("actor", TEXT, nullable=False),
+        sa.Column("digest", TEXT, nullable=False),
+        sa.Column("note", TEXT, nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("created_by", TEXT, nullable=False),
+        sa.Column("revoked_at", UtcDateTime()),
+        sa.UniqueConstraint("digest", name="tokens_digest_key"),
+    )
+    op.create_table(
         "datasets",
         sa.Column("name", TEXT, primary_key=True),
         sa.Column("owner", TEXT, nullable=False),
         sa.Column("description", TEXT, nullable=False),
         sa.Column("tags", JSON, nullable=False),
         sa.Column("licence", TEXT, nullable=False),
+        sa.Column("personal", JSON, nullable=False),
+        sa.Column("readers", JSON, nullable=False),
+        sa.Column("fresh_within_hours", sa.Double()),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.Column("created_by", TEXT, nullable=False),
     )
@@ -48,6 +62,7 @@ def upgrade() -> None:
         sa.Column("outcome", TEXT, nullable=False),
         sa.Column("note", TEXT, nullable=False),
         sa.Column("parents", JSON, nullable=False),
+        sa.Column("profile", TEXT, nullable=False),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.Column("created_by", TEXT, nullable=False),
     )
@@ -79,6 +94,24 @@ def upgrade() -> None:
     )
     op.create_index("stored_files_object_idx", "stored_files", ["object"])
     op.create_table(
+        "pushes",
+        sa.Column("dataset", TEXT, primary_key=True),
+        sa.Column("key", TEXT, primary_key=True),
+        sa.Column("body", TEXT, nullable=False),
+        sa.Column("n_rows", sa.BigInteger(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("pushed_at", UtcDateTime(), nullable=False),
+        sa.Column("pushed_by", TEXT, nullable=False),
+    )
+    op.create_table(
+        "source_marks",
+        sa.Column("dataset", TEXT, primary_key=True),
+        sa.Column("asked", TEXT, nullable=False),
+        sa.Column("state", JSON, nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("read_at", UtcDateTime(), nullable=False),
+    )
+    op.create_table(
         "runs",
         sa.Column("number", sa.BigInteger(), primary_key=True, autoincrement=False),
         sa.Column("experiment", TEXT, nullable=False),
@@ -93,6 +126,7 @@ def upgrade() -> None:
         sa.Column("parameters", JSON, nullable=False),
         sa.Column("datasets", JSON, nullable=False),
         sa.Column("refs", JSON, nullable=False),
+        sa.Column("as_of", UtcDateTime()),
         sa.Column("outputs", JSON, nullable=False),
         sa.Column("started_at", UtcDateTime(), nullable=False),
         sa.Column("finished_at", UtcDateTime()),
@@ -319,6 +353,14 @@ def upgrade() -> None:
     )
     op.create_index("edges_parent_idx", "edges", ["parent"])
     op.create_table(
+        "column_edges",
+        sa.Column("child", TEXT, primary_key=True),
+        sa.Column("column", TEXT, primary_key=True),
+        sa.Column("parent", TEXT, primary_key=True),
+        sa.Column("source", TEXT, primary_key=True),
+    )
+    op.create_index("column_edges_parent_source_idx", "column_edges", ["parent", "source"])
+    op.create_table(
         "workers",
         sa.Column("name", TEXT, primary_key=True),
         sa.Column("environment", TEXT, nullable=False),
@@ -335,8 +377,10 @@ def upgrade() -> None:
     )
     if op.get_bind().dialect.name == "postgresql":
         _protect_ledger_postgres()
+        _index_words_postgres()
     else:
         _protect_ledger_sqlite()
+        _index_words_sqlite()
 
 
 def _protect_ledger_sqlite() -> None:
@@ -356,3 +400,23 @@ def _protect_ledger_postgres() -> None:
         "CREATE TRIGGER ledger_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger "
         "FOR EACH STATEMENT EXECUTE FUNCTION ledger_is_append_only()"
     )
+
+
+def _index_words_postgres() -> None:
+    op.execute(
+        'CREATE TABLE dataset_words (dataset text COLLATE "C" PRIMARY KEY, words tsvector NOT NULL)'
+    )
+    op.execute("CREATE INDEX dataset_words_words_idx ON dataset_words USING gin (words)")
+
+
+def _index_words_sqlite() -> None:
+    op.execute("CREATE TABLE dataset_words_numbers (id INTEGER PRIMARY KEY, dataset TEXT UNIQUE)")
+    # `store.search` cuts texts into words; the tokenizer `ascii` leaves them as they are
+    has_fts5 = "SELECT count(*) FROM pragma_module_list WHERE name = 'fts5'"
+    if op.get_bind().exec_driver_sql(has_fts5).scalar():
+        op.execute(
+            "CREATE VIRTUAL TABLE dataset_words USING fts5"
+            "(a, b, c, d, tokenize='ascii', detail='column', prefix='1 2 3 4')"
+        )
+    else:  # some Pythons bring an SQLite without it: searched without an index, then
+        op.execute("CREATE TABLE dataset_words (a TEXT, b TEXT, c TEXT, d TEXT)")

@@ -1,0 +1,52 @@
+"""Standard output: where the answer goes, and nothing else when a machine reads it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout, suppress
+
+_STDOUT, _STDERR = 1, 2
+
+
+@contextmanager
+def kept_for_the_answer(*, is_on: bool) -> Iterator[None]:
+    """Send what anything prints meanwhile to standard error, also what child processes print.
+
+    A project's pipeline is code of other people: it prints, and so do the programs that it
+    starts.
+    """
+    if not is_on:
+        yield
+        return
+    with redirect_stdout(sys.stderr), _descriptor_moved():
+        yield
+
+
+@contextmanager
+def _descriptor_moved() -> Iterator[None]:
+    try:
+        before = os.dup(_STDOUT)
+    except OSError:  # there is no standard output at all
+        yield
+        return
+    try:
+        _flush()
+        with suppress(OSError):  # or no standard error
+            os.dup2(_STDERR, _STDOUT)
+        yield
+    finally:
+        _flush()
+        os.dup2(before, _STDOUT)
+        os.close(before)
+
+
+def _flush() -> None:
+    if sys.__stdout__ is not None:
+        sys.__stdout__.flush()
+
+
+def give_up() -> None:
+    """Write nothing more there: Python flushes once more at its end, and would complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
