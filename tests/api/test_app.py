@@ -147,7 +147,7 @@ def test_a_missing_thing_is_404_and_says_what_there_is(client: httpx.Client) -> 
     answer = client.get("/api/releases/99")
 
     assert answer.status_code == 404
-    assert answer.json() == {"error": "no Release '99'", "hint": "known: 1, 2"}
+    assert answer.json() == {"error": "no release '99'", "hint": "known: 1, 2"}
 
 
 def test_nobody_acts_without_a_name(client: httpx.Client) -> None:

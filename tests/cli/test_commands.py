@@ -68,6 +68,13 @@ def test_a_folder_of_files_is_a_dataset_in_three_commands(tmp_path: Path, capsys
     assert shell.code == 2
 
 
+def test_a_note_on_files_that_are_known_is_not_dropped_in_silence(shell: Shell) -> None:
+    assert "hint" not in shell("data add patients")
+    assert "hint: patients@1 has had these files before, and keeps its own note" in shell(
+        "data add patients --note", "the first ones"
+    )
+
+
 def test_data_is_registered_and_found(shell: Shell) -> None:
     assert "patients@1" in shell("data add patients")
     assert "569" in shell("data list")
@@ -177,12 +184,50 @@ def test_a_run_is_compared_with_another(shell: Shell) -> None:
     assert shell.json("compare --best auc --limit 1")[0]["metrics"]["auc"] > 0.9
 
 
+@pytest.mark.parametrize(
+    ("words", "error", "hint"),
+    [
+        ("compare --best nope", "no run has the metric 'nope'", "known: auc"),
+        (
+            "compare --search 99",
+            "no run belongs to the search 99",
+            "cd4ml compare lists the runs",
+        ),
+        (
+            "compare --experiment nope",
+            "no run belongs to the experiment 'nope'",
+            "cd4ml compare lists the runs",
+        ),
+        (
+            "serve --in production --port abc",
+            "cd4ml serve: argument --port: expected a port from 0 to 65535, got 'abc'",
+            "cd4ml serve --help",
+        ),
+        (
+            "demo --months x",
+            "cd4ml demo: argument --months: expected 1 to 11 months, got x",
+            "cd4ml demo --help",
+        ),
+    ],
+)
+def test_what_is_not_known_is_said(shell: Shell, words: str, error: str, hint: str) -> None:
+    assert shell.json(words) == {"error": error, "hint": hint}
+    assert shell.code in (1, 2)
+
+
 def test_a_run_takes_only_what_the_pipeline_knows(shell: Shell) -> None:
     shell("run --set diagnosis.strnegth=0.5")
     assert shell.code == 1
     assert "strnegth" in shell.error
     assert shell.json("run --data patients=patients@9")["error"]
     assert shell.json("run --trials 3")["error"] == "cd4ml run: --trials needs --grid"
+    assert shell.json("run --workers 3")["error"] == "cd4ml run: --workers needs --grid"
+    for option in ("--trials", "--workers"):
+        shell(f"run --grid diagnosis.strength=0.1 {option} 0")
+        assert (shell.code, shell.error.splitlines()[0]) == (
+            2,
+            f"error: cd4ml run: argument {option}: expected a number from 1 to 1,000,000, got '0'",
+        )
     assert shell.code == 2
 
 
@@ -272,7 +317,9 @@ def test_a_standing_approval_needs_its_bounds(shell: Shell) -> None:
     assert "which release?" in shell.error
     shell("approve --standing --model m --to production --until banana --reason x", by=MANAGER)
     assert "expected a day like 2026-12-31, got 'banana'" in shell.error
-    assert "revoked" in shell("revoke standing-approval/1 --reason over", by=MANAGER)
+    said = shell("revoke standing-approval/1 --reason over", by=MANAGER)
+    assert "given because" in said
+    assert said.endswith("  revoked: over\n")
 
 
 def test_production_is_monitored(shell: Shell, project: Project) -> None:
@@ -292,10 +339,29 @@ def test_labels_are_taken_in_from_a_file(shell: Shell, tmp_path: Path) -> None:
     row = "013d8e5703600000079bc16a0000ac7e,1,2013-02-02T06:00:00Z"
     file.write_text(f"prediction_id,value,labelled_at\n{row}\n")
 
-    assert shell(f"label {file}").startswith("1 labels")
+    assert shell(f"label {file}").startswith("1 label\n")
     assert "had been taken in before" in shell(f"label {file}")
     shell(f"label {tmp_path / 'none.csv'}")
     assert shell.code == 1
+
+
+def test_a_search_in_which_nothing_finished_leaves_with_1(shell: Shell) -> None:
+    said = shell("run --grid diagnosis.strength=-1.0,-2.0 --workers 1")
+
+    assert shell.code == 1
+    assert "2 trials failed" in said
+
+
+def test_a_retraining_that_failed_leaves_with_1(shell: Shell) -> None:
+    shell("approve release/2 --reason good", by=MANAGER)
+    shell("retrain --reason spring")
+
+    said = shell("work")
+
+    assert shell.code == 1
+    assert "job/1 retrain failed" in said
+    assert shell("work") == "0 answers collected\n"
+    assert shell.code == 0
 
 
 def test_a_retraining_is_asked_for_and_worked_on(shell: Shell) -> None:
@@ -343,6 +409,10 @@ def test_history_explains_and_holds(shell: Shell) -> None:
 
 
 def test_people_are_added_by_an_admin(shell: Shell) -> None:
+    said = shell("people add cy --role reader --role release-manager")
+    assert "reader, release-manager" in said
+    assert "hint: nothing in cd4ml.toml asks for the role reader yet" in said
+    assert "asks for the role release-manager" not in said
     assert "reader, writer" in shell("people add cy --role reader --role writer")
     assert MANAGER in shell("people list")
     shell("people add dee", by=MANAGER)

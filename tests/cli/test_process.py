@@ -122,6 +122,25 @@ def test_the_control_plane_answers_until_it_is_told_to_end(
     assert (process.returncode, error) == (code, "")
 
 
+@pytest.mark.parametrize(("ended_by", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_an_endpoint_says_how_it_was_ended(folder: Path, ended_by: int, code: int) -> None:
+    process = subprocess.Popen(
+        [*CD4ML, "serve", "--in", "staging", "--port", "0"],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    while "answers with plan" not in process.stderr.readline():
+        assert process.poll() is None
+
+    process.send_signal(ended_by)
+    _, error = process.communicate(timeout=20)
+
+    assert process.returncode == code
+    assert "Traceback" not in error
+
+
 def test_a_port_that_is_taken_is_an_error_with_a_remedy(folder: Path) -> None:
     process, address = up(folder, "--without-work")
     try:

@@ -60,6 +60,19 @@ def test_a_hostile_name_cannot_steer_the_terminal() -> None:
     assert file.getvalue() == "delay\ufffd[2J/1 [bold]not markup[/bold] :smile:\n"
 
 
+def test_a_digest_is_whole_where_no_terminal_breaks_it() -> None:
+    screen, file = shown()
+    digest = f"blake3:{'0123456789abcdef' * 4}"
+
+    screen.facts((("model version", f"{digest}, {'and many words ' * 9}"), ("by", "ana")))
+    screen.line("word " * 20)
+
+    first, *_, last, wrapped_at, _rest = lines(file)
+    assert first.startswith(f"  model version  {digest},")
+    assert last == "  by             ana"
+    assert len(wrapped_at) <= 80
+
+
 def test_facts_leave_out_what_is_empty_and_do_not_repeat_names() -> None:
     screen, file = shown()
 

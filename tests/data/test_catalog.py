@@ -102,4 +102,4 @@ def test_an_unknown_dataset_gets_the_known_names(filled: "Database") -> None:
     with filled.read() as connection, pytest.raises(NotFound) as caught:
         entry(connection, "planes")
 
-    assert str(caught.value) == "no Dataset 'planes'\n  hint: known: flights, weather"
+    assert str(caught.value) == "no dataset 'planes'\n  hint: known: flights, weather"

@@ -104,6 +104,8 @@ def test_written_times_are_utc(text: str, moment: datetime | None) -> None:
         ({"a.csv": ""}, "a.csv cannot be read as csv: empty CSV"),
         ({"a.csv": "a;b\n1;2\n"}, "a.csv: expected columns separated by ',', got ';' in the first"
          " line"),
+        ({"a.csv": "a,b,a\n1,2,3\n"}, "a.csv: the column 'a' stands twice in the first line"),
+        ({"a.csv": ",a\n1,2\n"}, "a.csv: column 1 has no name"),
         ({"a.csv": "a\n1\n", "b.csv": "b\n1\n"},
          "b.csv has other columns than a.csv: it lacks 'a', has 'b' besides"),
         ({"a.csv": "a,b\n1,2\n", "b.csv": "b,a\n1,2\n"},

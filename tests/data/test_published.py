@@ -55,7 +55,7 @@ def test_an_unknown_dataset_has_no_past(database: Database) -> None:
     with database.read() as connection, pytest.raises(NotFound) as refused:
         version_at(connection, "rides", day(3))
 
-    assert str(refused.value) == "no Dataset 'rides'\n  hint: there are none yet"
+    assert str(refused.value) == "no dataset 'rides'\n  hint: there are none yet"
 
 
 def test_a_version_is_found_by_its_number_whatever_the_moment(

@@ -63,4 +63,4 @@ def test_an_unknown_run_gets_the_known_ones(filled: "Database") -> None:
     with filled.read() as connection, pytest.raises(NotFound) as caught:
         tracked(connection, 9)
 
-    assert str(caught.value) == "no Run '9'\n  hint: known: 1, 2, 3, 4, 5"
+    assert str(caught.value) == "no run '9'\n  hint: known: 1, 2, 3, 4, 5"

@@ -379,6 +379,23 @@ class TestSlices:
         ]
 
 
+def test_an_interval_ends_where_the_measure_does() -> None:
+    y_true = np.repeat([0.0, 1.0], 60)
+    nearly_right = np.concatenate([np.linspace(0.0, 0.51, 60), np.linspace(0.5, 1.0, 60)])
+    policy = (
+        GateSettings(metric="auc", better_than="trivial"),
+        GateSettings(metric="brier", better_than="trivial"),
+    )
+
+    auc, brier = judge(policy, evidence(y_true=y_true, score=nearly_right, base_rate=0.5))
+
+    assert auc.high == 1.0
+    assert auc.value is not None
+    assert auc.value < 1.0
+    assert brier.low is not None
+    assert brier.low >= 0.0
+
+
 scores = st.floats(-2, 2) | st.just(float("nan")) | st.just(float("inf"))
 
 

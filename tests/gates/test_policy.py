@@ -52,6 +52,30 @@ def test_an_unknown_measure_is_refused_with_the_known_ones() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("gate", "message"),
+    [
+        (
+            {"metric": "auc", "at_least": 1.5},
+            "auc is never above 1, got 1.5 - at `gate[1].at_least`",
+        ),
+        (
+            {"metric": "brier", "at_most": -0.1},
+            "brier is never below 0, got -0.1 - at `gate[1].at_most`",
+        ),
+    ],
+)
+def test_a_limit_that_no_model_can_reach_is_refused(gate: dict[str, object], message: str) -> None:
+    assert refusal(**gate) == f"cd4ml.toml: {message}\n  hint: no model could pass"
+
+
+@pytest.mark.parametrize(
+    "gate", [{"metric": "auc", "at_least": 1}, {"metric": "brier", "at_most": 0}]
+)
+def test_perfection_may_be_asked_for(gate: dict[str, object]) -> None:
+    assert policy_of((msgspec.convert(gate, GateSettings),)).gates[0].metric == gate["metric"]
+
+
 def test_a_gate_without_a_limit_is_refused() -> None:
     assert refusal(metric="auc") == (
         "cd4ml.toml: a gate on auc needs a limit - at `gate[1]`\n"

@@ -72,19 +72,19 @@ SETTINGS = {
     "malformed TOML": Case(
         "status",
         "FOLDER/cd4ml.toml: expected ']' at the end of a table declaration (at line 1, column 9)\n"
-        "  hint: docs/reference/settings.md lists every key",
+        "  hint: docs/reference/settings.md of the manual lists every key",
         replaced("cd4ml.toml", "[project]", "[project"),
     ),
     "an unknown key": Case(
         "status",
         "FOLDER/cd4ml.toml: object contains unknown field `targt` - at `model`\n"
-        "  hint: did you mean `target`? docs/reference/settings.md lists every key",
+        "  hint: did you mean `target`? docs/reference/settings.md of the manual lists every key",
         replaced("cd4ml.toml", "target =", "targt ="),
     ),
     "a wrong type": Case(
         "gate run/1",
         "FOLDER/cd4ml.toml: expected `float | null`, got `str` - at `gate[0].at_least`\n"
-        "  hint: docs/reference/settings.md lists every key",
+        "  hint: docs/reference/settings.md of the manual lists every key",
         replaced("cd4ml.toml", "at_least = 0.9", 'at_least = "0.9"'),
     ),
     "an unknown measure": Case(
@@ -125,7 +125,8 @@ DATA = {
     ),
     "an unknown dataset version": Case(
         f"run --data patients=patients@{HUGE}",
-        f"no DatasetVersion 'patients/{HUGE}'\n  hint: known: patients/1",
+        f"expected NAME@NUMBER, NAME@TAG or NAME@DATE, got 'patients@{HUGE}'\n"
+        "  hint: for example flights@3, flights@v3, flights@quarter-1 or flights@2013-03-31",
     ),
     "labels that are none": Case(
         "label truth.csv",
@@ -142,13 +143,13 @@ DATA = {
 PIPELINE = {
     "an import error": Case(
         "run",
-        "pipeline.py:7: importing the pipeline failed: ModuleNotFoundError: No module named"
+        "pipeline.py:7: importing 'pipeline' failed: ModuleNotFoundError: No module named"
         " 'polers'\n  hint: correct that line, then run again",
         replaced("pipeline.py", "import polars as pl", "import polers as pl"),
     ),
     "a missing module": Case(
         "run",
-        "no module 'pipeline' in FOLDER\n  hint: name it in cd4ml.toml: [project] pipeline = ...",
+        "no module 'pipeline' in FOLDER\n  hint: cd4ml.toml names it: correct the name, or put the module there",
         lambda folder: (folder / "pipeline.py").unlink(),
     ),
     "an input nobody makes": Case(
@@ -168,21 +169,21 @@ PIPELINE = {
     ),
 }
 NAMES = {
-    "an unknown run": Case("gate run/9", "no Run '9'\n  hint: known: 1"),
+    "an unknown run": Case("gate run/9", "no run '9'\n  hint: known: 1"),
     "a number no database could hold": Case(
         f"why run/{HUGE}",
         f"expected run/NUMBER, got 'run/{HUGE}'\n  hint: for example run/1",
     ),
     "an unknown version": Case(
         "release diagnosis/9 --to staging",
-        "no ModelVersion 'diagnosis/9'\n  hint: known: diagnosis/1",
+        "no model version 'diagnosis/9'\n  hint: known: diagnosis/1",
     ),
     "an unknown environment": Case(
         "release diagnosis/1 --to moon",
         "no environment named 'moon' in cd4ml.toml\n  hint: known: staging, production",
     ),
     "an unknown release": Case(
-        "approve release/9 --reason ok", "no Release '9'\n  hint: known: 1, 2", actor=BO
+        "approve release/9 --reason ok", "no release '9'\n  hint: known: 1, 2", actor=BO
     ),
     "an unknown person": Case(
         "approve release/2 --reason ok",

@@ -107,7 +107,7 @@ def test_a_key_that_identifies_nothing_is_refused(project: Project, key: str, me
 
     assert str(refused.value) == (
         f"{project.folder / 'cd4ml.toml'}: {message}\n"
-        "  hint: docs/reference/settings.md lists every key"
+        "  hint: docs/reference/settings.md of the manual lists every key"
     )
 
 

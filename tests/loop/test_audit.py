@@ -3,9 +3,9 @@
 import pytest
 import sqlalchemy as sa
 
-from cd4ml.errors import Corrupted
+from cd4ml.errors import Corrupted, NotFound
 from cd4ml.loop import Project
-from cd4ml.loop.audit import ledger, verify
+from cd4ml.loop.audit import ledger, listed_entries, verify
 from cd4ml.store.ledger import GENESIS
 
 
@@ -27,6 +27,16 @@ def test_entries_come_newest_first_and_of_one_subject_if_asked(released: Project
         "release.requested",
     ]
     assert ledger(released, subject="release/9") == []
+
+
+def test_what_no_entry_is_about_is_said(released: Project) -> None:
+    with pytest.raises(NotFound) as refused:
+        listed_entries(released, subject="nope/9")
+
+    assert str(refused.value) == (
+        "no entry of the ledger is about 'nope/9'\n"
+        "  hint: a subject is a name such as release/2, delay/1 or flights@1"
+    )
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,7 @@ def test_a_run_that_failed_cannot_be_judged(project: Project) -> None:
 @pytest.mark.parametrize(
     ("run", "error", "message"),
     [
-        ("run/9", NotFound, "no Run '9'\n  hint: known: 1"),
+        ("run/9", NotFound, "no run '9'\n  hint: known: 1"),
         ("delay/1", InvalidInput, "expected run/NUMBER, got 'delay/1'\n  hint: for example run/1"),
         ("9" * 5000, InvalidInput, f"expected run/NUMBER, got '{'9' * 5000}'"),
         ("run/0", InvalidInput, "expected run/NUMBER, got 'run/0'"),
@@ -188,6 +188,12 @@ def test_a_run_that_is_not_there_is_not_judged(
             'target = "late"\nstep = "risk"',
             "cd4ml.toml: run/1 has no step 'risk' - at `model.step`\n"
             "  hint: its steps: delay, evaluation, examples, holdout, training",
+        ),
+        (
+            'target = "late"',
+            'target = "nope"',
+            "cd4ml.toml: the training rows of run/1 have no column 'nope' - at `model.target`\n"
+            "  hint: known: carrier, distance, wind, event_at, late",
         ),
     ],
 )

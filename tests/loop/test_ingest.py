@@ -171,7 +171,7 @@ def test_an_unknown_version_is_answered_with_the_known_ones(project: Project) ->
     with pytest.raises(NotFound) as refused:
         show_dataset(project, "flights@7")
 
-    assert str(refused.value) == "no DatasetVersion 'flights/7'\n  hint: known: flights/1"
+    assert str(refused.value) == "no dataset version 'flights@7'\n  hint: known: flights@1"
 
 
 def test_two_who_bring_the_same_at_once_bring_it_once(project: Project) -> None:

@@ -157,7 +157,7 @@ def test_what_was_not_there_yet_cannot_be_run_on(riding: Project) -> None:
     with pytest.raises(NotFound) as refused:
         train(riding, as_of=day(2), actor=ANN)
 
-    assert str(refused.value) == ("no Dataset 'flights'\n  hint: known: rides")
+    assert str(refused.value) == ("no dataset 'flights'\n  hint: known: rides")
 
 
 def test_production_had_shown_nothing_before_it_did(released: Project) -> None:

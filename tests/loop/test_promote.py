@@ -31,6 +31,7 @@ from cd4ml.loop.promote import (
 from cd4ml.loop.retrain import ask
 from cd4ml.loop.train import train
 from cd4ml.records.release import Release
+from cd4ml.store.project import open_project as read_project
 from tests.loop.test_evaluate import change
 from tests.loop.test_ingest import add_flights
 from tests.loop.world import ANN, BEGIN, DAY, EVE, MAX, actions, release_first
@@ -301,6 +302,7 @@ def test_it_does_not_cover_what_a_person_asks_for(released: Project) -> None:
             "a standing approval ends in the future, got 2013-01-31 00:00",
         ),
         ({"environment": "prod"}, NotFound, "prod"),
+        ({"model": "nope"}, NotFound, "no model named 'nope'\n  hint: known: delay"),
         ({"environment": "staging"}, InvalidInput, "no approval is asked for there"),
     ],
 )
@@ -332,6 +334,28 @@ def test_undo_puts_the_version_before_back_in_charge(released: Project) -> None:
     assert states(released) == ["released", "released", "undone", "awaiting_approval"]
     assert actions(released)[-2:] == ["release.restored", "release.undone"]
     assert releases(released)[2].state_reason == "undone by ann: it stutters"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            {"environment": "nope"},
+            "no environment named 'nope' in cd4ml.toml\n  hint: known: staging, production",
+        ),
+        (
+            {"environment": "staging", "model": "nope"},
+            "no model named 'nope'\n  hint: known: delay",
+        ),
+    ],
+)
+def test_undoing_what_is_not_there_says_what_is(
+    released: Project, words: dict[str, str], message: str
+) -> None:
+    with pytest.raises(NotFound) as refused:
+        undo(released, **words, reason="it stutters", actor=ANN)
+
+    assert str(refused.value) == message
 
 
 def test_the_first_in_an_environment_cannot_be_undone(released: Project) -> None:
@@ -387,13 +411,13 @@ def test_a_release_that_is_not_there_is_answered_with_those_there_are(
     with pytest.raises(NotFound) as refused:
         act(released)
 
-    assert str(refused.value) == "no Release '9'\n  hint: known: 1, 2"
+    assert str(refused.value) == "no release '9'\n  hint: known: 1, 2"
 
 
 @pytest.mark.parametrize(
     ("version", "to", "message"),
     [
-        ("delay/9", "staging", "no ModelVersion 'delay/9'\n  hint: known: delay/1"),
+        ("delay/9", "staging", "no model version 'delay/9'\n  hint: known: delay/1"),
         ("delay", "staging", "expected MODEL/NUMBER, got 'delay'"),
         ("delay/1", "prod", "prod"),
     ],
@@ -412,9 +436,11 @@ def test_what_is_not_there_cannot_be_released(
 
 def test_a_rollout_that_could_not_end_is_not_begun(released: Project) -> None:
     before = actions(released)
+    path = released.folder / "cd4ml.toml"
+    path.write_text(path.read_text().replace('  { mode = "full" },\n', ""))
 
     with (
-        change(released, '  { mode = "full" },\n', "") as endless,
+        read_project(released.folder) as endless,  # as the store reads it, without its sense
         pytest.raises(ConfigurationError) as refused,
     ):
         request(endless, "delay/1", to="staging", actor=ANN)

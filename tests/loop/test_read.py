@@ -245,9 +245,9 @@ def test_a_changed_byte_is_found_before_anything_is_read(riding: Project) -> Non
 @pytest.mark.parametrize(
     ("ref", "as_of", "error", "message"),
     [
-        ("rides@9", None, NotFound, "no DatasetVersion 'rides/9'"),
+        ("rides@9", None, NotFound, "no dataset version 'rides@9'"),
         ("rides@latest", None, NotFound, "no version of 'rides' has the tag 'latest'"),
-        ("walks", None, NotFound, "no Dataset 'walks'"),
+        ("walks", None, NotFound, "no dataset 'walks'"),
         ("rides", "2013-02-02", NotFound, "the dataset 'rides' had no version on 2013-02-02T00:00"),
         ("rides", "last week", InvalidInput, "expected a date or time, got 'last week'"),
     ],

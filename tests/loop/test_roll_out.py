@@ -132,4 +132,4 @@ def test_one_that_is_not_there_cannot_be_rolled_out(released: Project) -> None:
     with pytest.raises(NotFound) as refused:
         roll_out(released, "release/9")
 
-    assert str(refused.value) == "no Release '9'\n  hint: known: 1, 2"
+    assert str(refused.value) == "no release '9'\n  hint: known: 1, 2"

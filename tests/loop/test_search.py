@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -54,8 +55,48 @@ def test_a_search_without_values_begins_nothing(project: Project) -> None:
     assert actions(project) == before
 
 
+@pytest.mark.parametrize(
+    ("grid", "message"),
+    [
+        (
+            {"delay.strength": [1.0, "strong"]},
+            "parameter 'delay.strength': expected `float`, got `str`",
+        ),
+        ({"delay.weakness": [1.0]}, "no parameter named 'delay.weakness'"),
+        (
+            {"delay.strength": [1.0, 2.0, 1.0]},
+            "the parameter 'delay.strength' is to have the value 1.0 2 times",
+        ),
+    ],
+)
+def test_values_that_no_trial_could_begin_with_begin_nothing(
+    project: Project, grid: dict[str, list[object]], message: str
+) -> None:
+    before = actions(project)
+
+    with pytest.raises(InvalidInput) as refused:
+        search(project, grid=grid, actor=ANN)
+
+    assert refused.value.message == message
+    assert actions(project) == before
+    assert runs(project) == []
+
+
+@pytest.mark.parametrize("name", ["", " ", "two\nlines", "x" * 3000])
+def test_an_experiment_has_a_name_that_can_be_shown(project: Project, name: str) -> None:
+    for attempt in (
+        lambda: search(project, grid={"delay.strength": [1.0]}, experiment=name, actor=ANN),
+        lambda: train(project, experiment=name, actor=ANN),
+    ):
+        with pytest.raises(InvalidInput, match="an experiment has a name of 1 to 100 printable"):
+            attempt()
+
+    assert runs(project) == []
+
+
 PROGRAM = """
 import sys
+import time
 from pathlib import Path
 from cd4ml.loop import open_project
 from cd4ml.loop.search import search
@@ -91,5 +132,42 @@ def test_a_search_that_is_killed_leaves_no_process_behind(project: Project) -> N
     assert len(children) >= 2
     _, alive = psutil.wait_procs(children, timeout=10)
     assert alive == []
-    train(project, actor=ANN)  # a run that begins says which ones were interrupted
-    assert runs(project, state="running") == []
+    assert runs(project, state="running") == []  # whoever looks finds them interrupted
+    reasons = {report.run.reason for report in runs(project, state="failed")}
+    assert reasons <= {"interrupted: its process ended"}
+    train(project, actor=ANN)
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize("is_for_all", [True, False], ids=["terminal", "parent alone"])
+def test_ctrl_c_ends_a_search_at_once(project: Project, is_for_all: bool) -> None:
+    pipeline = project.folder / "pipeline.py"
+    text = pipeline.read_text()
+    begin = text.index("def evaluation(")
+    body = text.index("    return", begin)
+    pipeline.write_text(f"{text[:body]}    import time\n    time.sleep(60)\n{text[body:]}")
+    search_it = ["run", "--grid", "delay.strength=0.1,0.2,0.3,0.4,0.5", "--as", ANN]
+    parent = subprocess.Popen(
+        [sys.executable, "-m", "cd4ml", *search_it],
+        cwd=project.folder,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 60
+    while sum(report.run.state == "running" for report in runs(project)) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+    began = time.monotonic()
+    if is_for_all:
+        os.killpg(parent.pid, signal.SIGINT)
+    else:
+        parent.send_signal(signal.SIGINT)
+    _, error = parent.communicate(timeout=30)
+
+    assert time.monotonic() - began < 6.0
+    assert parent.returncode == 130
+    assert "search 1 was interrupted\n  hint: cd4ml compare --search 1\n" in error
+    assert "Traceback" not in error
+    assert [report.run.state for report in runs(project)] == ["failed", "failed"]

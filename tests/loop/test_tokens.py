@@ -49,5 +49,5 @@ def test_what_is_no_number_is_no_token(project: Project, number: str) -> None:
 
 
 def test_an_unknown_token_is_not_revoked(project: Project) -> None:
-    with pytest.raises(NotFound, match=r"^no Token '7'"):
+    with pytest.raises(NotFound, match=r"^no token '7'"):
         revoke_token(project, "7", actor=ANN)

@@ -131,7 +131,7 @@ def test_what_is_not_known_is_refused_before_anything_is_recorded(
 def test_a_version_that_is_not_there_cannot_be_pinned(project: Project) -> None:
     ingest(project, "flights", actor=ANN)
 
-    with pytest.raises(NotFound, match="flights/9"):
+    with pytest.raises(NotFound, match="flights@9"):
         train(project, data={"flights": "flights@9"}, actor=ANN)
 
     assert runs(project) == []
@@ -175,7 +175,7 @@ def test_a_pipeline_that_cannot_be_imported_names_the_line(project: Project) -> 
     pipeline = project.folder / "pipeline.py"
     pipeline.write_text(pipeline.read_text().replace("import polars as pl", "import polers as pl"))
 
-    with pytest.raises(PipelineError, match=r"^pipeline\.py:3: importing the pipeline failed"):
+    with pytest.raises(PipelineError, match=r"^pipeline\.py:3: importing 'pipeline' failed"):
         train(project, actor=ANN)
 
     assert runs(project) == []
@@ -209,4 +209,4 @@ def test_two_runs_are_compared_by_what_differs(project: Project) -> None:
     assert differences["delay.strength"] == (1.0, 1e-4)
     with pytest.raises(NotFound) as missing:
         compare(project, ["run/1", "run/9"])
-    assert str(missing.value) == "no Run '9'\n  hint: known: 1, 2"
+    assert str(missing.value) == "no run '9'\n  hint: known: 1, 2"

@@ -111,6 +111,16 @@ def test_a_day_without_answers_is_a_window_too(released: Project) -> None:
     assert measured[1].champion == 0
 
 
+def test_windows_of_an_environment_that_is_not_there_are_not_listed(released: Project) -> None:
+    assert windows(released, environment="staging") == []
+    with pytest.raises(NotFound) as refused:
+        windows(released, environment="nope")
+
+    assert str(refused.value) == (
+        "no environment named 'nope' in cd4ml.toml\n  hint: known: staging, production"
+    )
+
+
 def test_nothing_in_charge_nothing_to_watch(project: Project) -> None:
     move(project, 3 * DAY)
 

@@ -72,6 +72,12 @@ def test_a_prediction_of_a_moment_ago_is_collected_first(released: Project) -> N
     assert said(explanation, "truth") == ["not known yet"]
 
 
+def test_a_prediction_s_id_may_be_typed_in_capitals(released: Project) -> None:
+    (prediction,) = live(released, 1, n_labelled=0)
+
+    assert why(released, prediction.upper()) == why(released, prediction)
+
+
 def test_a_prediction_says_what_the_shadow_thought(released: Project) -> None:
     begin(released)
     (prediction,) = live(released, 1)
@@ -102,6 +108,7 @@ def test_a_standing_approval_is_named_with_who_gave_it(released: Project) -> Non
         ("run/1", "run", "data"),
         ("verdict/1", "verdict", "run"),
         ("release/2", "release", "approval"),
+        ("plan/2", "plan", "approval"),
         ("flights@1", "data", "used by"),
     ],
 )
@@ -125,11 +132,11 @@ def test_a_dataset_is_explained_by_who_used_it(released: Project) -> None:
 @pytest.mark.parametrize(
     ("ref", "error", "message"),
     [
-        ("run/9", NotFound, "no Run '9'\n  hint: known: 1"),
-        ("release/9", NotFound, "no Release '9'\n  hint: known: 1, 2"),
-        ("verdict/9", NotFound, "no Verdict '9'\n  hint: known: 1"),
-        ("delay/9", NotFound, "no ModelVersion 'delay/9'\n  hint: known: delay/1"),
-        ("fares@1", NotFound, "no DatasetVersion 'fares/1'\n  hint: known: flights/1"),
+        ("run/9", NotFound, "no run '9'\n  hint: known: 1"),
+        ("release/9", NotFound, "no release '9'\n  hint: known: 1, 2"),
+        ("verdict/9", NotFound, "no verdict '9'\n  hint: known: 1"),
+        ("delay/9", NotFound, "no model version 'delay/9'\n  hint: known: delay/1"),
+        ("fares@1", NotFound, "no dataset version 'fares@1'\n  hint: known: flights@1"),
         ("run/x", InvalidInput, "expected run/NUMBER, got 'run/x'\n  hint: for example run/1"),
         ("flights@", InvalidInput, "expected NAME@NUMBER, got 'flights@'"),
         ("@1", InvalidInput, "expected NAME@NUMBER, got '@1'"),

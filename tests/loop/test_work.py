@@ -186,7 +186,7 @@ def test_a_pipeline_that_is_broken_at_the_moment_holds_up_no_rollout(released: P
     live(released, 30)
     move(released, DAY)
     with change(released, "import polars as pl", "import polers", "pipeline.py") as broken:
-        with pytest.raises(PipelineError, match=r"^pipeline\.py:3: importing the pipeline failed"):
+        with pytest.raises(PipelineError, match=r"^pipeline\.py:3: importing 'pipeline' failed"):
             work(broken, owner="worker")
 
         assert releases(broken)[-1].step == 2

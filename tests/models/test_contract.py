@@ -42,6 +42,33 @@ def test_a_contract_is_derived_from_rows() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("field", "reason"),
+    [
+        (
+            Field("a", "int"),  # type: ignore[arg-type]
+            "'a' has the type 'int', expected one of integer, number, string, boolean, datetime",
+        ),
+        (
+            Field("a", "integer", minimum="x"),  # type: ignore[arg-type]
+            "'a': expected `float | null`, got `str` - at `minimum`",
+        ),
+        (
+            Field("a", "string", categories=(1,)),  # type: ignore[arg-type]
+            "'a': expected `str`, got `int` - at `categories[0]`",
+        ),
+    ],
+)
+def test_a_field_of_other_types_than_it_says_is_refused(field: Field, reason: str) -> None:
+    for contract in (
+        Contract(name="delay", fields=(field,)),
+        Contract(name="delay", fields=(Field("hour", "integer"),), output=field),
+    ):
+        with pytest.raises(InvalidInput) as refused:
+            CompiledContract(contract)
+        assert refused.value.message == f"the contract 'delay' cannot be meant: {reason}"
+
+
 def test_a_request_keeps_the_pattern_of_its_contract() -> None:
     contract = Contract(name="c", fields=(Field("tail", "string", pattern="N[0-9]+|X"),))
     compiled = CompiledContract(contract)

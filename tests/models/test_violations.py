@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cd4ml.models.contract import CompiledContract
-from cd4ml.models.violations import Violation, is_moment, keeps
+from cd4ml.models.violations import Violation, is_moment, keeps, violations_of
 from cd4ml.records.contract import Contract, Field
 from tests.models.builders import CONTRACT, ROW
 
@@ -102,6 +102,31 @@ def test_what_is_no_object_is_one_violation(row: object) -> None:
 )
 def test_types_are_strict(kind: Any, value: Any, is_kept: bool) -> None:
     assert keeps(Field("x", kind), value) is is_kept
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "got"),
+    [
+        (
+            Field("x", "number"),
+            1e308,
+            "1e+308, which single precision cannot hold (at most 3.4e38)",
+        ),
+        (
+            Field("x", "integer"),
+            2**63,
+            "9223372036854775808, which 64 bits cannot hold (at most 9223372036854775807)",
+        ),
+        (Field("x", "number", maximum=5), 6, "6"),
+        (Field("x", "number"), True, "true"),
+    ],
+)
+def test_a_value_that_is_too_large_for_the_machine_is_told_the_limit(
+    field: Field, value: object, got: str
+) -> None:
+    (violation,) = violations_of((field,), {"x": value})
+
+    assert violation.got == got
 
 
 def test_long_and_unprintable_values_are_shown_short() -> None:

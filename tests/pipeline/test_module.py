@@ -114,20 +114,20 @@ def test_a_missing_module_is_named(tmp_path: Path) -> None:
         pass
 
     assert caught.value.message == f"no module 'pipeline' in {tmp_path}"
-    assert caught.value.hint == "name it in cd4ml.toml: [project] pipeline = ..."
+    assert caught.value.hint == "cd4ml.toml names it: correct the name, or put the module there"
 
 
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("X = 1\nimport nowhere", "pipeline.py:2: importing the pipeline failed:"
+        ("X = 1\nimport nowhere", "pipeline.py:2: importing 'pipeline' failed:"
          " ModuleNotFoundError: No module named 'nowhere'"),
-        ("def broken(:", "pipeline.py:1: importing the pipeline failed:"
+        ("def broken(:", "pipeline.py:1: importing 'pipeline' failed:"
          " SyntaxError: invalid syntax"),
-        ("X = 1 / 0", "pipeline.py:1: importing the pipeline failed:"
+        ("X = 1 / 0", "pipeline.py:1: importing 'pipeline' failed:"
          " ZeroDivisionError: division by zero"),
-        ("import helpers", "helpers.py:3: importing the pipeline failed: ValueError: no"),
-        ("import sys\nsys.exit(3)", "pipeline.py:2: importing the pipeline failed:"
+        ("import helpers", "helpers.py:3: importing 'pipeline' failed: ValueError: no"),
+        ("import sys\nsys.exit(3)", "pipeline.py:2: importing 'pipeline' failed:"
          " SystemExit: 3"),
     ],
 )  # fmt: skip

@@ -153,7 +153,7 @@ def test_only_a_waiting_release_can_be_approved(database: Database) -> None:
 def test_a_release_that_is_not_there_cannot_be_approved(database: Database) -> None:
     with pytest.raises(NotFound) as caught:
         approved(database, a_release())
-    assert str(caught.value) == "no Release '7'\n  hint: there are none yet"
+    assert str(caught.value) == "no release '7'\n  hint: there are none yet"
 
 
 def reject(database: Database, number: int, *, by: Actor = RUTH, reason: str = "too slow") -> None:

@@ -159,6 +159,22 @@ def test_a_server_says_what_it_answers_with(project: Released) -> None:
     assert worker.process == running.process.pid
 
 
+def test_a_plan_that_cannot_be_loaded_is_said_so(project: Released) -> None:
+    artifact = project.model(boosted())
+    project.plan(arm(artifact))
+    digest = artifact.removeprefix("blake3:")
+    (project.folder / ".cd4ml" / "blobs" / digest[:2] / digest[2:]).unlink()
+
+    with server(project.folder, plan=None) as running, running.caller() as caller:
+        until(lambda: "cannot be loaded" in caller.get("/ready").json["error"])
+        for reply in (caller.get("/ready"), caller.ask()):
+            assert reply.status == 503
+            assert reply.json["error"] == (
+                f"plan/1 of production cannot be loaded: NotFound: the blob store has nothing at"
+                f" {artifact}"
+            )
+
+
 def test_without_a_plan_the_server_waits_for_one(project: Released) -> None:
     artifact = project.model(boosted())
 

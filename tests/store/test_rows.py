@@ -161,9 +161,9 @@ def test_what_is_not_there_is_not_found_and_the_hint_says_what_is(database: Data
         with pytest.raises(NotFound) as gone:
             rows.replace(connection, actor("zoe"))
 
-    assert str(nobody.value) == "no Actor 'ann'\n  hint: there are none yet"
-    assert str(missing.value) == "no Actor 'ann'\n  hint: known: Ann, bob, émile"
-    assert str(gone.value) == "no Actor 'zoe'\n  hint: known: Ann, bob, émile"
+    assert str(nobody.value) == "no actor 'ann'\n  hint: there are none yet"
+    assert str(missing.value) == "no actor 'ann'\n  hint: known: Ann, bob, émile"
+    assert str(gone.value) == "no actor 'zoe'\n  hint: known: Ann, bob, émile"
 
 
 def test_of_many_numbers_the_hint_lists_the_newest_and_of_many_names_the_first(
@@ -194,7 +194,7 @@ def test_of_another_model_the_hint_lists_versions_only_if_this_one_has_none(
         with pytest.raises(NotFound) as unknown:
             rows.get(connection, ModelVersion, "rain", 1)
 
-    assert str(newer.value) == "no ModelVersion 'delay/3'\n  hint: known: delay/1, delay/2"
+    assert str(newer.value) == "no model version 'delay/3'\n  hint: known: delay/1, delay/2"
     assert unknown.value.hint == "known: delay/1, delay/2, fares/1"
 
 
@@ -211,7 +211,7 @@ def test_a_number_beyond_64_bits_is_not_found(database: Database) -> None:
     with database.read() as connection, pytest.raises(NotFound) as missing:
         rows.get(connection, Run, 10**20)
 
-    assert str(missing.value) == f"no Run '{10**20}'\n  hint: there are none yet"
+    assert str(missing.value) == f"no run '{10**20}'\n  hint: there are none yet"
 
 
 def test_records_are_found_by_their_columns_in_the_order_of_their_key(database: Database) -> None:

@@ -6,7 +6,7 @@ from cd4ml.errors import ConfigurationError
 from cd4ml.records.settings import DataSettings, GateSettings, Settings
 from cd4ml.store.settings import read_settings
 
-MANUAL = "docs/reference/settings.md lists every key"
+MANUAL = "docs/reference/settings.md of the manual lists every key"
 PROJECT = '[project]\nname = "flight-delays"\n'
 
 
@@ -102,7 +102,12 @@ def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
         ),
         (
             PROJECT + "[data.flights]\nsource = 'moon'",
-            "invalid enum value 'moon' - at `data[...].source`",
+            "invalid enum value 'moon' - at `data.flights.source`",
+            MANUAL,
+        ),
+        (
+            PROJECT + "[environments.staging]\n[environments.live]\napprovals = 'two'",
+            "expected `int`, got `str` - at `environments.live.approvals`",
             MANUAL,
         ),
         (
@@ -205,7 +210,10 @@ IMPOSSIBLE = {
         "expected letters, digits, '.', '_' and '-' in its name, got '' - at `environments.`"
     ),
     PROJECT + "[monitoring]\nmatures_after_hours = -1": (
-        "expected 0 or more hours, got -1 - at `monitoring.matures_after_hours`"
+        "expected 0 to 878,400 hours, got -1 - at `monitoring.matures_after_hours`"
+    ),
+    PROJECT + "[monitoring]\nmatures_after_hours = 99999999999999": (
+        "expected 0 to 878,400 hours, got 99,999,999,999,999 - at `monitoring.matures_after_hours`"
     ),
     PROJECT + "[monitoring]\ndrift = 0": "expected a PSI above 0, got 0.0 - at `monitoring.drift`",
     PROJECT
@@ -236,6 +244,21 @@ def test_what_no_project_can_mean_is_refused(tmp_path: Path, text: str, message:
 
     assert told == message
     assert hint
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("flights.py", "without .py: flights"),
+        ("../etc", "for example pipeline, or flights.pipeline"),
+        ("../etc.py", "for example pipeline, or flights.pipeline"),
+    ],
+)
+def test_a_module_is_named_as_python_names_it(tmp_path: Path, name: str, hint: str) -> None:
+    told, hinted = refusal(tmp_path, PROJECT + f'pipeline = "{name}"')
+
+    assert told == f"expected the name of a Python module, got '{name}' - at `project.pipeline`"
+    assert hinted == hint
 
 
 def test_the_hint_says_which_environments_there_are(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from urllib.parse import urljoin
 import httpx
 import pytest
 
+from cd4ml.errors import PipelineError
 from cd4ml.loop import Project
 from cd4ml.loop.evaluate import evaluate
 from cd4ml.loop.ingest import ingest
@@ -172,6 +173,21 @@ def test_an_environment_where_nothing_answers_yet_says_what_waits(client: httpx.
     assert "release/2 (diagnosis/1) waits for 1 approval by release-manager" in shown
 
 
+def test_a_failed_step_shows_its_traceback_line_by_line(
+    client: httpx.Client, project: Project
+) -> None:
+    with pytest.raises(PipelineError):
+        train(project, overrides={"diagnosis.strength": -1.0}, actor=ADMIN)
+
+    html = client.get("/runs/2").text
+
+    page = Document(html)
+    (traceback,) = re.findall(r"<pre[^>]*><code>(.*?)</code></pre>", html, re.DOTALL)
+    assert "pipeline.py" in traceback
+    assert traceback.count("\n") > 3
+    assert "json" not in page.text
+
+
 def test_production_is_drawn_window_by_window(client: httpx.Client, project: Project) -> None:
     with project.database.write() as connection:
         rows.insert(connection, measured(2, 0.63))
@@ -231,6 +247,8 @@ def test_hostile_words_are_only_words(folder: Path, project: Project) -> None:
     [
         "/nothing",
         "/runs/99",
+        "/runs?experiment=nope",
+        "/ledger?subject=nope/9",
         "/models/x/1",
         "/releases/99",
         "/data/none",

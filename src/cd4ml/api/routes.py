@@ -283,9 +283,9 @@ def _impact(project: Project, asked: bodies.ImpactAsked) -> object:
 
 
 def _ledger(project: Project, asked: bodies.EntriesAsked) -> object:
-    from cd4ml.loop.audit import ledger
+    from cd4ml.loop.audit import listed_entries
 
-    return ledger(project, subject=asked.subject, limit=asked.limit)
+    return listed_entries(project, subject=asked.subject, limit=asked.limit)
 
 
 def _audit(project: Project, _: bodies.Nothing) -> object:

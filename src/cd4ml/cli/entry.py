@@ -36,7 +36,9 @@ def main(typed: Sequence[str] | None = None) -> int:
         return _run(words)
     except Cd4mlError as error:
         return _explain(error, is_json=is_json)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
+        if interrupt.args:
+            print(_printable(str(interrupt)), file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         give_up()

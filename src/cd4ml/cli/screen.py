@@ -33,6 +33,7 @@ _FIGURE = re.compile(r"([-+]?[\d.,]+%?( to [-+]?[\d.,]+)?|-|)( \*)?")
 _NEVER_WRAPPED = (24, 18, 14, 10, 6)  # characters of a cell: the first that leaves enough room
 _LEAST = 9  # characters of a column that wraps
 _GAP = 2  # between columns
+_EXACT = 2**53  # beyond it a float does not hold every whole number
 _NEXT_UNIT = 1000  # of bytes, as disks are sold
 
 STYLES: Mapping[str, str] = {
@@ -89,12 +90,15 @@ class Screen:
         table = Table.grid(padding=(0, 2))
         table.add_column(style="dim", no_wrap=True)
         table.add_column(overflow="fold")
-        before = ""
+        before, needed = "", 0
         for name, value in pairs:
             if value:
                 table.add_row("" if name == before else _text(name), _text(value))
                 before = name
-        self._print(table, indent=2)
+                needed = max(needed, *map(len, value.split()), 0)
+        names = max((len(str(cell)) for cell in table.columns[0].cells), default=0)
+        with self._at_least(2 + names + _GAP + needed):
+            self._print(table, indent=2)
 
     def table(
         self, columns: Sequence[str], rows: Iterable[Sequence[str]], *, indent: int = 0
@@ -131,6 +135,17 @@ class Screen:
             self.line((" " * _GAP).join(padded).rstrip(), hanging=hanging)
             if note:
                 self.line(note, style="dim", indent=hanging)
+
+    @contextmanager
+    def _at_least(self, width: int) -> Iterator[None]:
+        """Room for the longest word where no terminal breaks it: a digest is to be found by grep."""
+        before = self._console.width
+        if not self._console.is_terminal:
+            self._console.width = max(before, width)
+        try:
+            yield
+        finally:
+            self._console.width = before
 
     def _print(self, what: RenderableType, *, indent: int = 0) -> None:
         self._console.print(Padding(what, (0, 0, 0, indent), expand=False) if indent else what)
@@ -280,12 +295,24 @@ def number(value: float | None) -> str:
     """A measured value; a dash where there is none.
 
     Examples:
-        >>> number(0.63217), number(None), number(12.0)
-        ('0.6322', '-', '12')
+        >>> number(0.63217), number(None), number(12.0), number(1e20)
+        ('0.6322', '-', '12', '1e+20')
     """
     if value is None:
         return "-"
+    if abs(value) > _EXACT:  # more digits than were measured
+        return f"{value:.6g}"
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4f}"
+
+
+def counted(amount: int, noun: str) -> str:
+    """So many of something.
+
+    Examples:
+        >>> counted(1, "label"), counted(1000, "label")
+        ('1 label', '1,000 labels')
+    """
+    return f"{amount:,} {noun}{'' if amount == 1 else 's'}"
 
 
 def short(address: str) -> str:

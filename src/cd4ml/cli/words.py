@@ -34,7 +34,17 @@ class Parser(argparse.ArgumentParser):
         Raises:
             UsageError: Always.
         """
+        if message.endswith(("required: VERB", "required: COMMAND")):
+            message = f"what is to be done? {', '.join(self._commands())}"
         raise UsageError(f"{self.prog}: {message}", hint=f"{self.prog} --help")
+
+    def _commands(self) -> list[str]:
+        return [
+            str(name)
+            for action in self._actions
+            if isinstance(action, argparse._SubParsersAction)
+            for name in action.choices
+        ]
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         # argparse would list all thirty commands in one line
@@ -209,7 +219,7 @@ def day_or_time(text: str) -> datetime:
 
 
 def at_most_a_million(text: str) -> int:
-    """How many lines to list.
+    """How many of something, at least one.
 
     Raises:
         argparse.ArgumentTypeError: If it is not a whole number from 1 to 1,000,000.

@@ -229,6 +229,7 @@ def _seen_types(path: Path, format_: Format, keeps_na: tuple[str, ...]) -> dict[
         if format_ == "ndjson":
             frame = pl.scan_ndjson(_literal([path]), infer_schema_length=None)
         else:
+            _refuse_header(path)
             names = pl.scan_csv([path], infer_schema=False, glob=False).collect_schema().names()
             _refuse_other_separators(path, names)
             nulls = {name: MISSING for name in names if name not in keeps_na}
@@ -248,6 +249,18 @@ def _plain_type(path: Path, name: str, type_: pl.DataType) -> str:
     if type_ == pl.Null:
         return "String"  # all values are missing: anything fits
     return str(type_)
+
+
+def _refuse_header(path: Path) -> None:
+    """Polars would give a second name to a column, and none to one without."""
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        names = next(csv.reader(file), [])
+    if len(names) > 1 and "" in names:
+        msg = f"{path}: column {names.index('') + 1} has no name"
+        raise InvalidInput(msg, hint="name it, or write the file without it (to_csv(index=False))")
+    if twice := [name for name in names if names.count(name) > 1]:
+        msg = f"{path}: the column {twice[0]!r} stands twice in the first line"
+        raise InvalidInput(msg, hint="a column is known by its name: rename one of them")
 
 
 def _refuse_other_separators(path: Path, names: list[str]) -> None:

@@ -7,12 +7,19 @@ dies, is one trial less, not the end of the search.
 from __future__ import annotations
 
 import math
+import os
 import random
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+import signal
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from datetime import datetime
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
+from multiprocessing.process import BaseProcess
+from time import monotonic
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
@@ -27,6 +34,9 @@ if TYPE_CHECKING:
 Space = Mapping[str, Sequence[Any]]  # "step.parameter" -> the values to try
 Attempt = Callable[[dict[str, Any]], int]  # parameters -> the number of the finished run
 Progress = Callable[["Trial", int, int], None]  # the trial that ended, how many did, of how many
+
+_LOOK_S = 0.2  # between two looks whether somebody wants an end
+_GRACE_S = 2.0  # for trials to write down that they were interrupted
 
 DIED = "its process died: killed, out of memory, or crashed"
 
@@ -116,6 +126,7 @@ def run_trials(
     """Attempt every trial in parallel processes; returns them in their order.
 
     Processes are spawned, not forked: a fork after Polars has started its threads hangs.
+    Ctrl-C ends them at once, whether the terminal sent it to them as well or not.
 
     Args:
         trials: The parameters of each.
@@ -147,21 +158,26 @@ class _Search:
         self._attempt = attempt
         self._progress = progress
         self._ended: dict[int, Trial] = {}
+        self._others = set(active_children())  # of whoever calls, not of the search
 
     def attempt_all(self, positions: list[int], workers: int) -> None:
         """Attempt some trials; those that a dead process leaves open stay unknown."""
         n_processes = max(1, min(workers, len(positions)))
-        with ProcessPoolExecutor(n_processes, mp_context=get_context("spawn")) as pool:
-            waiting = {
-                pool.submit(_attempted, self._attempt, self._trials[p]): p for p in positions
-            }
+        spawning = get_context("spawn")
+        with ProcessPoolExecutor(n_processes, spawning, initializer=_end_on_interrupt) as pool:
             try:
-                for future in as_completed(waiting):
+                with _interrupts_held_back():  # the processes begin with them held back
+                    waiting = {
+                        pool.submit(_attempted, self._attempt, self._trials[p]): p
+                        for p in positions
+                    }
+                for future in _as_they_end(waiting):
                     self.end(waiting[future], future.result())
             except BrokenProcessPool:
                 return
-            except BaseException:  # Ctrl-C: what has not begun will not
-                pool.shutdown(wait=True, cancel_futures=True)
+            except BaseException:  # Ctrl-C: what has not begun will not, what has ends
+                pool.shutdown(wait=False, cancel_futures=True)
+                _interrupt([child for child in active_children() if child not in self._others])
                 raise
 
     def end(self, position: int, outcome: _Outcome) -> None:
@@ -185,12 +201,64 @@ class _Search:
 
 def _attempted(attempt: Attempt, parameters: dict[str, Any]) -> _Outcome:
     """One trial, in its process; what it raises comes back as words, which can be pickled."""
+    global _is_trying
+    _is_trying = True
     try:
         return _Outcome(attempt(parameters), "")
     except Cd4mlError as error:
         return _Outcome(0, error.message)
     except Exception as error:
         return _Outcome(0, f"{type(error).__name__}: {error}")
+    except KeyboardInterrupt:  # it has written down by now that it was interrupted
+        os._exit(_INTERRUPTED)
+    finally:
+        _is_trying = False
+
+
+_INTERRUPTED = 128 + signal.SIGINT
+_is_trying = False
+
+
+def _end_on_interrupt() -> None:
+    """In a trial's process: an interrupt ends the process, and no other trial begins there."""
+
+    def end(_signal: int, _frame: FrameType | None) -> None:
+        if not _is_trying:
+            os._exit(_INTERRUPTED)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, end)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _as_they_end(futures: Collection[Future[_Outcome]]) -> Iterator[Future[_Outcome]]:
+    pending = set(futures)
+    while pending:
+        # a wait without an end is not interrupted once Polars is loaded: its SIGINT handler
+        # has SA_RESTART
+        ended, pending = wait(pending, timeout=_LOOK_S, return_when=FIRST_COMPLETED)
+        yield from ended
+
+
+def _interrupt(children: Sequence[BaseProcess]) -> None:
+    for child in children:
+        if child.pid is not None and child.is_alive():
+            os.kill(child.pid, signal.SIGINT)
+    deadline = monotonic() + _GRACE_S
+    for child in children:
+        child.join(max(0.0, deadline - monotonic()))
+    for child in children:
+        if child.is_alive():  # deep in a library's loop: its run is found interrupted later
+            child.kill()
 
 
 def _size(space: Space) -> int:
@@ -198,6 +266,10 @@ def _size(space: Space) -> int:
         if not len(values):
             msg = f"the parameter {name!r} has no value to try"
             raise InvalidInput(msg, hint=f"--grid {name}=1,2,3")
+        ((often, times),) = Counter(map(repr, values)).most_common(1)
+        if times > 1:
+            msg = f"the parameter {name!r} is to have the value {often} {times} times"
+            raise InvalidInput(msg, hint="the same trial again shows nothing new")
     if not space:
         msg = "a search needs a parameter with the values to try"
         raise InvalidInput(msg, hint="--grid STEP.PARAMETER=1,2,3")

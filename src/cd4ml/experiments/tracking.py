@@ -77,6 +77,13 @@ def tracked(connection: Connection, number: int) -> TrackedRun:
     return TrackedRun(run=run, metrics={metric.name: metric.value for metric in found})
 
 
+def metric_names(connection: Connection) -> list[str]:
+    """The names of everything that was ever measured in a run."""
+    return list(
+        connection.execute(sa.select(_METRICS.c.name).distinct().order_by("name")).scalars()
+    )
+
+
 def better(metric: str) -> Direction | None:
     """Which values of a metric are better; None if its name does not tell.
 

@@ -10,9 +10,10 @@ import msgspec
 import numpy as np
 
 from cd4ml.gates.evidence import Evidence
-from cd4ml.gates.limits import Held, better_than_trivial, by_value, no_worse_than
+from cd4ml.gates.limits import Held, better_than_trivial, by_value, is_higher, no_worse_than
 from cd4ml.gates.sliced import on_slices
-from cd4ml.measures.catalog import MEASURES
+from cd4ml.measures.catalog import MEASURES, Measure
+from cd4ml.measures.estimate import Estimate
 from cd4ml.records.finding import Finding
 from cd4ml.records.settings import GateSettings
 
@@ -90,7 +91,7 @@ def _answer(metric: str, asked: str, question: Question, evidence: Evidence) -> 
     except Exception as error:  # whatever a measure raises, the answer is "could not measure"
         reason = f"{error}" if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
         return Finding(gate=asked, metric=metric, n_rows=n_rows, outcome="error", reason=reason)
-    value, low, high, n = held.estimate
+    value, low, high, n = _possible(MEASURES[metric], held.estimate)
     return Finding(
         gate=asked,
         metric=metric,
@@ -102,6 +103,15 @@ def _answer(metric: str, asked: str, question: Question, evidence: Evidence) -> 
         outcome=held.outcome,
         reason=held.reason,
     )
+
+
+def _possible(measure: Measure, estimate: Estimate) -> Estimate:
+    """The estimate as far as the measure goes: an interval around a value may end beyond it."""
+    if not (isfinite(estimate.low) and isfinite(estimate.high)):
+        return estimate  # the rows say nothing of its error
+    if is_higher(measure):
+        return estimate._replace(high=min(estimate.high, measure.best))
+    return estimate._replace(low=max(estimate.low, measure.best))
 
 
 def _unfit(evidence: Evidence) -> str:

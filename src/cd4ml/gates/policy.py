@@ -84,6 +84,16 @@ def _require_floor_or_ceiling(gate: GateSettings, measure: Measure, path: str) -
         limit = getattr(gate, key)
         if limit is not None and not isfinite(limit):
             raise _refused(f"a limit is a finite number, got {limit}", f"{path}.{key}")
+    _require_reachable(gate, measure, path)
+
+
+def _require_reachable(gate: GateSettings, measure: Measure, path: str) -> None:
+    if gate.at_least is not None and gate.at_least > measure.best:
+        msg = f"{measure.name} is never above {measure.best:g}, got {gate.at_least:g}"
+        raise _refused(msg, f"{path}.at_least", hint="no model could pass")
+    if gate.at_most is not None and gate.at_most < measure.best:
+        msg = f"{measure.name} is never below {measure.best:g}, got {gate.at_most:g}"
+        raise _refused(msg, f"{path}.at_most", hint="no model could pass")
 
 
 def _require_comparison(measure: Measure, name: str, margin: float, path: str) -> None:

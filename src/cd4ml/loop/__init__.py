@@ -10,6 +10,7 @@ happens without anybody asking; `rehearse` plays the whole loop in simulated tim
 
 from __future__ import annotations
 
-from cd4ml.store.project import Project, open_project
+from cd4ml.loop.opened import open_project
+from cd4ml.store.project import Project
 
 __all__ = ["Project", "open_project"]

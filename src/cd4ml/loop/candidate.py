@@ -73,10 +73,11 @@ def contract_of(project: Project, candidate: Candidate) -> Contract:
 
     Raises:
         ContractViolated: If its training rows break the declared one.
-        ConfigurationError: If what is declared cannot be found.
+        ConfigurationError: If what is declared, or the target, cannot be found.
     """
     settings = project.settings.model
     rows_learned = table(project, candidate.training)
+    _refuse_without_target(candidate, rows_learned, settings.target)
     contract = declared(project, settings.contract, key="model.contract")
     asked = contract.names if contract else ()
     own = [name for name in settings.key if name not in asked]  # who it is, is no request's matter
@@ -88,8 +89,15 @@ def contract_of(project: Project, candidate: Candidate) -> Contract:
     return kept
 
 
+def _refuse_without_target(candidate: Candidate, rows_learned: pl.DataFrame, target: str) -> None:
+    if target not in rows_learned.columns:
+        msg = f"cd4ml.toml: the training rows of {candidate.run.ref} have no column {target!r}"
+        known = ", ".join(rows_learned.columns)
+        raise ConfigurationError(f"{msg} - at `model.target`", hint=f"known: {known}")
+
+
 def _is_binary(rows_learned: pl.DataFrame, target: str) -> bool:
-    return target in rows_learned.columns and set(rows_learned[target].unique()) <= {0, 1}
+    return set(rows_learned[target].unique()) <= {0, 1}
 
 
 def table(project: Project, address: str) -> pl.DataFrame:

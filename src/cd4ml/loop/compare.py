@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from cd4ml.errors import NotFound
 from cd4ml.experiments.compare import Comparison
 from cd4ml.experiments.compare import compare as differences
-from cd4ml.experiments.tracking import list_runs, tracked
+from cd4ml.experiments.tracking import list_runs, metric_names, tracked
+from cd4ml.loop.interrupted import settle_interrupted
 from cd4ml.loop.refs import number_in
 from cd4ml.loop.train import RunReport, report_of
-from cd4ml.records.run import Run
+from cd4ml.records.run import Metric, Run
 from cd4ml.store import rows
 from cd4ml.store.project import Project
 
@@ -22,6 +24,7 @@ def runs(
     limit: int = 20,
 ) -> list[RunReport]:
     """Runs with their steps and metrics: the newest first, or the best first by a metric."""
+    settle_interrupted(project)
     with project.database.read() as connection:
         found = list_runs(
             connection,
@@ -34,12 +37,40 @@ def runs(
         return [report_of(connection, each.run) for each in found]
 
 
+def listed_runs(
+    project: Project,
+    *,
+    experiment: str = "",
+    search: int = 0,
+    sort_by: str = "",
+    limit: int = 20,
+) -> list[RunReport]:
+    """What `runs` finds, for somebody who names an experiment, a search or a metric that is there.
+
+    Raises:
+        NotFound: If no run belongs to the experiment or search, or none has the metric.
+    """
+    with project.database.read() as connection:
+        for what, column, asked in (
+            ("experiment", "experiment", experiment),
+            ("search", "search", search),
+        ):
+            if asked and not rows.count(connection, Run, **{column: asked}):
+                msg = f"no run belongs to the {what} {asked!r}"
+                raise NotFound(msg, hint="cd4ml compare lists the runs")
+        if sort_by and not rows.count(connection, Metric, name=sort_by):
+            known = ", ".join(metric_names(connection)) or "none"
+            raise NotFound(f"no run has the metric {sort_by!r}", hint=f"known: {known}")
+    return runs(project, experiment=experiment, search=search, sort_by=sort_by, limit=limit)
+
+
 def run_report(project: Project, ref: str) -> RunReport:
     """One run with its steps and metrics.
 
     Raises:
         NotFound: If there is none.
     """
+    settle_interrupted(project)
     with project.database.read() as connection:
         return report_of(connection, rows.get(connection, Run, number_in(ref, "run")))
 

@@ -9,6 +9,7 @@ from cd4ml.data.contract_file import read_contract
 from cd4ml.data.odcs import read_odcs
 from cd4ml.data.pandera_schema import is_pandera, pandera_contract
 from cd4ml.errors import ConfigurationError
+from cd4ml.models.contract import refuse_wrong_types
 from cd4ml.pipeline.module import imported
 from cd4ml.records.contract import Contract
 from cd4ml.store.project import Project
@@ -28,6 +29,7 @@ def declared(project: Project, name: str, *, key: str) -> Contract | None:
 
     Raises:
         ConfigurationError: If there is no such module, name or file, or it is no contract.
+        InvalidInput: If its fields do not hold what `Field` says.
         PipelineError: If importing the module fails.
     """
     if not name:
@@ -51,6 +53,7 @@ def _from_module(project: Project, name: str, key: str) -> Contract:
         found = "nothing" if contract is None else type(contract).__name__
         msg = f"cd4ml.toml: expected a Contract at {name}, got {found} - at `{key}`"
         raise ConfigurationError(msg, hint=f"{attribute} = Contract(name=..., fields=(...))")
+    refuse_wrong_types(contract)
     return contract
 
 

@@ -27,6 +27,15 @@ def add_person(project: Project, name: str, *, roles: tuple[str, ...], actor: st
         return store.add(connection, name, roles=roles, by=actor, at=project.clock.now())
 
 
+def unused_roles(project: Project, person: Actor) -> tuple[str, ...]:
+    """Those of a person's roles that `cd4ml.toml` does not mention."""
+    settings = project.settings
+    asked = {store.ADMIN}
+    asked.update(*(environment.roles for environment in settings.environments.values()))
+    asked.update(*(data.readers for data in settings.data.values()))
+    return tuple(role for role in person.roles if role not in asked)
+
+
 def people(project: Project) -> list[Actor]:
     """Everybody who may act, by name."""
     with project.database.read() as connection:

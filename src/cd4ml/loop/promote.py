@@ -136,13 +136,14 @@ def stand(
     """Approve in advance what is retrained and passes, under the policy as it is now.
 
     Raises:
-        NotFound: If there is no such environment.
+        NotFound: If there is no such environment or model.
         NotAllowed: If the actor lacks the role.
         InvalidInput: If no reason is given, or the end is past.
         ConfigurationError: As for `request`.
     """
     require_possible(project.settings.environments)
     with project.database.write() as connection:
+        _refuse_unknown_model(connection, model)
         return standing.give(
             connection,
             model=model,
@@ -185,12 +186,14 @@ def undo(
     """Go back to the version that was in charge before, at once; returns its release.
 
     Raises:
-        NotFound: If nothing is in charge there.
+        NotFound: If there is no such environment or model, or nothing is in charge there.
         Conflict: If there was nothing before it.
         InvalidInput: If no reason is given.
     """
     require_reason(reason, f"going back in {environment}", hint="say what went wrong")
+    settings_of(project.settings.environments, environment)
     with project.database.write() as connection:
+        _refuse_unknown_model(connection, model)
         current = in_charge(connection, model or _only_model(connection), environment)
         if current is None:
             msg = f"nothing is in charge in {environment}, so there is nothing to undo"
@@ -292,6 +295,12 @@ def _settled(project: Project, release: Release) -> Release:
     roll_out(project, release.ref)
     with project.database.read() as connection:
         return rows.get(connection, Release, release.number)
+
+
+def _refuse_unknown_model(connection: sa.Connection, model: str) -> None:
+    if model and not rows.count(connection, ModelVersion, model=model):
+        known = sorted({version.model for version in rows.find(connection, ModelVersion)})
+        raise NotFound(f"no model named {model!r}", hint=f"known: {', '.join(known) or 'none yet'}")
 
 
 def _only_model(connection: sa.Connection) -> str:

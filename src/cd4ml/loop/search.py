@@ -16,7 +16,8 @@ import msgspec
 from cd4ml.experiments.search import Trial, run_trials, sample, start_search
 from cd4ml.experiments.search import grid as combinations
 from cd4ml.experiments.tracking import list_runs
-from cd4ml.loop.train import RunReport, report_of, train
+from cd4ml.loop.names import require_name
+from cd4ml.loop.train import RunReport, pipeline_of, report_of, train
 from cd4ml.store import people
 from cd4ml.store.project import Project, open_project
 
@@ -62,9 +63,13 @@ def search(
         progress: Is told of each trial that ends.
 
     Raises:
-        InvalidInput: If there is no parameter to try, or one without values.
+        InvalidInput: If there is no parameter to try, one without values or with a value that
+            no run could begin with; nothing is tried then.
+        KeyboardInterrupt: If it was interrupted; says how to see what was finished.
     """
+    require_name(experiment, "an experiment")
     chosen = sample(grid, trials, seed=seed) if trials else combinations(grid)
+    _refuse_impossible(project, chosen)
     with project.database.write() as connection:
         people.actor(connection, actor)
         number = start_search(
@@ -79,10 +84,21 @@ def search(
         search=number,
         actor=actor,
     )
-    ended = run_trials(chosen, attempt, workers=workers, progress=progress)
+    try:
+        ended = run_trials(chosen, attempt, workers=workers, progress=progress)
+    except KeyboardInterrupt:
+        msg = f"search {number} was interrupted\n  hint: cd4ml compare --search {number}"
+        raise KeyboardInterrupt(msg) from None
     with project.database.read() as connection:
         runs = [report_of(connection, each.run) for each in list_runs(connection, search=number)]
     return SearchReport(search=number, trials=tuple(ended), runs=tuple(runs))
+
+
+def _refuse_impossible(project: Project, chosen: Sequence[Mapping[str, Any]]) -> None:
+    """Say what no trial could begin with before the first one does."""
+    pipeline = pipeline_of(project)
+    for combination in chosen:
+        pipeline.require_possible(combination)
 
 
 def _attempt(

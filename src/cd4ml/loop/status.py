@@ -10,6 +10,7 @@ import msgspec
 import sqlalchemy as sa
 
 from cd4ml.loop.due import PullSeen, failing
+from cd4ml.loop.interrupted import settle_interrupted
 from cd4ml.records.alert import Alert
 from cd4ml.records.dataset import Dataset, DatasetVersion
 from cd4ml.records.job import Job
@@ -49,6 +50,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
 def status(project: Project) -> Status:
     """The eight stages of the loop as they stand."""
+    settle_interrupted(project)
     with project.database.read() as connection:
         data, *others = (describe(connection) for describe in _STAGES)
     stages = (_with_failing(data, failing(project)), *others)

@@ -20,6 +20,7 @@ from cd4ml.loop.contracts import declared
 from cd4ml.loop.ingest import ingest
 from cd4ml.loop.known import input_at
 from cd4ml.loop.label import empty_production
+from cd4ml.loop.names import require_name
 from cd4ml.loop.pull import newest_or_pulled
 from cd4ml.pipeline.run import DatasetInput, Hooks, Pipeline, run_pipeline
 from cd4ml.records.run import Metric, Run, StepRun
@@ -78,15 +79,10 @@ def train(
     policy_of(project.settings.gate)  # a gate that cannot be asked is said before the work
     with project.database.read() as connection:
         people.actor(connection, actor)
+    require_name(experiment, "an experiment")
     announced = announcements(project)
-    pipeline = Pipeline(
-        project.folder,
-        project.settings.project.pipeline,
-        datasets=tuple(project.settings.data),
-        state=project.state,
-    )
     run = run_pipeline(
-        pipeline,
+        pipeline_of(project),
         database=project.database,
         blobs=project.blobs,
         clock=project.clock,
@@ -101,6 +97,20 @@ def train(
     )
     with project.database.read() as connection:
         return report_of(connection, run)
+
+
+def pipeline_of(project: Project) -> Pipeline:
+    """The project's pipeline as its files are now.
+
+    Raises:
+        PipelineError: If it cannot be built.
+    """
+    return Pipeline(
+        project.folder,
+        project.settings.project.pipeline,
+        datasets=tuple(project.settings.data),
+        state=project.state,
+    )
 
 
 def _hooks(project: Project, announced: Announcements | None) -> Hooks:

@@ -18,6 +18,7 @@ from cd4ml.records.alert import Alert
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.records.trigger import Trigger
 from cd4ml.records.window import Window
+from cd4ml.release.environments import settings_of
 from cd4ml.store import people, rows
 from cd4ml.store.people import SYSTEM
 from cd4ml.store.project import Project
@@ -73,9 +74,15 @@ def collect(project: Project) -> int:
 
 
 def windows(project: Project, *, environment: str = "") -> list[Window]:
-    """Every measured window, by environment, model and start."""
+    """Every measured window, by environment, model and start.
+
+    Raises:
+        NotFound: If nothing was measured in the environment, and `cd4ml.toml` does not name it.
+    """
     with project.database.read() as connection:
         found = rows.find(connection, Window)
+    if environment and environment not in {window.environment for window in found}:
+        settings_of(project.settings.environments, environment)
     return [window for window in found if environment in ("", window.environment)]
 
 

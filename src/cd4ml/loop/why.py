@@ -16,6 +16,7 @@ from cd4ml.loop.watch import collect
 from cd4ml.records.approval import Approval, StandingApproval
 from cd4ml.records.dataset import DatasetVersion
 from cd4ml.records.model_version import ModelVersion
+from cd4ml.records.plan import Plan
 from cd4ml.records.prediction import Prediction
 from cd4ml.records.release import Release
 from cd4ml.records.run import Metric, Run
@@ -37,13 +38,14 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def why(project: Project, ref: str) -> Explanation:
-    """Explain a prediction (by its id), version, run, verdict, release or dataset version.
+    """Explain a prediction (by its id), version, run, verdict, release, plan or dataset version.
 
     Raises:
         NotFound: If there is no such thing.
         InvalidInput: If the reference has none of the known forms.
     """
-    if _PREDICTION.fullmatch(ref):
+    if _PREDICTION.fullmatch(ref.lower()):
+        ref = ref.lower()
         return Explanation(subject=ref, sentences=tuple(_prediction(project, ref)))
     explain = _explainer(ref)
     with project.database.read() as connection:
@@ -51,7 +53,12 @@ def why(project: Project, ref: str) -> Explanation:
 
 
 def _explainer(ref: str) -> Callable[[sa.Connection, str], list[Sentence]]:
-    by_kind = {"run": _run_named, "release": _release_named, "verdict": _verdict_named}
+    by_kind = {
+        "run": _run_named,
+        "release": _release_named,
+        "verdict": _verdict_named,
+        "plan": _plan_named,
+    }
     kind = ref.partition("/")[0]
     if "@" in ref:
         return _dataset_named
@@ -127,6 +134,14 @@ def _version(connection: sa.Connection, version: ModelVersion, environment: str)
         *_verdict(verdict),
         *_run(connection, run),
     ]
+
+
+def _plan_named(connection: sa.Connection, ref: str) -> list[Sentence]:
+    plan = rows.get(connection, Plan, number_in(ref, "plan"))
+    arms = ", ".join(f"{arm.ref} {arm.role} {arm.weight_percent:g} %" for arm in plan.arms)
+    made = f"made {plan.made_at:%Y-%m-%d %H:%M} by release/{plan.release}"
+    text = f"{plan.ref} in {plan.environment}: {arms} ({made})"
+    return [("plan", text), *_release_named(connection, f"release/{plan.release}")]
 
 
 def _release_named(connection: sa.Connection, ref: str) -> list[Sentence]:

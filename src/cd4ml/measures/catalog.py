@@ -40,6 +40,11 @@ class Measure(NamedTuple):
     # (y_true, score): one value a row whose mean is the measure; None where there is none
     rows: Callable[[ArrayLike, ArrayLike], NDArray[np.float64]] | None
 
+    @property
+    def best(self) -> float:
+        """The value of a model that is always right; nothing is better."""
+        return 1.0 if self.direction == "higher" else 0.0
+
 
 def _constant(function: Callable[[ArrayLike, ArrayLike], Estimate]) -> Callable[..., float]:
     """The level of a model that gives every row the same score."""

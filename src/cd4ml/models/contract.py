@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from operator import attrgetter
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import msgspec
 
@@ -24,7 +24,7 @@ from cd4ml.models.violations import (
     violations_of,
     whole,
 )
-from cd4ml.records.contract import Contract, Field
+from cd4ml.records.contract import Contract, Field, FieldType
 
 if TYPE_CHECKING:
     import polars as pl
@@ -93,12 +93,37 @@ class CompiledContract:
             raise ContractViolated(_summary(self.contract, len(rows), found)) from None
 
 
+def refuse_wrong_types(contract: Contract) -> None:
+    """Let no contract through whose fields do not hold what `Field` says: Python checks nothing.
+
+    Raises:
+        InvalidInput: With everything that is wrong with it.
+    """
+    fields = (*contract.fields, *([contract.output] if contract.output else []))
+    if wrong := [text for field in fields if (text := _wrong_type(field))]:
+        msg = f"the contract {contract.name!r} cannot be meant: {'; '.join(wrong)}"
+        raise InvalidInput(msg, hint="correct it where it is declared")
+
+
+def _wrong_type(field: Field) -> str:
+    known = get_args(FieldType)
+    if field.type not in known:
+        return f"{field.name!r} has the type {field.type!r}, expected one of {', '.join(known)}"
+    try:
+        msgspec.convert(msgspec.structs.asdict(field), Field)
+    except msgspec.ValidationError as error:
+        reason = str(error).replace("`$.", "`")
+        return f"{field.name!r}: {reason[:1].lower()}{reason[1:]}"
+    return ""
+
+
 def refuse_impossible(contract: Contract) -> None:
     """Let no contract through that no row can keep.
 
     Raises:
         InvalidInput: With everything that is wrong with it.
     """
+    refuse_wrong_types(contract)
     times = Counter(contract.names)
     wrong = [f"{name!r} stands twice" for name in times if times[name] > 1]
     wrong += [text for field in contract.fields for text in _impossible(field)]

@@ -53,7 +53,7 @@ def violations_of(fields: tuple[Field, ...], row: object, path: str = "$") -> li
     for field in fields:
         if field.name in row and keeps(field, row[field.name]):
             continue
-        got = shown(row[field.name]) if field.name in row else "nothing"
+        got = _got(field, row[field.name]) if field.name in row else "nothing"
         found.append(Violation(field.name, f"{path}.{field.name}", expected_of(field), got))
     known = {field.name for field in fields}
     unknown = ((_printable(name), value) for name, value in row.items() if name not in known)
@@ -105,6 +105,16 @@ def whole(pattern: str) -> str:
 def shown(value: object) -> str:
     """An offending value as people would write it in JSON, cut when it is long."""
     return _printable(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def _got(field: Field, value: object) -> str:
+    """The value, and the limit that it broke where the field's words do not name that."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if field.type == "number" and is_number and abs(value) > LARGEST_NUMBER:  # type: ignore[arg-type]
+        return f"{shown(value)}, which single precision cannot hold (at most 3.4e38)"
+    if field.type == "integer" and isinstance(value, int) and abs(value) > LARGEST_INTEGER:
+        return f"{shown(value)}, which 64 bits cannot hold (at most {LARGEST_INTEGER})"
+    return shown(value)
 
 
 def _printable(text: str) -> str:

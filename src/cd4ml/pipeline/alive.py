@@ -62,8 +62,15 @@ def end_interrupted(connection: Connection, state: Path, *, at: datetime) -> lis
                     subject=run.ref,
                     reason=INTERRUPTED,
                 )
+                _path(state, run.number).unlink(missing_ok=True)
                 ended.append(failed)
     return ended
+
+
+def is_interrupted(state: Path, run: int) -> bool:
+    """Whether the process of a run that says `running` has ended; no, if it left no lock here."""
+    with _free(_path(state, run)) as is_free:
+        return is_free
 
 
 @contextmanager
@@ -81,7 +88,6 @@ def _free(path: Path) -> Iterator[bool]:
             yield False
             return
         yield True
-        path.unlink(missing_ok=True)
 
 
 def _path(state: Path, run: int) -> Path:

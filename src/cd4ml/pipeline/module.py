@@ -188,7 +188,9 @@ def _import(folder: Path, name: str) -> ModuleType:
         if error.name != name:
             raise _failed(error, folder, name) from error
         msg = f"no module {name!r} in {folder}"
-        raise PipelineError(msg, hint="name it in cd4ml.toml: [project] pipeline = ...") from None
+        raise PipelineError(
+            msg, hint="cd4ml.toml names it: correct the name, or put the module there"
+        ) from None
     except (Exception, SystemExit) as error:
         raise _failed(error, folder, name) from error
 
@@ -196,7 +198,7 @@ def _import(folder: Path, name: str) -> ModuleType:
 def _failed(error: BaseException, folder: Path, name: str) -> PipelineError:
     where = origin(error, folder) or name
     what = error.msg if isinstance(error, SyntaxError) else str(error)
-    msg = f"{where}: importing the pipeline failed: {type(error).__name__}: {what}"
+    msg = f"{where}: importing {name!r} failed: {type(error).__name__}: {what}"
     return PipelineError(msg, hint="correct that line, then run again")
 
 

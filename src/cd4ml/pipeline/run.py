@@ -53,6 +53,18 @@ class Pipeline:
         steps = declared_steps(self.sources, environment=environment, state=state)
         self.graph: Graph = build(steps, datasets)
 
+    def require_possible(self, parameters: Mapping[str, Any]) -> None:
+        """Refuse values with which a run could not begin.
+
+        Args:
+            parameters: "step.parameter" -> value, where it differs from the declared one.
+
+        Raises:
+            InvalidInput: If a parameter is unknown or a value has the wrong type.
+            PipelineError: If a parameter without a default is not given.
+        """
+        values_of(self.graph.steps, parameters, self.graph.steps)
+
 
 def run_pipeline(
     pipeline: Pipeline,

@@ -20,6 +20,8 @@ from cd4ml.errors import InvalidInput, PipelineError
 if TYPE_CHECKING:
     from cd4ml.store.blobs import Blobs
 
+_LONGEST = 100  # characters of a metric's name
+
 Kind = Literal["table", "array", "model", "metrics", "json", "file"]
 
 _STORABLE = (
@@ -175,6 +177,11 @@ def _finite(metrics: Mapping[Any, Any], step: str) -> dict[str, float]:
         if not isinstance(name, str) or not isinstance(value, Real) or isinstance(value, bool):
             msg = f"step {step!r}: metric {name!r} is {_article(type(value).__name__)}"
             raise PipelineError(msg, hint="metrics are names with numbers")
+        if not (name.isprintable() and name == name.strip() and 0 < len(name) <= _LONGEST):
+            msg = f"step {step!r}: {name[:_LONGEST]!r} cannot name a metric"
+            raise PipelineError(
+                msg, hint=f"1 to {_LONGEST} printable characters, no space at an end"
+            )
         if not math.isfinite(value):
             msg = f"step {step!r}: metric {name!r} is {value}, not a finite number"
             hint = "leave it out where it cannot be computed (no rows, one class only)"

@@ -57,7 +57,9 @@ def _require_agreement(settings: EnvironmentSettings, path: str) -> None:
     if settings.approvals < 0:
         _refuse(f"expected 0 or more approvals, got {settings.approvals}", f"{path}.approvals")
     if settings.approvals and not settings.roles:
-        msg = f"{settings.approvals} approvals are needed and no role may give them"
+        one = settings.approvals == 1
+        needed = "1 approval is" if one else f"{settings.approvals} approvals are"
+        msg = f"{needed} needed and no role may give {'it' if one else 'them'}"
         _refuse(msg, f"{path}.roles", hint='for example roles = ["release-manager"]')
     if not (isfinite(settings.worse_by) and settings.worse_by >= 0):
         _refuse(f"expected 0 or more, got {settings.worse_by}", f"{path}.worse_by")

@@ -106,8 +106,8 @@ class App:
             msg = f"expected a POST to /predict, got {scope['method']}"
             raise RequestRefused(405, msg, hint="POST the rows as JSON")
         if self._watcher.endpoint is None:
-            msg = f"nothing is released in {self._watcher.environment} yet"
-            raise RequestRefused(503, msg, hint="cd4ml release; then wait for GET /ready")
+            hint = "cd4ml release; then wait for GET /ready"
+            raise RequestRefused(503, self._watcher.absence, hint=hint)
         return self._watcher.endpoint
 
     def _answer(self, endpoint: Endpoint, body: bytes, key: str) -> tuple[Response, list[Asked]]:
@@ -161,9 +161,7 @@ class App:
             plan = 0 if endpoint is None else endpoint.plan.number
             return Response(200, self.counts.text(plan).encode(), TEXT)
         if endpoint is None:
-            return explained(
-                503, Unavailable(f"nothing is released in {self._watcher.environment} yet")
-            )
+            return explained(503, Unavailable(self._watcher.absence))
         content = _readiness(endpoint) if path == "/ready" else endpoint.contract.contract
         return in_json(content)
 

@@ -50,6 +50,7 @@ def serve(
 
     Raises:
         Unavailable: If the port cannot be had.
+        KeyboardInterrupt: If SIGINT ended it.
     """
     pin_threads()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
@@ -77,9 +78,9 @@ def pin_threads() -> None:
 class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """End gracefully on SIGTERM and SIGINT, and then with exit code 0.
+        """End gracefully on SIGTERM and SIGINT; what Ctrl-C ended says so afterwards.
 
-        uvicorn's own would raise the signal again after everything was finished.
+        uvicorn's own would raise SIGTERM again after everything was finished.
         """
         if threading.current_thread() is not threading.main_thread():
             yield
@@ -90,6 +91,8 @@ class _Server(uvicorn.Server):
         finally:
             for which, handler in before.items():
                 signal.signal(which, handler)
+        if signal.SIGINT in self._captured_signals:
+            raise KeyboardInterrupt
 
 
 def _app(project: Project, environment: str, url: str) -> App:

@@ -48,6 +48,8 @@ class Watcher:
         self._reported_at = float("-inf")
         self._is_ending = threading.Event()
         self._complaint = ""
+        self._newest = 0  # the plan to answer with; 0 while none is known
+        self._obstacle = ""  # why it cannot be followed
         self._thread = threading.Thread(target=self._work, name="watcher", daemon=True)
 
     def start(self) -> None:
@@ -63,6 +65,17 @@ class Watcher:
         self._is_ending.set()
         self._thread.join(_FAREWELL_S)
 
+    @property
+    def absence(self) -> str:
+        """Why there is no endpoint yet, in words."""
+        if self._newest:
+            plan = f"plan/{self._newest} of {self.environment}"
+            loading = f"{plan} is being loaded"
+            return f"{plan} cannot be loaded: {self._obstacle}" if self._obstacle else loading
+        if self._obstacle:
+            return f"what is released in {self.environment} cannot be asked: {self._obstacle}"
+        return f"nothing is released in {self.environment} yet"
+
     def _recall(self) -> None:
         known = self._known.read()
         if known is not None:
@@ -74,6 +87,7 @@ class Watcher:
         while True:
             is_last = self._is_ending.is_set()
             is_well = self._attempt(self._follow)
+            self._obstacle = "" if is_well else self._complaint.splitlines()[0]
             is_well &= self._attempt(partial(self._report, is_last))
             if is_last:
                 return
@@ -94,6 +108,7 @@ class Watcher:
             newest = find(
                 connection, Plan, environment=self.environment, newest_first=True, limit=1
             )
+        self._newest = newest[0].number if newest else 0
         if not newest or (self.endpoint is not None and self.endpoint.plan == newest[0]):
             return
         plan = newest[0]

@@ -6,6 +6,7 @@ anything else is an `InvalidInput`, and nothing is written.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,6 +15,7 @@ import msgspec
 import sqlalchemy as sa
 
 from cd4ml.errors import AlreadyExists, InvalidInput, NotFound
+from cd4ml.records.dataset import DatasetVersion
 from cd4ml.store.storable import printable, problem
 from cd4ml.store.tables import JSON, TABLES, sequences
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=msgspec.Struct)
 
+_CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 _HINTED = 10  # names listed when one is not found
 _FETCHED = 500  # rows at a time
 
@@ -220,11 +223,19 @@ def _key_text(record: msgspec.Struct, table: sa.Table) -> str:
 def _not_found(
     connection: sa.Connection, kind: type[msgspec.Struct], key: Sequence[object]
 ) -> NotFound:
-    name = "/".join(str(part) for part in key)
-    return NotFound(f"no {kind.__name__} {name!r}", hint=_known(connection, TABLES[kind], key))
+    name = _between(kind).join(str(part) for part in key)
+    what = _CAPITAL.sub(" ", kind.__name__).lower()
+    hint = _known(connection, TABLES[kind], key, between=_between(kind))
+    return NotFound(f"no {what} {name!r}", hint=hint)
 
 
-def _known(connection: sa.Connection, table: sa.Table, key: Sequence[object]) -> str:
+def _between(kind: type[msgspec.Struct]) -> str:
+    return "@" if kind is DatasetVersion else "/"  # as people type them
+
+
+def _known(
+    connection: sa.Connection, table: sa.Table, key: Sequence[object], *, between: str
+) -> str:
     """The keys there are: those that begin alike if there are any, of numbers the newest."""
     columns = list(table.primary_key)
     is_numbered = isinstance(columns[-1].type, sa.BigInteger)
@@ -233,7 +244,7 @@ def _known(connection: sa.Connection, table: sa.Table, key: Sequence[object]) ->
     alike = every.where(columns[0] == key[0] if len(columns) > 1 else sa.false())
     rows: Sequence[sa.Row[Any]] = () if problem(key[0]) else connection.execute(alike).all()
     rows = rows or connection.execute(every).all()
-    names = ["/".join(str(value) for value in row) for row in rows[:_HINTED]]
+    names = [between.join(str(value) for value in row) for row in rows[:_HINTED]]
     if not names:
         return "there are none yet"
     shown = ", ".join(reversed(names) if is_numbered else names)

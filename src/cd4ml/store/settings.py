@@ -19,11 +19,12 @@ from cd4ml.errors import ConfigurationError
 from cd4ml.records import settings as records
 from cd4ml.records.settings import Settings
 
-_MANUAL = "docs/reference/settings.md lists every key"
+_MANUAL = "docs/reference/settings.md of the manual lists every key"
 _UNKNOWN = re.compile(r"unknown field `(.+?)`")
 _FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _LONGEST = 100  # characters of a name
+_CENTURY_HOURS = 100 * 366 * 24
 
 
 class _Impossible(Exception):
@@ -42,11 +43,13 @@ def read_settings(path: Path) -> Settings:
     Raises:
         ConfigurationError: With file, place and remedy.
     """
+    text = _text(path)
     try:
-        settings = msgspec.toml.decode(_text(path), type=Settings)
+        settings = msgspec.toml.decode(text, type=Settings)
         _refuse_impossible(settings)
     except msgspec.DecodeError as error:
-        raise ConfigurationError(f"{path}: {_reworded(error)}", hint=_remedy(error)) from None
+        msg = f"{path}: {_named(_reworded(error), text)}"
+        raise ConfigurationError(msg, hint=_remedy(error)) from None
     except _Impossible as error:
         msg = f"{path}: {error.message} - at `{error.key}`"
         raise ConfigurationError(msg, hint=error.hint) from None
@@ -72,6 +75,20 @@ def _reworded(error: msgspec.DecodeError) -> str:
     # msgspec says "$.gate[0].at_least"; people look for "gate[0].at_least"
     text = str(error)
     return text[:1].lower() + text[1:].replace("`$.", "`")
+
+
+def _named(message: str, text: str) -> str:
+    """The message, with the name of the dataset or environment that msgspec leaves open."""
+    kinds = {"data": records.DataSettings, "environments": records.EnvironmentSettings}
+    for table, kind in kinds.items():
+        if f"`{table}[...]" not in message:
+            continue
+        for name, value in msgspec.toml.decode(text)[table].items():
+            try:
+                msgspec.convert(value, kind)
+            except msgspec.ValidationError:
+                return message.replace(f"`{table}[...]", f"`{table}.{name}", 1)
+    return message
 
 
 def _remedy(error: msgspec.DecodeError) -> str:
@@ -107,7 +124,10 @@ def _refuse_project(settings: Settings) -> None:
 def _refuse_unless_module(name: str, key: str) -> None:
     if name.endswith(".py") or not all(_is_identifier(part) for part in name.split(".")):
         message = f"expected the name of a Python module, got {name!r}"
-        raise _Impossible(key, message, f"without .py: {Path(name).stem or 'pipeline'}")
+        bare = name.removesuffix(".py")
+        is_near = bare != name and all(_is_identifier(part) for part in bare.split("."))
+        hint = f"without .py: {bare}" if is_near else "for example pipeline, or flights.pipeline"
+        raise _Impossible(key, message, hint)
 
 
 def _is_identifier(name: str) -> bool:
@@ -210,8 +230,9 @@ def _refuse_environments(settings: Settings) -> None:
 
 def _refuse_monitoring(settings: Settings) -> None:
     monitoring = settings.monitoring
-    if monitoring.matures_after_hours < 0:
-        message = f"expected 0 or more hours, got {monitoring.matures_after_hours}"
+    if not 0 <= monitoring.matures_after_hours <= _CENTURY_HOURS:
+        got = f"{monitoring.matures_after_hours:,}"
+        message = f"expected 0 to {_CENTURY_HOURS:,} hours, got {got}"
         raise _Impossible("monitoring.matures_after_hours", message)
     if not (isfinite(monitoring.drift) and monitoring.drift > 0):
         message = f"expected a PSI above 0, got {monitoring.drift}"

@@ -10,9 +10,9 @@ from starlette.requests import Request
 
 from cd4ml.errors import NotFound
 from cd4ml.loop import Project
-from cd4ml.loop.audit import ledger
+from cd4ml.loop.audit import ledger, listed_entries
 from cd4ml.loop.catalog import catalog
-from cd4ml.loop.compare import run_report, runs
+from cd4ml.loop.compare import listed_runs, run_report, runs
 from cd4ml.loop.diff import diff, profile
 from cd4ml.loop.evaluate import models, verdict_of, verdicts
 from cd4ml.loop.impact import impact
@@ -147,7 +147,10 @@ def difference(project: Project, request: Request) -> Values:
 def all_runs(project: Project, request: Request) -> Values:
     """The newest runs, of one experiment if it is asked for."""
     experiment = request.query_params.get("experiment", "")
-    return {"experiment": experiment, "runs": runs(project, experiment=experiment, limit=_MANY)}
+    return {
+        "experiment": experiment,
+        "runs": listed_runs(project, experiment=experiment, limit=_MANY),
+    }
 
 
 def run(project: Project, request: Request) -> Values:
@@ -220,7 +223,7 @@ def monitoring(project: Project, _: Request) -> Values:
 def entries(project: Project, request: Request) -> Values:
     """The ledger."""
     subject = request.query_params.get("subject", "")
-    return {"subject": subject, "ledger": ledger(project, subject=subject, limit=_MANY)}
+    return {"subject": subject, "ledger": listed_entries(project, subject=subject, limit=_MANY)}
 
 
 def explain(project: Project, request: Request) -> Values:

@@ -73,7 +73,13 @@ def register(given: Given) -> Answer[DatasetVersion]:
         keeping=words.store,
         actor=given.actor,
     )
-    return Answer(version, show_version)
+    return Answer(version, lambda screen, version: _show_registered(screen, version, words.note))
+
+
+def _show_registered(screen: Screen, version: DatasetVersion, note: str) -> None:
+    show_version(screen, version)
+    if note and note != version.note:
+        screen.hint(f"{version.ref} has had these files before, and keeps its own note")
 
 
 def catalog(given: Given) -> Answer[list[Entry]]:

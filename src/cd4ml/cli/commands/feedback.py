@@ -84,11 +84,10 @@ def retrain(given: Given) -> Answer[Job]:
 
 
 def _show_production(screen: Screen, production: Production) -> None:
-    from cd4ml.cli.screen import moment
+    from cd4ml.cli.screen import counted, moment
 
-    screen.line(
-        f"{production['collected']:,} answers collected, {production['measured']} windows measured"
-    )
+    collected = counted(production["collected"], "answer")
+    screen.line(f"{collected} collected, {counted(production['measured'], 'window')} measured")
     if production["windows"]:
         screen.table(
             ("from", "in", "version", "answers", "labelled", "outcome"),
@@ -111,9 +110,16 @@ def _window(window: Window) -> tuple[str, ...]:
 
 def _show_receipt(screen: Screen, receipt: LabelReceipt) -> None:
     before = "" if receipt.is_new else ", which had been taken in before"
-    screen.line(f"{receipt.n_labels:,} labels{before}")
+    from cd4ml.cli.screen import counted
+
+    screen.line(f"{counted(receipt.n_labels, 'label')}{before}")
     if receipt.n_unknown:
-        screen.line(f"{receipt.n_unknown:,} are about predictions that are not in the log yet")
+        are = (
+            "is about a prediction that is"
+            if receipt.n_unknown == 1
+            else "are about predictions that are"
+        )
+        screen.line(f"{receipt.n_unknown:,} {are} not in the log yet")
 
 
 def _show_job(screen: Screen, job: Job) -> None:

@@ -58,10 +58,10 @@ def verify(given: Given) -> Answer[AuditReport]:
 
 def log(given: Given) -> Answer[list[LedgerEntry]]:
     """The newest entries."""
-    from cd4ml.loop.audit import ledger
+    from cd4ml.loop.audit import listed_entries
 
     words = given.words
-    entries = ledger(given.project, subject=words.subject, limit=words.limit)
+    entries = listed_entries(given.project, subject=words.subject, limit=words.limit)
     return Answer(entries, show_entries)
 
 

@@ -20,8 +20,9 @@ def add(commands: Commands) -> None:
         "add",
         add_person,
         "add a person, or change their roles",
-        "A role is a name that cd4ml.toml uses (`roles` of an environment), or `admin`,\n"
-        "which may add people. The roles given replace the earlier ones.",
+        "A role is a name that cd4ml.toml uses (`roles` of an environment, `readers` of a\n"
+        "dataset) or will use, or `admin`, which may add people. The roles given replace the\n"
+        "earlier ones.",
     )
     parser.add_argument("name", metavar="NAME")
     parser.add_argument(
@@ -34,10 +35,12 @@ def add(commands: Commands) -> None:
 def add_person(given: Given) -> Answer[Actor]:
     """Add a person."""
     from cd4ml.loop.people import add_person as put
+    from cd4ml.loop.people import unused_roles
 
     words = given.words
     person = put(given.project, words.name, roles=tuple(words.roles), actor=given.actor)
-    return Answer(person, lambda screen, person: _show_people(screen, [person]))
+    unused = unused_roles(given.project, person)
+    return Answer(person, lambda screen, person: _show_added(screen, person, unused))
 
 
 def list_people(given: Given) -> Answer[list[Actor]]:
@@ -45,6 +48,12 @@ def list_people(given: Given) -> Answer[list[Actor]]:
     from cd4ml.loop.people import people
 
     return Answer(people(given.project), _show_people)
+
+
+def _show_added(screen: Screen, person: Actor, unused: tuple[str, ...]) -> None:
+    _show_people(screen, [person])
+    for role in unused:
+        screen.hint(f"nothing in cd4ml.toml asks for the role {role} yet")
 
 
 def _show_people(screen: Screen, people: list[Actor]) -> None:

@@ -66,11 +66,10 @@ def demo(given: Given) -> Answer[RehearsalReport]:
 
 
 def _months(text: str) -> int:
-    months = int(text)
-    if not 1 <= months <= LAST_MONTH:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= LAST_MONTH):
         msg = f"expected 1 to {LAST_MONTH} months, got {text}"
         raise argparse.ArgumentTypeError(msg)
-    return months
+    return int(text)
 
 
 def _show_report(screen: Screen, report: RehearsalReport) -> None:

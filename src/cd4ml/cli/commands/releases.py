@@ -138,7 +138,7 @@ def revoke(given: Given) -> Answer[StandingApproval]:
 
     words = given.words
     approval = take_back(given.project, words.approval, reason=words.reason, actor=given.actor)
-    return Answer(approval, _show_standing)
+    return Answer(approval, lambda screen, ended: _show_revoked(screen, ended, words.reason))
 
 
 def abort(given: Given) -> Answer[Release]:
@@ -228,9 +228,14 @@ def _show_standing(screen: Screen, approval: StandingApproval) -> None:
             ("given by", f"{approval.given_by} ({approval.role})"),
             ("revoked", moment(approval.revoked_at)),
             ("policy", short(approval.policy)),
-            ("reason", approval.reason),
+            ("given because", approval.reason),
         )
     )
+
+
+def _show_revoked(screen: Screen, approval: StandingApproval, reason: str) -> None:
+    _show_standing(screen, approval)
+    screen.line(f"revoked: {reason}", indent=2)
 
 
 def _show_details(screen: Screen, details: ReleaseDetails) -> None:

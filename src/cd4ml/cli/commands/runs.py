@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from cd4ml.loop.train import RunReport
 
 
+_WORKERS = 2
+
+
 def add(commands: Commands) -> None:
     """`run` and `compare`."""
     parser = commands.add(
@@ -22,7 +25,8 @@ def add(commands: Commands) -> None:
         run,
         "run the pipeline, or search over its parameters",
         "Steps whose code, parameters and inputs are unchanged are taken from the cache.\n"
-        "With --grid every combination is a run of its own, several at a time.",
+        "With --grid every combination is a run of its own, several at a time; it leaves with 1\n"
+        "if none of them finished.",
     )
     _add_what_to_run(parser)
     _add_search(parser)
@@ -35,7 +39,9 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("runs", metavar="RUN", nargs="*", help="run/3 or 3")
     parser.add_argument("--experiment", default="", metavar="NAME", help="list only its runs")
-    parser.add_argument("--search", type=int, default=0, metavar="NUMBER", help="only its trials")
+    parser.add_argument(
+        "--search", type=at_most_a_million, default=0, metavar="NUMBER", help="only its trials"
+    )
     parser.add_argument("--best", default="", metavar="METRIC", help="list the best ones first")
     parser.add_argument(
         "--limit", type=at_most_a_million, default=20, metavar="N", help="(default: 20)"
@@ -83,10 +89,18 @@ def _add_search(parser: Parser) -> None:
         help="values to try; may be repeated, and then all combinations are tried",
     )
     parser.add_argument(
-        "--trials", type=int, default=0, metavar="N", help="only so many of them, at random"
+        "--trials",
+        type=at_most_a_million,
+        default=0,
+        metavar="N",
+        help="only so many of them, at random",
     )
     parser.add_argument(
-        "--workers", type=int, default=2, metavar="N", help="trials at a time (default: 2)"
+        "--workers",
+        type=at_most_a_million,
+        default=0,
+        metavar="N",
+        help=f"trials at a time (default: {_WORKERS})",
     )
 
 
@@ -98,8 +112,9 @@ def run(given: Given) -> Answer[RunReport] | Answer[SearchReport]:
     grid = assignments.once(words.grid, "--grid")
     if grid:
         return _search(given, grid, settings, datasets)
-    if words.trials:
-        raise UsageError("cd4ml run: --trials needs --grid", hint="cd4ml run --help")
+    for option, is_given in (("--trials", words.trials), ("--workers", words.workers)):
+        if is_given:
+            raise UsageError(f"cd4ml run: {option} needs --grid", hint="cd4ml run --help")
     from cd4ml.cli.screen import steps
     from cd4ml.loop.train import train
 
@@ -130,12 +145,13 @@ def _search(
             data=datasets,
             as_of=words.as_of,
             trials=words.trials,
-            workers=words.workers,
+            workers=words.workers or _WORKERS,
             experiment=words.experiment,
             actor=given.actor,
             progress=tell,
         )
-    return Answer(report, _show_search)
+    has_run = any(trial.state == "finished" for trial in report.trials)
+    return Answer(report, _show_search, exit_code=0 if has_run else 1)
 
 
 def compare(given: Given) -> Answer[list[RunReport]] | Answer[Comparison]:
@@ -145,9 +161,9 @@ def compare(given: Given) -> Answer[list[RunReport]] | Answer[Comparison]:
         from cd4ml.loop.compare import compare as find_differences
 
         return Answer(find_differences(given.project, words.runs), _show_comparison)
-    from cd4ml.loop.compare import runs
+    from cd4ml.loop.compare import listed_runs
 
-    found = runs(
+    found = listed_runs(
         given.project,
         experiment=words.experiment,
         search=words.search,

@@ -48,7 +48,12 @@ def add(commands: Commands) -> None:
         default=[],
         help="another name under which browsers may reach it; may be repeated",
     )
-    commands.add("work", work, "do one turn of the background work, for cron")
+    commands.add(
+        "work",
+        work,
+        "do one turn of the background work, for cron",
+        "Leaves with 1 if a retraining that it carried out failed.",
+    )
 
 
 def serve(given: Given) -> Answer[None]:
@@ -81,7 +86,9 @@ def work(given: Given) -> Answer[WorkReport]:
     from cd4ml.cli.up import owner
     from cd4ml.loop.work import work as turn
 
-    return Answer(turn(given.project, owner=owner()), _show_work)
+    report = turn(given.project, owner=owner())
+    has_failed = any(job.state == "failed" for job in report.jobs)
+    return Answer(report, _show_work, exit_code=1 if has_failed else 0)
 
 
 def _takes_address(parser: Parser, port: int) -> None:
@@ -90,11 +97,10 @@ def _takes_address(parser: Parser, port: int) -> None:
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= _LAST_PORT:
-        msg = f"expected a port from 0 to {_LAST_PORT}, got {text}"
+    if not (text.isascii() and text.isdigit() and int(text) <= _LAST_PORT):
+        msg = f"expected a port from 0 to {_LAST_PORT}, got {text!r}"
         raise argparse.ArgumentTypeError(msg)
-    return port
+    return int(text)
 
 
 def _say_nothing(_screen: Screen, _value: None) -> None:
@@ -102,7 +108,9 @@ def _say_nothing(_screen: Screen, _value: None) -> None:
 
 
 def _show_work(screen: Screen, report: WorkReport) -> None:
-    screen.line(f"{report.collected:,} answers collected")
+    from cd4ml.cli.screen import counted
+
+    screen.line(f"{counted(report.collected, 'answer')} collected")
     for release in report.releases:
         screen.line(f"{release.ref} to {release.environment}: {release.state.replace('_', ' ')}")
     for window in report.windows:

@@ -169,5 +169,6 @@ def _explain(stage: Stage) -> str:
 def _audit(stage: Stage) -> int:
     stage.tell.command("cd4ml audit verify")
     report = verify(stage.project)
-    stage.tell.line(f"{report.entries} ledger entries, the chain holds: {report.head}")
+    stage.tell.line(f"the ledger holds: {report.entries:,} entries")
+    stage.tell.line(f"  head  {report.head}")
     return report.entries
