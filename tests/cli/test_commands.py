@@ -60,9 +60,9 @@ def test_a_folder_of_files_is_a_dataset_in_three_commands(tmp_path: Path, capsys
     (tmp_path / "cats" / "tom.png").write_bytes(b"not really")
     shell = Shell(tmp_path, capsys)
 
-    assert "cd4ml data add NAME" in shell(f"init --bare {tmp_path}")
-    assert "1, 10 B" in shell("data add cats --path cats")
-    assert "1 files" in shell("data list cat")
+    assert "cd4ml data adopt NAME" in shell(f"init --bare {tmp_path}")
+    assert "described in cd4ml.toml as [data.cats]" in shell("data adopt cats cats")
+    assert "cats@1" in shell("data list cat")
     assert "data" in shell("status")
     shell(f"init --bare {tmp_path} --example flights")
     assert shell.code == 2

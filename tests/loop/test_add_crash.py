@@ -45,7 +45,7 @@ def test_wherever_an_add_is_killed_nothing_that_is_needed_is_missing(
     with open_project(folder) as again:
         version = ingest(again, "pictures", path="in", actor=ANN)
         assert verify(again, "pictures").damaged == ()
-        checkout(again, version.ref, to=tmp_path / "out")
+        checkout(again, version.ref, to=tmp_path / "out", actor=ANN)
         assert content(tmp_path / "out" / "in") == content(folder / "in")
         assert known(again) < lie_there(again)
         monkeypatch.setattr(engine, "_UNKNOWN_FOR", -engine._UNKNOWN_FOR)
@@ -90,7 +90,7 @@ with open_project(Path(sys.argv[1])) as project:
         try: ref = log(project, "one", limit=3)[-1].version.ref
         except (NotFound, IndexError): continue
         try:
-            checkout(project, ref, to=Path(sys.argv[1]) / f"read{n}"); n += 1
+            checkout(project, ref, to=Path(sys.argv[1]) / f"read{n}", actor="ann"); n += 1
         except NotFound:  # it was removed meanwhile, or else it is a bug
             if not [e for e in log(project, "one") if e.version.ref == ref and e.removed]: raise
 print(n)
@@ -125,5 +125,5 @@ def test_adders_readers_and_collectors_at_once_lose_nothing(
         assert [each.version.number for each in versions] == list(range(n, 0, -1))
         kept = [each.version for each in versions if each.removed is None]
         for version in kept[:3]:
-            checkout(project, version.ref, to=tmp_path / version.ref)
+            checkout(project, version.ref, to=tmp_path / version.ref, actor=ANN)
         assert content(tmp_path / kept[0].ref / name) == content(project.folder / name)

@@ -204,3 +204,18 @@ def test_bytes_that_were_damaged_are_found_and_stored_again(project: Project) ->
     assert found.damaged[0].versions == ("flights@1",)
     assert ingest(project, "flights", actor=ANN) == version
     assert verify(project).damaged == ()
+
+
+def test_bytes_that_are_gone_are_stored_again_without_being_asked_for(project: Project) -> None:
+    version = ingest(project, "flights", actor=ANN)
+    (file,) = manifest_of(project.blobs, version).files
+    project.files.paths([file.digest])[0].unlink()
+
+    assert ingest(project, "flights", actor=ANN) == version
+    assert verify(project).damaged == ()
+
+    add_flights(project)
+    (again,) = project.files.paths([file.digest])
+    again.unlink()
+    second = ingest(project, "flights", path="data/*.csv", actor=ANN)
+    assert verify(project, second.ref).damaged == ()

@@ -273,3 +273,35 @@ def test_the_hint_says_which_environments_there_are(tmp_path: Path) -> None:
 
 def test_a_project_without_a_production_yet_need_not_say_so(tmp_path: Path) -> None:
     assert read(tmp_path, PROJECT + "[environments.staging]").monitoring.environment == "production"
+
+
+@pytest.mark.parametrize(
+    ("line", "message", "hint"),
+    [
+        (
+            "fresh_within_hours = 0",
+            "expected more than 0 hours, got 0.0 - at `data.flights.fresh_within_hours`",
+            "leave it out if it never ages",
+        ),
+        (
+            "fresh_within_hours = inf",
+            "expected more than 0 hours, got inf - at `data.flights.fresh_within_hours`",
+            "leave it out if it never ages",
+        ),
+        ('readers = [""]', "expected names, got '' - at `data.flights.readers`", MANUAL),
+        ('personal = ["a", ""]', "expected names, got '' - at `data.flights.personal`", MANUAL),
+    ],
+)
+def test_what_the_catalog_could_not_mean_is_refused(
+    tmp_path: Path, line: str, message: str, hint: str
+) -> None:
+    text = f'{PROJECT}[data.flights]\npath = "x.csv"\n{line}\n'
+
+    assert refusal(tmp_path, text) == (message, hint)
+
+
+def test_where_lineage_is_told_is_read(tmp_path: Path) -> None:
+    settings = read(tmp_path, f'{PROJECT}[lineage]\nopenlineage = "file:events.ndjson"\n')
+
+    assert settings.lineage.openlineage == "file:events.ndjson"
+    assert read(tmp_path, PROJECT).lineage.openlineage == ""

@@ -66,6 +66,8 @@ def take(
     digests.update(digests_of(large, digests))  # cheaper than to store what is there already
     asked = set(digests.values())
     relied_on = asked if store.holds(asked) else set(store.held(asked))
+    if not store.holds(relied_on):  # some of it is lost, and now struck off the list
+        relied_on = set(store.held(asked))
     wanted = [file for file in files if digests.get(file.name, "") not in relied_on]
     for file in wanted:
         is_large = not delivery.packs(file.stamp.size)

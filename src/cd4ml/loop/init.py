@@ -97,7 +97,7 @@ def begin(folder: Path, *, name: str = "", actor: str) -> Layout:
     except OSError as error:
         msg = f"{folder} cannot become a project: {error.strerror or error}"
         raise Unavailable(msg, hint="may this user write there, and is there room?") from None
-    steps = ("cd4ml data add NAME --path FILES", "cd4ml data list", "cd4ml up")
+    steps = ("cd4ml data adopt NAME FILES", "cd4ml data list", "cd4ml up")
     return Layout(folder=str(folder), files=(FILE,), next_steps=steps)
 
 

@@ -173,7 +173,7 @@ def _around(start: Node, above: list[graph.Hop], below: list[graph.Hop], limit: 
     things: dict[str, Thing] = {}
     for sign, hops in ((-1, above), (1, below)):
         for hop in hops:
-            if hop.node.address not in (start.address, *things):
+            if hop.node.address != start.address and hop.node.address not in things:
                 things[hop.node.address] = _thing(hop.node, sign * hop.depth)
     edges = dict.fromkeys(hop.edge for hop in (*above, *below))
     return _cut(

@@ -13,9 +13,9 @@ from urllib.parse import quote
 from cd4ml.loop.layout import layout, without_shortcuts
 from cd4ml.loop.lineage import Lineage, Thing
 
-_WIDTH, _HEIGHT, _ACROSS, _DOWN, _EDGE = 178, 44, 44, 14, 12  # pixels
+_WIDTH, _HEIGHT, _ACROSS, _DOWN, _EDGE = 160, 44, 34, 14, 12  # pixels
 _MOST_ARROWS = 600  # of which it is asked whether they say something new
-_SIGNS = 25  # of a name that fit into a box
+_SIGNS = 22  # of a name that fit into a box
 
 # kind -> what it belongs to, and the two colours of that
 _FAMILIES = {
@@ -157,7 +157,11 @@ def _way(way: list[tuple[int, float]], title: str) -> str:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= _SIGNS else f"{name[: _SIGNS - 1]}…"
+    """A name that fits into its box: its beginning and, with dates and numbers, its end."""
+    if len(name) <= _SIGNS:
+        return name
+    half = _SIGNS // 2
+    return f"{name[: half - 1]}…{name[-half:]}"
 
 
 def _text(words: str) -> str:

@@ -33,6 +33,7 @@ _TABLE = TABLES[StoredFile]
 _AT_ONCE = 64 * 2**20  # bytes read from packs at a time
 _UNKNOWN_FOR = timedelta(days=1)  # longer than anybody takes to store a dataset
 _READ_ONLY = 0o444
+_ASKED_FOR = 100  # objects; of more, nobody asks S3 one by one whether they are there
 
 
 class FileStore:
@@ -57,9 +58,23 @@ class FileStore:
             return held(connection, digests)
 
     def holds(self, digests: Iterable[str]) -> bool:
-        """Whether the bytes of all the digests are in the store."""
+        """Whether the bytes of all the digests are in the store.
+
+        Where an object is gone or has been cut short, what was in it is struck off the list:
+        who asks is about to store it, and could not know otherwise that it has to be.
+        """
+        asked = set(digests)
         with self._database.read() as connection:
-            return holds(connection, digests)
+            if not holds(connection, asked):
+                return False
+            ends = _ends(connection, asked)
+        if self.objects.folder is None and len(ends) > _ASKED_FOR:
+            return True
+        lost = [name for name, end in ends.items() if not self.objects.reaches(name, end)]
+        if lost:
+            with self._database.write() as connection:
+                connection.execute(_TABLE.delete().where(_TABLE.c.object.in_(lost)))
+        return not lost
 
     def paths(self, digests: Sequence[str]) -> list[Path]:
         """Local, verified, read-only files with the bytes of these digests, in their order.
@@ -173,6 +188,15 @@ def holds(connection: sa.Connection, digests: Iterable[str]) -> bool:
     joined = among.join(_TABLE, among.c.value == _TABLE.c.digest)
     found = connection.execute(sa.select(sa.func.count()).select_from(joined)).scalar_one()
     return bool(found == len(asked))
+
+
+def _ends(connection: sa.Connection, digests: Iterable[str]) -> dict[str, int]:
+    """Object -> how many bytes it has at least, of the objects with these digests."""
+    among = _among(connection, digests)
+    end = sa.func.max(_TABLE.c.offset + _TABLE.c.size)
+    joined = among.join(_TABLE, among.c.value == _TABLE.c.digest)
+    statement = sa.select(_TABLE.c.object, end).select_from(joined).group_by(_TABLE.c.object)
+    return {name: int(size) for name, size in connection.execute(statement)}
 
 
 def settle(

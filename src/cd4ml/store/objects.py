@@ -155,6 +155,13 @@ class Objects:
             size: int = obstore.head(self._store, _checked(name))["size"]
             return size
 
+    def reaches(self, name: str, end: int) -> bool:
+        """Whether an object is there and has at least so many bytes."""
+        try:
+            return self.size(name) >= end
+        except NotFound:
+            return False
+
     def remove(self, names: Iterable[str]) -> None:
         """Remove objects; those that are gone already do not matter."""
         import obstore

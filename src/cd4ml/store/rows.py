@@ -108,6 +108,16 @@ def fetch(connection: sa.Connection, kind: type[R], statement: sa.Select[Any]) -
     return [_record(kind, row) for row in connection.execute(statement)]
 
 
+def fetch_with(
+    connection: sa.Connection, kind: type[R], statement: sa.Select[Any]
+) -> list[tuple[R, tuple[Any, ...]]]:
+    """The same, each record with what the selection gives beside its columns."""
+    width = len(kind.__struct_fields__)
+    return [
+        (_record(kind, row[:width]), tuple(row[width:])) for row in connection.execute(statement)
+    ]
+
+
 def each(connection: sa.Connection, kind: type[R], **equal: object) -> Generator[R, None, None]:
     """What `find` finds, a few hundred at a time: for more than belongs in memory.
 
@@ -175,7 +185,7 @@ def _values(record: msgspec.Struct) -> dict[str, Any]:
     return values
 
 
-def _record(kind: type[R], row: sa.Row[Any]) -> R:
+def _record(kind: type[R], row: Sequence[Any]) -> R:
     values = dict(zip(kind.__struct_fields__, row, strict=True))
     return msgspec.convert(values, kind, builtin_types=(datetime,))
 

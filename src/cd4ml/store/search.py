@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Iterator
+from itertools import accumulate
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -19,7 +20,7 @@ NUMBERS = "dataset_words_numbers"  # SQLite only: the numbers of the rows
 CLASSES = "abcd"  # where a word stands, the most telling first
 
 _LONGEST = 64  # characters of a word; PostgreSQL takes 2046 bytes
-_MOST_WORDS = 10_000  # in one text: a table may have thousands of columns
+_MOST_BYTES = 80_000  # of words in one text; ten times as much has to fit into 1 MB of `tsvector`
 _MOST_ASKED = 16  # words of one query that are looked for
 _WITHOUT_SPACES = (  # scripts that put no spaces between words: each sign is one
     (0x0E00, 0x0EFF),
@@ -56,7 +57,9 @@ def words_of(text: str) -> tuple[str, ...]:
     plain = unicodedata.normalize("NFKD", text).casefold()
     bare = "".join(sign for sign in plain if not unicodedata.combining(sign))
     spaced = "".join(_spaced(sign) for sign in bare)
-    return tuple(dict.fromkeys(word[:_LONGEST] for word in spaced.split()))[:_MOST_WORDS]
+    every = list(dict.fromkeys(word[:_LONGEST] for word in spaced.split()))
+    room = accumulate(len(word.encode()) for word in every)
+    return tuple(word for word, size in zip(every, room, strict=True) if size <= _MOST_BYTES)
 
 
 def keep(connection: sa.Connection, dataset: str, text: Text) -> None:
@@ -97,11 +100,10 @@ def find(connection: sa.Connection, query: str, *, limit: int) -> list[str]:
     name = query.strip()  # what is no name may be what no database takes: NUL, a lone surrogate
     given: dict[str, object] = {"name": name if name.isidentifier() else "", "limit": limit}
     if connection.dialect.name == "postgresql":
-        found = connection.execute(_FIND_POSTGRES, {**given, **_tsqueries(words)})
-        return list(found.scalars())
+        return _nearest(connection, _FIND_POSTGRES, _tsqueries(words), given, limit)
     if not _has_index(connection):
         return list(connection.execute(*_scan(words, given)).scalars())
-    return _find_fts5(connection, words, given, limit)
+    return _nearest(connection, _FIND_FTS5, _matches(words), given, limit)
 
 
 def _spaced(sign: str) -> str:
@@ -118,35 +120,52 @@ def _reaches() -> Iterator[str]:
 
 
 def _vector(classes: Iterable[tuple[str, ...]]) -> str:
-    """The words as a `tsvector` literal, each with its best class."""
-    best: dict[str, str] = {}
-    for name, words in zip(CLASSES, classes, strict=True):
-        for word in words:
-            best.setdefault(word, name)
-    return " ".join(f"'{word}':1{name.upper()}" for word, name in best.items())
+    """The words as a `tsvector` literal, each behind the number of every reach that has it.
 
-
-def _tsqueries(words: tuple[str, ...]) -> dict[str, str]:
-    return {
-        reach: " & ".join(f"'{word}':*{reach.upper()}" for word in words) for reach in _reaches()
+    A weight would say the same in less room, but the index does not know weights.
+    """
+    reached = {
+        f"'{reach}{word}'"
+        for first, words in enumerate(classes)
+        for word in words
+        for reach in range(first, len(CLASSES))
     }
+    return " ".join(sorted(reached))
 
 
-def _find_fts5(
-    connection: sa.Connection, words: tuple[str, ...], given: dict[str, object], limit: int
-) -> list[str]:
-    """What tells most first, and only as much as is wanted: names are slow to look up."""
+def _tsqueries(words: tuple[str, ...]) -> Iterator[str]:
+    """For each reach, what it has and the one before has not."""
+    nearer = ""
+    for reach in range(len(CLASSES)):
+        every = " & ".join(f"'{reach}{word}':*" for word in words)
+        yield f"{every} & !({nearer})" if nearer else every
+        nearer = every
+
+
+def _matches(words: tuple[str, ...]) -> Iterator[str]:
+    """The same, as FTS5 puts it."""
     every = " AND ".join(f'"{word}" *' for word in words)
-    names: list[str] = []
     nearer = ""
     for reach in _reaches():
         match = f"{{{' '.join(reach)}}} : ({every})"
-        beyond = f"({match}) NOT ({nearer})" if nearer else match
-        wanted = {**given, "match": beyond, "limit": limit - len(names)}
-        names += connection.execute(_FIND_FTS5, wanted).scalars()
+        yield f"({match}) NOT ({nearer})" if nearer else match
+        nearer = match
+
+
+def _nearest(
+    connection: sa.Connection,
+    statement: sa.TextClause,
+    queries: Iterable[str],
+    given: dict[str, object],
+    limit: int,
+) -> list[str]:
+    """What tells most first, and only as much as is wanted: names are slow to look up."""
+    names: list[str] = []
+    for query in queries:
+        wanted = {**given, "match": query, "limit": limit - len(names)}
+        names += connection.execute(statement, wanted).scalars()
         if len(names) >= limit:
             break
-        nearer = match
     return names
 
 
@@ -184,12 +203,9 @@ _KEEP_SQLITE = sa.text(
     f"INSERT OR REPLACE INTO {TABLE} (rowid, a, b, c, d) "
     f"SELECT id, :a, :b, :c, :d FROM {NUMBERS} WHERE dataset = :dataset"
 )
-# the condition on all classes uses the index; the others only order what it found
 _FIND_POSTGRES = sa.text(
-    f"SELECT dataset FROM {TABLE} WHERE words @@ CAST(:abcd AS tsquery) "
-    "ORDER BY dataset <> :name, CASE WHEN words @@ CAST(:a AS tsquery) THEN 0 "
-    "WHEN words @@ CAST(:ab AS tsquery) THEN 1 "
-    "WHEN words @@ CAST(:abc AS tsquery) THEN 2 ELSE 3 END, dataset LIMIT :limit"
+    f"SELECT dataset FROM {TABLE} WHERE words @@ CAST(:match AS tsquery) "
+    "ORDER BY dataset <> :name, dataset LIMIT :limit"
 )
 _FIND_FTS5 = sa.text(
     f"SELECT dataset FROM {TABLE} CROSS JOIN {NUMBERS} ON id = {TABLE}.rowid "

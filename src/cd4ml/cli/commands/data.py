@@ -12,6 +12,7 @@ from cd4ml.cli.words import Commands, at_most_a_million, day_or_time
 if TYPE_CHECKING:
     from cd4ml.cli.screen import Screen
     from cd4ml.data.catalog import Entry
+    from cd4ml.loop.adopt import Adopted
     from cd4ml.loop.ingest import DatasetDetails
     from cd4ml.records.dataset import Column, DatasetVersion
 
@@ -40,6 +41,17 @@ def add(commands: Commands) -> None:
         " (default: as cd4ml.toml says, else copy)",
     )
     parser.add_argument("--note", default="", help="what is special about this version")
+    parser = nouns.add(
+        "adopt",
+        adopted,
+        "describe files in cd4ml.toml, suggest a contract for them, and add them",
+        "For files that nobody has described yet. Of a table a contract is suggested, in\n"
+        "contracts/NAME.toml: a file to be reviewed and changed.",
+    )
+    parser.add_argument("name", metavar="NAME", help="what steps will call the dataset")
+    parser.add_argument("path", metavar="PATH", help="a file, folder or glob")
+    parser.add_argument("--owner", default="", help="who answers for it")
+    parser.add_argument("--description", default="", help="what a row or a file is")
     parser = nouns.add("list", catalog, "list datasets with owner, newest version and size")
     parser.add_argument("query", metavar="WORD", nargs="*", help="only those with all of them")
     parser.add_argument(
@@ -80,6 +92,29 @@ def _show_registered(screen: Screen, version: DatasetVersion, note: str) -> None
     show_version(screen, version)
     if note and note != version.note:
         screen.hint(f"{version.ref} has had these files before, and keeps its own note")
+
+
+def adopted(given: Given) -> Answer[Adopted]:
+    """Make a dataset of files that nobody has described."""
+    from cd4ml.loop.adopt import adopt
+
+    words = given.words
+    found = adopt(
+        given.project,
+        words.name,
+        words.path,
+        owner=words.owner,
+        description=words.description,
+        actor=given.actor,
+    )
+    return Answer(found, _show_adopted)
+
+
+def _show_adopted(screen: Screen, adopted: Adopted) -> None:
+    show_version(screen, adopted.version)
+    screen.line(f"described in cd4ml.toml as [data.{adopted.version.dataset}]")
+    if adopted.contract:
+        screen.line(f"checked against {adopted.contract}, a suggestion: review every line of it")
 
 
 def catalog(given: Given) -> Answer[list[Entry]]:
