@@ -170,7 +170,8 @@ def test_what_is_set_aside_is_named(shell: Shell, folder: Path) -> None:
     assert shell.code == 0, shell.error
     assert "rows set aside: patients_quarantine@1" in said
     assert "set aside" in shell("data show patients")
-    assert "patients_quarantine@1" in shell("data list")
+    names = [entry["dataset"]["name"] for entry in shell.json("data list")]
+    assert names == ["patients", "patients_quarantine"]
 
 
 def test_a_run_is_compared_with_another(shell: Shell) -> None:

@@ -68,7 +68,7 @@ def test_rows_come_in_while_it_is_up(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert (first["n_rows"], second["n_rows"]) == (8, 9)
     pulled = cd4ml("data", "pulls", "rides", "--json", folder=folder).json
     assert [each["job"]["state"] for each in pulled] == ["done", "failed", "done"]
-    assert "first in row 9: 'Prak'" in pulled[1]["job"]["reason"]
+    assert "2.csv: 'Prak'" in pulled[1]["job"]["reason"]
     listed = cd4ml("data", "pulls", folder=folder)
     assert listed.code == 0
     assert "rides     failed" in listed.out

@@ -65,9 +65,11 @@ def take(
     large = [file for file in files if not delivery.packs(file.stamp.size)]
     digests.update(digests_of(large, digests))  # cheaper than to store what is there already
     asked = set(digests.values())
-    relied_on = asked if store.holds(asked) else set(store.held(asked))
-    if not store.holds(relied_on):  # some of it is lost, and now struck off the list
+    relied_on = asked
+    if not store.holds(asked):
         relied_on = set(store.held(asked))
+        if not store.holds(relied_on):  # some of it is lost, and now struck off the list
+            relied_on = set(store.held(asked))
     wanted = [file for file in files if digests.get(file.name, "") not in relied_on]
     for file in wanted:
         is_large = not delivery.packs(file.stamp.size)

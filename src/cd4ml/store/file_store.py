@@ -283,7 +283,7 @@ def _insert(connection: sa.Connection, places: Sequence[StoredFile]) -> None:
 
 def _among(connection: sa.Connection, values: Iterable[str]) -> Any:
     """The values as a table with the column `value`: tens of thousands in one parameter."""
-    text = msgspec.json.encode(sorted(set(values))).decode()
+    text = msgspec.json.encode(set(values)).decode()
     if connection.dialect.name == "postgresql":
         function = sa.func.json_array_elements_text(sa.cast(sa.literal(text), sa.JSON))
     else:

