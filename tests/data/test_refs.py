@@ -49,8 +49,8 @@ def test_a_version_is_named_by_number_or_date(three: "Database", ref: str, numbe
 @pytest.mark.parametrize(
     ("ref", "message"),
     [
-        ("fares@4", "no DatasetVersion 'fares/4'"),
-        ("fares@999999999999999999", "no DatasetVersion 'fares/999999999999999999'"),
+        ("fares@4", "no dataset version 'fares@4'"),
+        ("fares@999999999999999999", "no dataset version 'fares@999999999999999999'"),
         ("fares@good", "no version of 'fares' has the tag 'good'"),
         ("fares@2013-01-01", "the dataset 'fares' had no version on 2013-01-01T00:00:00+00:00"),
         ("fares@", "expected NAME@NUMBER, NAME@TAG or NAME@DATE, got 'fares@'"),
