@@ -362,7 +362,7 @@ def test_a_version_is_found_by_its_name(
         assert find_version(connection, "flights@1") == versions[0]
         with pytest.raises(NotFound) as caught:
             find_version(connection, "flights@9")
-        assert caught.value.hint == "known: flights/1, flights/2"
+        assert caught.value.hint == "known: flights@1, flights@2"
         with pytest.raises(NotFound):
             find_version(connection, "planes")
         with pytest.raises(NotFound) as untagged:
