@@ -118,6 +118,7 @@ def test_types_are_strict(kind: Any, value: Any, is_kept: bool) -> None:
             "9223372036854775808, which 64 bits cannot hold (at most 9223372036854775807)",
         ),
         (Field("x", "number", maximum=5), 6, "6"),
+        (Field("x", "number"), float("inf"), "Infinity"),
         (Field("x", "number"), True, "true"),
     ],
 )

@@ -8,7 +8,6 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import islice
-from math import inf
 from typing import Annotated, Any
 
 import msgspec
@@ -111,7 +110,7 @@ def shown(value: object) -> str:
 def _got(field: Field, value: object) -> str:
     """The value, and the limit that it broke where the field's words do not name that."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if field.type == "number" and is_number and LARGEST_NUMBER < abs(value) < inf:  # type: ignore[arg-type]
+    if field.type == "number" and is_number and LARGEST_NUMBER < abs(value) < math.inf:  # type: ignore[arg-type]
         return f"{shown(value)}, which single precision cannot hold (at most 3.4e38)"
     if field.type == "integer" and isinstance(value, int) and abs(value) > LARGEST_INTEGER:
         return f"{shown(value)}, which 64 bits cannot hold (at most {LARGEST_INTEGER})"
