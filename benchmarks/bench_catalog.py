@@ -9,7 +9,6 @@ median of several calls of the use-case that `cd4ml data list` and `cd4ml lineag
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from statistics import median
 from time import perf_counter
 
 import sqlalchemy as sa
+from contest import figure
 
 from cd4ml.data.catalog import register
 from cd4ml.data.findable import make_findable
@@ -156,10 +156,8 @@ def timed(call: Callable[[], object], repeats: int = REPEATS) -> float:
 
 
 def tell(name: str, value: float, goal: float | None = None) -> None:
-    """One result as a line of JSON."""
-    holds = None if goal is None else value <= goal
-    line = {"name": name, "value": round(value, 2), "unit": "ms", "goal": goal, "holds": holds}
-    print(json.dumps(line), flush=True)
+    """One result, in milliseconds."""
+    figure(name, value, "ms", "" if goal is None else f"<= {goal:g}")
 
 
 if __name__ == "__main__":

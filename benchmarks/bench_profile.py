@@ -8,18 +8,19 @@ has 1,000,000 rows and 20 columns (10 of numbers, 10 of texts), in Parquet files
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 
 os.environ.setdefault("POLARS_MAX_THREADS", "2")
 
 import numpy as np
 import polars as pl
+from contest import figure
 
 from cd4ml.data.diff_rows import diff_rows
 from cd4ml.data.diff_shifts import shifts
@@ -66,10 +67,10 @@ def measure_profile(frame: pl.LazyFrame) -> None:
     """A profile beside the cheapest look at the same file: least, greatest and mean."""
     first = profile(frame)
     bins = {column.name: column.bins for column in first.columns}
-    scan = best(lambda: scanned(frame))
+    scan = taken(lambda: scanned(frame))
     say("Polars scan of 1 file", scan, "s")
-    say("profile, first version", best(lambda: profile(frame)) / scan, "scans", goal=4.0)
-    say("profile, later version", best(lambda: profile(frame, bins)) / scan, "scans", goal=4.0)
+    say("profile, first version", taken(lambda: profile(frame)) / scan, "scans", goal=4.0)
+    say("profile, later version", taken(lambda: profile(frame, bins)) / scan, "scans", goal=4.0)
     say("profile, size", len(canonical(first)), "B")
 
 
@@ -100,9 +101,11 @@ def measure_growth(folder: Path, rows: pl.DataFrame) -> None:
         return blobs.put_record(profiling.keep(fresh, pl.scan_parquet(paths[:n_files])))
 
     before = made("", FILES - 1)
-    everything = best(lambda: made("", FILES))
+    everything = taken(lambda: made("", FILES))
     say(f"profile of {FILES} files", everything, "s")
-    say("one file more", best(lambda: made(before, FILES)) / everything, "of everything", goal=0.25)
+    say(
+        "one file more", taken(lambda: made(before, FILES)) / everything, "of everything", goal=0.25
+    )
 
 
 def measure_diff(folder: Path, rows: pl.DataFrame) -> None:
@@ -113,32 +116,27 @@ def measure_diff(folder: Path, rows: pl.DataFrame) -> None:
     moved = pl.when(pl.col("key") % 1000 == 0).then(pl.col("n0") + 1).otherwise("n0")
     keyed.with_columns(moved.alias("n0")).write_parquet(after)
     old, new = pl.scan_parquet(before), pl.scan_parquet(after)
-    say("diff by key", best(lambda: diff_rows(old, new, ["key"]), 2), "s")
-    say("diff by content", best(lambda: diff_rows(old, new), 2), "s")
+    say("diff by key", taken(lambda: diff_rows(old, new, ["key"]), 2), "s")
+    say("diff by content", taken(lambda: diff_rows(old, new), 2), "s")
     first = profile(old)
     second = profile(new, {column.name: column.bins for column in first.columns})
-    seconds = best(lambda: shifts(first, second, effect=0.2, recount=lambda _: second))
+    seconds = taken(lambda: shifts(first, second, effect=0.2, recount=lambda _: second))
     say("shift of 21 columns, from profiles", seconds * 1000, "ms", goal=50.0)
 
 
-def best(what: Callable[[], object], repeats: int = REPEATS) -> float:
-    """The shortest of a few runs, in seconds."""
+def taken(what: Callable[[], object], repeats: int = REPEATS) -> float:
+    """The median of a few runs, in seconds."""
     seconds = []
     for _ in range(repeats):
         begin = time.perf_counter()
         what()
         seconds.append(time.perf_counter() - begin)
-    return min(seconds)
+    return median(seconds)
 
 
 def say(name: str, value: float, unit: str, goal: float | None = None) -> None:
-    """One line; the goal is an upper limit."""
-    holds = None if goal is None else value <= goal
-    print(
-        json.dumps(
-            {"name": name, "value": round(value, 4), "unit": unit, "goal": goal, "holds": holds}
-        )
-    )
+    """One figure; the goal is an upper limit."""
+    figure(name, value, unit, "" if goal is None else f"<= {goal:g}")
 
 
 if __name__ == "__main__":

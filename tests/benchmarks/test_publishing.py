@@ -13,7 +13,7 @@ def test_of_several_rounds_the_median_rate_counts_and_every_loss() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["added", "delta"])
+@pytest.mark.parametrize("kind", ["prepared", "added", "delta"])
 def test_versions_of_all_writers_are_counted_and_none_is_lost(kind: str, tmp_path: Path) -> None:
     outcome = publishing.at_once(kind, tmp_path / kind, writers=2, seconds=0.5)
 
