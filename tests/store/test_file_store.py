@@ -30,7 +30,7 @@ def stored(
     """Deliver these contents and make them known."""
     with Delivery(store.objects) as delivery:
         for data in contents:
-            if delivery.packs(len(data)):
+            if len(data) < delivery.packed_below:
                 delivery.put(address_of(data), data)
             else:
                 (tmp_path / "large").write_bytes(data)

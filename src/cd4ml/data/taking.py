@@ -62,7 +62,8 @@ def take(
         InvalidInput: If a file cannot be read.
         Conflict: If one changed while it was read.
     """
-    large = [file for file in files if not delivery.packs(file.stamp.size)]
+    packed = delivery.packed_below
+    large = [file for file in files if file.stamp.size >= packed]
     digests.update(digests_of(large, digests))  # cheaper than to store what is there already
     asked = set(digests.values())
     relied_on = asked
@@ -72,10 +73,9 @@ def take(
             relied_on = set(store.held(asked))
     wanted = [file for file in files if digests.get(file.name, "") not in relied_on]
     for file in wanted:
-        is_large = not delivery.packs(file.stamp.size)
-        if is_large and not delivery.has(digests[file.name]):
+        if file.stamp.size >= packed and not delivery.has(digests[file.name]):
             digests[file.name] = _whole(file, delivery)
-    for batch in _read([file for file in wanted if delivery.packs(file.stamp.size)]):
+    for batch in _read([file for file in wanted if file.stamp.size < packed]):
         held = store.held([digest for _, digest, _ in batch])
         relied_on.update(held)
         for file, digest, data in batch:

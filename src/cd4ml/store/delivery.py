@@ -36,9 +36,10 @@ class Delivery:
         self._packed = 0
         self._names: dict[str, tuple[Path | str | None, int]] = {}  # object -> its file, its mode
 
-    def packs(self, size: int) -> bool:
-        """Whether a file of so many bytes lies side by side with others."""
-        return self.is_packing and size < _PACKED
+    @property
+    def packed_below(self) -> int:
+        """Files of fewer bytes lie side by side with others."""
+        return _PACKED if self.is_packing else 0
 
     def put(self, digest: str, data: bytes) -> None:
         """Take the bytes of a small file."""
