@@ -7,9 +7,10 @@ import httpx
 import pytest
 
 from cd4ml.errors import PipelineError
-from cd4ml.loop import Project
+from cd4ml.loop import Project, open_project
 from cd4ml.loop.evaluate import evaluate
 from cd4ml.loop.ingest import ingest
+from cd4ml.loop.init import begin
 from cd4ml.loop.people import add_person
 from cd4ml.loop.promote import approve, reject, request
 from cd4ml.loop.train import train
@@ -370,3 +371,12 @@ def test_restricted_data_is_shown_without_values(folder: Path) -> None:
     assert {column["maximum"] for column in nobody["version"]["columns"]} == {None}
     assert {column["maximum"] for column in listed[0]["newest"]["columns"]} == {None}
     assert admin["version"]["columns"][0]["maximum"] is not None
+
+
+@pytest.mark.parametrize("path", [page.path for page in PAGES if "{" not in page.path])
+def test_a_project_that_has_nothing_yet_has_every_page(path: str, tmp_path: Path) -> None:
+    begin(tmp_path, name="bare", actor=ADMIN)
+
+    with open_project(tmp_path) as bare, browser(bare) as client:
+        if path != "/diff":  # of two versions, of which there are none
+            read(client, path)
