@@ -48,6 +48,8 @@ def test_other_threads_may_import_meanwhile(tmp_path: Path) -> None:
                 del sys.modules[f"elsewhere_{n}"]
 
     other = threading.Thread(target=import_and_forget)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)  # seconds: threads change often, also inside a comprehension
     other.start()
     try:
         for _ in range(10):
@@ -56,6 +58,7 @@ def test_other_threads_may_import_meanwhile(tmp_path: Path) -> None:
     finally:
         done.set()
         other.join()
+        sys.setswitchinterval(interval)
 
 
 def test_an_edit_of_the_same_length_within_a_second_is_seen(tmp_path: Path) -> None:
