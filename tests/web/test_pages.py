@@ -363,7 +363,11 @@ def test_restricted_data_is_shown_without_values(folder: Path) -> None:
         nobody = client.get("/api/datasets/patients").json()
         admin = client.get("/api/datasets/patients", headers={"cd4ml-actor": ADMIN}).json()
         listed = client.get("/api/datasets").json()
+        profile = client.get("/api/datasets/patients@1/profile")
+        hers = client.get("/api/datasets/patients@1/profile", headers={"cd4ml-actor": ADMIN})
 
+    assert (profile.status_code, hers.status_code) == (403, 200)
+    assert "patients is restricted, and nobody says who reads it" in profile.text
     assert "Restricted: the console shows no value of it." in page.text
     assert before not in page.text
     assert "personal" in page.text

@@ -14,7 +14,7 @@ from cd4ml.data.refs import find_version
 from cd4ml.data.versions import newest_version
 from cd4ml.errors import InvalidInput
 from cd4ml.gates.policy import policy_of
-from cd4ml.loop.access import admit_run, input_of
+from cd4ml.loop.access import admit_run, input_of, require_reader
 from cd4ml.loop.announce import Announcements, announcements
 from cd4ml.loop.contracts import declared
 from cd4ml.loop.ingest import ingest
@@ -81,8 +81,10 @@ def train(
         people.actor(connection, actor)
     require_name(experiment, "an experiment")
     announced = announcements(project)
+    pipeline = pipeline_of(project)
+    _require_reader(project, pipeline, data or {}, actor)
     run = run_pipeline(
-        pipeline_of(project),
+        pipeline,
         database=project.database,
         blobs=project.blobs,
         clock=project.clock,
@@ -132,6 +134,15 @@ def report_of(connection: sa.Connection, run: Run) -> RunReport:
         metrics={metric.name: metric.value for metric in metrics},
         seconds=sum(step.seconds for step in steps),
     )
+
+
+def _require_reader(
+    project: Project, pipeline: Pipeline, pinned: Mapping[str, str], actor: str
+) -> None:
+    """Refuse who may not read what the steps take, before a version of it is made."""
+    for name in dict.fromkeys(name for step in pipeline.graph.steps for name in step.needs):
+        if name in project.settings.data:
+            require_reader(project, pinned.get(name, name).partition("@")[0], actor=actor)
 
 
 def _datasets(
