@@ -21,6 +21,7 @@ from cd4ml.loop.pull import pull
 from cd4ml.loop.push import push
 from cd4ml.loop.status import status
 from cd4ml.loop.train import train
+from cd4ml.loop.versions import log
 from cd4ml.loop.work import work
 from cd4ml.records.dataset import Dataset, DatasetVersion
 from cd4ml.store import rows
@@ -98,6 +99,14 @@ def test_a_version_in_a_notebook_has_no_value_for_who_may_not_read_it(restricted
     assert {(c.minimum, c.maximum, c.latest) for c in hers.columns} == {(None, None, "")}
     assert [c.name for c in hers.columns] == [c.name for c in his.columns]
     assert his.columns[1].maximum is not None
+
+
+def test_the_log_has_no_value_for_who_may_not_read_it(restricted: Project) -> None:
+    ingest(restricted, "flights", actor=ANN)
+
+    for actor, sees in (("", False), (EVE, False), (DOC, True)):
+        (logged,) = log(restricted, "flights", actor=actor)
+        assert (logged.version.columns[1].maximum is not None) is sees
 
 
 # --- what is said to whom ----------------------------------------------------------------------
