@@ -19,6 +19,7 @@ from cd4ml.loop.ingest import ingest, show_dataset
 from cd4ml.loop.people import add_person
 from cd4ml.loop.pull import pull
 from cd4ml.loop.push import push
+from cd4ml.loop.search import search
 from cd4ml.loop.status import status
 from cd4ml.loop.train import train
 from cd4ml.loop.versions import log
@@ -261,6 +262,15 @@ def test_a_run_that_is_refused_makes_no_version(restricted: Project) -> None:
     assert versions(restricted) == []
     assert entries(restricted) == before
     assert train(restricted, actor=DOC).run.ref == "run/1"
+
+
+def test_a_search_that_is_refused_leaves_no_trace(restricted: Project) -> None:
+    before = entries(restricted)
+
+    with pytest.raises(NotAllowed, match="eve may not read flights"):
+        search(restricted, grid={"delay.strength": [0.1, 0.2]}, actor=EVE)
+
+    assert (versions(restricted), entries(restricted)) == ([], before)
 
 
 def test_what_no_step_takes_hinders_no_run(laid_out_folder: Path, tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def train(
     require_name(experiment, "an experiment")
     announced = announcements(project)
     pipeline = pipeline_of(project)
-    _require_reader(project, pipeline, data or {}, actor)
+    require_readers(project, pipeline, data or {}, actor=actor)
     run = run_pipeline(
         pipeline,
         database=project.database,
@@ -115,6 +115,26 @@ def pipeline_of(project: Project) -> Pipeline:
     )
 
 
+def require_readers(
+    project: Project, pipeline: Pipeline, pinned: Mapping[str, str], *, actor: str
+) -> None:
+    """Refuse who may not read what the steps take, before a version of it is made.
+
+    Args:
+        project: Whose data.
+        pipeline: Whose steps.
+        pinned: Dataset name -> version, where it is not the newest.
+        actor: Who wants to run it.
+
+    Raises:
+        NotAllowed: If a step takes a restricted dataset and the actor has none of its roles.
+        NotFound: If it is restricted and nobody has the actor's name.
+    """
+    for name in dict.fromkeys(name for step in pipeline.graph.steps for name in step.needs):
+        if name in project.settings.data:
+            require_reader(project, pinned.get(name, name).partition("@")[0], actor=actor)
+
+
 def _hooks(project: Project, announced: Announcements | None) -> Hooks:
     def begins(connection: sa.Connection, run: Run) -> None:
         admit_run(connection, project, run)
@@ -134,15 +154,6 @@ def report_of(connection: sa.Connection, run: Run) -> RunReport:
         metrics={metric.name: metric.value for metric in metrics},
         seconds=sum(step.seconds for step in steps),
     )
-
-
-def _require_reader(
-    project: Project, pipeline: Pipeline, pinned: Mapping[str, str], actor: str
-) -> None:
-    """Refuse who may not read what the steps take, before a version of it is made."""
-    for name in dict.fromkeys(name for step in pipeline.graph.steps for name in step.needs):
-        if name in project.settings.data:
-            require_reader(project, pinned.get(name, name).partition("@")[0], actor=actor)
 
 
 def _datasets(
