@@ -364,7 +364,13 @@ def test_restricted_data_is_shown_without_values(folder: Path) -> None:
         nobody = client.get("/api/datasets/patients").json()
         admin = client.get("/api/datasets/patients", headers={"cd4ml-actor": ADMIN}).json()
         listed = client.get("/api/datasets").json()
+        log = client.get("/api/datasets/patients/log").json()
+        profile = client.get("/api/datasets/patients@1/profile")
+        hers = client.get("/api/datasets/patients@1/profile", headers={"cd4ml-actor": ADMIN})
 
+    assert {column["maximum"] for column in log[0]["version"]["columns"]} == {None}
+    assert (profile.status_code, hers.status_code) == (403, 200)
+    assert "patients is restricted, and nobody says who reads it" in profile.text
     assert "Restricted: the console shows no value of it." in page.text
     assert before not in page.text
     assert "personal" in page.text

@@ -154,8 +154,9 @@ def unreadable(path: Path, error: Exception) -> InvalidInput:
             f"{path}: {ragged}", hint='a text with a comma in it stands in "quotes"'
         )
     first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    msg = f"{path} cannot be read as {SUFFIXES.get(path.suffix.lower(), 'a table')}: {first}"
-    return InvalidInput(msg, hint="is it whole, and what its name says it is?")
+    msg = f"{path} cannot be read as {SUFFIXES.get(path.suffix.lower(), 'a table')}"
+    hint = "is it whole, and what its name says it is?"
+    return InvalidInput(f"{msg}: {first}", hint=hint, discreet=msg)  # Polars quotes values
 
 
 def unreadable_among(paths: Sequence[Path], reading: Reading, error: Exception) -> InvalidInput:

@@ -97,7 +97,10 @@ def publish(
     )
     rows.insert(connection, version)
     make_findable(connection, described, version)
-    _trace(connection, version, snapshot.findings)
+    findings = snapshot.findings
+    if described.readers:  # the ledger is for everybody, and for ever
+        findings = tuple(finding.without_example for finding in findings)
+    _trace(connection, version, findings)
     return version
 
 
