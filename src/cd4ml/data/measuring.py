@@ -32,12 +32,14 @@ _IN_MEMORY = 64 * 10**6  # bytes of files; larger tables are read once more inst
 class Measured(NamedTuple):
     """How a table is read, what it looks like, and what its contract says of it.
 
-    `reading` and `profile` are None for files that are no table.
+    `reading` and `profile` are None for files that are no table; `no_table` says why they are
+    none, if they might have been meant to be one.
     """
 
     reading: Reading | None = None
     profile: Profile | None = None
     findings: tuple[Finding, ...] = ()
+    no_table: str = ""
 
 
 class TableFiles(NamedTuple):

@@ -90,7 +90,7 @@ def register(given: Given) -> Answer[DatasetVersion]:
 
 def _show_registered(screen: Screen, version: DatasetVersion, note: str) -> None:
     show_version(screen, version)
-    if note and note != version.note:
+    if not version.note.startswith(note):  # why its files are no table may stand after it
         screen.hint(f"{version.ref} has had these files before, and keeps its own note")
 
 
