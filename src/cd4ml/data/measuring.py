@@ -79,6 +79,22 @@ def measure_files(
     return Measured(reading, profile, findings)
 
 
+def rows_of(files: TableFiles) -> pl.LazyFrame:
+    """The rows of files that have no contract yet, in memory.
+
+    Raises:
+        InvalidInput: If a file cannot be read, or the files are not one table.
+    """
+    import polars as pl
+
+    reading = reading_of(files.paths)
+    table, _ = _checked(files, reading, None, Context(), refuse=True)
+    try:
+        return table.collect().lazy()
+    except pl.exceptions.PolarsError as error:
+        raise unreadable_among(files.paths, reading, error) from None
+
+
 def measure_frame(
     blobs: Blobs, frame: pl.LazyFrame, digest: str, findings: tuple[Finding, ...], before: str
 ) -> Measured:

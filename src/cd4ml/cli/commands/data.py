@@ -49,7 +49,7 @@ def add(commands: Commands) -> None:
         "contracts/NAME.toml: a file to be reviewed and changed.",
     )
     parser.add_argument("name", metavar="NAME", help="what steps will call the dataset")
-    parser.add_argument("path", metavar="PATH", help="a file, folder or glob")
+    parser.add_argument("path", metavar="PATH", help="a file, folder, glob or s3:// prefix")
     parser.add_argument("--owner", default="", help="who answers for it")
     parser.add_argument("--description", default="", help="what a row or a file is")
     parser = nouns.add("list", catalog, "list datasets with owner, newest version and size")
