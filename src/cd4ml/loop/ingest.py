@@ -23,6 +23,7 @@ from cd4ml.loop.catalog import Facts, facts_of
 from cd4ml.loop.contracts import declared
 from cd4ml.loop.known import n_arrived
 from cd4ml.loop.quarantine import Wanted, arrive, publish_arrival
+from cd4ml.records.contract import Contract
 from cd4ml.records.dataset import Column, Dataset, DatasetVersion
 from cd4ml.records.settings import DataSettings
 from cd4ml.store import lineage, people, rows
@@ -54,6 +55,7 @@ def ingest(
     path: str = "",
     note: str = "",
     keeping: Keeping | None = None,
+    contract: Contract | None = None,
     actor: str,
 ) -> DatasetVersion:
     """Make a version of a dataset's files as they are now; unchanged files make no new one.
@@ -64,6 +66,7 @@ def ingest(
         path: A file, folder or glob below the project; that of `cd4ml.toml` by default.
         note: What is special about this version.
         keeping: How its bytes are kept; as `cd4ml.toml` says by default.
+        contract: What its rows have to keep; as `cd4ml.toml` says by default.
         actor: Who.
 
     Raises:
@@ -80,16 +83,25 @@ def ingest(
 
         return pull(project, name, note=note, actor=actor)
     with discreet(project, name, actor=actor):
-        version = _ingest(project, name, path=path, note=note, keeping=keeping, actor=actor)
+        version = _ingest(
+            project, name, path=path, note=note, keeping=keeping, contract=contract, actor=actor
+        )
     return shown(project, version, actor)
 
 
 def _ingest(
-    project: Project, name: str, *, path: str, note: str, keeping: Keeping | None, actor: str
+    project: Project,
+    name: str,
+    *,
+    path: str,
+    note: str,
+    keeping: Keeping | None,
+    contract: Contract | None,
+    actor: str,
 ) -> DatasetVersion:
     settings = _settings(project, name, path)
     keeping = keeping or settings.store
-    contract = declared(project, settings.contract, key=f"data.{name}.contract")
+    contract = contract or declared(project, settings.contract, key=f"data.{name}.contract")
     with project.database.read() as connection:
         people.actor(connection, actor)
     looked = look(project.files, project.folder, settings.path)
