@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -175,6 +176,66 @@ def test_an_expression_comes_back() -> None:
     assert contract_from_toml(to_toml(contract), "c.toml") == contract
 
 
+# of each kind of record a value for each field, other than the one it has by default
+_TIME = Field("seen_at", "datetime")
+CONTRACTS = {
+    "name": Contract(name="other", fields=(_TIME,)),
+    "version": Contract(name="c", fields=(_TIME,), version="2.0.0"),
+    "fields": Contract(name="c", fields=(_TIME, Field("a", "integer"))),
+    "key": Contract(name="c", fields=(_TIME,), key=("seen_at",)),
+    "event_time": Contract(name="c", fields=(_TIME,), event_time="seen_at"),
+    "arrival_time": Contract(name="c", fields=(_TIME,), arrival_time="seen_at"),
+    "minimum_rows": Contract(name="c", fields=(_TIME,), minimum_rows=2),
+    "output": Contract(name="c", fields=(_TIME,), output=Field("p", "number", unit="%")),
+    "description": Contract(name="c", fields=(_TIME,), description="what was seen"),
+    "unique": Contract(name="c", fields=(_TIME,), unique=(("seen_at",),)),
+    "maximum_rows": Contract(name="c", fields=(_TIME,), maximum_rows=9),
+    "fresh_within_hours": Contract(
+        name="c", fields=(_TIME,), event_time="seen_at", fresh_within_hours=1.5
+    ),
+    "conditions": Contract(
+        name="c", fields=(_TIME,), conditions=(Condition(name="x", sql="1 < 2"),)
+    ),
+    "open": Contract(name="c", fields=(_TIME,), open=True),
+    "unchecked": Contract(name="c", fields=(_TIME,), unchecked=("looks right",)),
+}
+FIELDS = {
+    "name": Field("another", "string"),
+    "type": Field("a", "boolean"),
+    "nullable": Field("a", "string", nullable=True),
+    "minimum": Field("a", "number", minimum=0.5),
+    "maximum": Field("a", "number", maximum=0.5),
+    "categories": Field("a", "string", categories=("x", "y")),
+    "open": Field("a", "string", categories=("x", "y"), open=True),
+    "unit": Field("a", "number", unit="mph"),
+    "description": Field("a", "string", description="a word"),
+    "pattern": Field("a", "string", pattern="N[0-9]+"),
+    "unique": Field("a", "string", unique=True),
+    "references": Field("a", "string", references="words.a"),
+    "finite": Field("a", "number", finite=False),
+}
+
+
+def contracts_that_say_everything() -> list[Contract]:
+    """For each field of Contract and of Field one contract that says it."""
+    fields = (Contract(name="c", fields=(field,)) for field in FIELDS.values())
+    return [*CONTRACTS.values(), *fields]
+
+
+def test_each_field_of_a_contract_is_written_in_a_test() -> None:
+    """A field that is new has to be added to the samples, and then to the files."""
+    assert set(CONTRACTS) == set(Contract.__struct_fields__)
+    assert set(FIELDS) == set(Field.__struct_fields__)
+    for record, samples in ((Contract, CONTRACTS), (Field, FIELDS)):
+        for known in msgspec.structs.fields(record):
+            assert getattr(samples[known.name], known.name) != known.default
+
+
+@pytest.mark.parametrize("contract", contracts_that_say_everything())
+def test_nothing_that_a_contract_says_is_forgotten(contract: Contract) -> None:
+    assert contract_from_toml(to_toml(contract), "c.toml") == contract
+
+
 texts = st.text(max_size=12)
 names = st.text(min_size=1, max_size=12)
 limits = st.none() | st.integers(-(10**9), 10**9).map(float) | st.floats(-1e9, 1e9)
@@ -188,6 +249,7 @@ some_fields = st.one_of(
         Field, names, st.just("string"), categories=st.lists(texts, max_size=9).map(tuple),
         open=st.booleans(), description=texts, unique=st.booleans(),
     ).filter(lambda field: field.categories or not field.open),
+    st.builds(Field, names, st.just("datetime"), nullable=st.booleans()),
 )  # fmt: skip
 
 
@@ -196,12 +258,15 @@ def contracts(draw: st.DrawFn) -> Contract:
     """Contracts that tables can keep."""
     fields = draw(st.lists(some_fields, min_size=1, max_size=3, unique_by=lambda f: f.name))
     known = st.lists(st.sampled_from([f.name for f in fields]), unique=True)
+    times = st.sampled_from(["", *(f.name for f in fields if f.type == "datetime")])
     contract = st.builds(
         Contract,
         name=names,
         description=texts,
         fields=st.just(tuple(fields)),
         key=known.map(tuple),
+        event_time=times,
+        arrival_time=times,
         unique=known.map(lambda group: (tuple(group),) if group else ()),
         minimum_rows=st.integers(0, 99),
         maximum_rows=st.none() | st.integers(100, 10**12),

@@ -59,6 +59,7 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     key: tuple[str, ...] = ()
     unique: tuple[tuple[str, ...], ...] = ()
     event_time: str = ""
+    arrival_time: str = ""
     fresh_within_hours: float | None = None
     minimum_rows: int = 0
     maximum_rows: int | None = None
