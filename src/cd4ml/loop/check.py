@@ -13,6 +13,8 @@ from cd4ml.data.formats import Reading, reading_of, reread, scan
 from cd4ml.data.manifest import manifest_of
 from cd4ml.data.odcs import contract_from_odcs
 from cd4ml.data.odcs_export import to_odcs
+from cd4ml.data.pandera_rules import in_own_words
+from cd4ml.data.pandera_schema import PanderaContract
 from cd4ml.data.refs import find_version
 from cd4ml.data.suggest import suggest
 from cd4ml.data.versions import paths_of
@@ -111,6 +113,8 @@ def contract_as(project: Project, name: str, *, form: Form = "toml") -> str:
     contract = declared(project, source, key=f"data.{name}.contract")
     if contract is None:  # what has a name has a contract
         raise AssertionError(source)
+    if isinstance(contract, PanderaContract):
+        contract = in_own_words(contract)
     if form == "odcs":
         return to_odcs(contract)
     return to_toml(contract, {"": _left_out(project, source)})
