@@ -38,13 +38,15 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """How the files of a version are read.
 
     `columns` holds the columns in order with the names of their Polars types; empty for
-    Parquet, which knows its own. Columns in `times` are written as text and read as UTC.
+    Parquet, which knows its own. Columns in `times` are written as text and read as UTC; a
+    date alone is the beginning of its day, in the columns of `arrivals` its end.
     In the columns of `keeps_na` the text "NA" is a value, in all others it is missing.
     """
 
     format: Format
     columns: tuple[tuple[str, str], ...] = ()
     times: tuple[str, ...] = ()
+    arrivals: tuple[str, ...] = ()
     keeps_na: tuple[str, ...] = ()
 
 
@@ -71,8 +73,13 @@ def reading_of(paths: Sequence[Path], contract: Contract | None = None) -> Readi
         if name in types:
             types[name] = _declared(types[name], field.type, format_)
     times = tuple(n for n, f in declared.items() if (f.type, types.get(n)) == _WRITTEN_TIME)
-    columns = tuple(types.items())
-    return Reading(format=format_, columns=columns, times=times, keeps_na=keeps_na)
+    return Reading(
+        format=format_,
+        columns=tuple(types.items()),
+        times=times,
+        arrivals=_arrivals(times, contract),
+        keeps_na=keeps_na,
+    )
 
 
 def reread(reading: Reading, contract: Contract) -> Reading:
@@ -90,8 +97,16 @@ def reread(reading: Reading, contract: Contract) -> Reading:
     times = tuple(n for n, f in declared.items() if (f.type, types.get(n)) == _WRITTEN_TIME)
     keeps_na = tuple(name for name, field in declared.items() if MISSING in field.categories)
     return Reading(
-        format=reading.format, columns=tuple(types.items()), times=times, keeps_na=keeps_na
+        format=reading.format,
+        columns=tuple(types.items()),
+        times=times,
+        arrivals=_arrivals(times, contract),
+        keeps_na=keeps_na,
     )
+
+
+def _arrivals(times: tuple[str, ...], contract: Contract | None) -> tuple[str, ...]:
+    return tuple(name for name in times if contract and name == contract.arrival_time)
 
 
 def scan(paths: Sequence[Path], reading: Reading) -> pl.LazyFrame:
@@ -110,7 +125,9 @@ def scan(paths: Sequence[Path], reading: Reading) -> pl.LazyFrame:
         )
     else:
         frame = pl.scan_ndjson(_literal(paths), schema=types)
-    return frame.with_columns(utc(pl.col(name)).alias(name) for name in reading.times)
+    return frame.with_columns(
+        utc(pl.col(name), ends_day=name in reading.arrivals).alias(name) for name in reading.times
+    )
 
 
 def scan_text(paths: Sequence[Path], reading: Reading) -> pl.LazyFrame:
@@ -121,11 +138,16 @@ def scan_text(paths: Sequence[Path], reading: Reading) -> pl.LazyFrame:
     return scan(paths, msgspec.structs.replace(reading, times=()))
 
 
-def utc(text: pl.Expr) -> pl.Expr:
+def utc(text: pl.Expr, *, ends_day: bool = False) -> pl.Expr:
     """Written times as UTC datetimes; what cannot be read is null.
 
     Accepts ISO 8601 dates and times, with "T" or a space, with "Z", an offset, or
     neither, which then means UTC.
+
+    Args:
+        text: What is written.
+        ends_day: Whether a date alone is the end of its day: what arrived on a date was not
+            known at every hour of it. Otherwise it is the beginning.
     """
     import polars as pl
 
@@ -140,10 +162,11 @@ def utc(text: pl.Expr) -> pl.Expr:
         .otherwise(iso + "+00:00")
     )
     patterns = ("%Y-%m-%dT%H:%M:%S%.f%z", "%Y-%m-%dT%H:%M%z")
-    return pl.coalesce(
+    times = pl.coalesce(
         whole.str.to_datetime(pattern, time_unit="us", time_zone="UTC", strict=False)
         for pattern in patterns
     )
+    return pl.when(is_date).then(times.dt.offset_by("1d")).otherwise(times) if ends_day else times
 
 
 def unreadable(path: Path, error: Exception) -> InvalidInput:

@@ -161,7 +161,7 @@ def _typed(name: str, type_: str, field: Field | None, reading: Reading) -> pl.E
 
     column = pl.col(name)
     if name in reading.times:
-        return utc(column)
+        return utc(column, ends_day=name in reading.arrivals)
     if reading.format != "csv":
         return _declared(column, type_, field)
     text = column.str.strip_chars_start()

@@ -85,7 +85,8 @@ def from_parquet(
             frame = frame.with_columns(pl.col(name).cast(pl.Float64))
         if declared.get(name) == "datetime" and type_ == pl.String:
             times = frame.get_column(name)
-            fitting = frame.select(utc(pl.col(name))).to_series()
+            text = pl.col(name)
+            fitting = frame.select(utc(text, ends_day=_is_arrival(contract, name))).to_series()
             if fitting.null_count() == times.null_count():
                 frame = frame.with_columns(fitting)
     return Batch(_ordered(frame, list(known) or list(declared)))
@@ -110,7 +111,8 @@ def _batch(
     fields = contract.fields if contract else _fields(rows, known)
     columns, findings = [], []
     for field in fields:
-        series, wrong = _column(field, [row.get(field.name) for row in rows])
+        values = [row.get(field.name) for row in rows]
+        series, wrong = _column(field, values, ends_day=_is_arrival(contract, field.name))
         columns.append(series)
         findings += wrong
     named = {field.name for field in fields}
@@ -180,7 +182,13 @@ def _seen_type(name: str, values: Sequence[Any]) -> FieldType:
 _WORDS = {str: "text", bool: "booleans", int: "whole numbers", float: "numbers"}
 
 
-def _column(field: Field, values: Sequence[Any]) -> tuple[pl.Series, list[Finding]]:
+def _is_arrival(contract: Contract | None, name: str) -> bool:
+    return contract is not None and name == contract.arrival_time
+
+
+def _column(
+    field: Field, values: Sequence[Any], *, ends_day: bool
+) -> tuple[pl.Series, list[Finding]]:
     """The values as a column of the declared type, and what is wrong with them."""
     import polars as pl
 
@@ -195,7 +203,8 @@ def _column(field: Field, values: Sequence[Any]) -> tuple[pl.Series, list[Findin
     kept = [value if good else None for value, good in zip(values, fits, strict=True)]
     series = pl.Series(field.name, kept, dtype=types[field.type])
     if field.type == "datetime":
-        times = series.to_frame().select(utc(pl.col(field.name))).to_series()
+        read = utc(pl.col(field.name), ends_day=ends_day)
+        times = series.to_frame().select(read).to_series()
         fits = [
             good and (time is not None or value is None)
             for good, time, value in zip(fits, times, values, strict=True)
