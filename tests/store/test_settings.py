@@ -235,6 +235,14 @@ IMPOSSIBLE = {
     PROJECT + '[data.rows]\npath = "x.csv"\n[retrain]\nwhen = ["window"]\ndataset = "rows"': (
         'there is no [data.rows] with source = "production" - at `retrain.dataset`'
     ),
+    PROJECT + '[data.rows]\nsource = "pushed"\ncontract = "a:B"\non_violation = "quarantine"': (
+        'rows of source = "pushed" are not set aside: a batch with rows that break the contract is'
+        " refused whole, and its sender is told - at `data.rows.on_violation`"
+    ),
+    PROJECT + '[data.x]\nsource = "production"\ncontract = "a:B"\non_violation = "quarantine"': (
+        'rows of source = "production" are not set aside: they are taken in as they'
+        " were answered - at `data.x.on_violation`"
+    ),
 }
 
 

@@ -192,7 +192,18 @@ def _refuse_source(key: str, data: records.DataSettings) -> None:
         raise _Impossible(f"{key}.at_most_mb", f"expected 1 or more, got {data.at_most_mb}")
 
 
+_WHOLE = {
+    "pushed": (
+        "a batch with rows that break the contract is refused whole, and its sender is told"
+    ),
+    "production": ("they are taken in as they were answered"),
+}
+
+
 def _refuse_quarantine(settings: Settings, name: str, data: records.DataSettings) -> None:
+    if data.source in _WHOLE:
+        message = f'rows of source = "{data.source}" are not set aside: {_WHOLE[data.source]}'
+        raise _Impossible(f"data.{name}.on_violation", message, "leave out `on_violation`")
     if not data.contract:
         message = "there is no contract that rows could break"
         hint = f"add a contract: cd4ml data suggest {name} writes one"
