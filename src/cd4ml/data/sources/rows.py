@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,10 +24,14 @@ _MOST_SHOWN = 60  # characters of a value
 
 
 class Batch(NamedTuple):
-    """Rows in the columns' types; values of another type are null, and `wrong` says so."""
+    """Rows in the columns' types; values of another type are null, and `wrong` says so.
+
+    `unread` has the places of such values (rows from 0) by column.
+    """
 
     frame: pl.DataFrame
     wrong: tuple[Finding, ...] = ()
+    unread: Mapping[str, Sequence[int]] = {}
 
 
 def from_json(body: bytes, *, contract: Contract | None, known: Mapping[str, pl.DataType]) -> Batch:
@@ -46,6 +51,10 @@ def from_json(body: bytes, *, contract: Contract | None, known: Mapping[str, pl.
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         msg = f"expected a JSON array of objects, one a row: {error}"
         raise InvalidInput(msg) from None
+    if _names_twice(body):
+        raws = msgspec.json.decode(body, type=list[msgspec.Raw])
+        found = ((i, _names_twice(bytes(raw))) for i, raw in enumerate(raws, 1))
+        raise _twice(*next((f"row {i:,}", name) for i, name in found if name))
     return _batch(rows, contract, known)
 
 
@@ -62,7 +71,27 @@ def from_ndjson(
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             msg = f"expected a JSON object in line {number:,}: {error}"
             raise InvalidInput(msg) from None
+        if name := _names_twice(line):
+            raise _twice(f"line {number:,}", name)
     return _batch(rows, contract, known)
+
+
+def _names_twice(text: bytes) -> str:
+    """A name that stands twice in one object of a valid JSON text; "" if none does."""
+    twice: list[str] = []
+
+    def look(pairs: list[tuple[str, Any]]) -> None:
+        names = [name for name, _ in pairs]
+        if len(set(names)) < len(names):
+            twice.extend(name for name in names if names.count(name) > 1)
+
+    json.loads(text, object_pairs_hook=look, parse_int=str, parse_float=str)
+    return twice[0] if twice else ""
+
+
+def _twice(where: str, name: str) -> InvalidInput:
+    msg = f"{where} has the column {name!r} twice"
+    return InvalidInput(msg, hint="which of the two values is meant? send one of them")
 
 
 def from_parquet(
@@ -109,16 +138,18 @@ def _batch(
 
     _refuse_number(len(rows))
     fields = contract.fields if contract else _fields(rows, known)
-    columns, findings = [], []
+    columns, findings, unread = [], [], {}
     for field in fields:
         values = [row.get(field.name) for row in rows]
         series, wrong = _column(field, values, ends_day=_is_arrival(contract, field.name))
         columns.append(series)
-        findings += wrong
+        if wrong:
+            findings += _wrong(field, values, wrong)
+            unread[field.name] = wrong
     named = {field.name for field in fields}
     extra = dict.fromkeys(name for row in rows for name in row if name not in named)
     columns += [pl.Series(name, [None] * len(rows), dtype=pl.Null) for name in extra]
-    return Batch(_ordered(pl.DataFrame(columns), list(known)), tuple(findings))
+    return Batch(_ordered(pl.DataFrame(columns), list(known)), tuple(findings), unread)
 
 
 def _refuse_number(n_rows: int) -> None:
@@ -186,10 +217,8 @@ def _is_arrival(contract: Contract | None, name: str) -> bool:
     return contract is not None and name == contract.arrival_time
 
 
-def _column(
-    field: Field, values: Sequence[Any], *, ends_day: bool
-) -> tuple[pl.Series, list[Finding]]:
-    """The values as a column of the declared type, and what is wrong with them."""
+def _column(field: Field, values: Sequence[Any], *, ends_day: bool) -> tuple[pl.Series, list[int]]:
+    """The values as a column of the declared type, and the places of those of another."""
     import polars as pl
 
     types = {
@@ -210,8 +239,7 @@ def _column(
             for good, time, value in zip(fits, times, values, strict=True)
         ]
         series = times
-    wrong = [i for i, good in enumerate(fits) if not good]
-    return series, _wrong(field, values, wrong) if wrong else []
+    return series, [i for i, good in enumerate(fits) if not good]
 
 
 def _is_float(value: int) -> bool:
