@@ -313,3 +313,19 @@ def test_where_lineage_is_told_is_read(tmp_path: Path) -> None:
 
     assert settings.lineage.openlineage == "file:events.ndjson"
     assert read(tmp_path, PROJECT).lineage.openlineage == ""
+
+
+@pytest.mark.parametrize("url", ["http://ann:SECRET@db.example/x", "https://SECRET@db.example"])
+def test_a_password_in_an_address_is_refused_and_not_shown(tmp_path: Path, url: str) -> None:
+    told = refusal(tmp_path, PROJECT + f'[data.x]\nsource = "http"\nurl = "{url}"')
+
+    assert told == (
+        "expected an address without user and password - at `data.x.url`",
+        'headers = { Authorization = "Basic env:NAME" }, and base64 of USER:PASSWORD in NAME',
+    )
+
+
+def test_an_address_may_have_an_at_sign_in_its_path(tmp_path: Path) -> None:
+    text = PROJECT + '[data.x]\nsource = "http"\nurl = "https://db.example/@ann/x.csv"'
+
+    assert read(tmp_path, text).data["x"].url == "https://db.example/@ann/x.csv"

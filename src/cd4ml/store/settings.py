@@ -184,6 +184,10 @@ def _refuse_source(key: str, data: records.DataSettings) -> None:
         if is_foreign and getattr(data, field.name) != default:
             message = f'rows of source = "{data.source}" have no `{field.name}`'
             raise _Impossible(f"{key}.{field.name}", message, "docs/sources.md shows each source")
+    if data.source == "http" and _has_login(data.url):
+        message = "expected an address without user and password"  # which are not shown
+        hint = 'headers = { Authorization = "Basic env:NAME" }, and base64 of USER:PASSWORD in NAME'
+        raise _Impossible(f"{key}.url", message, hint)
     if data.watch and not data.path:
         raise _Impossible(f"{key}.watch", "there is no `path` to watch")
     if data.version is not None and data.version < 0:
@@ -198,6 +202,10 @@ _WHOLE = {
     ),
     "production": ("they are taken in as they were answered"),
 }
+
+
+def _has_login(url: str) -> bool:
+    return "@" in re.sub(r"^[^/]*//", "", url).partition("/")[0]
 
 
 def _refuse_quarantine(settings: Settings, name: str, data: records.DataSettings) -> None:
