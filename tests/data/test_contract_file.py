@@ -118,7 +118,8 @@ def test_many_categories_stand_in_lines_of_their_own() -> None:
          "expected `float | null`, got `str` - at `field[...].maximum`",
          "docs/contracts.md lists every key"),
         ('type = "number"', 'type = "float"',
-         "invalid enum value 'float' - at `field[...].type`",
+         "expected one of boolean, datetime, integer, number, string, got 'float'"
+         " - at `field[...].type`",
          "docs/contracts.md lists every key"),
         ("minimum = 0.5", "minimum = 2000",
          "no row can keep the contract 'Rides': 'minutes' has no value between its minimum and"
@@ -126,6 +127,15 @@ def test_many_categories_stand_in_lines_of_their_own() -> None:
         ('sql = "minutes >= 0"', 'sql = "minutes >="',
          "the condition 'not before it left' of the contract 'Rides' is no expression:"
          " unable to parse 'minutes >=' as Expr", 'for example sql = "arrival >= departure"'),
+        ('key = ["ride"]', 'key = ["rider"]',
+         "no row can keep the contract 'Rides': its key names 'rider', which it does not declare",
+         "correct it where it is declared"),
+        ('"left_at"]]', '"arrived"]]',
+         "no row can keep the contract 'Rides': its unique names 'arrived', which it does not"
+         " declare", "correct it where it is declared"),
+        ('sql = "minutes >= 0"', 'sql = "hours >= 0"',
+         "the condition 'not before it left' of the contract 'Rides' names 'hours', which the"
+         " contract does not declare", "declare it, or say open = true"),
         ("stations.name", "stations", "expected a reference DATASET.COLUMN, got 'stations'",
          "for example stations.name, or stations@3.name"),
     ],
@@ -141,6 +151,14 @@ def test_a_mistake_is_named_with_file_place_and_remedy(
 
     assert refused.value.message == f"{path}: {message}"
     assert refused.value.hint == hint
+
+
+def test_an_open_contract_may_ask_for_columns_that_it_does_not_declare() -> None:
+    text = RIDES.replace('key = ["ride"]', 'key = ["rider"]\nopen = true')
+
+    contract = contract_from_toml(text.replace("minutes >= 0", "hours >= 0"), "rides.toml")
+
+    assert contract.key == ("rider",)
 
 
 def test_what_is_no_toml_is_refused(tmp_path: Path) -> None:

@@ -102,7 +102,23 @@ def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
         ),
         (
             PROJECT + "[data.flights]\nsource = 'moon'",
-            "invalid enum value 'moon' - at `data.flights.source`",
+            "expected one of delta, files, http, production, pushed, sql, got 'moon'"
+            " - at `data.flights.source`",
+            MANUAL,
+        ),
+        (
+            PROJECT + "[data.flights]\npath = 'x'\nstore = 'link'",
+            "expected one of copy, hardlink, reference, got 'link' - at `data.flights.store`",
+            MANUAL,
+        ),
+        (
+            PROJECT + "[environments.live]\nrollout = [{ mode = 'full' }, { mode = 'half' }]",
+            "expected one of canary, full, shadow, got 'half' - at `environments.live.rollout[1].mode`",
+            MANUAL,
+        ),
+        (
+            PROJECT + "[data.flights]\nsource = 'sql'\nevery = 'year'",
+            "expected one of day, hour, week, got 'year' - at `data.flights.every`",
             MANUAL,
         ),
         (

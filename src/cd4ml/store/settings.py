@@ -18,6 +18,7 @@ import msgspec
 from cd4ml.errors import ConfigurationError
 from cd4ml.records import settings as records
 from cd4ml.records.settings import Settings
+from cd4ml.store.choices import named_choices
 
 _MANUAL = "docs/reference/settings.md of the manual lists every key"
 _UNKNOWN = re.compile(r"unknown field `(.+?)`")
@@ -73,7 +74,7 @@ def _text(path: Path) -> str:
 
 def _reworded(error: msgspec.DecodeError) -> str:
     # msgspec says "$.gate[0].at_least"; people look for "gate[0].at_least"
-    text = str(error)
+    text = named_choices(str(error), Settings)
     return text[:1].lower() + text[1:].replace("`$.", "`")
 
 
