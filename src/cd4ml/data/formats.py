@@ -6,11 +6,12 @@ as its `Reading`; from then on the same bytes are the same table.
 
 from __future__ import annotations
 
+import codecs
 import csv
 from collections.abc import Sequence
 from glob import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import IO, TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -29,6 +30,7 @@ SUFFIXES: dict[str, Format] = {
     ".jsonl": "ndjson",
 }
 
+_LONGEST_LINE = 1 << 20  # bytes that are looked at at once
 _WRITTEN_TIME = ("datetime", "String")
 
 MISSING = "NA"  # how R, and much public data, writes a missing value; so is an empty field
@@ -248,6 +250,7 @@ def _seen_types(path: Path, format_: Format, keeps_na: tuple[str, ...]) -> dict[
     """The types that a whole file's values fit, by column."""
     import polars as pl
 
+    _refuse_other_text(path, format_)
     try:
         if format_ == "ndjson":
             frame = pl.scan_ndjson(_literal([path]), infer_schema_length=None)
@@ -272,6 +275,25 @@ def _plain_type(path: Path, name: str, type_: pl.DataType) -> str:
     if type_ == pl.Null:
         return "String"  # all values are missing: anything fits
     return str(type_)
+
+
+def _refuse_other_text(path: Path, format_: Format) -> None:
+    """Text in UTF-16, or without line ends: Polars would find no rows, or columns like dust."""
+    with path.open("rb") as file:
+        first = file.readline(_LONGEST_LINE)
+        if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in first:
+            msg = f"{path}: expected UTF-8 text, got UTF-16 or bytes that are no text"
+            raise InvalidInput(msg, hint="save it as UTF-8")
+        if format_ == "csv" and b"\r" in first and not _has_line_ends(first, file):
+            msg = f"{path}: its lines end in carriage returns alone, as on a Mac before 2001"
+            raise InvalidInput(msg, hint="save it with the line ends of Unix or Windows")
+
+
+def _has_line_ends(first: bytes, rest: IO[bytes]) -> bool:
+    chunk = first
+    while chunk and b"\n" not in chunk:
+        chunk = rest.read(_LONGEST_LINE)
+    return bool(chunk)
 
 
 def _refuse_header(path: Path) -> None:
