@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -117,7 +118,8 @@ def test_many_categories_stand_in_lines_of_their_own() -> None:
          "expected `float | null`, got `str` - at `field[...].maximum`",
          "docs/contracts.md lists every key"),
         ('type = "number"', 'type = "float"',
-         "invalid enum value 'float' - at `field[...].type`",
+         "expected one of boolean, datetime, integer, number, string, got 'float'"
+         " - at `field[...].type`",
          "docs/contracts.md lists every key"),
         ("minimum = 0.5", "minimum = 2000",
          "no row can keep the contract 'Rides': 'minutes' has no value between its minimum and"
@@ -125,6 +127,15 @@ def test_many_categories_stand_in_lines_of_their_own() -> None:
         ('sql = "minutes >= 0"', 'sql = "minutes >="',
          "the condition 'not before it left' of the contract 'Rides' is no expression:"
          " unable to parse 'minutes >=' as Expr", 'for example sql = "arrival >= departure"'),
+        ('key = ["ride"]', 'key = ["rider"]',
+         "no row can keep the contract 'Rides': its key names 'rider', which it does not declare",
+         "correct it where it is declared"),
+        ('"left_at"]]', '"arrived"]]',
+         "no row can keep the contract 'Rides': its unique names 'arrived', which it does not"
+         " declare", "correct it where it is declared"),
+        ('sql = "minutes >= 0"', 'sql = "hours >= 0"',
+         "the condition 'not before it left' of the contract 'Rides' names 'hours', which the"
+         " contract does not declare", "declare it, or say open = true"),
         ("stations.name", "stations", "expected a reference DATASET.COLUMN, got 'stations'",
          "for example stations.name, or stations@3.name"),
     ],
@@ -140,6 +151,14 @@ def test_a_mistake_is_named_with_file_place_and_remedy(
 
     assert refused.value.message == f"{path}: {message}"
     assert refused.value.hint == hint
+
+
+def test_an_open_contract_may_ask_for_columns_that_it_does_not_declare() -> None:
+    text = RIDES.replace('key = ["ride"]', 'key = ["rider"]\nopen = true')
+
+    contract = contract_from_toml(text.replace("minutes >= 0", "hours >= 0"), "rides.toml")
+
+    assert contract.key == ("rider",)
 
 
 def test_what_is_no_toml_is_refused(tmp_path: Path) -> None:
@@ -175,6 +194,66 @@ def test_an_expression_comes_back() -> None:
     assert contract_from_toml(to_toml(contract), "c.toml") == contract
 
 
+# of each kind of record a value for each field, other than the one it has by default
+_TIME = Field("seen_at", "datetime")
+CONTRACTS = {
+    "name": Contract(name="other", fields=(_TIME,)),
+    "version": Contract(name="c", fields=(_TIME,), version="2.0.0"),
+    "fields": Contract(name="c", fields=(_TIME, Field("a", "integer"))),
+    "key": Contract(name="c", fields=(_TIME,), key=("seen_at",)),
+    "event_time": Contract(name="c", fields=(_TIME,), event_time="seen_at"),
+    "arrival_time": Contract(name="c", fields=(_TIME,), arrival_time="seen_at"),
+    "minimum_rows": Contract(name="c", fields=(_TIME,), minimum_rows=2),
+    "output": Contract(name="c", fields=(_TIME,), output=Field("p", "number", unit="%")),
+    "description": Contract(name="c", fields=(_TIME,), description="what was seen"),
+    "unique": Contract(name="c", fields=(_TIME,), unique=(("seen_at",),)),
+    "maximum_rows": Contract(name="c", fields=(_TIME,), maximum_rows=9),
+    "fresh_within_hours": Contract(
+        name="c", fields=(_TIME,), event_time="seen_at", fresh_within_hours=1.5
+    ),
+    "conditions": Contract(
+        name="c", fields=(_TIME,), conditions=(Condition(name="x", sql="1 < 2"),)
+    ),
+    "open": Contract(name="c", fields=(_TIME,), open=True),
+    "unchecked": Contract(name="c", fields=(_TIME,), unchecked=("looks right",)),
+}
+FIELDS = {
+    "name": Field("another", "string"),
+    "type": Field("a", "boolean"),
+    "nullable": Field("a", "string", nullable=True),
+    "minimum": Field("a", "number", minimum=0.5),
+    "maximum": Field("a", "number", maximum=0.5),
+    "categories": Field("a", "string", categories=("x", "y")),
+    "open": Field("a", "string", categories=("x", "y"), open=True),
+    "unit": Field("a", "number", unit="mph"),
+    "description": Field("a", "string", description="a word"),
+    "pattern": Field("a", "string", pattern="N[0-9]+"),
+    "unique": Field("a", "string", unique=True),
+    "references": Field("a", "string", references="words.a"),
+    "finite": Field("a", "number", finite=False),
+}
+
+
+def contracts_that_say_everything() -> list[Contract]:
+    """For each field of Contract and of Field one contract that says it."""
+    fields = (Contract(name="c", fields=(field,)) for field in FIELDS.values())
+    return [*CONTRACTS.values(), *fields]
+
+
+def test_each_field_of_a_contract_is_written_in_a_test() -> None:
+    """A field that is new has to be added to the samples, and then to the files."""
+    assert set(CONTRACTS) == set(Contract.__struct_fields__)
+    assert set(FIELDS) == set(Field.__struct_fields__)
+    for record, samples in ((Contract, CONTRACTS), (Field, FIELDS)):
+        for known in msgspec.structs.fields(record):
+            assert getattr(samples[known.name], known.name) != known.default
+
+
+@pytest.mark.parametrize("contract", contracts_that_say_everything())
+def test_nothing_that_a_contract_says_is_forgotten(contract: Contract) -> None:
+    assert contract_from_toml(to_toml(contract), "c.toml") == contract
+
+
 texts = st.text(max_size=12)
 names = st.text(min_size=1, max_size=12)
 limits = st.none() | st.integers(-(10**9), 10**9).map(float) | st.floats(-1e9, 1e9)
@@ -188,6 +267,7 @@ some_fields = st.one_of(
         Field, names, st.just("string"), categories=st.lists(texts, max_size=9).map(tuple),
         open=st.booleans(), description=texts, unique=st.booleans(),
     ).filter(lambda field: field.categories or not field.open),
+    st.builds(Field, names, st.just("datetime"), nullable=st.booleans()),
 )  # fmt: skip
 
 
@@ -196,12 +276,15 @@ def contracts(draw: st.DrawFn) -> Contract:
     """Contracts that tables can keep."""
     fields = draw(st.lists(some_fields, min_size=1, max_size=3, unique_by=lambda f: f.name))
     known = st.lists(st.sampled_from([f.name for f in fields]), unique=True)
+    times = st.sampled_from(["", *(f.name for f in fields if f.type == "datetime")])
     contract = st.builds(
         Contract,
         name=names,
         description=texts,
         fields=st.just(tuple(fields)),
         key=known.map(tuple),
+        event_time=times,
+        arrival_time=times,
         unique=known.map(lambda group: (tuple(group),) if group else ()),
         minimum_rows=st.integers(0, 99),
         maximum_rows=st.none() | st.integers(100, 10**12),

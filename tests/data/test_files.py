@@ -242,3 +242,16 @@ def test_a_second_name_is_no_change_where_it_was_asked_for(tmp_path: Path) -> No
         (tmp_path / "b").hardlink_to(path)
 
     assert stamp_of(path) != listing.files[0].stamp
+
+
+@pytest.mark.parametrize("pattern", ["data", "data/a", "data/*", "data/**/*"])
+def test_a_link_to_itself_is_a_circle(tmp_path: Path, pattern: str) -> None:
+    lay_out(tmp_path, data__x=b"")
+    (tmp_path / "data" / "a").symlink_to("a")
+
+    with pytest.raises(InvalidInput) as refused:
+        files_of(tmp_path, pattern)
+
+    assert str(refused.value) == (
+        f"the link {tmp_path}/data/a leads in a circle, to a\n  hint: remove it"
+    )

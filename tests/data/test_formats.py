@@ -160,3 +160,39 @@ def test_what_polars_says_of_a_file_may_quote_its_values(tmp_path: Path) -> None
         "a.ndjson cannot be read as ndjson: could not parse `secret` as dtype `i64`"
     )
     assert refusal.discreet == f"{tmp_path}/a.ndjson cannot be read as ndjson"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("name", ["a.csv", "a.ndjson"])
+def test_text_of_another_encoding_is_refused(tmp_path: Path, name: str, encoding: str) -> None:
+    path = tmp_path / name
+    path.write_bytes('{"a": 1}\n{"a": 2}\n'.encode(encoding))
+
+    with pytest.raises(InvalidInput) as refused:
+        reading_of([path])
+
+    assert str(refused.value) == (
+        f"{path}: expected UTF-8 text, got UTF-16 or bytes that are no text\n"
+        "  hint: save it as UTF-8"
+    )
+
+
+@pytest.mark.parametrize("text", [b"a,b\r1,2\r3,4\r", b"a\r1", b"a,b\r" + b"1,2\r" * 500_000])
+def test_lines_that_end_in_carriage_returns_alone_are_refused(tmp_path: Path, text: bytes) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(text)
+
+    with pytest.raises(InvalidInput) as refused:
+        reading_of([path])
+
+    assert str(refused.value) == (
+        f"{path}: its lines end in carriage returns alone, as on a Mac before 2001\n"
+        "  hint: save it with the line ends of Unix or Windows"
+    )
+
+
+def test_lines_of_windows_are_lines(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"a,b\r\n1,2\r\n3,4\r\n")
+
+    assert scan([path], reading_of([path])).collect().rows() == [(1, 2), (3, 4)]

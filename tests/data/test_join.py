@@ -362,3 +362,16 @@ def test_a_key_of_two_types_is_refused() -> None:
     assert refusal(asks(), right, left_on="leaves", right_on="at", by="origin") == (
         "the key 'origin' is String on the left and Int32 on the right\n  hint: cast one of them"
     )
+
+
+def test_a_tolerance_that_finds_nothing_is_refused() -> None:
+    table = pl.DataFrame({"at": [hour(1)]})
+
+    with pytest.raises(InvalidInput) as refused:
+        join_as_of(table, table, on="at", tolerance=timedelta(hours=-3))
+
+    assert str(refused.value) == (
+        "expected a tolerance of zero or more, got -1 day, 21:00:00\n"
+        "  hint: tolerance=timedelta(hours=3)"
+    )
+    assert join_as_of(table, table, on="at", tolerance=timedelta(0)).height == 1

@@ -1,6 +1,8 @@
 """What was known at a moment: late rows are not there yet, corrected ones as they stood."""
 
+import io
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,9 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cd4ml.data.contract import check
+from cd4ml.data.formats import reading_of, reread, scan
 from cd4ml.data.known import arrived_by, known_at
+from cd4ml.data.sources.parts import write_parts
+from cd4ml.data.sources.rows import from_json, from_parquet
+from cd4ml.data.written import sift_files
 from cd4ml.errors import InvalidInput
 from cd4ml.records.contract import Contract, Field
+from tests.data.tables import file
 
 UTC_TIME = pl.Datetime("us", "UTC")
 
@@ -243,3 +250,62 @@ def test_a_contract_whose_times_are_no_times_is_refused() -> None:
         " datetime; its arrival_time 'km' is no field of type datetime\n"
         "  hint: correct it where it is declared"
     )
+
+
+CSV = """\
+ride,left_at,seen_at,km
+1,2013-03-03,2013-03-03,1.0
+2,2013-03-03,2013-03-03T06:00,2.0
+3,2013-03-03,NA,3.0
+"""
+NDJSON = """\
+{"ride": 1, "left_at": "2013-03-03", "seen_at": "2013-03-03", "km": 1.0}
+{"ride": 2, "left_at": "2013-03-03", "seen_at": "2013-03-03T06:00", "km": 2.0}
+"""
+
+
+def _seen_before_midday(frame: pl.DataFrame | pl.LazyFrame) -> None:
+    """The second ride is known at six, the first when its day is over."""
+    table = frame.lazy().collect()
+    assert km(table, day(3)) == []
+    assert km(table, day(3, 23)) == [2.0]
+    assert km(table, day(4)) == [1.0, 2.0]
+    assert table["left_at"].to_list() == [day(3)] * table.height  # only arrivals are late
+
+
+@pytest.mark.parametrize(("name", "text"), [("a.csv", CSV), ("a.ndjson", NDJSON)])
+def test_a_date_alone_in_a_file_is_known_when_its_day_is_over(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    path = file(tmp_path, name, text)
+    untyped = msgspec.structs.replace(RIDES, arrival_time="")
+
+    _seen_before_midday(scan([path], reading_of([path], RIDES)))
+    _seen_before_midday(scan([path], reread(reading_of([path], untyped), RIDES)))
+
+
+def test_rows_that_are_left_by_a_quarantine_arrive_when_their_day_is_over(tmp_path: Path) -> None:
+    path = file(tmp_path, "a.csv", CSV + "x,2013-03-03,2013-03-03,4.0\n")
+
+    parts = sift_files([path], reading_of([path], RIDES), RIDES)
+
+    assert parts.bad.height == 1
+    _seen_before_midday(parts.good)
+
+
+def test_a_date_alone_that_is_pushed_is_known_when_its_day_is_over() -> None:
+    array = b"[" + NDJSON.strip().replace("\n", ",").encode() + b"]"
+    written = pl.read_ndjson(io.StringIO(NDJSON))
+    body = io.BytesIO()
+    written.write_parquet(body)
+
+    _seen_before_midday(from_json(array, contract=RIDES, known={}).frame)
+    _seen_before_midday(from_parquet(body.getvalue(), contract=RIDES, known={}).frame)
+
+
+def test_a_date_alone_that_is_read_from_a_source_is_known_when_its_day_is_over(
+    tmp_path: Path,
+) -> None:
+    write_parts(tmp_path, [pl.read_ndjson(io.StringIO(NDJSON))], contract=RIDES)
+
+    _seen_before_midday(pl.scan_parquet(tmp_path / "part-*.parquet"))

@@ -17,7 +17,7 @@ from cd4ml.data.odcs import contract_from_odcs, read_odcs
 from cd4ml.data.odcs_export import to_odcs
 from cd4ml.errors import ConfigurationError
 from cd4ml.records.contract import Condition, Contract, Field
-from tests.data.test_contract_file import contracts
+from tests.data.test_contract_file import contracts, contracts_that_say_everything
 
 SCHEMA = json.loads(files("open_data_contract_standard").joinpath("schema.json").read_text())
 
@@ -154,6 +154,11 @@ def test_every_contract_comes_back(contract: Contract) -> None:
     back = contract_from_odcs(text, "c.yaml").contract
 
     assert back == contract
+
+
+@pytest.mark.parametrize("contract", contracts_that_say_everything())
+def test_nothing_that_a_contract_says_is_forgotten(contract: Contract) -> None:
+    assert contract_from_odcs(to_odcs(contract), "c.yaml").contract == contract
 
 
 def test_a_contract_of_somebody_else_is_understood() -> None:

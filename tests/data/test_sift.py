@@ -240,3 +240,15 @@ def test_a_big_table_is_taken_apart_in_order() -> None:
     found = sift(table, Contract(name="c", fields=(Field("x", "integer", maximum=5),)))
 
     assert found.bad["broken_row"].to_list() == list(range(7, 200_001, 7))
+
+
+@pytest.mark.parametrize("keys", [("seven", ""), ("", "seven")])
+def test_text_that_is_no_key_is_not_taken_for_a_missing_one(
+    tmp_path: Path, keys: tuple[str, str]
+) -> None:
+    file(tmp_path, "a.csv", CSV + "".join(f"{k},AA,5,true,2013-01-02\n" for k in keys))
+
+    found = rules(from_files(tmp_path, "a.csv"))
+
+    broken = {"seven": ["flight is integer"], "": ["flight is never null"]}
+    assert found == [(4, broken[keys[0]]), (5, broken[keys[1]])]

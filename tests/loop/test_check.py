@@ -1,5 +1,7 @@
 """Data is looked at without being stored; contracts are suggested and written."""
 
+from collections.abc import Iterator
+
 import polars as pl
 import pytest
 
@@ -139,3 +141,61 @@ def test_parquet_is_checked_as_it_is(project: Project) -> None:
 
     with open_project(project.folder) as changed:
         assert check_dataset(changed, "flights").outcome == "pass"
+
+
+@pytest.fixture
+def pictures(project: Project) -> Iterator[Project]:
+    """The project with a dataset of files that are no table."""
+    (project.folder / "pictures").mkdir()
+    (project.folder / "pictures" / "a.png").write_bytes(b"png")
+    settings = project.folder / "cd4ml.toml"
+    added = '[data.pictures]\npath = "pictures"\n\n[model]'
+    settings.write_text(settings.read_text().replace("[model]", added, 1))
+    with open_project(project.folder) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("is_added", [False, True])
+def test_files_that_are_no_table_have_no_contract_to_suggest(
+    pictures: Project, *, is_added: bool
+) -> None:
+    if is_added:
+        ingest(pictures, "pictures", actor=ANN)
+
+    for ask in (check_dataset, contract_as):
+        with pytest.raises(InvalidInput) as refused:
+            ask(pictures, "pictures")
+
+        what = "pictures@1" if is_added else "'pictures'"
+        assert str(refused.value) == (
+            f"{what} consists of files that are no table\n"
+            "  hint: contracts are about the rows of tables"
+        )
+
+
+def test_a_word_that_names_nothing_is_answered_with_what_there_is(project: Project) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        contract_as(project, "nope")
+    with pytest.raises(InvalidInput) as unknown:
+        check_dataset(project, "nope")
+
+    assert str(refused.value) == (
+        "'nope' is neither a dataset in cd4ml.toml nor a contract\n"
+        "  hint: datasets: flights, labelled; contracts: module:Name, a .toml file, or a .yaml file"
+    )
+    assert (
+        str(unknown.value)
+        == "no dataset named 'nope' in cd4ml.toml\n  hint: known: flights, labelled"
+    )
+
+
+def test_a_contract_is_suggested_once_there_are_rows(project: Project) -> None:
+    declare(project, "")
+
+    with open_project(project.folder) as without, pytest.raises(InvalidInput) as refused:
+        check_dataset(without, "flights")
+
+    assert str(refused.value) == (
+        "the dataset 'flights' has no contract\n"
+        "  hint: once it has a version: cd4ml data suggest flights > flights.toml writes one"
+    )

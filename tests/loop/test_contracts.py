@@ -8,6 +8,7 @@ from cd4ml.data.odcs_export import to_odcs
 from cd4ml.data.pandera_schema import PanderaContract
 from cd4ml.errors import ConfigurationError, ContractViolated
 from cd4ml.loop import Project, open_project
+from cd4ml.loop.check import contract_as
 from cd4ml.loop.contracts import declared
 from cd4ml.loop.ingest import ingest
 from tests.loop.small.contracts import Flights
@@ -126,3 +127,15 @@ def test_other_names_are_answered_with_the_forms_there_are(project: Project) -> 
     assert refused.value.hint == (
         'module:Name, a .toml file, or a .yaml file: for example contract = "contracts:Flights"'
     )
+
+
+def test_a_pandera_schema_is_written_with_every_check(project: Project) -> None:
+    text = PANDERA.replace("LIMIT", "0").replace(
+        "pa.Column(pl.Float64),", 'pa.Column(pl.Float64, pa.Check(lambda d: d, name="odd")),'
+    )
+    write(project, "schemas.py", text)
+
+    written = contract_as(project, "schemas:Flights")
+
+    assert 'unchecked = ["late: odd"]' in written
+    assert '[field.wind]\ntype = "number"\nminimum = 0\n' in written

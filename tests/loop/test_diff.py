@@ -6,7 +6,7 @@ import pytest
 
 from cd4ml.data.profiles import profile_of
 from cd4ml.errors import InvalidInput, NotFound
-from cd4ml.loop import Project
+from cd4ml.loop import Project, open_project
 from cd4ml.loop.diff import diff, profile, profile_column
 from cd4ml.loop.ingest import ingest
 from cd4ml.records.dataset import DatasetVersion
@@ -156,3 +156,54 @@ def test_what_is_not_there_is_named(project: Project) -> None:
         "flights@1 has no column 'gust'\n"
         "  hint: its columns: carrier, distance, wind, event_at, late"
     )
+
+
+RIDES = """
+
+from cd4ml import Contract
+
+Rides = Contract(
+    name="rides",
+    fields=(Field("ride", "integer"), Field("seen_at", "datetime"), Field("km", "number")),
+    key=("ride",),
+    arrival_time="seen_at",
+)
+"""
+
+
+def corrected(project: Project) -> Project:
+    """Two versions of rides: the second corrects one of them, and brings another."""
+    settings = project.folder / "cd4ml.toml"
+    added = '[data.rides]\npath = "rides.csv"\ncontract = "contracts:Rides"\n\n[model]'
+    settings.write_text(settings.read_text().replace("[model]", added, 1))
+    contracts = project.folder / "contracts.py"
+    contracts.write_text(contracts.read_text() + RIDES)
+    first = "ride,seen_at,km\n1,2013-01-01,9\n2,2013-01-01,2\n"
+    opened = open_project(project.folder)
+    for text in (first, first + "1,2013-01-02,8\n3,2013-01-02,3\n"):
+        (project.folder / "rides.csv").write_text(text)
+        ingest(opened, "rides", actor=ANN)
+    return opened
+
+
+def test_a_corrected_row_is_a_changed_row(project: Project) -> None:
+    with corrected(project) as opened:
+        found = diff(opened, "rides@1", "rides@2", actor=ANN).rows
+
+    assert found is not None
+    assert (found.key, found.corrected_by) == (("ride",), "seen_at")
+    assert (found.n_added, found.n_removed, found.n_changed, found.n_same) == (1, 0, 1, 1)
+    assert found.n_unmatched_after == 0
+    changed = next(row for row in found.samples if row.change == "changed")
+    assert [(c.column, c.before, c.after) for c in changed.cells if c.column == "km"] == [
+        ("km", 9.0, 8.0)
+    ]
+
+
+def test_every_arrival_is_compared_if_the_key_says_so(project: Project) -> None:
+    with corrected(project) as opened:
+        found = diff(opened, "rides@1", "rides@2", key=["ride", "seen_at"], actor=ANN).rows
+
+    assert found is not None
+    assert (found.n_added, found.n_changed, found.n_same) == (2, 0, 2)
+    assert found.corrected_by == ""

@@ -229,7 +229,7 @@ DIES = """
 import os, signal, sys
 from pathlib import Path
 from cd4ml.loop import open_project, pull as module
-module._snapshot = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+module._sifted = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 with open_project(Path(sys.argv[1])) as project:
     module.pull(project, "rides", actor="ann")
 """
@@ -310,3 +310,54 @@ def test_a_model_is_trained_on_rows_of_a_database(tmp_path: Path) -> None:
     assert first.run.refs["flights"] == again.run.refs["flights"] == "flights@1"
     assert {step.state for step in again.steps} == {"cached"}
     assert first.metrics == again.metrics
+
+
+@pytest.fixture
+def sifting(project: Project) -> Iterator[Project]:
+    """The project that sets the bad rows of its query and its address aside."""
+    path = project.folder / "cd4ml.toml"
+    more = 'contract = "contracts:Rides"\non_violation = "quarantine"'
+    path.write_text(path.read_text().replace('contract = "contracts:Rides"', more))
+    with open_project(project.folder) as opened:
+        yield opened
+
+
+def test_bad_rows_of_a_query_are_set_aside(sifting: Project) -> None:
+    do(sifting, "INSERT INTO rides VALUES (2, 'Prak', 2000, '2013-02-01T09:00:00Z')")
+
+    version = pull(sifting, "rides", actor=ANN)
+    again = pull(sifting, "rides", actor=ANN)
+
+    assert (version.ref, version.n_rows) == ("rides@1", 1)
+    assert (version.quarantine, version.n_quarantined) == ("rides_quarantine@1", 1)
+    assert again == version
+    assert table(sifting, "rides")["ride"].to_list() == [1]
+    bad = table(sifting, "rides_quarantine@1")
+    assert bad.select("broken_row", "broken_rules", "station").rows() == [
+        (2, ["station is one of Harbour, Market, Park", "minutes at most 1440"], "Prak")
+    ]
+    details = show_dataset(sifting, "rides_quarantine", actor=ANN)
+    assert details.version.source == version.source
+    assert details.version.digest != version.digest
+
+
+def test_bad_rows_behind_an_address_are_set_aside_as_they_are_written(
+    sifting: Project, site: Site
+) -> None:
+    body = CSV + "two,Park,7.5,2013-02-01T08:00:00Z\n"
+    site.serve("/rides.csv", body.encode())
+
+    version = pull(sifting, "web", actor=ANN)
+
+    assert (version.n_rows, version.quarantine) == (1, "web_quarantine@1")
+    assert table(sifting, "web_quarantine")["ride"].to_list() == ["two"]
+
+
+def test_where_every_row_is_bad_nothing_is_stored(sifting: Project) -> None:
+    do(sifting, "UPDATE rides SET minutes = 2000")
+    before = traces(sifting)
+
+    with pytest.raises(ContractViolated, match="every row of part-"):
+        pull(sifting, "rides", actor=ANN)
+
+    assert traces(sifting) == before

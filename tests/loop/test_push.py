@@ -271,3 +271,38 @@ def test_of_two_who_push_the_same_ride_at_once_one_is_refused(project: Project) 
     assert sorted(type(each).__name__ for each in done) == ["ContractViolated", "Pushed"]
     assert isinstance(table(project, "rides"), pl.DataFrame)
     assert table(project, "rides")["ride"].to_list() == [99, 1]
+
+
+def test_a_wrong_value_is_not_taken_for_a_missing_key(project: Project) -> None:
+    """Neither as the first of two that are the same, nor as the second."""
+    for wrong, missing in ((0, 1), (1, 0)):
+        batch = [ride(), ride()]
+        batch[wrong]["ride"], batch[missing]["ride"] = "one", None
+
+        with pytest.raises(ContractViolated) as refused:
+            send(project, batch, f"{wrong}")
+
+        assert str(refused.value) == (
+            "the batch breaks 2 of 14 rules of the contract Rides 1.0.0\n"
+            f"  - ride is integer: 1 of 2 rows, first in row {wrong + 1}: 'one'\n"
+            f"  - ride is never null: 1 of 2 rows, first in row {missing + 1}: None\n"
+            "  hint: correct the rows; or change the contract, as a new version"
+        )
+
+
+def test_keys_that_are_the_same_are_found_beside_wrong_ones(project: Project) -> None:
+    batch = [ride(1), ride("one"), ride("two"), ride(1)]  # type: ignore[arg-type]
+
+    with pytest.raises(ContractViolated, match=r"ride unique: 1 of 4 rows, first in row 4: 1\n"):
+        send(project, batch, "a")
+
+
+def test_a_pushed_row_that_arrives_later_corrects_an_earlier_one(project: Project) -> None:
+    text = CONTRACTS.replace('key=("ride",)', 'key=("ride",), arrival_time="left_at"')
+    (project.folder / "contracts.py").write_text(text)
+    with open_project(project.folder) as changed:
+        send(changed, [ride(1)], "a")
+        send(changed, [ride(1, left_at="2013-02-02T08:00:00Z")], "b")
+
+        with pytest.raises(ContractViolated, match="ride, left_at unique: 1 of 1 rows have been"):
+            send(changed, [ride(1)], "c")

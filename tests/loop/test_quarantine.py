@@ -321,3 +321,18 @@ def test_dates_in_three_formats_are_counted(project: Project) -> None:
     assert "event_at is datetime: 2 of 603 rows, first in row 601: '01.02.2013'" in (
         refused.value.message
     )
+
+
+def test_a_bad_row_names_its_file_below_the_project(quarantine: Project) -> None:
+    """Not where the project happens to lie on this machine."""
+    settings = quarantine.folder / "cd4ml.toml"
+    settings.write_text(settings.read_text().replace("data/flights.csv", "data/*.csv"))
+    good = (quarantine.folder / "data" / "flights.csv").read_text()
+    (quarantine.folder / "data" / "more.csv").write_text(good)
+    break_rows(quarantine, *BAD)
+
+    with open_project(quarantine.folder) as opened:
+        version = ingest(opened, "flights", actor=ANN)
+        bad = rows_of(opened, version.quarantine)
+
+    assert set(bad["broken_file"]) == {"data/flights.csv"}

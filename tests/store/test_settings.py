@@ -102,7 +102,23 @@ def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
         ),
         (
             PROJECT + "[data.flights]\nsource = 'moon'",
-            "invalid enum value 'moon' - at `data.flights.source`",
+            "expected one of delta, files, http, production, pushed, sql, got 'moon'"
+            " - at `data.flights.source`",
+            MANUAL,
+        ),
+        (
+            PROJECT + "[data.flights]\npath = 'x'\nstore = 'link'",
+            "expected one of copy, hardlink, reference, got 'link' - at `data.flights.store`",
+            MANUAL,
+        ),
+        (
+            PROJECT + "[environments.live]\nrollout = [{ mode = 'full' }, { mode = 'half' }]",
+            "expected one of canary, full, shadow, got 'half' - at `environments.live.rollout[1].mode`",
+            MANUAL,
+        ),
+        (
+            PROJECT + "[data.flights]\nsource = 'sql'\nevery = 'year'",
+            "expected one of day, hour, week, got 'year' - at `data.flights.every`",
             MANUAL,
         ),
         (
@@ -235,6 +251,14 @@ IMPOSSIBLE = {
     PROJECT + '[data.rows]\npath = "x.csv"\n[retrain]\nwhen = ["window"]\ndataset = "rows"': (
         'there is no [data.rows] with source = "production" - at `retrain.dataset`'
     ),
+    PROJECT + '[data.rows]\nsource = "pushed"\ncontract = "a:B"\non_violation = "quarantine"': (
+        'rows of source = "pushed" are not set aside: a batch with rows that break the contract is'
+        " refused whole, and its sender is told - at `data.rows.on_violation`"
+    ),
+    PROJECT + '[data.x]\nsource = "production"\ncontract = "a:B"\non_violation = "quarantine"': (
+        'rows of source = "production" are not set aside: they are taken in as they'
+        " were answered - at `data.x.on_violation`"
+    ),
 }
 
 
@@ -305,3 +329,19 @@ def test_where_lineage_is_told_is_read(tmp_path: Path) -> None:
 
     assert settings.lineage.openlineage == "file:events.ndjson"
     assert read(tmp_path, PROJECT).lineage.openlineage == ""
+
+
+@pytest.mark.parametrize("url", ["http://ann:SECRET@db.example/x", "https://SECRET@db.example"])
+def test_a_password_in_an_address_is_refused_and_not_shown(tmp_path: Path, url: str) -> None:
+    told = refusal(tmp_path, PROJECT + f'[data.x]\nsource = "http"\nurl = "{url}"')
+
+    assert told == (
+        "expected an address without user and password - at `data.x.url`",
+        'headers = { Authorization = "Basic env:NAME" }, and base64 of USER:PASSWORD in NAME',
+    )
+
+
+def test_an_address_may_have_an_at_sign_in_its_path(tmp_path: Path) -> None:
+    text = PROJECT + '[data.x]\nsource = "http"\nurl = "https://db.example/@ann/x.csv"'
+
+    assert read(tmp_path, text).data["x"].url == "https://db.example/@ann/x.csv"

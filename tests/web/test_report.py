@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from cd4ml.loop import Project
@@ -152,3 +153,14 @@ def test_a_diff_of_what_is_not_there_says_so(client: httpx.Client) -> None:
         answer = client.get(f"/diff{query}")
         assert answer.status_code == 404
         assert "bug" not in answer.text
+
+
+def test_what_cannot_be_told_is_a_dash_and_a_correction_is_named() -> None:
+    shift = Shift(column="x", kind="number", outcome="insufficient", mean_before=1, mean_after=2)
+    rows = msgspec.structs.replace(found().rows, corrected_by="seen_at")
+
+    page = diff_report(msgspec.structs.replace(found(), shifts=(shift,), rows=rows))
+
+    assert page.count('<td class="figure">-</td>') == 4
+    assert "x, each row as its latest seen_at left it" in page
+    assert "0.0000" not in page

@@ -73,6 +73,19 @@ def parsed(condition: Condition, contract: str) -> pl.Expr:
         raise _refusal(condition, contract, f"is no expression: {first_line(error)}") from None
 
 
+def refuse_undeclared(condition: Condition, contract: Contract) -> None:
+    """Let no condition through that names a column which no row of the contract can have.
+
+    Raises:
+        InvalidInput: If it does, or is no expression.
+    """
+    expression = parsed(condition, contract.name)
+    for name in [] if contract.open else expression.meta.root_names():
+        if name not in contract.names:
+            what = f"names {name!r}, which the contract does not declare"
+            raise _refusal(condition, contract.name, what, "declare it, or say open = true")
+
+
 def first_line(error: Exception) -> str:
     """What Polars says, without the plan that it appends."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -91,6 +104,6 @@ def _names(node: Any) -> list[str]:
     return [node] if isinstance(node, str) else []
 
 
-def _refusal(condition: Condition, contract: str, what: str) -> InvalidInput:
+def _refusal(condition: Condition, contract: str, what: str, hint: str = "") -> InvalidInput:
     msg = f"the condition {condition.name!r} of the contract {contract!r} {what}"
-    return InvalidInput(msg, hint='for example sql = "arrival >= departure"')
+    return InvalidInput(msg, hint=hint or 'for example sql = "arrival >= departure"')

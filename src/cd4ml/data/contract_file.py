@@ -11,11 +11,12 @@ from typing import Any
 
 import msgspec
 
-from cd4ml.data.conditions import parsed
+from cd4ml.data.conditions import refuse_undeclared
 from cd4ml.data.references import referenced
 from cd4ml.errors import ConfigurationError, InvalidInput
 from cd4ml.models.contract import refuse_impossible
 from cd4ml.records.contract import Condition, Contract, Field, FieldType
+from cd4ml.store.choices import named_choices
 
 _MANUAL = "docs/contracts.md lists every key"
 _UNKNOWN = re.compile(r"unknown field `(.+?)`")
@@ -59,6 +60,7 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     key: tuple[str, ...] = ()
     unique: tuple[tuple[str, ...], ...] = ()
     event_time: str = ""
+    arrival_time: str = ""
     fresh_within_hours: float | None = None
     minimum_rows: int = 0
     maximum_rows: int | None = None
@@ -107,7 +109,7 @@ def refuse_unless_possible(contract: Contract, where: str) -> None:
         refuse_impossible(contract)
         referenced(contract)
         for condition in contract.conditions:
-            parsed(condition, contract.name)
+            refuse_undeclared(condition, contract)
     except InvalidInput as error:
         raise ConfigurationError(f"{where}: {error.message}", hint=error.hint) from None
 
@@ -215,7 +217,7 @@ def _comment(text: str) -> list[str]:
 
 
 def _reworded(error: msgspec.DecodeError) -> str:
-    text = str(error)
+    text = named_choices(str(error), _File)
     return text[:1].lower() + text[1:].replace("`$.", "`")
 
 

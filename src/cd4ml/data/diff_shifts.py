@@ -73,15 +73,25 @@ def shifts(
 
 def _needs_recount(old: ColumnProfile, new: ColumnProfile) -> bool:
     is_settled = is_pinned(old.bins) and is_pinned(new.bins)
-    is_alike = (old.bins.kind, old.bins.unit) == (new.bins.kind, new.bins.unit)
-    return is_settled and is_alike and old.bins != new.bins
+    return is_settled and _kind(old) == _kind(new) and old.bins != new.bins
+
+
+def _is_retyped(old: ColumnProfile, new: ColumnProfile) -> bool:
+    """Whether the values are no more of one kind: a number is not the length of a text."""
+    return old.type != new.type and _kind(old) != _kind(new)
+
+
+def _kind(column: ColumnProfile) -> tuple[str, str]:
+    return column.bins.kind, column.bins.unit
 
 
 def _reason(old: ColumnProfile, new: ColumnProfile) -> str:
     """Why a column cannot be judged; "" if it can."""
+    if _is_retyped(old, new):
+        return f"{old.type} before, {new.type} after"
     if "opaque" in (old.bins.kind, new.bins.kind):
         return "values of this type are not counted"
-    if (old.bins.kind, old.bins.unit) != (new.bins.kind, new.bins.unit):
+    if _kind(old) != _kind(new):
         return f"{old.type} cannot be compared with {new.type}"
     if old.bins.kind == "time":
         return "times always move on"
@@ -93,6 +103,8 @@ def _reason(old: ColumnProfile, new: ColumnProfile) -> str:
 def _shift(
     old: ColumnProfile, new: ColumnProfile, reason: str, *, effect: float, quantile: float
 ) -> Shift:
+    if _is_retyped(old, new):
+        return _retyped(old, new)
     shift = Shift(
         column=new.name,
         kind=new.bins.kind,
@@ -114,6 +126,17 @@ def _shift(
     return _judged(shift, old, new, effect, quantile)
 
 
+def _retyped(old: ColumnProfile, new: ColumnProfile) -> Shift:
+    return Shift(
+        column=new.name,
+        kind=new.bins.kind,
+        outcome="retyped",
+        reason=f"{old.type} before, {new.type} after",
+        missing_before=_missing(old),
+        missing_after=_missing(new),
+    )
+
+
 def _judged(
     shift: Shift, old: ColumnProfile, new: ColumnProfile, effect: float, quantile: float
 ) -> Shift:
@@ -124,6 +147,7 @@ def _judged(
     if not (compared.before.sum() and compared.after.sum()):
         return msgspec.structs.replace(told, outcome="insufficient", reason="one has no rows")
     index = stability_index(compared.before, compared.after, effect=effect, quantile=quantile)
+    is_told = index.outcome != "insufficient"  # else the index is 0, and means nothing
     distance = None
     if old.bins.kind != "category":
         distance = kolmogorov_smirnov(old.counts, new.counts)
@@ -131,9 +155,9 @@ def _judged(
         told,
         outcome=index.outcome,
         reason=_said(index),
-        stability=index.value,
-        noise_floor=index.noise_floor,
-        threshold=index.threshold,
+        stability=index.value if is_told else None,
+        noise_floor=index.noise_floor if is_told else None,
+        threshold=index.threshold if is_told else None,
         distance=distance,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -174,6 +175,10 @@ class _Walk:
         except (FileNotFoundError, NotADirectoryError):
             msg = f"there is no file {written(str(path))}"
             raise NotFound(msg, hint="correct the path, or put the file there") from None
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise _circle(str(path), os.readlink(path)) from None
+            raise
 
     def named_folder(self, path: Path) -> None:
         """The very folder that somebody named, which may be a link, with all that is in it."""
@@ -236,6 +241,7 @@ class _Walk:
     def _followed(self, path: str) -> str:
         target = os.path.realpath(path)
         if not os.path.exists(target):
+            _refuse_endless(path)
             msg = f"the link {written(path)} leads to {written(target)}, which is not there"
             raise InvalidInput(msg, hint="remove it, or put the file there")
         if not any(_is_in(target, allowed) for allowed in self.allowed):
@@ -252,6 +258,15 @@ class _Walk:
 
     def _name(self, path: str) -> str:
         return written(path[len(str(self.base)) :].lstrip(os.sep))
+
+
+def _refuse_endless(path: str) -> None:
+    """Refuse a link that comes back to itself before it leads anywhere."""
+    try:
+        os.stat(path)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise _circle(path, os.readlink(path)) from None
 
 
 def stamp_from(found: os.stat_result) -> Stamp:

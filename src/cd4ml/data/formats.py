@@ -6,11 +6,12 @@ as its `Reading`; from then on the same bytes are the same table.
 
 from __future__ import annotations
 
+import codecs
 import csv
 from collections.abc import Sequence
 from glob import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import IO, TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -31,7 +32,7 @@ SUFFIXES: dict[str, Format] = {
 }
 
 _WHOLE = ("Int64", "Int128")
-
+_LONGEST_LINE = 1 << 20  # bytes that are looked at at once
 _WRITTEN_TIME = ("datetime", "String")
 
 MISSING = "NA"  # how R, and much public data, writes a missing value; so is an empty field
@@ -41,13 +42,15 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """How the files of a version are read.
 
     `columns` holds the columns in order with the names of their Polars types; empty for
-    Parquet, which knows its own. Columns in `times` are written as text and read as UTC.
+    Parquet, which knows its own. Columns in `times` are written as text and read as UTC; a
+    date alone is the beginning of its day, in the columns of `arrivals` its end.
     In the columns of `keeps_na` the text "NA" is a value, in all others it is missing.
     """
 
     format: Format
     columns: tuple[tuple[str, str], ...] = ()
     times: tuple[str, ...] = ()
+    arrivals: tuple[str, ...] = ()
     keeps_na: tuple[str, ...] = ()
 
 
@@ -78,8 +81,13 @@ def reading_of(paths: Sequence[Path], contract: Contract | None = None) -> Readi
         if name in types:
             types[name] = _declared(types[name], field.type, format_)
     times = tuple(n for n, f in declared.items() if (f.type, types.get(n)) == _WRITTEN_TIME)
-    columns = tuple(types.items())
-    return Reading(format=format_, columns=columns, times=times, keeps_na=keeps_na)
+    return Reading(
+        format=format_,
+        columns=tuple(types.items()),
+        times=times,
+        arrivals=_arrivals(times, contract),
+        keeps_na=keeps_na,
+    )
 
 
 def reread(reading: Reading, contract: Contract) -> Reading:
@@ -97,8 +105,16 @@ def reread(reading: Reading, contract: Contract) -> Reading:
     times = tuple(n for n, f in declared.items() if (f.type, types.get(n)) == _WRITTEN_TIME)
     keeps_na = tuple(name for name, field in declared.items() if MISSING in field.categories)
     return Reading(
-        format=reading.format, columns=tuple(types.items()), times=times, keeps_na=keeps_na
+        format=reading.format,
+        columns=tuple(types.items()),
+        times=times,
+        arrivals=_arrivals(times, contract),
+        keeps_na=keeps_na,
     )
+
+
+def _arrivals(times: tuple[str, ...], contract: Contract | None) -> tuple[str, ...]:
+    return tuple(name for name in times if contract and name == contract.arrival_time)
 
 
 def scan(paths: Sequence[Path], reading: Reading) -> pl.LazyFrame:
@@ -117,7 +133,9 @@ def scan(paths: Sequence[Path], reading: Reading) -> pl.LazyFrame:
         )
     else:
         frame = pl.scan_ndjson(_literal(paths), schema=types)
-    return frame.with_columns(utc(pl.col(name)).alias(name) for name in reading.times)
+    return frame.with_columns(
+        utc(pl.col(name), ends_day=name in reading.arrivals).alias(name) for name in reading.times
+    )
 
 
 def scan_text(paths: Sequence[Path], reading: Reading) -> pl.LazyFrame:
@@ -128,11 +146,16 @@ def scan_text(paths: Sequence[Path], reading: Reading) -> pl.LazyFrame:
     return scan(paths, msgspec.structs.replace(reading, times=()))
 
 
-def utc(text: pl.Expr) -> pl.Expr:
+def utc(text: pl.Expr, *, ends_day: bool = False) -> pl.Expr:
     """Written times as UTC datetimes; what cannot be read is null.
 
     Accepts ISO 8601 dates and times, with "T" or a space, with "Z", an offset, or
     neither, which then means UTC.
+
+    Args:
+        text: What is written.
+        ends_day: Whether a date alone is the end of its day: what arrived on a date was not
+            known at every hour of it. Otherwise it is the beginning.
     """
     import polars as pl
 
@@ -147,10 +170,11 @@ def utc(text: pl.Expr) -> pl.Expr:
         .otherwise(iso + "+00:00")
     )
     patterns = ("%Y-%m-%dT%H:%M:%S%.f%z", "%Y-%m-%dT%H:%M%z")
-    return pl.coalesce(
+    times = pl.coalesce(
         whole.str.to_datetime(pattern, time_unit="us", time_zone="UTC", strict=False)
         for pattern in patterns
     )
+    return pl.when(is_date).then(times.dt.offset_by("1d")).otherwise(times) if ends_day else times
 
 
 def unreadable(path: Path, error: Exception) -> InvalidInput:
@@ -233,6 +257,7 @@ def _seen_types(path: Path, format_: Format, keeps_na: tuple[str, ...]) -> dict[
     """The types that a whole file's values fit, by column."""
     import polars as pl
 
+    _refuse_other_text(path, format_)
     try:
         if format_ == "ndjson":
             frame = pl.scan_ndjson(_literal([path]), infer_schema_length=None)
@@ -257,6 +282,25 @@ def _plain_type(path: Path, name: str, type_: pl.DataType) -> str:
     if type_ == pl.Null:
         return "String"  # all values are missing: anything fits
     return str(type_)
+
+
+def _refuse_other_text(path: Path, format_: Format) -> None:
+    """Text in UTF-16, or without line ends: Polars would find no rows, or columns like dust."""
+    with path.open("rb") as file:
+        first = file.readline(_LONGEST_LINE)
+        if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in first:
+            msg = f"{path}: expected UTF-8 text, got UTF-16 or bytes that are no text"
+            raise InvalidInput(msg, hint="save it as UTF-8")
+        if format_ == "csv" and b"\r" in first and not _has_line_ends(first, file):
+            msg = f"{path}: its lines end in carriage returns alone, as on a Mac before 2001"
+            raise InvalidInput(msg, hint="save it with the line ends of Unix or Windows")
+
+
+def _has_line_ends(first: bytes, rest: IO[bytes]) -> bool:
+    chunk = first
+    while chunk and b"\n" not in chunk:
+        chunk = rest.read(_LONGEST_LINE)
+    return bool(chunk)
 
 
 def _refuse_header(path: Path) -> None:

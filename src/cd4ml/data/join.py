@@ -58,7 +58,8 @@ def join_as_of(
 
     Raises:
         InvalidInput: If a column is missing, holds no times, or the times of both sides
-            cannot be compared: other time zones, or none beside one.
+            cannot be compared: other time zones, or none beside one; if the tolerance is
+            less than zero.
 
     Examples:
         >>> from datetime import datetime
@@ -78,6 +79,7 @@ def join_as_of(
     import polars as pl
 
     keys = (by,) if isinstance(by, str) else tuple(by)
+    _refuse_negative(tolerance)
     sought = _Sought(*_times(on, left_on, right_on), keys, known, tolerance, suffix)
     asks, answers = left.lazy().collect_schema(), right.lazy().collect_schema()
     _refuse_different_keys(asks, answers, keys)
@@ -112,6 +114,12 @@ def _times(on: str, left_on: str, right_on: str) -> tuple[str, str]:
         return left_on, right_on
     msg = "a join as of a moment needs the times of both sides: `on`, or `left_on` and `right_on`"
     raise InvalidInput(msg, hint='join_as_of(flights, weather, on="time_hour", by="origin")')
+
+
+def _refuse_negative(tolerance: timedelta | None) -> None:
+    if tolerance is not None and tolerance < timedelta(0):
+        msg = f"expected a tolerance of zero or more, got {tolerance}"
+        raise InvalidInput(msg, hint="tolerance=timedelta(hours=3)")
 
 
 def _refuse_different_keys(

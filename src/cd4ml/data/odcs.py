@@ -155,6 +155,7 @@ def _contract(document: OpenDataContractStandard, schema: SchemaObject) -> Contr
         key=tuple(name for _, name in keys),
         unique=asked.unique,
         event_time=fresh.column,
+        arrival_time=str(custom.get("arrivalTime", "")),
         minimum_rows=asked.minimum_rows,
         maximum_rows=asked.maximum_rows,
         fresh_within_hours=fresh.hours,

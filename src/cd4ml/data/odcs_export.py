@@ -67,6 +67,7 @@ def _schema(contract: Contract) -> dict[str, Any]:
         ],
         "customProperties": _custom(
             eventTime=contract.event_time,
+            arrivalTime=contract.arrival_time,
             openColumns=contract.open or None,
             unchecked=list(contract.unchecked),
         ),

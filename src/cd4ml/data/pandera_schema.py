@@ -193,14 +193,15 @@ def _gates(schema: Any) -> Iterator[tuple[str, str]]:
         if column.unique:
             yield _gate(name, "field_uniqueness"), name
         for check in column.checks:
-            yield _gate(name, _named(check)), name
+            yield _gate(name, named(check)), name
     if schema.unique:
         yield _gate("", "multiple_fields_uniqueness"), ""
     for check in schema.checks:
-        yield _gate("", _named(check)), ""
+        yield _gate("", named(check)), ""
 
 
-def _named(check: Any) -> str:
+def named(check: Any) -> str:
+    """What Pandera calls a check in its messages."""
     return str(check.error or check.name or "check")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -10,6 +11,7 @@ from cd4ml.data.contract import refuse_unless_kept
 from cd4ml.data.files import left_alone, openable
 from cd4ml.data.formats import reading_of
 from cd4ml.data.rules import Context
+from cd4ml.data.sift import FILE
 from cd4ml.data.snapshot import Look, Snapshot, snapshot_files, snapshot_frame
 from cd4ml.data.taking import Keeping
 from cd4ml.data.written import sift_files
@@ -17,6 +19,8 @@ from cd4ml.errors import ContractViolated
 from cd4ml.records.contract import Contract
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from cd4ml.store.file_store import FileStore
 
 _SUFFIX = "_quarantine"
@@ -62,7 +66,8 @@ def snapshot_good(
 
     Files without such rows are kept as they are. Otherwise the good rows become one
     Parquet file in the store, and so do the bad ones, with `broken_row` (from 1),
-    `broken_rules`, and for text files every value as it is written.
+    `broken_rules`, and for text files every value as it is written. With several files
+    `broken_file` names them, as the folder they were found in does.
 
     Args:
         store: Where the bytes are kept.
@@ -108,6 +113,20 @@ def _apart(
     kept = snapshot_frame(
         store, good, source=pattern, contract=contract, context=context, before=before
     )
-    aside = snapshot_frame(store, parts.bad, source=pattern)
-    aside = msgspec.structs.replace(aside, contract=kept.contract, findings=parts.findings)
+    root = f"{listing.root}{os.sep}"
+    aside = snapshot_frame(store, _named_below(root, parts.bad), source=pattern)
+    findings = tuple(
+        msgspec.structs.replace(finding, reason=finding.reason.replace(root, ""))
+        for finding in parts.findings
+    )
+    aside = msgspec.structs.replace(aside, contract=kept.contract, findings=findings)
     return Arrival(kept, aside)
+
+
+def _named_below(root: str, bad: pl.DataFrame) -> pl.DataFrame:
+    """Where files lay while they were read is of no use to anybody later."""
+    import polars as pl
+
+    if FILE not in bad.columns:
+        return bad
+    return bad.with_columns(pl.col(FILE).str.strip_prefix(root))

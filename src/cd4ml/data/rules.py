@@ -239,6 +239,23 @@ def _unique_rule(
     return replace(rule, broken=compared & repeated, count=count)
 
 
+def among_readable(rule: Rule, unread: Mapping[str, pl.Expr]) -> Rule:
+    """A rule on keys that takes no value that could not be read for a missing one.
+
+    Args:
+        rule: Asks that rows are different.
+        unread: By column, where its value is null because it is of another type.
+    """
+    import polars as pl
+
+    flags = [unread[name].alias(f"{i}") for i, name in enumerate(rule.columns) if name in unread]
+    if not flags or rule.broken is None:
+        return rule
+    values = pl.struct(pl.struct(rule.columns).alias("values"), *flags)
+    broken = rule.broken & ~values.is_first_distinct() & ~pl.any_horizontal(flags)
+    return replace(rule, broken=broken, count=broken.sum())
+
+
 def _condition(contract: Contract, condition: Condition, schema: Mapping[str, pl.DataType]) -> Rule:
     found = compiled(contract, condition, schema)
     rule = Rule(condition.name, "condition", found.columns)

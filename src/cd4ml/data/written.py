@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from cd4ml.data.contract import Check, check, count, explained
 from cd4ml.data.formats import Reading, scan, scan_text, unreadable_among, utc
 from cd4ml.data.pandera_schema import PanderaContract
-from cd4ml.data.rules import Context, Rule
+from cd4ml.data.rules import Context, Rule, among_readable
 from cd4ml.data.separators import refuse_other_separators, separator_rule
 from cd4ml.data.sift import FILE, ROW, Sifted, refuse_taken_names, sift, sift_with, taken_apart
 from cd4ml.data.values import fits, places_in, wrong_values
@@ -161,7 +161,7 @@ def _typed(name: str, type_: str, field: Field | None, reading: Reading) -> pl.E
 
     column = pl.col(name)
     if name in reading.times:
-        return utc(column)
+        return utc(column, ends_day=name in reading.arrivals)
     if reading.format != "csv":
         return _declared(column, type_, field)
     text = column.str.strip_chars_start()
@@ -186,7 +186,10 @@ def _of_text(rule: Rule, declared: dict[str, Field], texts: dict[str, str]) -> R
     import polars as pl
 
     if rule.metric == "duplicates" and rule.broken is not None:
-        return _of_readable(rule, texts)
+        unread = {
+            name: pl.col(name).is_null() & pl.col(texts[name]).is_not_null() for name in texts
+        }
+        return among_readable(rule, unread)
     if rule.metric not in ("wrong type", "nulls") or rule.wrong or rule.columns[0] not in texts:
         return rule
     name = rule.columns[0]
@@ -197,18 +200,3 @@ def _of_text(rule: Rule, declared: dict[str, Field], texts: dict[str, str]) -> R
         return rule
     broken = text.is_not_null() & ~fits(declared[name], text)
     return replace(rule, broken=broken, count=broken.sum(), shown=(texts[name],))
-
-
-def _of_readable(rule: Rule, texts: dict[str, str]) -> Rule:
-    """The rule on keys, without rows whose key cannot be read: they are not the same."""
-    import polars as pl
-
-    known = [
-        pl.col(name).is_not_null() | pl.col(texts[name]).is_null()
-        for name in rule.columns
-        if name in texts
-    ]
-    if not known or rule.broken is None:
-        return rule
-    broken = rule.broken & pl.all_horizontal(known)
-    return replace(rule, broken=broken, count=broken.sum())

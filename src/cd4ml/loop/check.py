@@ -9,13 +9,16 @@ import msgspec
 
 from cd4ml.data.contract_file import read_text, to_toml
 from cd4ml.data.files import files_of, left_alone, openable
-from cd4ml.data.formats import Reading, reading_of, reread, scan
+from cd4ml.data.formats import SUFFIXES, Reading, reading_of, reread, scan
 from cd4ml.data.manifest import manifest_of
 from cd4ml.data.odcs import contract_from_odcs
 from cd4ml.data.odcs_export import to_odcs
+from cd4ml.data.pandera_rules import in_own_words
+from cd4ml.data.pandera_schema import PanderaContract
 from cd4ml.data.refs import find_version
+from cd4ml.data.remote import is_remote
 from cd4ml.data.suggest import suggest
-from cd4ml.data.versions import paths_of
+from cd4ml.data.versions import newest_version, paths_of
 from cd4ml.data.written import check_files
 from cd4ml.errors import InvalidInput
 from cd4ml.loop.access import admit, require_reader
@@ -61,8 +64,7 @@ def check_dataset(project: Project, ref: str, *, actor: str = "") -> CheckedData
     settings = project.settings.data.get(name, DataSettings())
     contract = declared(project, settings.contract, key=f"data.{name}.contract")
     if contract is None:
-        msg = f"the dataset {name!r} has no contract"
-        raise InvalidInput(msg, hint=f"cd4ml data suggest {name} > {name}.toml writes one")
+        raise _without_contract(project, name, settings)
     if "@" in ref or not settings.path or settings.source == "production":
         version = _version(project, ref)
         table = _stored(project, version, actor=actor, why="check")
@@ -107,15 +109,52 @@ def contract_as(project: Project, name: str, *, form: Form = "toml") -> str:
     """
     settings = project.settings.data.get(name)
     source = settings.contract if settings else name
-    if not source:
-        msg = f"the dataset {name!r} has no contract"
-        raise InvalidInput(msg, hint=f"cd4ml data suggest {name} > {name}.toml writes one")
+    if settings is not None and not source:
+        raise _without_contract(project, name, settings)
+    if settings is None and not _names_contract(name):
+        listed = ", ".join(sorted(project.settings.data)) or "none"
+        msg = f"{name!r} is neither a dataset in cd4ml.toml nor a contract"
+        hint = f"datasets: {listed}; contracts: module:Name, a .toml file, or a .yaml file"
+        raise InvalidInput(msg, hint=hint)
     contract = declared(project, source, key=f"data.{name}.contract")
     if contract is None:  # what has a name has a contract
         raise AssertionError(source)
+    if isinstance(contract, PanderaContract):
+        contract = in_own_words(contract)
     if form == "odcs":
         return to_odcs(contract)
     return to_toml(contract, {"": _left_out(project, source)})
+
+
+def _without_contract(project: Project, name: str, settings: DataSettings) -> InvalidInput:
+    """The refusal, with a remedy that works: only rows suggest a contract."""
+    with project.database.read() as connection:
+        newest = newest_version(connection, name)
+    if newest is not None and newest.kind == "files":
+        msg = f"{newest.ref} consists of files that are no table"
+        return InvalidInput(msg, hint="contracts are about the rows of tables")
+    if newest is None and _is_no_table(project, settings):
+        msg = f"{name!r} consists of files that are no table"
+        return InvalidInput(msg, hint="contracts are about the rows of tables")
+    if newest is None and name not in project.settings.data:
+        listed = ", ".join(sorted(project.settings.data)) or "none"
+        msg = f"no dataset named {name!r} in cd4ml.toml"
+        return InvalidInput(msg, hint=f"known: {listed}")
+    first = "" if newest else "once it has a version: "
+    msg = f"the dataset {name!r} has no contract"
+    return InvalidInput(msg, hint=f"{first}cd4ml data suggest {name} > {name}.toml writes one")
+
+
+def _is_no_table(project: Project, settings: DataSettings) -> bool:
+    if not settings.path or settings.source != "files" or is_remote(settings.path):
+        return False
+    paths = files_of(project.folder, settings.path).paths
+    return any(path.suffix.lower() not in SUFFIXES for path in paths)
+
+
+def _names_contract(name: str) -> bool:
+    suffix = Path(name.partition("#")[0]).suffix.lower()
+    return ":" in name or suffix in (".toml", ".yaml", ".yml")
 
 
 def _left_out(project: Project, source: str) -> str:

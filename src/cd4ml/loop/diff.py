@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from cd4ml.data.diff_files import diff_columns, diff_files
 from cd4ml.data.diff_rows import SHOWN, diff_rows
 from cd4ml.data.diff_shifts import shifts
+from cd4ml.data.known import known_at
 from cd4ml.data.manifest import manifest_of
 from cd4ml.data.profile import profile as profiled
 from cd4ml.data.profiles import profile_of
@@ -17,7 +20,7 @@ from cd4ml.errors import NotFound
 from cd4ml.loop.access import admit, open_table
 from cd4ml.records.contract import Contract
 from cd4ml.records.dataset import DatasetVersion
-from cd4ml.records.diff import DatasetDiff
+from cd4ml.records.diff import DatasetDiff, RowDiff
 from cd4ml.records.profile import Bins, Profile
 from cd4ml.records.summary import ColumnSummary, TableSummary
 from cd4ml.store.project import Project
@@ -75,7 +78,8 @@ def diff(
         before: `name@number`, or the name of a dataset for its newest version.
         after: The same; it may be of another dataset.
         key: Columns that say which row is which; those of the contract of `after` by
-            default. Without any, rows are told apart by all of their values.
+            default. Without any, rows are told apart by all of their values. If that contract
+            names an arrival time, of the rows with its key the latest arrival is compared.
         shown: Rows of each kind that are shown.
         actor: Who wants to see rows of them.
 
@@ -93,13 +97,15 @@ def diff(
         open_table(project, old.ref, actor=actor, why=f"diff with {new.ref}"),
         open_table(project, new.ref, actor=actor, why=f"diff with {old.ref}"),
     )
-    key = key or _key(project, (old, new))
+    contract = project.blobs.get_record(new.contract, Contract) if new.contract else None
+    key = key or _key(contract, (old, new))
+    rows = _rows(tables, key, contract, shown)
     return DatasetDiff(
         before=old.ref,
         after=new.ref,
         files=files,
         columns=diff_columns(old.columns, new.columns),
-        rows=diff_rows(*tables, key, shown=shown),
+        rows=rows,
         shifts=shifts(
             _profile(project, old, tables[0]),
             _profile(project, new, tables[1]),
@@ -110,14 +116,35 @@ def diff(
     )
 
 
-def _key(project: Project, versions: tuple[DatasetVersion, DatasetVersion]) -> tuple[str, ...]:
+def _key(
+    contract: Contract | None, versions: tuple[DatasetVersion, DatasetVersion]
+) -> tuple[str, ...]:
     """The key that the contract of the later version names, if both versions have it."""
-    contract = versions[1].contract
-    if not contract:
+    if contract is None:
         return ()
-    key = project.blobs.get_record(contract, Contract).key
     columns = [{column.name for column in version.columns} for version in versions]
-    return key if all(set(key) <= names for names in columns) else ()
+    return contract.key if all(set(contract.key) <= names for names in columns) else ()
+
+
+def _rows(
+    tables: tuple[pl.LazyFrame, pl.LazyFrame],
+    key: Sequence[str],
+    contract: Contract | None,
+    shown: int,
+) -> RowDiff:
+    """Of rows that are corrected by later ones only the latest: a correction is a change."""
+    if contract is None or tuple(key) != contract.key or not _are_corrected(tables, contract):
+        return diff_rows(*tables, key, shown=shown)
+    before, after = (known_at(table, contract) for table in tables)
+    found = diff_rows(before, after, key, shown=shown)
+    return msgspec.structs.replace(found, corrected_by=contract.arrival_time)
+
+
+def _are_corrected(tables: Sequence[pl.LazyFrame], contract: Contract) -> bool:
+    import polars as pl
+
+    types = [table.collect_schema().get(contract.arrival_time) for table in tables]
+    return bool(contract.key) and all(type_ in (pl.Datetime, pl.Date) for type_ in types)
 
 
 def _profile(project: Project, version: DatasetVersion, table: pl.LazyFrame) -> Profile:

@@ -8,18 +8,19 @@ from pathlib import Path
 
 import msgspec
 
+from cd4ml.data import quarantine
 from cd4ml.data.manifest import manifest_of
-from cd4ml.data.rules import Context
-from cd4ml.data.snapshot import Snapshot, look, snapshot_files
+from cd4ml.data.snapshot import look
 from cd4ml.data.sources import delta, http, sql
 from cd4ml.data.sources.arrival import Arrival, Wanted, arrivals
 from cd4ml.data.verification import verify
-from cd4ml.data.versions import newest_version, paths_of, publish
+from cd4ml.data.versions import newest_version, paths_of
 from cd4ml.errors import Cd4mlError, Corrupted, InvalidInput, NotFound, Unavailable
 from cd4ml.loop.access import discreet, shown
 from cd4ml.loop.contracts import declared
 from cd4ml.loop.ingest import ingest, register
-from cd4ml.loop.quarantine import context_of
+from cd4ml.loop.quarantine import Wanted as Rows
+from cd4ml.loop.quarantine import arrive, publish_arrival
 from cd4ml.records.contract import Contract
 from cd4ml.records.dataset import DatasetVersion
 from cd4ml.records.settings import DataSettings
@@ -47,7 +48,8 @@ def pull(project: Project, name: str, *, note: str = "", actor: str) -> DatasetV
     Raises:
         NotFound: If nobody has the actor's name, or there is nothing at the source.
         InvalidInput: If the dataset has no source to read, or what came is no table.
-        ContractViolated: If the rows break the contract; nothing is stored.
+        ContractViolated: If the rows break the contract; nothing is stored. With
+            `on_violation = "quarantine"` only if nothing can be set aside, or all would be.
         Unavailable: If the source does not answer.
     """
     settings = _settings(project, name)
@@ -73,10 +75,9 @@ def _pull(
         arrival = READERS[settings.source](wanted)
         if arrival is None:
             return _unchanged(known)
-        context = context_of(project, contract, actor=actor)
-        before = newest.profile if newest else ""
-        snapshot = _snapshot(project, folder, arrival, contract, context, before)
-    return _publish(project, name, snapshot, arrival, asked, note or arrival.note, actor)
+        rows_wanted = Rows(settings, contract, before=newest.profile if newest else "")
+        sifted = _sifted(project, folder, arrival, rows_wanted, actor)
+    return _publish(project, name, sifted, arrival, asked, note or arrival.note, actor)
 
 
 def newest_or_pulled(project: Project, name: str, *, actor: str) -> DatasetVersion:
@@ -143,32 +144,27 @@ def _explained(name: str) -> Iterator[None]:
         raise Unavailable(msg, hint="is there room, and may this user write here?") from None
 
 
-def _snapshot(
-    project: Project,
-    folder: Path,
-    arrival: Arrival,
-    contract: Contract | None,
-    context: Context,
-    before: str,
-) -> Snapshot:
+def _sifted(
+    project: Project, folder: Path, arrival: Arrival, wanted: Rows, actor: str
+) -> quarantine.Arrival:
     try:
         looked = look(project.files, folder, arrival.pattern)
-        found = snapshot_files(
-            project.files, looked, contract=contract, context=context, before=before
-        )
+        found = arrive(project, looked, wanted, actor=actor)
     except Cd4mlError as error:
         plain = error.message.replace(f"{folder}/", "")
         message = f"{arrival.words}: {plain}"
         kept = error.discreet.replace(f"{folder}/", "")
         without = f"{arrival.words}: {kept}" if kept else ""
         raise type(error)(message, hint=error.hint, discreet=without) from None
-    return msgspec.structs.replace(found, source=arrival.words)
+    bad = found.bad and msgspec.structs.replace(found.bad, source=arrival.words)
+    good = msgspec.structs.replace(found.good, source=arrival.words)
+    return found._replace(good=good, bad=bad)
 
 
 def _publish(
     project: Project,
     name: str,
-    snapshot: Snapshot,
+    sifted: quarantine.Arrival,
     arrival: Arrival,
     asked: str,
     note: str,
@@ -176,8 +172,10 @@ def _publish(
 ) -> DatasetVersion:
     at = project.clock.now()
     with project.database.write() as connection:
-        register(connection, project, name, actor, snapshot.columns)
-        version = publish(connection, snapshot, dataset=name, at=at, actor=actor, note=note)
+        dataset = register(connection, project, name, actor, sifted.good.columns)
+        version = publish_arrival(
+            connection, sifted, dataset=dataset, at=at, actor=actor, note=note
+        )
         mark = SourceMark(
             dataset=name, asked=asked, state=arrival.state, version=version.number, read_at=at
         )

@@ -252,7 +252,7 @@ def _impossible_pattern(field: Field) -> list[str]:
 
 
 def _impossible_together(contract: Contract) -> list[str]:
-    wrong = []
+    wrong = _undeclared(contract)
     most, hours = contract.maximum_rows, contract.fresh_within_hours
     if most is not None and most < contract.minimum_rows:
         wrong.append(f"it takes at least {contract.minimum_rows:,} rows and at most {most:,}")
@@ -263,6 +263,17 @@ def _impossible_together(contract: Contract) -> list[str]:
     named = Counter(condition.name for condition in contract.conditions)
     wrong += [f"the condition {name!r} stands twice" for name in named if named[name] > 1]
     return wrong
+
+
+def _undeclared(contract: Contract) -> list[str]:
+    """What its keys name that it lets no row have."""
+    groups = {"key": contract.key, "unique": tuple(n for group in contract.unique for n in group)}
+    return [
+        f"its {role} names {name!r}, which it does not declare"
+        for role, names in groups.items()
+        for name in dict.fromkeys(names)
+        if name not in contract.names and not contract.open
+    ]
 
 
 def _summary(

@@ -68,6 +68,9 @@ class RowDiff(msgspec.Struct, frozen=True, kw_only=True):
     `n_unmatched_before` and `n_unmatched_after`, and `duplicates` shows some such keys.
     `changed_in` says in how many rows each column changed; columns in `left_out` cannot be
     compared, or are in one version only. `samples` are the first by key.
+
+    `corrected_by` names the arrival time by which of the rows with one key only the latest
+    was compared, in each version; "": every row was.
     """
 
     key: tuple[str, ...]
@@ -85,6 +88,7 @@ class RowDiff(msgspec.Struct, frozen=True, kw_only=True):
     changed_in: tuple[tuple[str, int], ...] = ()
     left_out: tuple[str, ...] = ()
     samples: tuple[RowChange, ...] = ()
+    corrected_by: str = ""
 
 
 class Bars(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,13 +105,14 @@ class Shift(msgspec.Struct, frozen=True, kw_only=True):
     `stability` is the population stability index, `noise_floor` what chance alone stays
     below, `threshold` the larger of that and the effect that matters: above it the outcome
     is `alarm`. `divergence` is that of Jensen and Shannon in bits, `distance` that of
-    Kolmogorov and Smirnov, for numbers. None: cannot be told; `reason` says why.
+    Kolmogorov and Smirnov, for numbers. None: cannot be told; `reason` says why. A column
+    whose values were of another kind before is `retyped`: there is nothing to compare.
     """
 
     column: str
     kind: Kind
     unit: str = ""
-    outcome: Literal["alarm", "quiet", "insufficient", "not judged"]
+    outcome: Literal["alarm", "quiet", "insufficient", "not judged", "retyped"]
     reason: str = ""
     stability: float | None = None
     noise_floor: float | None = None

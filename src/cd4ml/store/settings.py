@@ -18,6 +18,7 @@ import msgspec
 from cd4ml.errors import ConfigurationError
 from cd4ml.records import settings as records
 from cd4ml.records.settings import Settings
+from cd4ml.store.choices import named_choices
 
 _MANUAL = "docs/reference/settings.md of the manual lists every key"
 _UNKNOWN = re.compile(r"unknown field `(.+?)`")
@@ -82,7 +83,7 @@ def _text(path: Path) -> str:
 
 def _reworded(error: msgspec.DecodeError) -> str:
     # msgspec says "$.gate[0].at_least"; people look for "gate[0].at_least"
-    text = str(error)
+    text = named_choices(str(error), Settings)
     return text[:1].lower() + text[1:].replace("`$.", "`")
 
 
@@ -193,6 +194,10 @@ def _refuse_source(key: str, data: records.DataSettings) -> None:
         if is_foreign and getattr(data, field.name) != default:
             message = f'rows of source = "{data.source}" have no `{field.name}`'
             raise _Impossible(f"{key}.{field.name}", message, "docs/sources.md shows each source")
+    if data.source == "http" and _has_login(data.url):
+        message = "expected an address without user and password"  # which are not shown
+        hint = 'headers = { Authorization = "Basic env:NAME" }, and base64 of USER:PASSWORD in NAME'
+        raise _Impossible(f"{key}.url", message, hint)
     if data.watch and not data.path:
         raise _Impossible(f"{key}.watch", "there is no `path` to watch")
     if data.version is not None and data.version < 0:
@@ -201,7 +206,22 @@ def _refuse_source(key: str, data: records.DataSettings) -> None:
         raise _Impossible(f"{key}.at_most_mb", f"expected 1 or more, got {data.at_most_mb}")
 
 
+_WHOLE = {
+    "pushed": (
+        "a batch with rows that break the contract is refused whole, and its sender is told"
+    ),
+    "production": ("they are taken in as they were answered"),
+}
+
+
+def _has_login(url: str) -> bool:
+    return "@" in re.sub(r"^[^/]*//", "", url).partition("/")[0]
+
+
 def _refuse_quarantine(settings: Settings, name: str, data: records.DataSettings) -> None:
+    if data.source in _WHOLE:
+        message = f'rows of source = "{data.source}" are not set aside: {_WHOLE[data.source]}'
+        raise _Impossible(f"data.{name}.on_violation", message, "leave out `on_violation`")
     if not data.contract:
         message = "there is no contract that rows could break"
         hint = f"add a contract: cd4ml data suggest {name} writes one"

@@ -328,3 +328,17 @@ def test_a_certificate_that_nobody_knows_is_not_believed(
             )
 
         assert site.asked == []
+
+
+def test_a_password_in_an_address_goes_to_nobody(site: Site, tmp_path: Path) -> None:
+    secret = site.url.replace("//", "//ann:SECRET@")
+    site.serve("/there", status=302, location=f"{secret}/x.csv")
+
+    for url in (f"{secret}/x.csv", f"{site.url}/there"):
+        told = str(refusal(tmp_path, url))
+        assert told.endswith(
+            ": it leads to an address with a user and password in it\n"
+            "  hint: say who asks in `headers`, with env:NAME for what is secret"
+        )
+        assert "SECRET" not in told
+    assert [path for path, _ in site.asked] == ["/there"]

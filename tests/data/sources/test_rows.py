@@ -172,3 +172,20 @@ def test_a_value_is_kept_as_it_was_or_counted_as_wrong(rows: list[dict[str, Any]
         changed = [(a, b) for a, b in zip(given, kept, strict=True) if a != b]
         assert len(changed) == wrong.get(name, 0)
         assert all(b is None for _, b in changed)
+
+
+@pytest.mark.parametrize("known", [{}, {"flight": pl.Int64()}])
+def test_a_column_that_stands_twice_in_a_row_is_refused(known: dict[str, pl.DataType]) -> None:
+    lines = b'{"flight": 1}\n\n{"flight": 2, "flight": 3}'
+
+    for read, body, where in (
+        (from_json, b'[{"flight": 1}, {"flight": 2, "flight": 3}]', "row 2"),
+        (from_ndjson, lines, "line 3"),
+    ):
+        with pytest.raises(InvalidInput) as refused:
+            read(body, contract=None, known=known)
+
+        assert str(refused.value) == (
+            f"{where} has the column 'flight' twice\n"
+            "  hint: which of the two values is meant? send one of them"
+        )

@@ -122,7 +122,7 @@ def test_colons_and_percent_signs_in_a_query_are_its_own(shop: Shop) -> None:
 @pytest.mark.parametrize(
     ("query", "kind", "message"),
     [
-        ("SELEC 1", InvalidInput, "the query fails: "),
+        ("SELECT ride FROM rides WHERE", InvalidInput, "the query fails: "),
         ("SELECT * FROM nowhere", InvalidInput, "the query fails: "),
         (
             "SELECT ride, minutes AS ride FROM rides",
@@ -156,6 +156,36 @@ def test_a_query_changes_nothing(shop: Shop, query: str) -> None:
 
     with shop.engine.connect() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM rides").scalar() == 3
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "adbc"])
+@pytest.mark.parametrize(
+    "query",
+    ["ATTACH 'new.db' AS x", "vacuum into 'new.db'", "-- rows\n/* of */ ATTACH 'new.db' AS x",
+     "PRAGMA user_version", ""],
+)  # fmt: skip
+def test_a_query_makes_no_file(
+    shop: Shop, query: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(InvalidInput) as refused:
+        shop.read(query)
+
+    assert str(refused.value) == (
+        f"sql sqlite shop.db: expected a query that reads rows, got {query!r}\n"
+        "  hint: it begins with SELECT, WITH, VALUES"
+    )
+    assert [path.name for path in tmp_path.glob("*.db")] == ["shop.db"]
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "adbc"])
+@pytest.mark.parametrize(
+    "query",
+    ["with r AS (SELECT 1 AS a) SELECT a FROM r", "VALUES (1)", "-- one\n /* row */\nselect 1"],
+)
+def test_whatever_reads_rows_is_a_query(shop: Shop, query: str) -> None:
+    assert shop.table(query).rows() == [(1,)]
 
 
 def test_what_changes_rows_and_gives_some_is_refused_by_the_database(postgres: Shop) -> None:

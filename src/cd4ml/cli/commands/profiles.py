@@ -34,7 +34,8 @@ def add_to(nouns: Commands) -> None:
         diff,
         "show what is different between two versions of a dataset",
         "Files, columns, rows by key, and how far the values of each column have moved.\n"
-        "Rows without a key are told apart by all of their values.",
+        "Rows without a key are told apart by all of their values. Where the contract names an\n"
+        "arrival time, the latest row of each key is compared; --key KEY,ARRIVAL_TIME compares all.",
     )
     parser.add_argument("before", metavar="NAME@NUMBER", help="the version before")
     parser.add_argument("after", metavar="NAME[@NUMBER]", help="the version after")
@@ -262,6 +263,7 @@ def _more(screen: Screen, n: int) -> None:
 
 def _show_rows(screen: Screen, rows: RowDiff) -> None:
     by = ", ".join(rows.key) if rows.key else "all of their values"
+    by += f", each as its latest {rows.corrected_by} left it" if rows.corrected_by else ""
     nulls = max(rows.n_null_keys_before, rows.n_null_keys_after)
     apart = rows.n_unmatched_before + rows.n_unmatched_after
     screen.facts(

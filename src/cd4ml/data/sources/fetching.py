@@ -111,6 +111,9 @@ def _refuse_unless_safe(url: str, limits: Limits, what: str) -> None:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         msg = f"{what}: expected an address that begins with https://"
         raise InvalidInput(msg, hint=f"got {parts.scheme or 'none'}://")
+    if "@" in parts.netloc:
+        msg = f"{what}: it leads to an address with a user and password in it"
+        raise InvalidInput(msg, hint="say who asks in `headers`, with env:NAME for what is secret")
     is_open = parts.scheme == "http" and not _is_here(parts.hostname)
     if is_open and not limits.is_plain_allowed:
         msg = f"{what}: http:// lets everybody on the way read and change the rows"

@@ -141,11 +141,12 @@ def _declared(contract: Contract | None, types: dict[str, pl.DataType]) -> list[
     import polars as pl
 
     fields: dict[str, FieldType] = {f.name: f.type for f in contract.fields} if contract else {}
+    arrival = contract.arrival_time if contract else ""
     found = []
     for name, type_ in types.items():
         match fields.get(name):
             case "datetime" if type_ == pl.String:
-                found.append(utc(pl.col(name)).alias(name))
+                found.append(utc(pl.col(name), ends_day=name == arrival).alias(name))
             case "number" if type_.is_integer():
                 found.append(pl.col(name).cast(pl.Float64))
             case "boolean" if type_.is_integer():

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from cd4ml.data.contract import check, listed, refuse_unless_kept
+from cd4ml.data.contract import Check, check, count, explained, listed, refuse_unless_kept
 from cd4ml.data.formats import Reading
 from cd4ml.data.manifest import Manifest, content_of, manifest_of
 from cd4ml.data.measuring import profile_after
+from cd4ml.data.pandera_schema import PanderaContract
 from cd4ml.data.profile import columns_of as listed_columns
-from cd4ml.data.rules import Context
+from cd4ml.data.rules import Context, among_readable
 from cd4ml.data.snapshot import Snapshot, snapshot_frame
 from cd4ml.data.sources.rows import Batch
 from cd4ml.data.versions import paths_of
@@ -92,7 +93,7 @@ def _refuse_broken(
     import polars as pl
 
     alone = contract if before is None else msgspec.structs.replace(contract, minimum_rows=0)
-    findings = _with_wrong(check(batch.frame.lazy(), alone, context), batch.wrong)
+    findings = _with_wrong(_checked(batch, alone, context), batch.wrong)
     refuse_unless_kept("the batch", contract, findings)
     if before is None:
         return
@@ -104,6 +105,23 @@ def _refuse_broken(
     elif contract.key:
         repeated = _repeated(store, before, batch.frame, contract)
         refuse_unless_kept(f"the batch after {before.ref}", contract, (repeated,))
+
+
+def _checked(batch: Batch, contract: Contract, context: Context) -> tuple[Finding, ...]:
+    """What the contract finds in a batch, without taking wrong values for missing ones."""
+    import polars as pl
+
+    frame = batch.frame
+    if not batch.unread or isinstance(contract, PanderaContract):
+        return check(frame.lazy(), contract, context)
+    compiled = Check(contract, frame.schema, context)
+    place = pl.int_range(pl.len())
+    unread = {name: place.is_in(list(places)) for name, places in batch.unread.items()}
+    compiled.rules = [
+        among_readable(rule, unread) if rule.metric == "duplicates" else rule
+        for rule in compiled.rules
+    ]
+    return explained(frame.lazy(), compiled, count(frame.lazy(), compiled).findings)
 
 
 def _concerns_all_rows(contract: Contract) -> bool:
@@ -129,7 +147,8 @@ def _repeated(
     """How many rows have a key that a row before has."""
     import polars as pl
 
-    keys = list(contract.key)
+    # a later arrival with the same key is a correction, not a repetition
+    keys = [*contract.key, *([contract.arrival_time] if contract.arrival_time else [])]
     known = pl.scan_parquet(_paths(store, before)).select(keys)
     numbered = frame.lazy().with_row_index("row number", offset=1)
     twice = numbered.join(known, on=keys, how="semi", nulls_equal=True).collect()

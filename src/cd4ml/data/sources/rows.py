@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,10 +24,14 @@ _MOST_SHOWN = 60  # characters of a value
 
 
 class Batch(NamedTuple):
-    """Rows in the columns' types; values of another type are null, and `wrong` says so."""
+    """Rows in the columns' types; values of another type are null, and `wrong` says so.
+
+    `unread` has the places of such values (rows from 0) by column.
+    """
 
     frame: pl.DataFrame
     wrong: tuple[Finding, ...] = ()
+    unread: Mapping[str, Sequence[int]] = {}
 
 
 def from_json(body: bytes, *, contract: Contract | None, known: Mapping[str, pl.DataType]) -> Batch:
@@ -46,6 +51,10 @@ def from_json(body: bytes, *, contract: Contract | None, known: Mapping[str, pl.
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         msg = f"expected a JSON array of objects, one a row: {error}"
         raise InvalidInput(msg) from None
+    if _names_twice(body):
+        raws = msgspec.json.decode(body, type=list[msgspec.Raw])
+        found = ((i, _names_twice(bytes(raw))) for i, raw in enumerate(raws, 1))
+        raise _twice(*next((f"row {i:,}", name) for i, name in found if name))
     return _batch(rows, contract, known)
 
 
@@ -62,7 +71,27 @@ def from_ndjson(
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             msg = f"expected a JSON object in line {number:,}: {error}"
             raise InvalidInput(msg) from None
+        if name := _names_twice(line):
+            raise _twice(f"line {number:,}", name)
     return _batch(rows, contract, known)
+
+
+def _names_twice(text: bytes) -> str:
+    """A name that stands twice in one object of a valid JSON text; "" if none does."""
+    twice: list[str] = []
+
+    def look(pairs: list[tuple[str, Any]]) -> None:
+        names = [name for name, _ in pairs]
+        if len(set(names)) < len(names):
+            twice.extend(name for name in names if names.count(name) > 1)
+
+    json.loads(text, object_pairs_hook=look, parse_int=str, parse_float=str)
+    return twice[0] if twice else ""
+
+
+def _twice(where: str, name: str) -> InvalidInput:
+    msg = f"{where} has the column {name!r} twice"
+    return InvalidInput(msg, hint="which of the two values is meant? send one of them")
 
 
 def from_parquet(
@@ -85,7 +114,8 @@ def from_parquet(
             frame = frame.with_columns(pl.col(name).cast(pl.Float64))
         if declared.get(name) == "datetime" and type_ == pl.String:
             times = frame.get_column(name)
-            fitting = frame.select(utc(pl.col(name))).to_series()
+            text = pl.col(name)
+            fitting = frame.select(utc(text, ends_day=_is_arrival(contract, name))).to_series()
             if fitting.null_count() == times.null_count():
                 frame = frame.with_columns(fitting)
     return Batch(_ordered(frame, list(known) or list(declared)))
@@ -108,15 +138,18 @@ def _batch(
 
     _refuse_number(len(rows))
     fields = contract.fields if contract else _fields(rows, known)
-    columns, findings = [], []
+    columns, findings, unread = [], [], {}
     for field in fields:
-        series, wrong = _column(field, [row.get(field.name) for row in rows])
+        values = [row.get(field.name) for row in rows]
+        series, wrong = _column(field, values, ends_day=_is_arrival(contract, field.name))
         columns.append(series)
-        findings += wrong
+        if wrong:
+            findings += _wrong(field, values, wrong)
+            unread[field.name] = wrong
     named = {field.name for field in fields}
     extra = dict.fromkeys(name for row in rows for name in row if name not in named)
     columns += [pl.Series(name, [None] * len(rows), dtype=pl.Null) for name in extra]
-    return Batch(_ordered(pl.DataFrame(columns), list(known)), tuple(findings))
+    return Batch(_ordered(pl.DataFrame(columns), list(known)), tuple(findings), unread)
 
 
 def _refuse_number(n_rows: int) -> None:
@@ -180,8 +213,12 @@ def _seen_type(name: str, values: Sequence[Any]) -> FieldType:
 _WORDS = {str: "text", bool: "booleans", int: "whole numbers", float: "numbers"}
 
 
-def _column(field: Field, values: Sequence[Any]) -> tuple[pl.Series, list[Finding]]:
-    """The values as a column of the declared type, and what is wrong with them."""
+def _is_arrival(contract: Contract | None, name: str) -> bool:
+    return contract is not None and name == contract.arrival_time
+
+
+def _column(field: Field, values: Sequence[Any], *, ends_day: bool) -> tuple[pl.Series, list[int]]:
+    """The values as a column of the declared type, and the places of those of another."""
     import polars as pl
 
     types = {
@@ -195,14 +232,14 @@ def _column(field: Field, values: Sequence[Any]) -> tuple[pl.Series, list[Findin
     kept = [value if good else None for value, good in zip(values, fits, strict=True)]
     series = pl.Series(field.name, kept, dtype=types[field.type])
     if field.type == "datetime":
-        times = series.to_frame().select(utc(pl.col(field.name))).to_series()
+        read = utc(pl.col(field.name), ends_day=ends_day)
+        times = series.to_frame().select(read).to_series()
         fits = [
             good and (time is not None or value is None)
             for good, time, value in zip(fits, times, values, strict=True)
         ]
         series = times
-    wrong = [i for i, good in enumerate(fits) if not good]
-    return series, _wrong(field, values, wrong) if wrong else []
+    return series, [i for i, good in enumerate(fits) if not good]
 
 
 def _is_float(value: int) -> bool:

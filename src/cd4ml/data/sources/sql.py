@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 _FETCHED = 5_000  # rows at a time
 _CONNECT_S = 10
 _VARIABLE = "env:"
+_READING = ("SELECT", "WITH", "VALUES")
+_FIRST_WORD = re.compile(r"(?:\s|--[^\n]*(?:\n|$)|/\*.*?\*/)*([A-Za-z]+)", re.DOTALL)
 
 
 def read(wanted: Wanted) -> Arrival:
@@ -41,6 +44,8 @@ def read(wanted: Wanted) -> Arrival:
     url = _url(settings.connection, wanted.root)
     words = f"sql {_shown(url)}"
     _refuse_missing_file(url, words)
+    if adbc.backend_of(url) == "sqlite":
+        _refuse_unless_reading(settings.query, words)
     if url.drivername.startswith(adbc.PREFIX):
         frames = adbc.frames(url, settings.query, what=words)
     else:
@@ -78,6 +83,14 @@ def _refuse_missing_file(url: sa.URL, words: str) -> None:
     if adbc.backend_of(url) == "sqlite" and not path.is_file():  # SQLite would make an empty one
         msg = f"{words}: there is no file {path}"
         raise NotFound(msg, hint="correct `connection`; a relative path begins at the project")
+
+
+def _refuse_unless_reading(query: str, words: str) -> None:
+    """SQLite lets a read-only connection make other files: ATTACH and VACUUM INTO do."""
+    found = _FIRST_WORD.match(query)
+    if found is None or found[1].upper() not in _READING:
+        msg = f"{words}: expected a query that reads rows, got {query.strip()[:60]!r}"
+        raise InvalidInput(msg, hint=f"it begins with {', '.join(_READING)}")
 
 
 def _shown(url: sa.URL) -> str:
