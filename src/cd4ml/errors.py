@@ -18,9 +18,17 @@ class Cd4mlError(Exception):
     exit_code: ClassVar[int] = 1
     http_status: ClassVar[int] = 400
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
+    def __init__(self, message: str, *, hint: str = "", discreet: str = "") -> None:
+        """Say what is wrong.
+
+        Args:
+            message: Whole sentences.
+            hint: What to do now.
+            discreet: The message without values of rows, where it has any.
+        """
         self.message = message
         self.hint = hint
+        self.discreet = discreet
         super().__init__(f"{message}\n  hint: {hint}" if hint else message)
 
 

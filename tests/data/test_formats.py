@@ -4,7 +4,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from cd4ml.data.formats import reading_of, scan, utc
+from cd4ml.data.formats import reading_of, scan, unreadable, utc
 from cd4ml.errors import InvalidInput
 from cd4ml.records.contract import Contract, Field
 from tests.data.tables import FLIGHTS, file, flights
@@ -185,3 +185,14 @@ def test_lines_of_windows_are_lines(tmp_path: Path) -> None:
     path.write_bytes(b"a,b\r\n1,2\r\n3,4\r\n")
 
     assert scan([path], reading_of([path])).collect().rows() == [(1, 2), (3, 4)]
+
+
+def test_what_polars_says_of_a_file_may_quote_its_values(tmp_path: Path) -> None:
+    error = pl.exceptions.ComputeError("could not parse `secret` as dtype `i64`")
+
+    refusal = unreadable(tmp_path / "a.ndjson", error)
+
+    assert refusal.message.endswith(
+        "a.ndjson cannot be read as ndjson: could not parse `secret` as dtype `i64`"
+    )
+    assert refusal.discreet == f"{tmp_path}/a.ndjson cannot be read as ndjson"

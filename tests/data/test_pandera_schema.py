@@ -112,6 +112,15 @@ def test_each_broken_check_is_a_finding_with_its_rows() -> None:
     }  # fmt: skip
 
 
+def test_values_can_be_left_out_and_what_is_said_of_columns_stays() -> None:
+    table = bad().with_columns(extra=1)
+
+    told = {f.gate: f.without_example.reason for f in check(table.lazy(), of())}
+
+    assert told["carrier: isin(['AA', 'UA'])"] == "1 of 4 rows, first in row 2"
+    assert told["extra is not there"] == "it is unknown"
+
+
 def test_columns_are_asked_too() -> None:
     table = GOOD.drop("late").with_columns(extra=1, flight=pl.col("flight").cast(pl.String))
 
@@ -128,6 +137,7 @@ def test_a_check_that_cannot_be_computed_is_an_error() -> None:
     (finding,) = [f for f in findings if f.gate == "late at least hour"]
     assert (finding.outcome, finding.value) == ("error", None)
     assert finding.reason.startswith("ColumnNotFoundError(")
+    assert finding.without_example.reason == "not shown"  # an exception's text may quote values
 
 
 def test_bad_rows_are_set_aside_with_every_check_they_broke() -> None:

@@ -249,6 +249,8 @@ def test_a_condition_that_these_rows_make_impossible_is_an_error() -> None:
     (finding,) = [f for f in findings if f.metric == "condition"]
     assert finding.outcome == "error"
     assert finding.reason.startswith("cannot be computed: conversion from `str`")
+    assert "five" in finding.reason  # Polars quotes the values
+    assert finding.without_example.reason == "cannot be computed"
 
 
 # --- references -----------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """A contract that rows suggest: they keep it, and it says what people would say."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -10,8 +11,10 @@ from hypothesis import strategies as st
 
 from cd4ml.data.contract import check
 from cd4ml.data.contract_file import contract_from_toml, to_toml
+from cd4ml.data.formats import reading_of, scan
 from cd4ml.data.patterns import common_pattern
 from cd4ml.data.suggest import suggest
+from cd4ml.data.values import wrong_values
 from cd4ml.records.contract import Contract, Field
 
 START = datetime(2013, 1, 1, tzinfo=UTC)
@@ -132,6 +135,57 @@ def test_every_column_keeps_what_it_suggests(column: pl.Series) -> None:
         return  # texts are read as times when they come from a file
 
     assert is_kept(frame, read)
+
+
+odd = st.sampled_from([
+    "", "0", "1", "-1", "0.5", "1e400", "-1e400", "1e308", "-1.7e308", "3.5e38", "inf", "-inf", "NaN",
+    "99999999999999999999", "-99999999999999999999", "9223372036854775807", "9223372036854775808",
+    "-9223372036854775808", "00123", "true", "false", "NA", "2013-01-01", "2013-01-01 05:00", "x",
+    " 1", "+1", "é",
+])  # fmt: skip
+few_odd = st.lists(odd, min_size=1, max_size=3, unique=True)
+columns = few_odd.flatmap(lambda few: st.lists(st.sampled_from(few), min_size=7, max_size=7))
+
+
+@given(texts=st.lists(columns, min_size=1, max_size=3))
+@settings(max_examples=300, deadline=None)
+def test_every_csv_file_keeps_what_it_suggests(
+    tmp_path_factory: pytest.TempPathFactory, texts: list[list[str]]
+) -> None:
+    path = tmp_path_factory.mktemp("odd") / "odd.csv"
+    frame = pl.DataFrame({f"c{i}": column for i, column in enumerate(texts)})
+    frame.with_columns(last=pl.lit(1)).write_csv(path)
+
+    contract, notes = suggest(scan([path], reading_of([path])), "c")
+    read = contract_from_toml(to_toml(contract, notes), "c.toml")
+
+    assert broken_in(path, read) == []
+
+
+def broken_in(path: Path, contract: Contract) -> list[str]:
+    reading = reading_of([path], contract)
+    found = (*check(scan([path], reading), contract), *wrong_values([path], reading, contract))
+    return [f"{f.gate}: {f.reason}" for f in found if f.outcome != "pass"]
+
+
+def test_whole_numbers_beyond_64_bits_are_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "large.csv"
+    path.write_text("n,m\n99999999999999999999,1e400\n1,2\n")
+
+    contract = suggest(scan([path], reading_of([path])), "large").contract
+
+    assert contract.fields == (
+        Field("n", "number", minimum=0, maximum=1.5e20),
+        Field("m", "number", minimum=1, finite=False),
+    )
+    assert broken_in(path, contract) == []
+
+
+@pytest.mark.parametrize("number", [1e39, -1e39])
+def test_numbers_that_no_request_can_hold_suggest_no_limits(number: float) -> None:
+    frame = pl.DataFrame({"a": [number, number]})
+
+    assert is_kept(frame, suggested(frame))
 
 
 def test_an_empty_table_suggests_its_columns() -> None:

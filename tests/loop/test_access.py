@@ -29,7 +29,7 @@ def restrict(folder: Path, *roles: str) -> None:
     """Let only these roles read the flights."""
     file = folder / "cd4ml.toml"
     readers = ", ".join(f'"{role}"' for role in roles)
-    added = f'[data.flights]\nreaders = [{readers}]\npersonal = ["wind", "gone"]\n'
+    added = f'[data.flights]\nreaders = [{readers}]\npersonal = ["wind"]\n'
     file.write_text(file.read_text().replace("[data.flights]\n", added))
 
 

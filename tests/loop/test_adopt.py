@@ -1,17 +1,24 @@
 """Files that nobody has described become a dataset; or nothing happens."""
 
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
+import obstore
 import polars as pl
 import pytest
+from obstore.store import S3Store
 
-from cd4ml.errors import AlreadyExists, Cd4mlError, InvalidInput, NotFound
+from cd4ml.errors import AlreadyExists, Cd4mlError, InvalidInput, NotFound, Unavailable
 from cd4ml.loop import Project, open_project
 from cd4ml.loop.adopt import adopt
 from cd4ml.loop.catalog import catalog
 from cd4ml.loop.check import check_dataset
-from cd4ml.loop.ingest import ingest
+from cd4ml.loop.ingest import ingest, show_dataset
 from cd4ml.loop.init import begin
+from cd4ml.store.settings import read_settings
+from tests.loop import kill_adopt
 from tests.loop.world import ANN, BEGIN, flights
 
 
@@ -102,3 +109,185 @@ def test_a_dataset_is_adopted_once(project: Project) -> None:
     assert str(refused.value) == (
         "the dataset 'flights' is described in cd4ml.toml already\n  hint: cd4ml data add flights"
     )
+
+
+def test_many_who_adopt_at_once_lose_nothing(folder: Path) -> None:
+    names = [f"rides{i}" for i in range(5)]
+
+    def adopted(name: str) -> None:
+        with open_project(folder) as project:
+            adopt(project, name, "days", actor=ANN)
+
+    threads = [threading.Thread(target=adopted, args=(name,)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(read_settings(folder / "cd4ml.toml").data) == names
+    with open_project(folder) as project:
+        assert [ingest(project, name, actor=ANN).ref for name in names] == [
+            f"{name}@1" for name in names
+        ]
+
+
+def test_one_of_two_who_adopt_the_same_name_is_told_so(folder: Path) -> None:
+    with open_project(folder) as first, open_project(folder) as second:
+        adopt(first, "rides", "days", actor=ANN)
+        with pytest.raises(AlreadyExists):
+            adopt(second, "rides", "pictures", actor=ANN)
+
+    assert read_settings(folder / "cd4ml.toml").data["rides"].path == "days"
+
+
+@pytest.mark.timeout(300)
+def test_wherever_it_is_killed_the_same_command_goes_on(folder: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", kill_adopt.__name__, str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 25
+    names = [f"d{i}" for i in range(int(done.stdout) + 1)]
+    assert sorted(read_settings(folder / "cd4ml.toml").data) == sorted(names)
+    with open_project(folder) as project:
+        assert all(len(show_dataset(project, name).versions) == 1 for name in names)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (
+            b"a,b\n1,\xff\xfe\n",
+            "{path} cannot be read as csv: invalid utf-8 sequence\n"
+            "  hint: is it whole, and what its name says it is?",
+        ),
+        (
+            b"a,b\n1,2,3\n",
+            "{path}: line 2 has 3 columns instead of 2\n"
+            '  hint: a text with a comma in it stands in "quotes"',
+        ),
+        (b'a,b\n1,"x\n2,3\n', '{path} cannot be read as csv: could not parse `"x'),
+        (
+            b"a,b,c\nx,2,3\ny;2;3\n",
+            "odd.csv: columns are separated by ',' in the first line, but not in 1 of 2 rows,"
+            " first in row 2: 'y;2;3'\n  hint: write the whole file with commas",
+        ),
+        (b"", "{path} cannot be read as csv: "),
+    ],
+)
+def test_a_file_that_is_no_table_is_refused_with_its_place(
+    folder: Path, data: bytes, message: str
+) -> None:
+    (folder / "odd.csv").write_bytes(data)
+    before = state(folder)
+
+    with open_project(folder) as project, pytest.raises(InvalidInput) as refused:
+        adopt(project, "odd", "odd.csv", actor=ANN)
+
+    assert str(refused.value).startswith(message.format(path=folder / "odd.csv"))
+    assert state(folder) == before
+
+
+def test_odd_numbers_keep_the_contract_they_suggest(folder: Path) -> None:
+    (folder / "odd.csv").write_text("n,m\n99999999999999999999,1e400\n1,2\n")
+
+    with open_project(folder) as project:
+        assert adopt(project, "odd", "odd.csv", actor=ANN).version.outcome == "pass"
+
+
+def test_files_of_which_one_has_other_columns_say_so(folder: Path) -> None:
+    (folder / "days" / "tuesday.csv").write_text("carrier\nAA\n")
+
+    with open_project(folder) as project:
+        found = adopt(project, "rides", "days", actor=ANN)
+
+    assert (found.contract, found.version.kind) == ("", "files")
+    assert found.version.note == (
+        "no table: days/tuesday.csv has other columns than days/monday.csv:"
+        " it lacks 'distance', lacks 'wind', lacks 'event_at', lacks 'late'"
+    )
+
+
+def test_a_file_where_contracts_belong_is_named(folder: Path) -> None:
+    (folder / "contracts").write_text("mine")
+    before = state(folder)
+
+    with open_project(folder) as project, pytest.raises(Unavailable) as refused:
+        adopt(project, "rides", "days", actor=ANN)
+
+    assert str(refused.value) == (
+        f"{folder}/contracts is no folder: the contract cannot be written there\n"
+        "  hint: move it away"
+    )
+    assert state(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("place", "mode"), [("cd4ml.toml", 0o444), (".", 0o555), ("contracts", 0o555)]
+)
+def test_what_is_read_only_is_left_alone(folder: Path, place: str, mode: int) -> None:
+    (folder / "contracts").mkdir()
+    before = state(folder)
+    (folder / place).chmod(mode)
+
+    with open_project(folder) as project, pytest.raises(Unavailable) as refused:
+        adopt(project, "rides", "days", actor=ANN)
+
+    (folder / place).chmod(0o755)
+    assert str(refused.value) == (
+        f"{folder / place} cannot be written to: it is read-only\n"
+        "  hint: may this user write there, and is there room?"
+    )
+    assert state(folder) == before
+    with open_project(folder) as project:
+        assert catalog(project) == []
+
+
+def test_the_quarantine_of_another_dataset_is_refused(project: Project) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        adopt(project, "flights_quarantine", "data/flights.csv", actor=ANN)
+
+    assert str(refused.value) == (
+        "rows of 'flights' that break its contract are kept in 'flights_quarantine'\n"
+        "  hint: give this dataset another name"
+    )
+
+
+def test_objects_in_s3_are_adopted_where_they_are(folder: Path, s3_url: str) -> None:
+    text = flights(40, start=BEGIN).write_csv()
+    obstore.put(S3Store.from_url(f"{s3_url}/rides"), "monday.csv", text.encode())
+
+    with open_project(folder) as project:
+        found = adopt(project, "rides", f"{s3_url}/rides/", actor=ANN)
+
+    assert (found.version.ref, found.version.outcome) == ("rides@1", "pass")
+    with open_project(folder) as project:
+        assert project.settings.data["rides"].path == f"{s3_url}/rides/"
+        assert ingest(project, "rides", actor=ANN) == found.version
+
+
+def test_any_text_describes_a_dataset(folder: Path) -> None:
+    said = 'a "ride" \\ each \x7f\n\U0001f6b2'
+    with open_project(folder) as project:
+        adopt(project, "fährten", "days", description=said, actor=ANN)
+
+    assert read_settings(folder / "cd4ml.toml").data["fährten"].description == said
+
+
+def test_a_path_that_is_no_text_is_refused(folder: Path) -> None:
+    path = "d\udcffys.csv"
+    (folder / path).write_text("a\n1\n")
+    before = state(folder)
+
+    with open_project(folder) as project, pytest.raises(InvalidInput) as refused:
+        adopt(project, "rides", path, actor=ANN)
+
+    assert str(refused.value) == (
+        "cd4ml.toml can hold text only, got d\\xffys.csv\n"
+        "  hint: rename the file, or name its folder or a glob"
+    )
+    assert state(folder) == before

@@ -219,3 +219,60 @@ def test_bytes_that_are_gone_are_stored_again_without_being_asked_for(project: P
     again.unlink()
     second = ingest(project, "flights", path="data/*.csv", actor=ANN)
     assert verify(project, second.ref).damaged == ()
+
+
+def lay_out_days(project: Project, *tables: str) -> Path:
+    days = project.folder / "days"
+    days.mkdir()
+    for i, text in enumerate(tables):
+        (days / f"{i}.csv").write_text(text)
+    return days
+
+
+@pytest.mark.parametrize("note", ["", "first try"])
+def test_files_that_might_have_been_a_table_say_why_they_are_none(
+    project: Project, note: str
+) -> None:
+    lay_out_days(project, "a,b\n1,2\n", "a\n1\n")
+
+    version = ingest(project, "days", path="days", note=note, actor=ANN)
+
+    why = "no table: days/1.csv has other columns than days/0.csv: it lacks 'b'"
+    assert (version.kind, version.note) == ("files", f"{note}; {why}" if note else why)
+    assert ingest(project, "days", path="days", actor=ANN) == version
+
+
+def test_one_file_of_another_kind_is_named(project: Project) -> None:
+    days = lay_out_days(project, "a,b\n1,2\n")
+    (days / "README").write_text("days")
+    (project.folder / "pictures").mkdir()
+    (project.folder / "pictures" / "a.png").write_bytes(b"1")
+
+    version = ingest(project, "days", path="days", actor=ANN)
+    pictures = ingest(project, "pictures", path="pictures", actor=ANN)
+
+    assert version.note == "no table: days/README is of another kind than days/0.csv"
+    assert (pictures.kind, pictures.note) == ("files", "")
+
+
+def test_a_dataset_that_was_a_table_does_not_silently_stop_being_one(project: Project) -> None:
+    days = lay_out_days(project, "a,b\n1,2\n")
+    first = ingest(project, "days", path="days", actor=ANN)
+    (days / "1.csv").write_text("a,c\n1,2\n")
+
+    with pytest.raises(InvalidInput) as refused:
+        ingest(project, "days", path="days", actor=ANN)
+    (days / "1.csv").unlink()
+    (days / "README").write_text("days")
+    with pytest.raises(InvalidInput) as mixed:
+        ingest(project, "days", path="days", actor=ANN)
+
+    assert str(refused.value) == (
+        f"{days}/1.csv has other columns than {days}/0.csv: it lacks 'b', has 'c' besides\n"
+        "  hint: the files of one version are one table"
+    )
+    assert str(mixed.value) == (
+        f"expected a file whose name ends in .csv, .parquet, .ndjson, .jsonl, got {days}/README\n"
+        "  hint: convert it, or choose the files by a glob: data/*.csv"
+    )
+    assert show_dataset(project, "days").versions == (first,)

@@ -133,6 +133,11 @@ def test_rows_that_break_the_declared_contract_are_counted_by_kind() -> None:
         "  - hour: expected an integer from 0 to 23, got 24 (3 rows)\n"
         "  - wind: expected a number of at least 0, got null (3 rows)"
     )
+    assert refusal.value.discreet == (
+        "3 rows do not keep the contract 'delay'\n"
+        "  - hour: expected an integer from 0 to 23 (3 rows)\n"
+        "  - wind: expected a number of at least 0 (3 rows)"
+    )
 
 
 def test_a_missing_column_is_named() -> None:

@@ -3,6 +3,7 @@
 import importlib
 import os
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,31 @@ def test_nothing_is_left_behind(tmp_path: Path) -> None:
 
     assert not {"pipeline", "helpers"} & set(sys.modules)
     assert (sys.path, sys.meta_path) == before
+
+
+def test_other_threads_may_import_meanwhile(tmp_path: Path) -> None:
+    folder = project(tmp_path, **{"pipeline": "X = 1"} | {f"part_{n}": "X = 1" for n in range(99)})
+    done = threading.Event()
+
+    def import_and_forget() -> None:
+        while not done.is_set():
+            for n in range(500):
+                sys.modules[f"elsewhere_{n}"] = os
+            for n in range(500):
+                del sys.modules[f"elsewhere_{n}"]
+
+    other = threading.Thread(target=import_and_forget)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)  # seconds: threads change often, also inside a comprehension
+    other.start()
+    try:
+        for _ in range(10):
+            with imported(folder, "pipeline") as module:
+                assert module.X == 1
+    finally:
+        done.set()
+        other.join()
+        sys.setswitchinterval(interval)
 
 
 def test_an_edit_of_the_same_length_within_a_second_is_seen(tmp_path: Path) -> None:

@@ -7,9 +7,10 @@ import httpx
 import pytest
 
 from cd4ml.errors import PipelineError
-from cd4ml.loop import Project
+from cd4ml.loop import Project, open_project
 from cd4ml.loop.evaluate import evaluate
 from cd4ml.loop.ingest import ingest
+from cd4ml.loop.init import begin
 from cd4ml.loop.people import add_person
 from cd4ml.loop.promote import approve, reject, request
 from cd4ml.loop.train import train
@@ -363,10 +364,27 @@ def test_restricted_data_is_shown_without_values(folder: Path) -> None:
         nobody = client.get("/api/datasets/patients").json()
         admin = client.get("/api/datasets/patients", headers={"cd4ml-actor": ADMIN}).json()
         listed = client.get("/api/datasets").json()
+        log = client.get("/api/datasets/patients/log").json()
+        profile = client.get("/api/datasets/patients@1/profile")
+        hers = client.get("/api/datasets/patients@1/profile", headers={"cd4ml-actor": ADMIN})
 
+    assert {column["maximum"] for column in log[0]["version"]["columns"]} == {None}
+    assert (profile.status_code, hers.status_code) == (403, 200)
+    assert "patients is restricted, and nobody says who reads it" in profile.text
     assert "Restricted: the console shows no value of it." in page.text
     assert before not in page.text
     assert "personal" in page.text
     assert {column["maximum"] for column in nobody["version"]["columns"]} == {None}
     assert {column["maximum"] for column in listed[0]["newest"]["columns"]} == {None}
     assert admin["version"]["columns"][0]["maximum"] is not None
+
+
+WITHOUT_ASKING = [page.path for page in PAGES if "{" not in page.path and page.path != "/diff"]
+
+
+@pytest.mark.parametrize("path", WITHOUT_ASKING)
+def test_a_project_that_has_nothing_yet_has_every_page(path: str, tmp_path: Path) -> None:
+    begin(tmp_path, name="bare", actor=ADMIN)
+
+    with open_project(tmp_path) as bare, browser(bare) as client:
+        assert "Back to the loop" not in read(client, path).text

@@ -100,10 +100,10 @@ def _register(project: Project, asked: bodies.Register, actor: str) -> object:
     return ingest(project, asked.name, note=asked.note, actor=actor)
 
 
-def _log(project: Project, asked: bodies.LogAsked) -> object:
+def _log(project: Project, asked: bodies.LogAsked, actor: str) -> object:
     from cd4ml.loop.versions import log
 
-    return log(project, asked.ref, limit=asked.limit)
+    return log(project, asked.ref, limit=asked.limit, actor=actor)
 
 
 def _files(project: Project, asked: bodies.Ref) -> object:
@@ -339,7 +339,7 @@ ENDPOINTS: tuple[Reading | Asking | Acting | Receiving, ...] = (
         _push,
         "Append rows to a dataset: at most 100,000, as a version of their own.",
     ),
-    Reading("/datasets/{ref}/log", bodies.LogAsked, _log, "Versions of a dataset, newest first."),
+    Asking("/datasets/{ref}/log", bodies.LogAsked, _log, "Versions of a dataset, newest first."),
     Reading("/datasets/{ref}/files", bodies.Ref, _files, "The files that a version consists of."),
     Acting("/datasets/{ref}/tag", bodies.TagAsked, _tag, "Give a version a name."),
     Acting("/datasets/{ref}/untag", bodies.UntagAsked, _untag, "Take a name from its version."),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -168,13 +168,14 @@ def with_examples(
     return tuple(
         finding
         if i not in examples
-        else msgspec.structs.replace(
-            finding,
-            reason=f"{finding.reason}, first in {places.of(examples[i].row)}:"
-            f" {value_shown(examples[i].values)}",
-        )
+        else _with_example(finding, places.of(examples[i].row), value_shown(examples[i].values))
         for i, finding in enumerate(findings)
     )
+
+
+def _with_example(finding: Finding, place: str, example: str) -> Finding:
+    reason = f"{finding.reason}, first in {place}: {example}"
+    return msgspec.structs.replace(finding, reason=reason, example=example)
 
 
 def value_shown(values: Mapping[str, Any]) -> str:
@@ -206,13 +207,26 @@ def refuse_unless_kept(what: str, contract: Contract, findings: tuple[Finding, .
     if not broken:
         return
     broken.sort(key=lambda finding: -(finding.value or 0))
-    listed = "".join(f"\n  - {finding.gate}: {finding.reason}" for finding in broken[:_LISTED])
     more = f"\n  ... and {len(broken) - _LISTED} more" if len(broken) > _LISTED else ""
     msg = (
         f"{what} breaks {len(broken)} of {len(findings)} rules of the contract"
-        f" {contract.name} {contract.version}{listed}{more}"
+        f" {contract.name} {contract.version}"
     )
-    raise ContractViolated(msg, hint="correct the rows; or change the contract, as a new version")
+    raise ContractViolated(
+        f"{msg}{listed(broken[:_LISTED])}{more}",
+        hint="correct the rows; or change the contract, as a new version",
+        discreet=f"{msg}{listed(each.without_example for each in broken[:_LISTED])}{more}",
+    )
+
+
+def listed(findings: Iterable[Finding]) -> str:
+    r"""Findings as the lines of a message.
+
+    Examples:
+        >>> listed([Finding(gate="hour at most 24", metric="m", outcome="fail", reason="1 row")])
+        '\n  - hour at most 24: 1 row'
+    """
+    return "".join(f"\n  - {finding.gate}: {finding.reason}" for finding in findings)
 
 
 def _scanned(
@@ -242,8 +256,14 @@ def _set_aside(frame: pl.LazyFrame, compiled: Check) -> bool:
         try:
             frame.select(rule.count).collect()
         except pl.exceptions.PolarsError as error:
-            why = f"cannot be computed: {first_line(error)}"
-            compiled.rules[i] = Rule(rule.gate, rule.metric, rule.columns, unknown=why)
+            why = first_line(error)  # may quote values
+            compiled.rules[i] = Rule(
+                rule.gate,
+                rule.metric,
+                rule.columns,
+                unknown=f"cannot be computed: {why}",
+                quoted=why,
+            )
             is_any = True
     return is_any
 
@@ -263,6 +283,7 @@ def _finding(rule: Rule, seen: Any, n_rows: int) -> Finding:
         is_gated=rule.is_gated,
         outcome=outcome,  # type: ignore[arg-type]
         reason=rule.unknown or reason,
+        example=rule.quoted if rule.unknown else "",
     )
 
 

@@ -122,16 +122,17 @@ def openable(paths: Sequence[Path], links: Path) -> list[Path]:
         paths: As the system names the files.
         links: A folder for links to those whose names are not text.
     """
-    return [path if _is_text(str(path)) else _linked(path, links) for path in paths]
+    return [path if is_text(str(path)) else _linked(path, links) for path in paths]
 
 
-def _is_text(name: str) -> bool:
+def is_text(name: str) -> bool:
+    """Whether a name, as the system gives it to Python, is UTF-8."""
     return name.isascii() or not any("\udc80" <= letter <= "\udcff" for letter in name)
 
 
 def _linked(path: Path, links: Path) -> Path:
     named = short(address_of(os.fsencode(path)))
-    link = links / f"{named}{path.suffix if _is_text(path.suffix) else ''}"
+    link = links / f"{named}{path.suffix if is_text(path.suffix) else ''}"
     links.mkdir(parents=True, exist_ok=True)
     if not os.path.lexists(link):
         with suppress(FileExistsError):  # by somebody else at this moment

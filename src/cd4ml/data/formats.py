@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Literal
 
 import msgspec
 
+from cd4ml.data.leading_zeros import with_leading_zeros
 from cd4ml.errors import InvalidInput
 from cd4ml.records.contract import Contract, FieldType
 
@@ -31,6 +32,8 @@ SUFFIXES: dict[str, Format] = {
 }
 
 _LONGEST_LINE = 1 << 20  # bytes that are looked at at once
+_WHOLE = ("Int64", "Int128")
+
 _WRITTEN_TIME = ("datetime", "String")
 
 MISSING = "NA"  # how R, and much public data, writes a missing value; so is an empty field
@@ -56,7 +59,8 @@ def reading_of(paths: Sequence[Path], contract: Contract | None = None) -> Readi
     """How these files are to be read: as the contract declares their columns, else as they look.
 
     Without a contract a column has the narrowest type that all of its values fit (integer,
-    number, boolean, else text); times stay text.
+    number, boolean, else text); times stay text, and so do integers of a CSV file of which
+    some are written with leading zeros.
 
     Raises:
         InvalidInput: If a file is of no known format, of another one than the first, cannot
@@ -71,6 +75,9 @@ def reading_of(paths: Sequence[Path], contract: Contract | None = None) -> Readi
     seen = [_seen_types(path, format_, keeps_na) for path in paths]
     _refuse_differences(paths, [dict.fromkeys(types, "") for types in seen])
     types = {name: _common([types[name] for types in seen]) for name in seen[0]}
+    if format_ == "csv":
+        whole = [n for n, type_ in types.items() if type_ in _WHOLE and n not in declared]
+        types |= dict.fromkeys(with_leading_zeros(paths, whole), "String")
     for name, field in declared.items():
         if name in types:
             types[name] = _declared(types[name], field.type, format_)
@@ -179,8 +186,9 @@ def unreadable(path: Path, error: Exception) -> InvalidInput:
             f"{path}: {ragged}", hint='a text with a comma in it stands in "quotes"'
         )
     first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    msg = f"{path} cannot be read as {SUFFIXES.get(path.suffix.lower(), 'a table')}: {first}"
-    return InvalidInput(msg, hint="is it whole, and what its name says it is?")
+    msg = f"{path} cannot be read as {SUFFIXES.get(path.suffix.lower(), 'a table')}"
+    hint = "is it whole, and what its name says it is?"
+    return InvalidInput(f"{msg}: {first}", hint=hint, discreet=msg)  # Polars quotes values
 
 
 def unreadable_among(paths: Sequence[Path], reading: Reading, error: Exception) -> InvalidInput:

@@ -32,12 +32,14 @@ _IN_MEMORY = 64 * 10**6  # bytes of files; larger tables are read once more inst
 class Measured(NamedTuple):
     """How a table is read, what it looks like, and what its contract says of it.
 
-    `reading` and `profile` are None for files that are no table.
+    `reading` and `profile` are None for files that are no table; `no_table` says why they are
+    none, if they might have been meant to be one.
     """
 
     reading: Reading | None = None
     profile: Profile | None = None
     findings: tuple[Finding, ...] = ()
+    no_table: str = ""
 
 
 class TableFiles(NamedTuple):
@@ -75,6 +77,22 @@ def measure_files(
     table, findings = _checked(files, reading, contract, context, refuse=refuse)
     profile = _profiled(blobs, files, reading, table, before)
     return Measured(reading, profile, findings)
+
+
+def rows_of(files: TableFiles) -> pl.LazyFrame:
+    """The rows of files that have no contract yet, in memory.
+
+    Raises:
+        InvalidInput: If a file cannot be read, or the files are not one table.
+    """
+    import polars as pl
+
+    reading = reading_of(files.paths)
+    table, _ = _checked(files, reading, None, Context(), refuse=True)
+    try:
+        return table.collect().lazy()
+    except pl.exceptions.PolarsError as error:
+        raise unreadable_among(files.paths, reading, error) from None
 
 
 def measure_frame(

@@ -88,6 +88,7 @@ class Failure(NamedTuple):
     column: str
     rows: tuple[int, ...]
     example: str
+    is_value: bool = True  # False: `example` is about the column, not a value of it
 
 
 def failures(table: pl.DataFrame, contract: PanderaContract) -> list[Failure]:
@@ -121,10 +122,11 @@ def pandera_findings(
 def _finding(
     gate: str, column: str, failure: Failure | None, n_rows: int, places: Places
 ) -> Finding:
-    reason, value = "", 0.0
+    reason, value, example = "", 0.0, ""
     if failure is not None:
         n_broken = len(failure.rows)
         reason, value = failure.example, float(n_broken or n_rows)
+        example = failure.example if failure.is_value else ""
         if n_broken:
             first = places.of(failure.rows[0] + 1)
             reason = f"{n_broken:,} of {n_rows:,} rows, first in {first}: {failure.example}"
@@ -139,6 +141,7 @@ def _finding(
         n_rows=n_rows,
         outcome=outcome if failure else "pass",  # type: ignore[arg-type]
         reason=reason,
+        example=example,
     )
 
 
@@ -162,13 +165,14 @@ def _grouped(cases: pl.DataFrame) -> Iterator[tuple[tuple[str, str], pl.DataFram
 def _failure(key: tuple[str, str], cases: pl.DataFrame) -> Failure:
     column, check = key
     example = (str(cases["failure_case"][0]).splitlines() or [""])[0]
+    is_value = True
     if check in ("column_in_dataframe", "column_in_schema"):
-        column = example
+        column, is_value = example, False
         example = "there is no such column" if check == "column_in_dataframe" else "it is unknown"
     if check.startswith("dtype("):
-        example = f"its type is {example}"
+        example, is_value = f"its type is {example}", False
     rows = cases["index"].drop_nulls().unique().sort().to_list()
-    return Failure(_gate(column, check), column, tuple(rows), example)
+    return Failure(_gate(column, check), column, tuple(rows), example, is_value)
 
 
 def _gate(column: str, check: str) -> str:

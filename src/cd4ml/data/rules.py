@@ -45,6 +45,7 @@ class Rule:
     limit: float = 0.0
     wrong: str = ""
     unknown: str = ""
+    quoted: str = ""  # the end of `unknown` that may quote values of rows
     is_gated: bool = True
     shown: tuple[str, ...] = ()  # columns that an example shows; () as `columns`
 

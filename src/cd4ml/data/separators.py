@@ -75,7 +75,9 @@ def refuse_other_separators(
         place = places.of(found["row"])
         msg = (
             f"{what}: {GATE} in the first line, but not in {n_other:,} of {n_rows:,} rows,"
-            f" first in {place}: {found['line']!r}"
+            f" first in {place}"
         )
         kind = ContractViolated if has_contract else InvalidInput
-        raise kind(msg, hint="write the whole file with commas")
+        raise kind(
+            f"{msg}: {found['line']!r}", hint="write the whole file with commas", discreet=msg
+        )

@@ -52,7 +52,10 @@ class Look(NamedTuple):
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """A version that has no number yet: stored, checked and counted."""
+    """A version that has no number yet: stored, checked and counted.
+
+    `no_table` says why files that might be a table are none.
+    """
 
     digest: str
     content: str
@@ -66,6 +69,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     contract: str = ""
     findings: tuple[Finding, ...] = ()
     profile: str = ""
+    no_table: str = ""
     new: tuple[StoredFile, ...] = ()
     relied_on: frozenset[str] = frozenset()
 
@@ -113,7 +117,7 @@ def snapshot_files(
 
     Files that are all CSV, Parquet or newline-delimited JSON are a table. In a folder, files
     of several kinds or with different columns are kept as what they are, without rows,
-    unless a contract says that they are a table.
+    unless a contract says that they are a table, or the version before was one.
 
     Args:
         store: Where the bytes are kept.
@@ -133,8 +137,8 @@ def snapshot_files(
     """
     listing, digests = looked.listing, dict(looked.digests)
     with Delivery(store.objects, way=_way(keeping)) as delivery:
-        if contract is None and _are_files(listing):
-            measured = Measured()
+        if contract is None and not before and _are_files(listing):
+            measured = Measured(no_table=_mixed(listing))
             taken = _taken(store, listing, digests, keeping, delivery)
         else:  # rows are read apart from digests: nothing may change from one to the other
             with left_alone(listing.files, may_be_linked=keeping == "hardlink"):
@@ -220,9 +224,9 @@ def _measured(
         return measure_files(store.blobs, table, contract, context, refuse=refuse, before=before)
     except ContractViolated:
         raise
-    except InvalidInput:
-        if contract is None and listing.is_folder:
-            return Measured()
+    except InvalidInput as error:
+        if contract is None and listing.is_folder and not before:
+            return Measured(no_table=_without_root(error.message, listing))
         raise
 
 
@@ -235,6 +239,18 @@ def _are_files(listing: Listing) -> bool:
     if listing.is_folder:
         return not _may_be_table(listing)
     return not any(_suffix(file.name) in SUFFIXES for file in listing.files)
+
+
+def _mixed(listing: Listing) -> str:
+    """Which file keeps the others, that may be a table, from being one; "" if none may be."""
+    names = [file.name for file in listing.files]
+    other = next((name for name in names if _suffix(name) not in SUFFIXES), "")
+    table = next((name for name in names if _suffix(name) in SUFFIXES), "")
+    return f"no table: {other} is of another kind than {table}" if other and table else ""
+
+
+def _without_root(message: str, listing: Listing) -> str:
+    return f"no table: {message.replace(f'{listing.root}{os.sep}', '')}"
 
 
 def _way(keeping: Keeping) -> Way:
@@ -273,6 +289,7 @@ def _snapshot(
         columns=columns_of(measured.profile) if measured.profile else (),
         n_rows=measured.profile.n_rows if measured.profile else 0,
         profile=store.blobs.put_record(measured.profile) if measured.profile else "",
+        no_table=measured.no_table,
         n_files=len(files),
         n_bytes=sum(file.size for file in files),
         source=source,

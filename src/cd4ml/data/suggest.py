@@ -6,12 +6,16 @@ import math
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
+
 from cd4ml.data.bins import type_name
+from cd4ml.data.contract import check
 from cd4ml.data.formats import utc
 from cd4ml.data.patterns import common_pattern
 from cd4ml.data.rules import of_type
-from cd4ml.models.violations import LARGEST_NUMBER
+from cd4ml.models.violations import LARGEST_INTEGER, LARGEST_NUMBER, limits_of
 from cd4ml.records.contract import Contract, Field, FieldType
+from cd4ml.records.finding import Finding
 
 if TYPE_CHECKING:
     import polars as pl
@@ -20,6 +24,15 @@ _CATEGORIES = 30  # at most so many are listed,
 _ROWS_EACH = 5  # if there are on average so many rows of each
 _MARGIN = 0.5  # of the range that was seen, on either side
 _KEY_COLUMNS = 8  # are tried in pairs
+# what a field no longer says when the rows it was made from break it
+_WIDER: dict[str, dict[str, Any]] = {
+    "nulls": {"nullable": True},
+    "not finite": {"finite": False},
+    "below minimum": {"minimum": None},
+    "above maximum": {"maximum": None},
+    "unknown category": {"categories": ()},
+    "wrong pattern": {"pattern": ""},
+}
 _TYPES: tuple[FieldType, ...] = ("boolean", "integer", "number", "datetime", "string")
 
 
@@ -64,12 +77,41 @@ def suggest(frame: pl.LazyFrame, name: str, *, source: str = "") -> Suggestion:
         minimum_rows=min(1, table.height),
         open=bool(strange),
     )
-    return Suggestion(contract, {"": "\n".join(about), **notes})
+    return Suggestion(_kept(table, contract), {"": "\n".join(about), **notes})
+
+
+def _kept(table: pl.DataFrame, contract: Contract) -> Contract:
+    """The contract without what these rows break: how a limit was rounded, for instance."""
+    if not contract.fields:
+        return contract
+    broken = [f for f in check(table.lazy(), contract) if f.outcome != "pass"]
+    wider = _widened(contract, broken)
+    return contract if wider == contract else _kept(table, wider)
+
+
+def _widened(contract: Contract, broken: list[Finding]) -> Contract:
+    said: dict[str, dict[str, Any]] = {}
+    for finding in broken:
+        said.setdefault(finding.slice, {}).update(_WIDER.get(finding.metric, {}))
+    fields = tuple(
+        msgspec.structs.replace(field, **said.get(field.name, {})) for field in contract.fields
+    )
+    is_repeated = any(finding.metric == "duplicates" for finding in broken)
+    key = () if is_repeated else contract.key
+    return msgspec.structs.replace(contract, fields=fields, key=key)
 
 
 def _kind(column: pl.Series) -> FieldType | None:
     found = next((kind for kind in _TYPES if of_type(column.dtype, Field("", kind))), None)
+    if found == "integer" and not _fits_64_bits(column):
+        return "number"
     return "datetime" if found == "string" and _is_time(column) else found
+
+
+def _fits_64_bits(column: pl.Series) -> bool:
+    """Whether all of a column are what a contract calls an integer."""
+    seen = [value for value in (column.min(), column.max()) if isinstance(value, int)]
+    return all(-LARGEST_INTEGER - 1 <= value <= LARGEST_INTEGER for value in seen)
 
 
 def _is_time(column: pl.Series) -> bool:
@@ -90,7 +132,10 @@ def _field(column: pl.Series, kind: FieldType) -> Field:
         limits = _range(column, kind)
     elif kind == "string":
         limits = _texts(column)
-    return Field(column.name, kind, nullable=column.null_count() > 0, **limits)
+    field = Field(column.name, kind, nullable=column.null_count() > 0, **limits)
+    least, most = limits_of(field)
+    # what lies beyond single precision on one side would leave no number between both
+    return field if least <= most else msgspec.structs.replace(field, minimum=None, maximum=None)
 
 
 def _range(column: pl.Series, kind: FieldType) -> dict[str, Any]:

@@ -94,9 +94,10 @@ def fits(field: Field, written: pl.Expr) -> pl.Expr:
 def _finding(field: Field, seen: Mapping[str, Any], places: Places) -> Finding:
     count, n_rows = seen[f"count {field.name}"], seen["n_rows"]
     row, value = seen[f"row {field.name}"], seen[f"value {field.name}"]
-    reason = ""
+    reason = example = ""
     if count:
-        reason = f"{count:,} of {n_rows:,} rows, first in {places.of(row)}: {value!r}"
+        example = repr(value)
+        reason = f"{count:,} of {n_rows:,} rows, first in {places.of(row)}: {example}"
     return Finding(
         gate=f"{field.name} is {field.type}",
         metric="wrong type",
@@ -106,4 +107,5 @@ def _finding(field: Field, seen: Mapping[str, Any], places: Places) -> Finding:
         n_rows=n_rows,
         outcome="fail" if count else "pass",
         reason=reason,
+        example=example,
     )

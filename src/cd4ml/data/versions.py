@@ -60,7 +60,7 @@ def publish(
         dataset: The name of a registered dataset.
         at: When.
         actor: Who.
-        note: What is special about it.
+        note: What is special about it; why its files are no table is added.
         parents: Digests of what it was made from.
         quarantine: The version with the rows that were set aside.
 
@@ -87,7 +87,7 @@ def publish(
         place=snapshot.place,
         contract=snapshot.contract,
         outcome=snapshot.outcome,
-        note=note,
+        note="; ".join(said for said in (note, snapshot.no_table) if said),
         quarantine=quarantine.ref if quarantine else "",
         n_quarantined=quarantine.n_rows if quarantine else 0,
         parents=tuple(parents),
@@ -97,7 +97,10 @@ def publish(
     )
     rows.insert(connection, version)
     make_findable(connection, described, version)
-    _trace(connection, version, snapshot.findings)
+    findings = snapshot.findings
+    if described.readers:  # the ledger is for everybody, and for ever
+        findings = tuple(finding.without_example for finding in findings)
+    _trace(connection, version, findings)
     return version
 
 

@@ -8,7 +8,8 @@ calls `admit` first, or `open_table`, which does.
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Iterator, Set
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,7 +18,7 @@ import sqlalchemy as sa
 from cd4ml.data.refs import find_version
 from cd4ml.data.usage import READ
 from cd4ml.data.versions import scan_version
-from cd4ml.errors import NotAllowed
+from cd4ml.errors import Cd4mlError, NotAllowed
 from cd4ml.pipeline.run import DatasetInput
 from cd4ml.records.actor import Actor
 from cd4ml.records.dataset import Dataset, DatasetVersion
@@ -64,6 +65,55 @@ def admit(project: Project, *versions: DatasetVersion, actor: str, why: str) -> 
     with project.database.write() as connection:
         for version in versions:
             _admit(connection, project, version, actor=actor, why=why)
+
+
+def require_reader(project: Project, dataset: str, *, actor: str) -> None:
+    """Refuse who may not read a dataset, before anything is read, made or written down.
+
+    Raises:
+        NotAllowed: If it is restricted and the actor has none of its roles.
+        NotFound: If it is restricted and nobody has the actor's name.
+    """
+    with project.database.read() as connection:
+        _require_reader(connection, project, dataset, actor)
+
+
+@contextmanager
+def discreet(project: Project, dataset: str, *, actor: str) -> Iterator[None]:
+    """What goes wrong with the rows of a dataset, as the actor may hear of it.
+
+    Who may not read it hears of no value of its rows. What goes wrong in work that nobody
+    asked for is kept with its job, which everybody sees: no value of a restricted dataset.
+
+    Raises:
+        Cd4mlError: The same error, without the values where they may not be shown.
+    """
+    try:
+        yield
+    except Cd4mlError as error:
+        if not error.discreet:
+            raise
+        with project.database.read() as connection:
+            is_restricted = bool(_restrictions(connection, project, dataset))
+            sees = actor != SYSTEM and may_read(connection, project, dataset, actor)
+        if sees or not is_restricted:
+            raise
+        raise type(error)(error.discreet, hint=error.hint) from None
+
+
+def for_everybody(project: Project, error: Cd4mlError) -> str:
+    """What went wrong, for records that everybody sees.
+
+    It has no value of rows if any dataset is restricted: what a model was made of may come
+    from there, whatever steps lie between.
+    """
+    if not error.discreet:
+        return str(error)
+    with project.database.read() as connection:
+        described = {dataset.name for dataset in rows.find(connection, Dataset)}
+        names = described | set(project.settings.data)
+        is_any = any(_restrictions(connection, project, name) for name in names)
+    return str(Cd4mlError(error.discreet, hint=error.hint)) if is_any else str(error)
 
 
 def admit_run(connection: sa.Connection, project: Project, run: Run) -> None:
@@ -125,16 +175,8 @@ def without_values(version: DatasetVersion) -> DatasetVersion:
 def _admit(
     connection: sa.Connection, project: Project, version: DatasetVersion, *, actor: str, why: str
 ) -> None:
-    restrictions = _restrictions(connection, project, version.dataset)
-    if not restrictions:
+    if not _require_reader(connection, project, version.dataset, actor):
         return
-    if not actor:
-        msg = f"{version.dataset} is restricted, and nobody says who reads it"
-        raise NotAllowed(msg, hint="--as NAME, CD4ML_ACTOR, or the header cd4ml-actor")
-    roles = _roles(connection, actor)
-    for readers in restrictions:
-        if not _keeps([readers], roles):
-            raise _refused(version.dataset, actor, readers, roles)
     ledger.append(
         connection,
         at=project.clock.now(),
@@ -144,6 +186,21 @@ def _admit(
         reason=why,
         details={"digest": version.digest},
     )
+
+
+def _require_reader(connection: sa.Connection, project: Project, dataset: str, actor: str) -> bool:
+    """Refuse who may not read it; whether it is restricted at all."""
+    restrictions = _restrictions(connection, project, dataset)
+    if not restrictions:
+        return False
+    if not actor:
+        msg = f"{dataset} is restricted, and nobody says who reads it"
+        raise NotAllowed(msg, hint="--as NAME, CD4ML_ACTOR, or the header cd4ml-actor")
+    roles = _roles(connection, actor)
+    for readers in restrictions:
+        if not _keeps([readers], roles):
+            raise _refused(dataset, actor, readers, roles)
+    return True
 
 
 def _restrictions(

@@ -1,23 +1,31 @@
-"""Make a dataset of files that nobody has described yet: found, checked and versioned."""
+"""Make a dataset of files that nobody has described yet: found, checked and versioned.
+
+The version comes first, and what describes it last: the contract's file, then the section of
+`cd4ml.toml`. Whoever is killed in between has described nothing, and the same command goes on.
+"""
 
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from pathlib import Path
 
 import msgspec
 
-from cd4ml.data.contract_file import to_toml
-from cd4ml.data.files import Listing, files_of, left_alone, openable
-from cd4ml.data.formats import SUFFIXES, reading_of, scan
+from cd4ml.data.contract_file import contract_from_toml, to_toml
+from cd4ml.data.files import is_text, left_alone, openable
+from cd4ml.data.formats import SUFFIXES
+from cd4ml.data.measuring import TableFiles, rows_of
+from cd4ml.data.names import written
+from cd4ml.data.quarantine import quarantine_of
+from cd4ml.data.snapshot import Look, look
 from cd4ml.data.suggest import suggest
-from cd4ml.errors import AlreadyExists, Cd4mlError, InvalidInput, Unavailable
+from cd4ml.errors import AlreadyExists, InvalidInput, Unavailable
 from cd4ml.loop.ingest import ingest
-from cd4ml.records.dataset import DatasetVersion
-from cd4ml.store.project import FILE, Project, open_project
-from cd4ml.store.settings import read_settings
+from cd4ml.records.dataset import Dataset, DatasetVersion
+from cd4ml.records.settings import Settings
+from cd4ml.store import rows
+from cd4ml.store.project import FILE, Project
+from cd4ml.store.settings_edit import SettingsFile, editing, refuse_unless_writable, write_whole
 
 _CONTRACTS = "contracts"  # the folder that suggested contracts are written to
 
@@ -34,13 +42,14 @@ def adopt(
 ) -> Adopted:
     """Describe files in `cd4ml.toml`, suggest a contract if they are a table, and add them.
 
-    Either all of it is done or nothing: what was written is taken back if the files are
-    refused. The contract is a suggestion; it is a file to be reviewed and changed.
+    If the files are refused nothing is described; what was interrupted goes on when it is
+    asked for again. One process at a time adopts. The contract is a suggestion; it is a file
+    to be reviewed and changed.
 
     Args:
         project: Which project; its settings have the dataset only when it is opened again.
         name: What steps will call it.
-        path: A file, folder or glob, below the project or absolute.
+        path: A file, folder or glob, below the project or absolute; or a prefix of S3.
         owner: Who answers for it.
         description: What a row or a file is.
         actor: Who.
@@ -51,82 +60,114 @@ def adopt(
         InvalidInput: If the name is none for a step's input, or the files cannot be read.
         Unavailable: If the project's folder cannot be written to.
     """
-    if name in project.settings.data:
-        msg = f"the dataset {name!r} is described in {FILE} already"
-        raise AlreadyExists(msg, hint=f"cd4ml data add {name}")
     if not name.isidentifier():
         msg = f"expected a name that a step's parameter can have, got {name!r}"
         raise InvalidInput(msg, hint="letters, digits and _, not beginning with a digit")
-    listing = files_of(project.folder, path)
-    suggested = _suggested(project, listing, name, path)
-    contract = f"{_CONTRACTS}/{name}.toml" if suggested else ""
-    settings = project.folder / FILE
-    before = settings.read_text()
-    described = before.rstrip() + _section(name, path, contract, owner, description)
-    try:
-        if suggested:
-            _write_new(project.folder / contract, suggested)
-        _replace(settings, described)
-        read_settings(settings)
-        with open_project(project.folder) as opened:
-            version = ingest(opened, name, actor=actor)
-    except (Cd4mlError, OSError) as error:
-        if not isinstance(error, AlreadyExists):
-            _take_back(project.folder, before, contract)
-        if isinstance(error, Cd4mlError):
-            raise
-        msg = f"{project.folder} cannot be written to: {error.strerror}"
-        raise Unavailable(msg, hint="may this user write there, and is there room?") from None
+    with editing(project.folder / FILE, project.state) as file:
+        _refuse_taken(project, file.settings, name)
+        looked = look(project.files, project.folder, path)
+        suggested = _suggested(project, looked, name)
+        contract = f"{_CONTRACTS}/{name}.toml" if suggested else ""
+        section = _section(name, path, contract, owner, description)
+        settings = file.with_section(section)
+        _refuse_unless_writable(project.folder, file, contract, suggested)
+        version = _version(project, settings, name, contract, suggested, actor)
+        if contract:
+            _write_contract(project.folder / contract, suggested)
+        file.append(section)
     return Adopted(version=version, contract=contract)
 
 
-def _suggested(project: Project, listing: Listing, name: str, path: str) -> str:
+def _refuse_taken(project: Project, settings: Settings, name: str) -> None:
+    if name in settings.data:
+        msg = f"the dataset {name!r} is described in {FILE} already"
+        raise AlreadyExists(msg, hint=f"cd4ml data add {name}")
+    with project.database.read() as connection:
+        others = {*settings.data, *(each.name for each in rows.find(connection, Dataset))}
+    for other in others:
+        if name == quarantine_of(other):
+            msg = f"rows of {other!r} that break its contract are kept in {name!r}"
+            raise InvalidInput(msg, hint="give this dataset another name")
+
+
+def _suggested(project: Project, looked: Look, name: str) -> str:
     """The text of a contract that the files keep; "" if they are no table."""
+    listing = looked.listing
     if not all(Path(file.name).suffix.lower() in SUFFIXES for file in listing.files):
         return ""
     paths = openable(listing.paths, project.files.cache / "names")
     with left_alone(listing.files):
         try:
-            reading = reading_of(paths)
+            table = rows_of(TableFiles(paths, [], looked.pattern))
         except InvalidInput:
             if listing.is_folder:
-                return ""
+                return ""  # the version says why
             raise
-        found = suggest(scan(paths, reading), name, source=path)
-    return to_toml(found.contract, found.notes)
+    found = suggest(table, name, source=looked.pattern)
+    return to_toml(found.contract, found.notes) if found.contract.fields else ""
 
 
 def _section(name: str, path: str, contract: str, owner: str, description: str) -> str:
     said = {"path": path, "owner": owner, "description": description, "contract": contract}
-    # a text in JSON is the same text in TOML
-    lines = [f"{key} = {json.dumps(value)}" for key, value in said.items() if value]
-    return "\n\n" + "\n".join([f"[data.{name}]", *lines]) + "\n"
+    lines = [f"{key} = {_quoted(value)}" for key, value in said.items() if value]
+    return "\n".join([f"[data.{name if name.isascii() else _quoted(name)}]", *lines]) + "\n"
 
 
-def _write_new(path: Path, text: str) -> None:
+def _quoted(text: str) -> str:
+    """A text in TOML.
+
+    Examples:
+        >>> _quoted("rides of ä")
+        '"rides of ä"'
+
+    Raises:
+        InvalidInput: If it is none: a path whose bytes are no UTF-8, for instance.
+    """
+    if not is_text(text):
+        msg = f"{FILE} can hold text only, got {written(text)}"
+        raise InvalidInput(msg, hint="rename the file, or name its folder or a glob")
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _version(
+    project: Project, settings: Settings, name: str, contract: str, suggested: str, actor: str
+) -> DatasetVersion:
+    """The version that the files become under settings that nobody has written yet."""
+    checked = contract_from_toml(suggested, contract) if contract else None
+    with Project(project.folder, settings) as described:
+        return ingest(described, name, contract=checked, actor=actor)
+
+
+def _refuse_unless_writable(
+    folder: Path, file: SettingsFile, contract: str, suggested: str
+) -> None:
+    """Refuse before anything is done what could not be written after it."""
+    file.refuse_unless_writable()
+    if not contract:
+        return
+    contracts, target = folder / _CONTRACTS, folder / contract
+    if not contracts.exists():
+        refuse_unless_writable(folder)
+    elif not contracts.is_dir():
+        msg = f"{contracts} is no folder: the contract cannot be written there"
+        raise Unavailable(msg, hint="move it away")
+    elif target.exists() or target.is_symlink():
+        _refuse_other(target, suggested)
+    else:
+        refuse_unless_writable(contracts)
+
+
+def _write_contract(path: Path, text: str) -> None:
     path.parent.mkdir(exist_ok=True)
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
+        write_whole(path, text, is_new=True)
     except FileExistsError:
-        msg = f"there is a file {path} already"
-        hint = "name it in cd4ml.toml by hand, or move it away"
-        raise AlreadyExists(msg, hint=hint) from None
+        _refuse_other(path, text)
 
 
-def _replace(path: Path, text: str) -> None:
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with open(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(name).chmod(path.stat().st_mode)
-    Path(name).replace(path)
-
-
-def _take_back(folder: Path, before: str, contract: str) -> None:
-    _replace(folder / FILE, before)
-    if contract:
-        (folder / contract).unlink(missing_ok=True)
-        if not any((folder / _CONTRACTS).iterdir()):
-            (folder / _CONTRACTS).rmdir()
+def _refuse_other(path: Path, text: str) -> None:
+    """Let the contract be that was written before somebody was interrupted, and no other."""
+    if path.is_file() and path.read_bytes() == text.encode():
+        return
+    msg = f"there is a file {path} already"
+    raise AlreadyExists(msg, hint=f"name it in {FILE} by hand, or move it away")

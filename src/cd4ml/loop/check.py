@@ -21,7 +21,7 @@ from cd4ml.data.suggest import suggest
 from cd4ml.data.versions import newest_version, paths_of
 from cd4ml.data.written import check_files
 from cd4ml.errors import InvalidInput
-from cd4ml.loop.access import admit
+from cd4ml.loop.access import admit, require_reader
 from cd4ml.loop.contracts import declared
 from cd4ml.loop.quarantine import context_of
 from cd4ml.records.contract import Contract
@@ -65,12 +65,14 @@ def check_dataset(project: Project, ref: str, *, actor: str = "") -> CheckedData
     contract = declared(project, settings.contract, key=f"data.{name}.contract")
     if contract is None:
         raise _without_contract(project, name, settings)
-    context = context_of(project, contract, actor=actor)
     if "@" in ref or not settings.path or settings.source == "production":
         version = _version(project, ref)
         table = _stored(project, version, actor=actor, why="check")
+        context = context_of(project, contract, actor=actor)
         findings = check_files(table.paths, reread(table.reading, contract), contract, context)
         return _checked(version.ref, contract, findings)
+    require_reader(project, name, actor=actor)
+    context = context_of(project, contract, actor=actor)
     listing = files_of(project.folder, settings.path)
     paths = openable(listing.paths, project.files.cache / "names")
     with left_alone(listing.files):

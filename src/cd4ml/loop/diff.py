@@ -17,7 +17,7 @@ from cd4ml.data.profiles import profile_of
 from cd4ml.data.refs import find_version
 from cd4ml.data.summary import summary
 from cd4ml.errors import NotFound
-from cd4ml.loop.access import open_table
+from cd4ml.loop.access import admit, open_table
 from cd4ml.records.contract import Contract
 from cd4ml.records.dataset import DatasetVersion
 from cd4ml.records.diff import DatasetDiff, RowDiff
@@ -41,6 +41,7 @@ def profile(project: Project, ref: str, *, actor: str = "") -> TableSummary:
     if not version.profile:
         msg = f"{version.ref} has no profile"
         raise NotFound(msg, hint="profiles are made of tables: CSV, Parquet, NDJSON")
+    admit(project, version, actor=actor, why="its profile")
     made = profile_of(project.blobs, version.profile)
     columns = tuple(summary(column) for column in made.columns)
     return TableSummary(ref=version.ref, n_rows=made.n_rows, columns=columns)

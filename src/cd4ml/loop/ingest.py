@@ -11,18 +11,20 @@ import sqlalchemy as sa
 
 from cd4ml.data import catalog as known
 from cd4ml.data.manifest import manifest_of
+from cd4ml.data.personal import refuse_unknown_personal
 from cd4ml.data.quarantine import Arrival
 from cd4ml.data.refs import find_version, version_at
 from cd4ml.data.snapshot import look
 from cd4ml.data.taking import Keeping
 from cd4ml.data.versions import known_version, newest_version
 from cd4ml.errors import ConfigurationError, Conflict, InvalidInput
-from cd4ml.loop.access import shown, without_values
+from cd4ml.loop.access import discreet, shown, without_values
 from cd4ml.loop.catalog import Facts, facts_of
 from cd4ml.loop.contracts import declared
 from cd4ml.loop.known import n_arrived
 from cd4ml.loop.quarantine import Wanted, arrive, publish_arrival
-from cd4ml.records.dataset import Dataset, DatasetVersion
+from cd4ml.records.contract import Contract
+from cd4ml.records.dataset import Column, Dataset, DatasetVersion
 from cd4ml.records.settings import DataSettings
 from cd4ml.store import lineage, people, rows
 from cd4ml.store.project import Project
@@ -53,6 +55,7 @@ def ingest(
     path: str = "",
     note: str = "",
     keeping: Keeping | None = None,
+    contract: Contract | None = None,
     actor: str,
 ) -> DatasetVersion:
     """Make a version of a dataset's files as they are now; unchanged files make no new one.
@@ -63,6 +66,7 @@ def ingest(
         path: A file, folder or glob below the project; that of `cd4ml.toml` by default.
         note: What is special about this version.
         keeping: How its bytes are kept; as `cd4ml.toml` says by default.
+        contract: What its rows have to keep; as `cd4ml.toml` says by default.
         actor: Who.
 
     Raises:
@@ -71,15 +75,33 @@ def ingest(
         NotFound: If no file matches.
         ContractViolated: If the rows break the contract; nothing is stored. With
             `on_violation = "quarantine"` only if nothing can be set aside, or all would be.
+        ConfigurationError: If `personal` names a column that there is not.
         Conflict: If a file changed while it was read.
     """
     if not path and _is_pulled(project, name):
         from cd4ml.loop.pull import pull
 
         return pull(project, name, note=note, actor=actor)
+    with discreet(project, name, actor=actor):
+        version = _ingest(
+            project, name, path=path, note=note, keeping=keeping, contract=contract, actor=actor
+        )
+    return shown(project, version, actor)
+
+
+def _ingest(
+    project: Project,
+    name: str,
+    *,
+    path: str,
+    note: str,
+    keeping: Keeping | None,
+    contract: Contract | None,
+    actor: str,
+) -> DatasetVersion:
     settings = _settings(project, name, path)
     keeping = keeping or settings.store
-    contract = declared(project, settings.contract, key=f"data.{name}.contract")
+    contract = contract or declared(project, settings.contract, key=f"data.{name}.contract")
     with project.database.read() as connection:
         people.actor(connection, actor)
     looked = look(project.files, project.folder, settings.path)
@@ -88,7 +110,7 @@ def ingest(
         newest = newest_version(connection, name)
     if same is not None and _is_whole(project, same, keeping):
         describe(project, name, actor)
-        return shown(project, same, actor)
+        return same
 
     before = newest.profile if newest else ""
 
@@ -99,10 +121,8 @@ def ingest(
     for _ in range(_TRIES):
         arrival = arrived()
         with suppress(Conflict):  # bytes that it shares with an older version were just removed
-            version = _published(project, arrival, name, note=note, actor=actor)
-            return shown(project, version, actor)
-    version = _published(project, arrived(), name, note=note, actor=actor)
-    return shown(project, version, actor)
+            return _published(project, arrival, name, note=note, actor=actor)
+    return _published(project, arrived(), name, note=note, actor=actor)
 
 
 def _published(
@@ -111,17 +131,21 @@ def _published(
     at = project.clock.now()
     try:
         with project.database.write() as connection:
-            dataset = register(connection, project, name, actor)
+            dataset = register(connection, project, name, actor, arrival.good.columns)
             return publish_arrival(
                 connection, arrival, dataset=dataset, at=at, actor=actor, note=note
             )
-    except Conflict:
+    except (Conflict, ConfigurationError):
         project.files.objects.remove(arrival.new_objects)
         raise
 
 
 def describe(project: Project, name: str, actor: str) -> None:
-    """Tell the catalog what `cd4ml.toml` says now; nothing is written where it says the same."""
+    """Tell the catalog what `cd4ml.toml` says now; nothing is written where it says the same.
+
+    Raises:
+        ConfigurationError: If it names a column that there is not.
+    """
     declared_now = project.settings.data.get(name)
     if declared_now is None:
         return
@@ -130,13 +154,31 @@ def describe(project: Project, name: str, actor: str) -> None:
     keys = set(Dataset.__struct_fields__) & set(DataSettings.__struct_fields__)
     if any(getattr(dataset, key) != getattr(declared_now, key) for key in keys):
         with project.database.write() as connection:
-            register(connection, project, name, actor)
+            newest = newest_version(connection, name)
+            register(connection, project, name, actor, newest.columns if newest else ())
 
 
-def register(connection: sa.Connection, project: Project, name: str, actor: str) -> Dataset:
-    """Enter a dataset in the catalog as `cd4ml.toml` describes it."""
+def register(
+    connection: sa.Connection,
+    project: Project,
+    name: str,
+    actor: str,
+    columns: tuple[Column, ...],
+) -> Dataset:
+    """Enter a dataset in the catalog as `cd4ml.toml` describes it.
+
+    Args:
+        connection: Of a write transaction.
+        project: Whose dataset.
+        name: Which one.
+        actor: Who.
+        columns: Those of the version that is being made, or is the newest.
+
+    Raises:
+        ConfigurationError: If it names a column that there is not.
+    """
     settings = project.settings.data.get(name, DataSettings())
-    return known.register(
+    dataset = known.register(
         connection,
         name=name,
         owner=settings.owner,
@@ -149,6 +191,8 @@ def register(connection: sa.Connection, project: Project, name: str, actor: str)
         at=project.clock.now(),
         actor=actor,
     )
+    refuse_unknown_personal(connection, dataset, columns)
+    return dataset
 
 
 def show_dataset(

@@ -15,6 +15,7 @@ from cd4ml.data.versions import newest_version, publish
 from cd4ml.errors import InvalidInput, NotFound
 from cd4ml.feedback import curation, labels
 from cd4ml.feedback.label_files import read_labels
+from cd4ml.loop.access import discreet
 from cd4ml.loop.contracts import declared
 from cd4ml.loop.ingest import register
 from cd4ml.loop.watch import collect
@@ -123,16 +124,17 @@ def curate(project: Project, *, actor: str) -> DatasetVersion:
         raise InvalidInput(msg, hint="cd4ml label FILE brings the truth")
     with project.database.read() as connection:
         before = newest_version(connection, name)
-    snapshot = snapshot_frame(
-        project.files,
-        curated.rows,
-        source="production",
-        contract=_labelled_contract(project, contract),
-        before=before.profile if before else "",
-    )
+    with discreet(project, name, actor=actor):
+        snapshot = snapshot_frame(
+            project.files,
+            curated.rows,
+            source="production",
+            contract=_labelled_contract(project, contract),
+            before=before.profile if before else "",
+        )
     note = f"{curated.n_labelled:,} of {curated.n_predictions:,} predictions had come true"
     with project.database.write() as connection:
-        register(connection, project, name, actor)
+        register(connection, project, name, actor, snapshot.columns)
         before = newest_version(connection, name)
         parents = [before.digest] if before and before.digest != snapshot.digest else []
         version = publish(

@@ -16,6 +16,7 @@ from cd4ml.data.sources.arrival import Arrival, Wanted, arrivals
 from cd4ml.data.verification import verify
 from cd4ml.data.versions import newest_version, paths_of
 from cd4ml.errors import Cd4mlError, Corrupted, InvalidInput, NotFound, Unavailable
+from cd4ml.loop.access import discreet, shown
 from cd4ml.loop.contracts import declared
 from cd4ml.loop.ingest import ingest, register
 from cd4ml.loop.quarantine import Wanted as Rows
@@ -54,6 +55,14 @@ def pull(project: Project, name: str, *, note: str = "", actor: str) -> DatasetV
     settings = _settings(project, name)
     if settings.source not in READERS:
         return ingest(project, name, note=note, actor=actor)
+    with discreet(project, name, actor=actor):
+        version = _pull(project, name, settings, note=note, actor=actor)
+    return shown(project, version, actor)
+
+
+def _pull(
+    project: Project, name: str, settings: DataSettings, *, note: str, actor: str
+) -> DatasetVersion:
     contract = declared(project, settings.contract, key=f"data.{name}.contract")
     asked = _asked(settings, contract)
     with project.database.read() as connection:
@@ -143,7 +152,10 @@ def _sifted(
         found = arrive(project, looked, wanted, actor=actor)
     except Cd4mlError as error:
         plain = error.message.replace(f"{folder}/", "")
-        raise type(error)(f"{arrival.words}: {plain}", hint=error.hint) from None
+        message = f"{arrival.words}: {plain}"
+        kept = error.discreet.replace(f"{folder}/", "")
+        without = f"{arrival.words}: {kept}" if kept else ""
+        raise type(error)(message, hint=error.hint, discreet=without) from None
     bad = found.bad and msgspec.structs.replace(found.bad, source=arrival.words)
     good = msgspec.structs.replace(found.good, source=arrival.words)
     return found._replace(good=good, bad=bad)
@@ -160,7 +172,7 @@ def _publish(
 ) -> DatasetVersion:
     at = project.clock.now()
     with project.database.write() as connection:
-        dataset = register(connection, project, name, actor)
+        dataset = register(connection, project, name, actor, sifted.good.columns)
         version = publish_arrival(
             connection, sifted, dataset=dataset, at=at, actor=actor, note=note
         )

@@ -10,6 +10,7 @@ from cd4ml.data.sources import pushed
 from cd4ml.data.sources.rows import READERS, Batch
 from cd4ml.data.versions import newest_version, publish
 from cd4ml.errors import Conflict, InvalidInput
+from cd4ml.loop.access import discreet
 from cd4ml.loop.contracts import declared
 from cd4ml.loop.ingest import register
 from cd4ml.loop.quarantine import context_of
@@ -68,7 +69,8 @@ def push(
     contract = declared(project, project.settings.data[name].contract, key=f"data.{name}.contract")
     arrival = _Arrival(name, key, address, contract, actor)
     for _ in range(_MOST_ATTEMPTS):
-        done = _attempt(project, arrival, body, content_type)
+        with discreet(project, name, actor=actor):
+            done = _attempt(project, arrival, body, content_type)
         if done is not None:
             return done
     msg = f"{_MOST_ATTEMPTS} others who pushed rows to {name!r} were faster"
@@ -91,7 +93,7 @@ def _attempt(project: Project, arrival: _Arrival, body: bytes, content_type: str
     context = context_of(project, arrival.contract, actor=arrival.actor)
     snapshot = pushed.append(project.files, before, batch, arrival.contract, context)
     with project.database.write() as connection:
-        register(connection, project, arrival.dataset, arrival.actor)
+        register(connection, project, arrival.dataset, arrival.actor, snapshot.columns)
         known = _known(connection, arrival.dataset, arrival.key, arrival.body)
         if known is not None:  # the sender did not wait for the answer to the first one
             return known

@@ -13,7 +13,7 @@ from cd4ml.data.manifest import manifest_of
 from cd4ml.data.refs import find_version, version_at
 from cd4ml.data.versions import paths_of
 from cd4ml.errors import InvalidInput
-from cd4ml.loop.access import admit, open_table
+from cd4ml.loop.access import admit, open_table, shown
 from cd4ml.loop.refs import moment_in
 from cd4ml.records.contract import Contract
 from cd4ml.store.project import open_project
@@ -29,8 +29,9 @@ _WHY = "cd4ml.dataset"  # what the ledger says a restricted dataset was read for
 class OpenDataset:
     """One version of a dataset, ready to be read; its bytes are verified when they are.
 
-    `version` says what it is: its number, digest, columns, rows, files. `as_of` is the
-    moment it is read as of, None for the version as it is.
+    `version` says what it is: its number, digest, columns, rows, files; no value of rows that
+    the reader may not read. `as_of` is the moment it is read as of, None for the version as
+    it is.
     """
 
     def __init__(
@@ -142,7 +143,8 @@ def dataset(
                 if moment is None
                 else version_at(connection, ref, moment)
             )
-        return OpenDataset(version, opened.folder, moment, actor or _oneself())
+        reader = actor or _oneself()
+        return OpenDataset(shown(opened, version, reader), opened.folder, moment, reader)
 
 
 def _oneself() -> str:

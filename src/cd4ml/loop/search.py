@@ -17,7 +17,7 @@ from cd4ml.experiments.search import Trial, run_trials, sample, start_search
 from cd4ml.experiments.search import grid as combinations
 from cd4ml.experiments.tracking import list_runs
 from cd4ml.loop.names import require_name
-from cd4ml.loop.train import RunReport, pipeline_of, report_of, train
+from cd4ml.loop.train import RunReport, pipeline_of, report_of, require_readers, train
 from cd4ml.store import people
 from cd4ml.store.project import Project, open_project
 
@@ -65,11 +65,12 @@ def search(
     Raises:
         InvalidInput: If there is no parameter to try, one without values or with a value that
             no run could begin with; nothing is tried then.
+        NotAllowed: If a step takes a restricted dataset and the actor has none of its roles.
         KeyboardInterrupt: If it was interrupted; says how to see what was finished.
     """
     require_name(experiment, "an experiment")
     chosen = sample(grid, trials, seed=seed) if trials else combinations(grid)
-    _refuse_impossible(project, chosen)
+    _refuse_impossible(project, chosen, data, actor)
     with project.database.write() as connection:
         people.actor(connection, actor)
         number = start_search(
@@ -94,9 +95,15 @@ def search(
     return SearchReport(search=number, trials=tuple(ended), runs=tuple(runs))
 
 
-def _refuse_impossible(project: Project, chosen: Sequence[Mapping[str, Any]]) -> None:
+def _refuse_impossible(
+    project: Project,
+    chosen: Sequence[Mapping[str, Any]],
+    data: Mapping[str, str] | None,
+    actor: str,
+) -> None:
     """Say what no trial could begin with before the first one does."""
     pipeline = pipeline_of(project)
+    require_readers(project, pipeline, data or {}, actor=actor)
     for combination in chosen:
         pipeline.require_possible(combination)
 

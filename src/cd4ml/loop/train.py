@@ -14,7 +14,7 @@ from cd4ml.data.refs import find_version
 from cd4ml.data.versions import newest_version
 from cd4ml.errors import InvalidInput
 from cd4ml.gates.policy import policy_of
-from cd4ml.loop.access import admit_run, input_of
+from cd4ml.loop.access import admit_run, input_of, require_reader
 from cd4ml.loop.announce import Announcements, announcements
 from cd4ml.loop.contracts import declared
 from cd4ml.loop.ingest import ingest
@@ -81,8 +81,10 @@ def train(
         people.actor(connection, actor)
     require_name(experiment, "an experiment")
     announced = announcements(project)
+    pipeline = pipeline_of(project)
+    require_readers(project, pipeline, data or {}, actor=actor)
     run = run_pipeline(
-        pipeline_of(project),
+        pipeline,
         database=project.database,
         blobs=project.blobs,
         clock=project.clock,
@@ -111,6 +113,26 @@ def pipeline_of(project: Project) -> Pipeline:
         datasets=tuple(project.settings.data),
         state=project.state,
     )
+
+
+def require_readers(
+    project: Project, pipeline: Pipeline, pinned: Mapping[str, str], *, actor: str
+) -> None:
+    """Refuse who may not read what the steps take, before a version of it is made.
+
+    Args:
+        project: Whose data.
+        pipeline: Whose steps.
+        pinned: Dataset name -> version, where it is not the newest.
+        actor: Who wants to run it.
+
+    Raises:
+        NotAllowed: If a step takes a restricted dataset and the actor has none of its roles.
+        NotFound: If it is restricted and nobody has the actor's name.
+    """
+    for name in dict.fromkeys(name for step in pipeline.graph.steps for name in step.needs):
+        if name in project.settings.data:
+            require_reader(project, pinned.get(name, name).partition("@")[0], actor=actor)
 
 
 def _hooks(project: Project, announced: Announcements | None) -> Hooks:

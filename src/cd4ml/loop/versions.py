@@ -15,7 +15,7 @@ from cd4ml.data.removal import Removal, remove
 from cd4ml.data.verification import Verification
 from cd4ml.data.verification import verify as read_again
 from cd4ml.errors import InvalidInput
-from cd4ml.loop.access import admit
+from cd4ml.loop.access import admit, may_read, without_values
 from cd4ml.records.dataset import Dataset, DatasetVersion, RemovedVersion, Tag
 from cd4ml.store import people, rows
 from cd4ml.store.project import Project
@@ -38,21 +38,26 @@ class Checkout(msgspec.Struct, frozen=True, kw_only=True):
     n_bytes: int
 
 
-def log(project: Project, name: str, *, limit: int | None = None) -> list[LoggedVersion]:
+def log(
+    project: Project, name: str, *, limit: int | None = None, actor: str = ""
+) -> list[LoggedVersion]:
     """The versions of a dataset, the newest first.
+
+    Who may not read it sees no value of it; "" is nobody in particular.
 
     Raises:
         NotFound: If there is no such dataset.
     """
     with project.database.read() as connection:
         rows.get(connection, Dataset, name)
+        sees = may_read(connection, project, name, actor)
         tags = rows.find(connection, Tag, dataset=name)
         removed = {
             each.number: each for each in rows.find(connection, RemovedVersion, dataset=name)
         }
         return [
             LoggedVersion(
-                version=version,
+                version=version if sees else without_values(version),
                 tags=tuple(tag.name for tag in tags if tag.number == version.number),
                 removed=removed.get(version.number),
             )

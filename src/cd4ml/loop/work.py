@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from cd4ml.errors import Cd4mlError, Conflict, refused_by_system
+from cd4ml.loop.access import for_everybody
 from cd4ml.loop.due import PULL, ask_for_due, carry_out
 from cd4ml.loop.retrain import RETRAIN, retrain
 from cd4ml.loop.roll_out import roll_out
@@ -159,7 +160,7 @@ def _carry_out(project: Project, job: Job) -> Job:
         try:
             outcome = _outcome(project, job)
         except Cd4mlError as error:
-            return _end(project, job, "failed", str(error))
+            return _end(project, job, "failed", for_everybody(project, error))
     return _end(project, job, "finished", outcome)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
@@ -90,7 +91,9 @@ class CompiledContract:
             msgspec.convert(rows, list[self.row])  # type: ignore[name-defined]
         except msgspec.ValidationError:
             found = [violation for row in rows for violation in self.check(row)]
-            raise ContractViolated(_summary(self.contract, len(rows), found)) from None
+            summary = partial(_summary, self.contract, len(rows), found)
+            discreet = summary(shows_values=False)
+            raise ContractViolated(summary(shows_values=True), discreet=discreet) from None
 
 
 def refuse_wrong_types(contract: Contract) -> None:
@@ -273,14 +276,15 @@ def _undeclared(contract: Contract) -> list[str]:
     ]
 
 
-def _summary(contract: Contract, n_rows: int, found: Sequence[Violation]) -> str:
+def _summary(
+    contract: Contract, n_rows: int, found: Sequence[Violation], *, shows_values: bool
+) -> str:
     kinds = Counter((violation.field, violation.expected) for violation in found)
     example = {(violation.field, violation.expected): violation.got for violation in found}
     lines = [f"{n_rows} rows do not keep the contract {contract.name!r}"]
     for (field, expected), times in kinds.most_common(_LISTED):
-        lines.append(
-            f"- {field}: expected {expected}, got {example[field, expected]} ({times} rows)"
-        )
+        got = f", got {example[field, expected]}" if shows_values else ""
+        lines.append(f"- {field}: expected {expected}{got} ({times} rows)")
     if len(kinds) > _LISTED:
         lines.append(f"- and {len(kinds) - _LISTED} more")
     return "\n  ".join(lines)

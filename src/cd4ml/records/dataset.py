@@ -32,7 +32,7 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True):
     created_by: str
 
 
-class DataFile(msgspec.Struct, frozen=True, kw_only=True):
+class DataFile(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     r"""One file of a version: where it lay below the dataset's root, and its bytes' address.
 
     In `path` a backslash is written twice, and a byte that is no UTF-8 as `\\xff`.

@@ -27,6 +27,22 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     is_gated: bool = True  # False: shown, decides nothing
     outcome: Outcome
     reason: str = ""
+    example: str = ""  # the value of a row with which `reason` ends
+
+    @property
+    def without_example(self) -> Finding:
+        """The same, without a value of a row: with the rule and the counts.
+
+        Examples:
+            >>> shown = "2 of 9 rows, first in row 3: 25"
+            >>> finding = Finding(gate="a", metric="b", outcome="fail", reason=shown, example="25")
+            >>> finding.without_example.reason
+            '2 of 9 rows, first in row 3'
+        """
+        if not self.example:
+            return self
+        reason = self.reason.removesuffix(self.example).removesuffix(": ")
+        return msgspec.structs.replace(self, reason=reason or "not shown", example="")
 
 
 def worst(outcomes: tuple[Outcome, ...]) -> Outcome:

@@ -44,7 +44,16 @@ def read_settings(path: Path) -> Settings:
     Raises:
         ConfigurationError: With file, place and remedy.
     """
-    text = _text(path)
+    return settings_from(_text(path), path)
+
+
+def settings_from(text: str, path: Path) -> Settings:
+    """The settings that a text states, as if it stood in the file of this path.
+
+    Raises:
+        ConfigurationError: With file, place and remedy.
+    """
+    text = text.removeprefix("\ufeff")
     try:
         settings = msgspec.toml.decode(text, type=Settings)
         _refuse_impossible(settings)

@@ -55,12 +55,13 @@ class Place(NamedTuple):
 def loop(project: Project, _: Request) -> Values:
     """The value stream, and below it what people look for first."""
     standing = status(project)
-    environment = project.settings.monitoring.environment
+    environment = project.settings.monitoring.environment  # which a young project may not have
+    seen = [window for window in windows(project) if window.environment == environment]
     return {
         "stages": standing.stages,
         "places": _places(project),
         "alerts": alerts(project)[: -_FEW - 1 : -1],
-        "charts": _charts(windows(project, environment=environment), project),
+        "charts": _charts(seen, project),
         "chart_environment": environment,
         "runs": runs(project, limit=_FEW),
         "ledger": ledger(project, limit=_FEW),

@@ -49,7 +49,7 @@ def add(commands: Commands) -> None:
         "contracts/NAME.toml: a file to be reviewed and changed.",
     )
     parser.add_argument("name", metavar="NAME", help="what steps will call the dataset")
-    parser.add_argument("path", metavar="PATH", help="a file, folder or glob")
+    parser.add_argument("path", metavar="PATH", help="a file, folder, glob or s3:// prefix")
     parser.add_argument("--owner", default="", help="who answers for it")
     parser.add_argument("--description", default="", help="what a row or a file is")
     parser = nouns.add("list", catalog, "list datasets with owner, newest version and size")
@@ -90,7 +90,7 @@ def register(given: Given) -> Answer[DatasetVersion]:
 
 def _show_registered(screen: Screen, version: DatasetVersion, note: str) -> None:
     show_version(screen, version)
-    if note and note != version.note:
+    if not version.note.startswith(note):  # why its files are no table may stand after it
         screen.hint(f"{version.ref} has had these files before, and keeps its own note")
 
 

@@ -59,7 +59,9 @@ def log(given: Given) -> Answer[list[LoggedVersion]]:
     """The versions of a dataset."""
     from cd4ml.loop.versions import log as look
 
-    return Answer(look(given.project, given.words.name, limit=given.words.limit), _show_log)
+    words = given.words
+    found = look(given.project, words.name, limit=words.limit, actor=given.asker)
+    return Answer(found, _show_log)
 
 
 def tag(given: Given) -> Answer[Tag]:

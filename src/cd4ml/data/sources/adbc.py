@@ -49,11 +49,13 @@ def frames(url: sa.URL, query: str, *, what: str) -> Iterator[pl.DataFrame]:
         reason = str(error).strip().splitlines()[0]
         if url.password:
             reason = reason.replace(str(url.password), "***")
-        msg = f"{what}: the query fails: {reason}"
-        raise InvalidInput(msg, hint="try it in the database's own client") from None
+        msg = f"{what}: the query fails"
+        hint = "try it in the database's own client"
+        raise InvalidInput(f"{msg}: {reason}", hint=hint, discreet=msg) from None
     except pl.exceptions.PolarsError as error:
-        msg = f"{what}: {error}"
-        raise InvalidInput(msg, hint="cast the columns in the query") from None
+        msg = f"{what}: its rows cannot be read"
+        hint = "cast the columns in the query"
+        raise InvalidInput(f"{what}: {error}", hint=hint, discreet=msg) from None
 
 
 def _driver(url: sa.URL, what: str) -> Any:

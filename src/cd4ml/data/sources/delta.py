@@ -75,8 +75,9 @@ def _frames(table: Any, words: str) -> Iterator[pl.DataFrame]:
         yield pl.DataFrame(schema=scan.collect_schema())
         yield from scan.collect_batches(chunk_size=_FETCHED, maintain_order=True)
     except (DeltaError, pl.exceptions.PolarsError, NotImplementedError) as error:
-        msg = f"{words} cannot be read: {_first_line(error)}"
-        raise InvalidInput(msg, hint="does it use what this reader of Delta cannot do?") from None
+        msg = f"{words} cannot be read"
+        hint = "does it use what this reader of Delta cannot do?"
+        raise InvalidInput(f"{msg}: {_first_line(error)}", hint=hint, discreet=msg) from None
     except OSError as error:
         msg = f"{words} cannot be read: {_first_line(error)}"
         raise Unavailable(msg, hint="is it reachable, and are all of its files there?") from None

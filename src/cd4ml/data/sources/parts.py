@@ -162,7 +162,7 @@ def _refuse_unwritten_times(
     import polars as pl
 
     names = [f.name for f in contract.fields if f.type == "datetime"]
-    listed = ""
+    said, discreet = "", ""
     for name in (name for name in names if types.get(name) == pl.String):
         wrong = pl.col(name).is_not_null() & utc(pl.col(name)).is_null()
         bad = [
@@ -172,10 +172,15 @@ def _refuse_unwritten_times(
         count = sum(map(len, bad))
         if count:
             first = next(values[0] for values in bad if len(values))
-            listed += f"\n  - {name} is datetime: {count:,} of {n_rows:,} rows, first {first!r}"
-    if listed:
-        msg = f"the rows break the contract {contract.name} {contract.version}{listed}"
-        raise ContractViolated(msg, hint="correct the rows; or change the contract")
+            line = f"\n  - {name} is datetime: {count:,} of {n_rows:,} rows"
+            said, discreet = f"{said}{line}, first {first!r}", f"{discreet}{line}"
+    if said:
+        msg = f"the rows break the contract {contract.name} {contract.version}"
+        raise ContractViolated(
+            f"{msg}{said}",
+            hint="correct the rows; or change the contract",
+            discreet=f"{msg}{discreet}",
+        )
 
 
 def _path(folder: Path, number: int) -> Path:

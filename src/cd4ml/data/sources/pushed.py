@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from cd4ml.data.contract import Check, check, count, explained, refuse_unless_kept
+from cd4ml.data.contract import Check, check, count, explained, listed, refuse_unless_kept
 from cd4ml.data.formats import Reading
 from cd4ml.data.manifest import Manifest, content_of, manifest_of
 from cd4ml.data.measuring import profile_after
@@ -152,7 +152,7 @@ def _repeated(
     known = pl.scan_parquet(_paths(store, before)).select(keys)
     numbered = frame.lazy().with_row_index("row number", offset=1)
     twice = numbered.join(known, on=keys, how="semi", nulls_equal=True).collect()
-    reason = ""
+    reason = shown = ""
     if not twice.is_empty():
         first = twice.sort("row number").row(0, named=True)
         shown = ", ".join(repr(first[key]) for key in keys)
@@ -169,6 +169,7 @@ def _repeated(
         n_rows=frame.height,
         outcome="fail" if reason else "pass",
         reason=reason,
+        example=shown,
     )
 
 
@@ -192,9 +193,12 @@ def _refuse_other_columns(
 def _refuse_other_types(before: DatasetVersion | None, batch: Batch) -> None:
     """Without a contract the rows before say what a column holds."""
     if batch.wrong and before is not None:
-        listed = "".join(f"\n  - {finding.gate}: {finding.reason}" for finding in batch.wrong)
-        msg = f"the batch has values of other types than {before.ref}{listed}"
-        raise InvalidInput(msg, hint="send values of the same types; or declare a contract")
+        msg = f"the batch has values of other types than {before.ref}"
+        raise InvalidInput(
+            f"{msg}{listed(batch.wrong)}",
+            hint="send values of the same types; or declare a contract",
+            discreet=f"{msg}{listed(finding.without_example for finding in batch.wrong)}",
+        )
 
 
 def _after(

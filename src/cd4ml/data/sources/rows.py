@@ -106,8 +106,8 @@ def from_parquet(
         frame = pl.read_parquet(io.BytesIO(body))
     except pl.exceptions.PolarsError as error:
         first = str(error).strip().splitlines()[0]
-        msg = f"the body cannot be read as Parquet: {first}"
-        raise InvalidInput(msg, hint="is it whole?") from None
+        msg = "the body cannot be read as Parquet"
+        raise InvalidInput(f"{msg}: {first}", hint="is it whole?", discreet=msg) from None
     declared = {field.name: field.type for field in contract.fields} if contract else {}
     for name, type_ in frame.schema.items():
         if declared.get(name) == "number" and type_.is_integer():
@@ -286,6 +286,7 @@ def _finding(
         n_rows=n_rows,
         outcome="fail",
         reason=f"{count:,} of {n_rows:,} rows, first in row {first + 1:,}: {shown}",
+        example=shown,
     )
 
 

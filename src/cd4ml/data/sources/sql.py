@@ -184,8 +184,9 @@ def _explained(url: sa.URL, what: str) -> Iterator[None]:
         if _is_away(error):
             msg = f"{what} does not answer: {reason}"
             raise Unavailable(msg, hint="is it running, and does `connection` name it?") from None
-        msg = f"{what}: the query fails: {reason}"
-        raise InvalidInput(msg, hint="try it in the database's own client") from None
+        msg = f"{what}: the query fails"
+        hint = "try it in the database's own client"
+        raise InvalidInput(f"{msg}: {reason}", hint=hint, discreet=msg) from None
 
 
 def _is_away(error: sa.exc.DBAPIError) -> bool:
