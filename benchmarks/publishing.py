@@ -39,7 +39,7 @@ def prepared(folder: Path, writer: str) -> Publish:
     rows = pl.DataFrame({"writer": [writer], "n": [0]})
     first = snapshots.snapshot_frame(project.files, rows, source=writer)
     with project.database.write() as connection:
-        register(connection, project, DATASET, ACTOR)
+        register(connection, project, DATASET, ACTOR, first.columns)
         publish(connection, first, dataset=DATASET, at=project.clock.now(), actor=ACTOR)
 
     def published(n: int) -> object:
