@@ -144,10 +144,8 @@ def test_one_of_two_who_adopt_the_same_name_is_told_so(folder: Path) -> None:
 def test_wherever_it_is_killed_the_same_command_goes_on(folder: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", kill_adopt.__name__, str(folder)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+        capture_output=True, text=True, check=False, cwd=Path(kill_adopt.__file__).parents[2],
+    )  # fmt: skip
 
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 25

@@ -162,7 +162,7 @@ def _forget(names: set[str]) -> dict[str, ModuleType]:
     """Take modules with these top-level names out of Python's memory, unless installed."""
     forgotten = {
         name: module
-        for name, module in list(sys.modules.items())  # other threads import meanwhile
+        for name, module in sys.modules.copy().items()  # other threads import meanwhile
         if name.partition(".")[0] in names and not _is_installed(module)
     }
     for name in forgotten:
