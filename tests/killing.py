@@ -1,0 +1,75 @@
+"""Kills a child process at one step of its work after another, until it comes to its end."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from functools import partial
+from types import CodeType, FrameType
+from typing import Any
+
+Step = tuple[str, int]  # a source line
+Work = Callable[[], object]
+IsWatched = Callable[[CodeType], bool]
+
+
+def kill_at_every_step(
+    attempt: Callable[[int], Work],
+    is_watched: IsWatched,
+    *,
+    afterwards: Callable[[int], object] = lambda n: None,
+) -> int:
+    """Let children work, each killed at a step that none before was killed at; how many were.
+
+    Args:
+        attempt: Prepares the n-th attempt in its child, and gives the work to be killed in.
+        is_watched: Of which functions every line is a step.
+        afterwards: What follows the n-th kill, in a child that lives.
+    """
+    seen: set[Step] = set()
+    while (step := _killed(partial(attempt, len(seen)), is_watched, seen)) is not None:
+        status = _run(partial(afterwards, len(seen)))
+        assert status == 0, (step, status)
+        seen.add(step)
+    return len(seen)
+
+
+def _killed(attempt: Callable[[], Work], is_watched: IsWatched, seen: set[Step]) -> Step | None:
+    reader, writer = os.pipe()
+    try:
+        status = _run(lambda: _traced(attempt(), is_watched, seen, writer))
+        os.close(writer)
+        step = os.read(reader, 1000).decode()
+    finally:
+        os.close(reader)
+    if not step:
+        assert status == 0, status
+        return None
+    file, number = step.rsplit(":", 1)
+    return file, int(number)
+
+
+def _run(work: Work) -> int:
+    child = os.fork()
+    if child == 0:
+        work()
+        os._exit(0)
+    return os.waitpid(child, 0)[1]
+
+
+def _traced(work: Work, is_watched: IsWatched, seen: set[Step], report: int) -> None:
+    """Work, say which step comes that was not seen, and die there."""
+
+    def at_step(frame: FrameType, event: str, argument: Any) -> Any:
+        step = (frame.f_code.co_filename, frame.f_lineno)
+        if event == "line" and step not in seen:
+            os.write(report, f"{step[0]}:{step[1]}".encode())
+            os.kill(os.getpid(), signal.SIGKILL)
+        return at_step
+
+    def at_call(frame: FrameType, event: str, argument: Any) -> Any:
+        return at_step if is_watched(frame.f_code) else None
+
+    sys.settrace(at_call)
+    work()
+    sys.settrace(None)
