@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -197,18 +197,9 @@ class Blobs:
             fresh.unlink(missing_ok=True)
         return path
 
-    @contextmanager
-    def _reaching(self, address: str) -> Iterator[None]:
-        from obstore.exceptions import BaseError
-
-        try:
-            yield
-        except FileNotFoundError:
-            raise NotFound(f"the blob store has nothing at {address}") from None
-        except (BaseError, OSError) as error:
-            msg = f"the blob store {self._url} does not work: {first_line(error)}"
-            hint = "is it reachable, is there room, and may this user write there?"
-            raise Unavailable(msg, hint=hint) from None
+    def _reaching(self, address: str) -> AbstractContextManager[None]:
+        missing = f"the blob store has nothing at {address}"
+        return reaching(f"the blob store {self._url}", missing=missing)
 
 
 def open_blobs(url: str, *, cache: Path | None = None) -> Blobs:
@@ -283,6 +274,26 @@ def no_store_at(url: str, reason: str = "") -> ConfigurationError:
     """The refusal of a URL at which nothing can be kept."""
     msg = f"expected a folder or s3://bucket/prefix for the blobs, got {url!r}"
     return ConfigurationError(msg, hint=reason or "for example s3://models/cd4ml")
+
+
+@contextmanager
+def reaching(store: str, *, missing: str) -> Iterator[None]:
+    """What goes wrong with a store, in its name.
+
+    Raises:
+        NotFound: If what is asked for is not there.
+        Unavailable: If the store does not work.
+    """
+    from obstore.exceptions import BaseError
+
+    try:
+        yield
+    except FileNotFoundError:
+        raise NotFound(missing) from None
+    except (BaseError, OSError) as error:
+        msg = f"{store} does not work: {first_line(error)}"
+        hint = "is it reachable, is there room, and may this user write there?"
+        raise Unavailable(msg, hint=hint) from None
 
 
 def first_line(error: Exception) -> str:

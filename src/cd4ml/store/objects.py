@@ -12,7 +12,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple
@@ -21,7 +21,7 @@ from blake3 import blake3
 
 from cd4ml.errors import InvalidInput, NotFound, Unavailable
 from cd4ml.store.address import PREFIX, address_of_file, digest_of
-from cd4ml.store.blobs import S3_RETRIES, first_line, no_store_at
+from cd4ml.store.blobs import S3_RETRIES, first_line, no_store_at, reaching
 
 Way = Literal["copy", "hardlink"]
 
@@ -207,18 +207,9 @@ class Objects:
         except FileNotFoundError as error:  # S3 says so if the bucket is missing
             raise OSError(str(error)) from None
 
-    @contextmanager
-    def _reaching(self, name: str) -> Iterator[None]:
-        from obstore.exceptions import BaseError
-
-        try:
-            yield
-        except FileNotFoundError:
-            raise NotFound(f"the store {self.url} has no object {name}") from None
-        except (BaseError, OSError) as error:
-            msg = f"the store {self.url} does not work: {first_line(error)}"
-            hint = "is it reachable, is there room, and may this user write there?"
-            raise Unavailable(msg, hint=hint) from None
+    def _reaching(self, name: str) -> AbstractContextManager[None]:
+        store = f"the store {self.url}"
+        return reaching(store, missing=f"{store} has no object {name}")
 
 
 def open_objects(url: str) -> Objects:
