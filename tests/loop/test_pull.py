@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 from deltalake import write_deltalake
 
-from cd4ml.errors import ContractViolated, InvalidInput, NotFound
+from cd4ml.errors import ConfigurationError, ContractViolated, InvalidInput, NotFound
 from cd4ml.loop import Project, open_project
 from cd4ml.loop.ingest import ingest, show_dataset
 from cd4ml.loop.pull import newest_or_pulled, pull
@@ -126,6 +126,20 @@ def test_broken_rows_are_refused_whole_and_leave_no_trace(project: Project) -> N
     )
     assert traces(project) == before
     assert list((project.state / "arrivals").glob("*/")) == []
+
+
+def test_a_column_that_is_not_there_is_refused_and_leaves_no_rows(project: Project) -> None:
+    file = project.folder / "cd4ml.toml"
+    file.write_text(
+        file.read_text().replace("[data.rides]\n", '[data.rides]\npersonal = ["statoin"]\n')
+    )
+    with open_project(project.folder) as opened:
+        before = entries(opened), list(opened.files.objects.list())
+
+        with pytest.raises(ConfigurationError, match="rides has no column 'statoin'"):
+            pull(opened, "rides", actor=ANN)
+
+        assert (entries(opened), list(opened.files.objects.list())) == before
 
 
 def test_an_address_is_asked_whether_it_changed(project: Project, site: Site) -> None:

@@ -22,7 +22,7 @@ from cd4ml.loop.access import discreet, shown, without_values
 from cd4ml.loop.catalog import Facts, facts_of
 from cd4ml.loop.contracts import declared
 from cd4ml.loop.known import n_arrived
-from cd4ml.loop.quarantine import Wanted, arrive, publish_arrival
+from cd4ml.loop.quarantine import Wanted, arrive, publish_arrival, taken_back
 from cd4ml.records.contract import Contract
 from cd4ml.records.dataset import Column, Dataset, DatasetVersion
 from cd4ml.records.settings import DataSettings
@@ -129,15 +129,9 @@ def _published(
     project: Project, arrival: Arrival, name: str, *, note: str, actor: str
 ) -> DatasetVersion:
     at = project.clock.now()
-    try:
-        with project.database.write() as connection:
-            dataset = register(connection, project, name, actor, arrival.good.columns)
-            return publish_arrival(
-                connection, arrival, dataset=dataset, at=at, actor=actor, note=note
-            )
-    except (Conflict, ConfigurationError):
-        project.files.objects.remove(arrival.new_objects)
-        raise
+    with taken_back(project, arrival), project.database.write() as connection:
+        dataset = register(connection, project, name, actor, arrival.good.columns)
+        return publish_arrival(connection, arrival, dataset=dataset, at=at, actor=actor, note=note)
 
 
 def describe(project: Project, name: str, actor: str) -> None:

@@ -20,7 +20,7 @@ from cd4ml.loop.access import discreet, shown
 from cd4ml.loop.contracts import declared
 from cd4ml.loop.ingest import ingest, register
 from cd4ml.loop.quarantine import Wanted as Rows
-from cd4ml.loop.quarantine import arrive, publish_arrival
+from cd4ml.loop.quarantine import arrive, publish_arrival, taken_back
 from cd4ml.records.contract import Contract
 from cd4ml.records.dataset import DatasetVersion
 from cd4ml.records.settings import DataSettings
@@ -171,7 +171,7 @@ def _publish(
     actor: str,
 ) -> DatasetVersion:
     at = project.clock.now()
-    with project.database.write() as connection:
+    with taken_back(project, sifted), project.database.write() as connection:
         dataset = register(connection, project, name, actor, sifted.good.columns)
         version = publish_arrival(
             connection, sifted, dataset=dataset, at=at, actor=actor, note=note

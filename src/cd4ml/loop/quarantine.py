@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -15,6 +17,7 @@ from cd4ml.data.rules import Context
 from cd4ml.data.snapshot import Look, snapshot_files
 from cd4ml.data.taking import Keeping
 from cd4ml.data.versions import publish
+from cd4ml.errors import ConfigurationError, Conflict
 from cd4ml.loop.access import admit, input_of
 from cd4ml.records.contract import Contract
 from cd4ml.records.dataset import Dataset, DatasetVersion
@@ -74,6 +77,16 @@ def _context(project: Project, versions: dict[str, DatasetVersion], actor: str) 
     admit(project, *versions.values(), actor=actor, why="a contract refers to it")
     tables = {name: input_of(project, version).scan() for name, version in versions.items()}
     return Context(now=project.clock.now(), tables=tables)
+
+
+@contextmanager
+def taken_back(project: Project, arrival: Arrival) -> Iterator[None]:
+    """What arrived does not stay in the store if it cannot be published."""
+    try:
+        yield
+    except (Conflict, ConfigurationError):
+        project.files.objects.remove(arrival.new_objects)
+        raise
 
 
 def publish_arrival(
