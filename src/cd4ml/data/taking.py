@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -64,7 +65,8 @@ def take(
     """
     packed = delivery.packed_below
     large = [file for file in files if file.stamp.size >= packed]
-    digests.update(digests_of(large, digests))  # cheaper than to store what is there already
+    likely = _maybe_there(large, digests, store)
+    digests.update(digests_of(likely, digests))  # cheaper than to store what is there already
     asked = set(digests.values())
     relied_on = asked
     if not store.holds(asked):
@@ -73,7 +75,7 @@ def take(
             relied_on = set(store.held(asked))
     wanted = [file for file in files if digests.get(file.name, "") not in relied_on]
     for file in wanted:
-        if file.stamp.size >= packed and not delivery.has(digests[file.name]):
+        if file.stamp.size >= packed and not delivery.has(digests.get(file.name, "")):
             digests[file.name] = _whole(file, delivery)
     for batch in _read([file for file in wanted if file.stamp.size < packed]):
         held = store.held([digest for _, digest, _ in batch])
@@ -83,6 +85,14 @@ def take(
             if digest not in held:
                 delivery.put(digest, data)
     return Taken(delivery.close(), frozenset(relied_on))
+
+
+def _maybe_there(files: Sequence[Found], digests: dict[str, str], store: FileStore) -> list[Found]:
+    """Those of the files that others may equal: what has a size of its own is new, unread."""
+    unknown = [file for file in files if file.name not in digests]
+    n_of_size = Counter(file.stamp.size for file in unknown)
+    there = store.sizes(n_of_size)
+    return [f for f in unknown if f.stamp.size in there or n_of_size[f.stamp.size] > 1]
 
 
 def data_files(files: Iterable[Found], digests: dict[str, str]) -> tuple[DataFile, ...]:

@@ -76,6 +76,14 @@ class FileStore:
                 connection.execute(_TABLE.delete().where(_TABLE.c.object.in_(lost)))
         return not lost
 
+    def sizes(self, sizes: Iterable[int]) -> set[int]:
+        """Those of the sizes (bytes) that something in the store has."""
+        with self._database.read() as connection:
+            among = _among(connection, map(str, sizes))
+            size = sa.cast(among.c.value, sa.BigInteger)
+            is_there = sa.exists().where(_TABLE.c.size == size)
+            return set(connection.execute(sa.select(size).where(is_there)).scalars())
+
     def paths(self, digests: Sequence[str]) -> list[Path]:
         """Local, verified, read-only files with the bytes of these digests, in their order.
 

@@ -146,7 +146,7 @@ _table(
 )
 _table(RemovedVersion, "removed_versions", ("dataset", "number"))
 _table(Tag, "tags", ("dataset", "name"))
-_table(StoredFile, "stored_files", ("digest",), indexes=(("object",),))
+_table(StoredFile, "stored_files", ("digest",), indexes=(("object",), ("size",)))
 _table(Push, "pushes", ("dataset", "key"))
 _table(SourceMark, "source_marks", ("dataset",))
 _table(Run, "runs", ("number",), indexes=(("experiment", "number"), ("search",)))

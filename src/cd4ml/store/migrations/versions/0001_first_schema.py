@@ -95,6 +95,7 @@ def upgrade() -> None:
         sa.Column("size", sa.BigInteger(), nullable=False),
     )
     op.create_index("stored_files_object_idx", "stored_files", ["object"])
+    op.create_index("stored_files_size_idx", "stored_files", ["size"])
     op.create_table(
         "pushes",
         sa.Column("dataset", TEXT, primary_key=True),
