@@ -5,6 +5,7 @@ import resource
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -57,3 +58,20 @@ def test_neither_loads_anything_heavy(program: str) -> None:
     )
 
     assert set(HEAVY) & set(done.stderr.split()) == set()
+
+
+def test_opening_a_project_takes_no_library_of_numbers(tmp_path: Path) -> None:
+    (tmp_path / "cd4ml.toml").write_text(
+        '[project]\nname = "flights"\n[[gate]]\nmetric = "auc"\nat_least = 0.6\n'
+    )
+    program = "from cd4ml.loop import open_project; open_project()\n"
+
+    done = subprocess.run(
+        [sys.executable, "-c", f"{program}import sys; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+    )
+
+    assert {"numpy", "polars", "sklearn", "scipy"} & set(done.stdout.split()) == set()

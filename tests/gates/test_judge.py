@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -277,8 +278,8 @@ class TestWhatCannotBeMeasured:
         def broken(_y_true: ArrayLike, _score: ArrayLike) -> Estimate:
             raise ZeroDivisionError("division by zero")
 
-        measures["broken"] = measures["auc"]._replace(
-            name="broken", function=broken, difference=None
+        measures["broken"] = msgspec.structs.replace(
+            measures["auc"], name="broken", function=broken, difference=None
         )
         gate = GateSettings(metric="broken", at_least=0.5, better_than="trivial")
 
@@ -294,8 +295,10 @@ class TestWhatCannotBeMeasured:
         self, measures: dict[str, catalog.Measure]
     ) -> None:
         nan = float("nan")
-        measures["nan"] = measures["auc"]._replace(
-            name="nan", function=lambda y, _s: Estimate(nan, nan, nan, len(np.asarray(y)))
+        measures["nan"] = msgspec.structs.replace(
+            measures["auc"],
+            name="nan",
+            function=lambda y, _s: Estimate(nan, nan, nan, len(np.asarray(y))),
         )
 
         finding = only(GateSettings(metric="nan", at_least=0.5), evidence())

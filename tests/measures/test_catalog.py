@@ -5,6 +5,7 @@ import pytest
 from sklearn import metrics
 
 from cd4ml.measures.catalog import MEASURES, Measure
+from cd4ml.measures.named import NAMED
 
 rng = np.random.default_rng(0)
 SAID = rng.beta(2, 4, 600)
@@ -15,6 +16,11 @@ WORSE = np.clip(SAID + rng.normal(0, 0.35, 600), 0, 1)
 def test_the_names_a_policy_may_use() -> None:
     assert sorted(MEASURES) == ["accuracy", "auc", "brier", "log_loss"]
     assert all(name == measure.name for name, measure in MEASURES.items())
+    assert list(MEASURES) == list(NAMED)
+    assert all(
+        NAMED[name].is_paired == (measure.difference is not None)
+        for name, measure in MEASURES.items()
+    )
 
 
 @pytest.mark.parametrize("measure", MEASURES.values(), ids=MEASURES)

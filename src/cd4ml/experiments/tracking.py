@@ -91,10 +91,10 @@ def better(metric: str) -> Direction | None:
         >>> better("auc"), better("holdout_brier"), better("test_rmse"), better("n_rows")
         ('higher', 'lower', 'lower', None)
     """
-    from cd4ml.measures.catalog import MEASURES
+    from cd4ml.measures.named import NAMED
 
     words = metric.lower().replace(".", "_").split("_")
-    for name, measure in MEASURES.items():
+    for name, measure in NAMED.items():
         if f"_{name}_" in f"_{'_'.join(words)}_":
             return measure.direction
     return "lower" if _LOWER.intersection(words) else None

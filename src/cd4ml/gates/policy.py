@@ -8,7 +8,7 @@ from math import isfinite
 import msgspec
 
 from cd4ml.errors import ConfigurationError
-from cd4ml.measures.catalog import MEASURES, Measure
+from cd4ml.measures.named import NAMED, Named
 from cd4ml.records.settings import GateSettings
 from cd4ml.store.address import address_of_record
 
@@ -56,10 +56,10 @@ def policy_of(settings: tuple[GateSettings, ...], key: tuple[str, ...] = ()) -> 
 
 
 def _require_possible(gate: GateSettings, path: str) -> None:
-    measure = MEASURES.get(gate.metric)
+    measure = NAMED.get(gate.metric)
     if measure is None:
         msg = f"there is no measure named {gate.metric!r}"
-        raise _refused(msg, f"{path}.metric", hint=f"known: {', '.join(sorted(MEASURES))}")
+        raise _refused(msg, f"{path}.metric", hint=f"known: {', '.join(sorted(NAMED))}")
     has_value_limit = gate.at_least is not None or gate.at_most is not None
     if not (has_value_limit or gate.better_than or gate.no_worse_than):
         hint = "at_least, at_most, better_than or no_worse_than"
@@ -69,7 +69,7 @@ def _require_possible(gate: GateSettings, path: str) -> None:
         _require_comparison(measure, name, margin, f"{path}.no_worse_than")
 
 
-def _require_floor_or_ceiling(gate: GateSettings, measure: Measure, path: str) -> None:
+def _require_floor_or_ceiling(gate: GateSettings, measure: Named, path: str) -> None:
     if gate.at_least is not None and measure.direction == "lower":
         msg = (
             f"{gate.metric} is better the lower it is, so it cannot be asked to be at least a value"
@@ -87,7 +87,7 @@ def _require_floor_or_ceiling(gate: GateSettings, measure: Measure, path: str) -
     _require_reachable(gate, measure, path)
 
 
-def _require_reachable(gate: GateSettings, measure: Measure, path: str) -> None:
+def _require_reachable(gate: GateSettings, measure: Named, path: str) -> None:
     if gate.at_least is not None and gate.at_least > measure.best:
         msg = f"{measure.name} is never above {measure.best:g}, got {gate.at_least:g}"
         raise _refused(msg, f"{path}.at_least", hint="no model could pass")
@@ -96,7 +96,7 @@ def _require_reachable(gate: GateSettings, measure: Measure, path: str) -> None:
         raise _refused(msg, f"{path}.at_most", hint="no model could pass")
 
 
-def _require_comparison(measure: Measure, name: str, margin: float, path: str) -> None:
+def _require_comparison(measure: Named, name: str, margin: float, path: str) -> None:
     if name != CHAMPION and not _VERSION.fullmatch(name):
         msg = f"{name!r} is neither the champion nor a version"
         hint = "{ champion = 0.005 } or { 'delay/3' = 0.005 }"
@@ -104,7 +104,7 @@ def _require_comparison(measure: Measure, name: str, margin: float, path: str) -
     if not (isfinite(margin) and margin > 0):
         msg = f"the margin by which it may be worse is above 0, got {margin:g}"
         raise _refused(msg, f"{path}.{name}", hint="for example 0.005; with 0 chance decides")
-    if measure.difference is None:
+    if not measure.is_paired:
         raise _refused(f"{measure.name} cannot be compared on the same rows", path)
 
 

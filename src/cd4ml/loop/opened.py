@@ -31,12 +31,12 @@ def open_project(folder: Path | None = None) -> Project:
 
 def _refuse_impossible(settings: Settings) -> None:
     from cd4ml.gates.policy import policy_of
-    from cd4ml.measures.catalog import MEASURES
+    from cd4ml.measures.named import NAMED
     from cd4ml.release.environments import require_possible
 
     policy_of(settings.gate, settings.model.key)
     require_possible(settings.environments)
     for metric in settings.monitoring.metrics:
-        if metric not in MEASURES:
+        if metric not in NAMED:
             msg = f"cd4ml.toml: there is no measure named {metric!r} - at `monitoring.metrics`"
-            raise ConfigurationError(msg, hint=f"known: {', '.join(sorted(MEASURES))}")
+            raise ConfigurationError(msg, hint=f"known: {', '.join(sorted(NAMED))}")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -15,6 +16,7 @@ from cd4ml.measures.classification import (
     labelled_scores,
 )
 from cd4ml.measures.estimate import Estimate
+from cd4ml.measures.named import NAMED, Named
 from cd4ml.measures.ranking import auc, auc_difference
 from cd4ml.measures.scoring import (
     brier,
@@ -26,12 +28,9 @@ from cd4ml.measures.scoring import (
 )
 
 
-class Measure(NamedTuple):
-    """One measure with all that a judge needs: its direction, comparison and trivial level."""
+class Measure(Named, frozen=True, kw_only=True):
+    """One measure with all that a judge needs: how it is computed, compared, and trivially had."""
 
-    name: str
-    direction: Literal["higher", "lower"]  # which is better
-    unit: str
     function: Callable[[ArrayLike, ArrayLike], Estimate]  # (y_true, score)
     # (y_true, score_a, score_b): a - b on the same rows; None where no paired interval exists
     difference: Callable[[ArrayLike, ArrayLike, ArrayLike], Estimate] | None
@@ -39,11 +38,6 @@ class Measure(NamedTuple):
     trivial: Callable[[ArrayLike, float], float]
     # (y_true, score): one value a row whose mean is the measure; None where there is none
     rows: Callable[[ArrayLike, ArrayLike], NDArray[np.float64]] | None
-
-    @property
-    def best(self) -> float:
-        """The value of a model that is always right; nothing is better."""
-        return 1.0 if self.direction == "higher" else 0.0
 
 
 def _constant(function: Callable[[ArrayLike, ArrayLike], Estimate]) -> Callable[..., float]:
@@ -62,36 +56,34 @@ def _no_order(y_true: ArrayLike, base_rate: float) -> float:
     return 0.5
 
 
+def _measure(name: str, **functions: Any) -> Measure:
+    return Measure(*msgspec.structs.astuple(NAMED[name]), **functions)
+
+
 MEASURES: dict[str, Measure] = {
     measure.name: measure
     for measure in (
-        Measure("auc", "higher", "share of pairs", auc, auc_difference, _no_order, None),
-        Measure(
+        _measure("auc", function=auc, difference=auc_difference, trivial=_no_order, rows=None),
+        _measure(
             "brier",
-            "lower",
-            "squared probability",
-            brier,
-            brier_difference,
-            _constant(brier),
-            squared_errors,
+            function=brier,
+            difference=brier_difference,
+            trivial=_constant(brier),
+            rows=squared_errors,
         ),
-        Measure(
+        _measure(
             "log_loss",
-            "lower",
-            "nats",
-            log_loss,
-            log_loss_difference,
-            _constant(log_loss),
-            log_losses,
+            function=log_loss,
+            difference=log_loss_difference,
+            trivial=_constant(log_loss),
+            rows=log_losses,
         ),
-        Measure(
+        _measure(
             "accuracy",
-            "higher",
-            "share of rows",
-            accuracy,
-            accuracy_difference,
-            _constant(accuracy),
-            correct_answers,
+            function=accuracy,
+            difference=accuracy_difference,
+            trivial=_constant(accuracy),
+            rows=correct_answers,
         ),
     )
 }
