@@ -60,10 +60,10 @@ def test_only_what_is_new_is_read_and_stored(
     add(local_database, local_store, root, at=now, keeping=keeping)
     before = objects(local_store)
     read: list[str] = []
-    for name in ("_bytes", "_digest"):
+    for name in ("_bytes", "_digest", "_whole"):
         function = getattr(taking, name)
         monkeypatch.setattr(
-            taking, name, lambda file, f=function: read.append(file.name) or f(file)
+            taking, name, lambda file, *rest, f=function: read.append(file.name) or f(file, *rest)
         )
     lay_out(root, **{"07.new": b"new"})
 
@@ -72,6 +72,34 @@ def test_only_what_is_new_is_read_and_stored(
     assert set(read) == {"07.new"}
     assert (version.number, version.n_files) == (2, 42)
     assert len(objects(local_store)) - len(before) == (0 if keeping == "reference" else 1)
+
+
+def test_a_large_file_is_read_once_unless_another_may_be_the_same(
+    local_database: "Database",
+    local_store: "FileStore",
+    tmp_path: Path,
+    now: datetime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sizes = {"a.raw": len(LARGE), "b.raw": len(LARGE) + 1, "c.raw": len(LARGE) + 1}
+    root = lay_out(tmp_path / "in", **{name: b"x" * size for name, size in sizes.items()})
+    hashed: list[str] = []
+    digest = taking._digest
+    monkeypatch.setattr(taking, "_digest", lambda file: hashed.append(file.name) or digest(file))
+
+    add(local_database, local_store, root, at=now)
+
+    assert hashed == ["b.raw", "c.raw"]  # of one size: they may be one
+    assert len(objects(local_store)) == 2
+
+    lay_out(root, **{"d.raw": b"x" * len(LARGE), "e.raw": b"y" * (len(LARGE) + 2)})
+    hashed.clear()
+    monkeypatch.setattr("cd4ml.data.stat_cache._RACY_NS", 0)
+    version = add(local_database, local_store, root, at=now)
+
+    assert "d.raw" in hashed  # of the size of one in the store
+    assert "e.raw" not in hashed
+    assert (version.n_files, len(objects(local_store))) == (5, 3)
 
 
 def test_an_empty_folder_more_is_another_version(

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from cd4ml.store.file_store import FileStore
 
 _MANY = 256  # files; of so many, small ones lie side by side even if they are tables
+_ENDS = tuple(SUFFIXES)
 
 
 class Look(NamedTuple):
@@ -231,21 +232,21 @@ def _measured(
 
 
 def _may_be_table(listing: Listing) -> bool:
-    return all(_suffix(file.name) in SUFFIXES for file in listing.files)
+    return all(_may_be_of_table(file.name) for file in listing.files)
 
 
 def _are_files(listing: Listing) -> bool:
     """Whether these files are to be kept as what they are, rather than refused as no table."""
     if listing.is_folder:
         return not _may_be_table(listing)
-    return not any(_suffix(file.name) in SUFFIXES for file in listing.files)
+    return not any(_may_be_of_table(file.name) for file in listing.files)
 
 
 def _mixed(listing: Listing) -> str:
     """Which file keeps the others, that may be a table, from being one; "" if none may be."""
     names = [file.name for file in listing.files]
-    other = next((name for name in names if _suffix(name) not in SUFFIXES), "")
-    table = next((name for name in names if _suffix(name) in SUFFIXES), "")
+    other = next((name for name in names if not _may_be_of_table(name)), "")
+    table = next((name for name in names if _may_be_of_table(name)), "")
     return f"no table: {other} is of another kind than {table}" if other and table else ""
 
 
@@ -301,5 +302,7 @@ def _snapshot(
     )
 
 
-def _suffix(name: str) -> str:
-    return os.path.splitext(name)[1].lower()
+def _may_be_of_table(name: str) -> bool:
+    if not name.lower().endswith(_ENDS):  # a tenth of the time that it takes to split
+        return False
+    return os.path.splitext(name)[1].lower() in SUFFIXES

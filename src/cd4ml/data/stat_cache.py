@@ -12,20 +12,24 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO
 
 import msgspec
 
-from cd4ml.data.files import Found, Listing
+from cd4ml.data.files import Found, Listing, Stamp
 from cd4ml.store.address import address_of, short
 
 _RACY_NS = 2 * 10**9  # the coarsest clock of a file system (FAT)
-_Notes = dict[str, tuple[str, int, int, int, int]]
 
 
-class _Book(NamedTuple):
+class _Note(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    digest: str
+    stamp: Stamp
+
+
+class _Book(msgspec.Struct, frozen=True, array_like=True):
     begun_ns: int  # no file was read before
-    notes: _Notes
+    notes: dict[str, _Note]
 
 
 class StatCache:
@@ -45,12 +49,12 @@ class StatCache:
         """Name -> digest, of the files that have not changed."""
         found: dict[str, str] = {}
         notes, racy = self._book.notes, self._book.begun_ns - _RACY_NS
-        for name, _, stamp in self._listing.files:
-            note = notes.get(name)
-            if note is None or note[1:] != stamp:
+        for file in self._listing.files:
+            note, stamp = notes.get(file.name), file.stamp
+            if note is None or note.stamp != stamp:
                 continue
             if stamp.modified_ns < racy and stamp.changed_ns < racy:
-                found[name] = note[0]
+                found[file.name] = note.digest
         if len(found) < len(self._listing.files):
             self._begun_ns = self._clock()
         return found
@@ -60,7 +64,7 @@ class StatCache:
 
         They were read after `known` was asked.
         """
-        notes = {file.name: (digest, *file.stamp) for file, digest in digests}
+        notes = {file.name: _Note(digest, file.stamp) for file, digest in digests}
         with suppress(OSError), _fresh(self._path.parent) as (file, path):  # else it will be slow
             file.write(msgspec.msgpack.encode(_Book(self._begun_ns, notes)))
             file.flush()

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
@@ -65,12 +65,12 @@ class FileStore:
         """
         asked = set(digests)
         with self._database.read() as connection:
-            if not holds(connection, asked):
-                return False
-            ends = _ends(connection, asked)
-        if self.objects.folder is None and len(ends) > _ASKED_FOR:
+            parts = _parts(connection, asked)
+        if sum(part.n_files for part in parts) != len(asked):
+            return False
+        if self.objects.folder is None and len(parts) > _ASKED_FOR:
             return True
-        lost = [name for name, end in ends.items() if not self.objects.reaches(name, end)]
+        lost = [part.object for part in parts if not self.objects.reaches(part.object, part.end)]
         if lost:
             with self._database.write() as connection:
                 connection.execute(_TABLE.delete().where(_TABLE.c.object.in_(lost)))
@@ -198,13 +198,20 @@ def holds(connection: sa.Connection, digests: Iterable[str]) -> bool:
     return bool(found == len(asked))
 
 
-def _ends(connection: sa.Connection, digests: Iterable[str]) -> dict[str, int]:
-    """Object -> how many bytes it has at least, of the objects with these digests."""
+class _Part(NamedTuple):
+    object: str
+    end: int  # bytes that it has at least
+    n_files: int
+
+
+def _parts(connection: sa.Connection, digests: Iterable[str]) -> list[_Part]:
+    """The objects with the bytes of these digests: as much of them as is needed."""
     among = _among(connection, digests)
-    end = sa.func.max(_TABLE.c.offset + _TABLE.c.size)
+    end, n_files = sa.func.max(_TABLE.c.offset + _TABLE.c.size), sa.func.count()
     joined = among.join(_TABLE, among.c.value == _TABLE.c.digest)
-    statement = sa.select(_TABLE.c.object, end).select_from(joined).group_by(_TABLE.c.object)
-    return {name: int(size) for name, size in connection.execute(statement)}
+    statement = sa.select(_TABLE.c.object, end, n_files).select_from(joined)
+    found = connection.execute(statement.group_by(_TABLE.c.object))
+    return [_Part(name, int(size), n) for name, size, n in found]
 
 
 def settle(
