@@ -10,6 +10,8 @@ import os
 # Two cores: threads of OpenMP and Polars in parallel test processes only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("POLARS_MAX_THREADS", "2")
+# As cd4ml sets it where it loads pyarrow, which other libraries may do first here.
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
 import shutil
 from collections.abc import Iterator

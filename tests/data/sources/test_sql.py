@@ -417,3 +417,35 @@ print(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))
         peaks[n] = json.loads(done.stdout)
 
     assert peaks[1_000_000] < peaks[100_000] + 60_000  # kB; the rows alone are 100 MB
+
+
+def test_adbc_reads_on_threads_that_end(sqlite: Shop) -> None:
+    sqlite.do("CREATE TABLE rides (n INT)", "INSERT INTO rides VALUES (1), (2)")
+    program = (
+        "import threading\n"
+        "import sqlalchemy as sa\n"
+        "from cd4ml.data.sources import adbc\n"
+        "read = []\n"
+        "def look():\n"
+        "    url = sa.make_url('adbc+sqlite:///shop.db')\n"
+        "    frames = adbc.frames(url, 'SELECT n FROM rides', what='rides')\n"
+        "    read.append(sum(frame.height for frame in frames))\n"
+        "for _ in range(20):\n"
+        "    thread = threading.Thread(target=look)\n"
+        "    thread.start()\n"
+        "    thread.join()\n"
+        "import pyarrow\n"
+        "print(read == [2] * 20, pyarrow.default_memory_pool().backend_name)\n"
+    )
+    clean = {k: v for k, v in os.environ.items() if k != "ARROW_DEFAULT_MEMORY_POOL"}
+
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=sqlite.folder,
+        env=clean,
+    )
+
+    assert (done.returncode, done.stdout) == (0, "True system\n"), done.stderr
