@@ -171,6 +171,6 @@ def test_ctrl_c_ends_a_search_at_once(project: Project, is_for_all: bool) -> Non
     assert "search 1 was interrupted\n  hint: cd4ml compare --search 1\n" in error
     assert "Traceback" not in error
     while runs(project, state="running"):  # until the system has ended the last trial's process
-        assert time.monotonic() - began < 20.0
+        assert time.monotonic() - began < 60.0
         time.sleep(0.05)
     assert [report.run.state for report in runs(project)] == ["failed", "failed"]

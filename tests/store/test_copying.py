@@ -92,15 +92,14 @@ def test_a_file_that_is_cut_or_grows_meanwhile_is_copied_as_it_was_read(
     assert (tmp_path / "target").read_bytes() == path.read_bytes()
 
 
-def test_a_copy_that_somebody_cuts_is_no_copy(
-    tmp_path: Path, meanwhile: Callable[[Callable[[], object]], None]
-) -> None:
-    (tmp_path / "origin").write_bytes(b"a" * 3 * PIECE)
-    with descriptors(tmp_path / "origin", tmp_path / "target") as (origin, target):
-        meanwhile(lambda: os.truncate(tmp_path / "target", 0))
-
-        with pytest.raises(OSError, match="what was copied is gone again") as refused:
-            copied(origin, target)
+def test_a_copy_that_somebody_cuts_is_no_copy(tmp_path: Path) -> None:
+    (tmp_path / "origin").write_bytes(b"a")
+    with (
+        descriptors(tmp_path / "origin", tmp_path / "target") as (_, target),
+        pytest.raises(OSError, match="what was copied is gone again") as refused,
+        copying._Followers(target) as followers,
+    ):
+        followers.follow(0, 10)
 
     assert refused.value.errno == errno.EIO
 
