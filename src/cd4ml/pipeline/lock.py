@@ -56,7 +56,9 @@ def lock_text(environment: Environment, *, hashes: Hashes, sources: dict[str, st
         ...     machine="linux-x86_64",
         ...     distributions={"mine": "0.1", "numpy": "2.2.0"},
         ... )
-        >>> print(lock_text(found, hashes={("numpy", "2.2.0"): ["sha256:aa"]}, sources={"mine": ""}))
+        >>> print(
+        ...     lock_text(found, hashes={("numpy", "2.2.0"): ["sha256:aa"]}, sources={"mine": ""})
+        ... )
         # Python 3.11.7, cpython on linux-x86_64
         # not from a registry: mine==0.1
         numpy==2.2.0 --hash=sha256:aa
@@ -103,14 +105,14 @@ def requirements(lock: str) -> str:
 
 
 def local(lock: str) -> dict[str, str]:
-    """Name -> version of the distributions that no registry gives back.
+    r"""Name -> version of the distributions that no registry gives back.
 
     Examples:
-        >>> local("# not from a registry: mine==0.1\\nnumpy==2.2.0\\n")
+        >>> local("# not from a registry: mine==0.1\nnumpy==2.2.0\n")
         {'mine': '0.1'}
     """
     lines = [line.removeprefix(_LOCAL) for line in lock.splitlines() if line.startswith(_LOCAL)]
-    return dict(line.split("==", 1) for line in lines)  # type: ignore[arg-type, misc]
+    return dict(line.split("==", 1) for line in lines)
 
 
 def lock_files(folder: Path) -> Iterator[Path]:

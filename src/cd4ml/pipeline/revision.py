@@ -37,9 +37,7 @@ class Revision(NamedTuple):
         return bool(self.patch)
 
 
-def revision_of(
-    folder: Path, *, leave_out: Callable[[str], bool] = lambda name: False
-) -> Revision:
+def revision_of(folder: Path, *, leave_out: Callable[[str], bool] = lambda name: False) -> Revision:
     """The revision of the repository that the folder is in, with its changes below the folder.
 
     Args:
@@ -72,34 +70,50 @@ def git(
 ) -> bytes | None:
     """What git prints in a folder; None if it is not there or refuses.
 
-    Settings of the repository start no programs, and the repository's own index is not
-    written to.
-
     Args:
         folder: Where git runs.
         arguments: What it is asked.
         index: Another index than the repository's.
         given: Its standard input.
     """
-    command = ["git", "-C", str(folder), "-c", "core.fsmonitor=false", *arguments]
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_DIR")}
-    environment["GIT_OPTIONAL_LOCKS"] = "0"
+    done = ran(folder, arguments, index=index, given=given)
+    return done.stdout if done is not None and done.returncode == 0 else None
+
+
+def ran(
+    folder: Path,
+    arguments: Sequence[str],
+    *,
+    index: Path | None = None,
+    given: bytes | None = None,
+    timeout_s: float = _TIMEOUT_S,
+) -> subprocess.CompletedProcess[bytes] | None:
+    """How git ended; None if it is not there or takes too long.
+
+    Neither settings nor hooks of the repository start programs, nothing is asked of a person,
+    and what a hook of git's own has set does not lead elsewhere.
+    """
+    command = ["git", "-C", str(folder), *_SAFE, *arguments]
+    environment = {name: value for name, value in os.environ.items() if name not in _LEADS_AWAY}
+    environment |= {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
     if index is not None:
         environment["GIT_INDEX_FILE"] = str(index)
     try:
-        done = subprocess.run(
+        return subprocess.run(
             command,
             input=given,
             stdin=subprocess.DEVNULL if given is None else None,
             capture_output=True,
             check=False,
-            timeout=_TIMEOUT_S,
+            timeout=timeout_s,
             env=environment,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout if done.returncode == 0 else None
 
+
+_SAFE = ("-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}")
+_LEADS_AWAY = frozenset(["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"])
 
 # whatever the user's settings say, the patch is one that `git apply` takes anywhere
 _PLAIN = ("--binary", "--no-ext-diff", "--no-textconv", "--no-color", "--no-renames",
