@@ -83,9 +83,7 @@ def test_what_cannot_be_installed_is_named_and_tried_again_later(
     assert said(python, "import tiny; print(tiny.VERSION)") == "2.0"
 
 
-def test_other_bytes_than_the_lock_has_hashes_of_are_refused(
-    tmp_path: Path, offline: Path
-) -> None:
+def test_other_bytes_than_the_lock_has_hashes_of_are_refused(tmp_path: Path, offline: Path) -> None:
     wheel(offline, "2.0")
     wrong = f"tiny==2.0 --hash=sha256:{'0' * 64}\n"
 

@@ -16,6 +16,7 @@ from cd4ml.errors import InvalidInput
 from cd4ml.gates.policy import policy_of
 from cd4ml.loop.access import admit_run, input_of, require_reader
 from cd4ml.loop.announce import Announcements, announcements
+from cd4ml.loop.asked import asked, is_path, version_of_path
 from cd4ml.loop.contracts import declared
 from cd4ml.loop.ingest import ingest
 from cd4ml.loop.known import input_at
@@ -48,6 +49,7 @@ def train(
     *,
     overrides: Mapping[str, Any] | None = None,
     data: Mapping[str, str] | None = None,
+    environment: str = "",
     as_of: datetime | None = None,
     experiment: str = "default",
     search: int = 0,
@@ -59,8 +61,10 @@ def train(
     Args:
         project: Whose pipeline.
         overrides: "step.parameter" -> value, where it differs from the code.
-        data: Dataset name -> version ("flights@2"), where it is not the newest. Files
-            of a dataset that is not named here are versioned first.
+        data: Dataset name -> a version of whatever dataset ("flights@2", a tag, a date), the
+            name of another dataset, or a path, where it is not the newest. Files of a dataset
+            that is not named here are versioned first.
+        environment: Whose data and parameters in `cd4ml.toml` hold, where none are given here.
         as_of: Run on what was known at this moment: the newest versions that had been
             published, and the rows that had arrived. Files are left as they are.
         experiment: The question that the run belongs to.
@@ -80,20 +84,23 @@ def train(
     with project.database.read() as connection:
         people.actor(connection, actor)
     require_name(experiment, "an experiment")
+    wanted = asked(project, environment=environment, data=data, parameters=overrides)
     announced = announcements(project)
     pipeline = pipeline_of(project)
-    require_readers(project, pipeline, data or {}, actor=actor)
+    pipeline.require_possible(wanted.parameters)
+    require_readers(project, pipeline, wanted.data, actor=actor)
     run = run_pipeline(
         pipeline,
         database=project.database,
         blobs=project.blobs,
         clock=project.clock,
         actor=actor,
-        datasets=_datasets(project, data or {}, actor, as_of),
+        datasets=_datasets(project, wanted.data, actor, as_of),
         as_of=as_of,
         experiment=experiment,
         search=search,
-        parameters=overrides,
+        purpose=wanted.purpose,
+        parameters=wanted.parameters,
         progress=progress,
         hooks=_hooks(project, announced),
     )
@@ -142,7 +149,10 @@ def require_readers(
     """
     for name in dict.fromkeys(name for step in pipeline.graph.steps for name in step.needs):
         if name in project.settings.data:
-            require_reader(project, pinned.get(name, name).partition("@")[0], actor=actor)
+            wanted = pinned.get(name, name)
+            is_other = wanted != name and not is_path(project, wanted)
+            read = wanted.partition("@")[0] if is_other else name
+            require_reader(project, read, actor=actor)
 
 
 def _hooks(project: Project, announced: Announcements | None) -> Hooks:
@@ -169,23 +179,23 @@ def report_of(connection: sa.Connection, run: Run) -> RunReport:
 def _datasets(
     project: Project, pinned: Mapping[str, str], actor: str, as_of: datetime | None
 ) -> dict[str, DatasetInput]:
-    unknown = sorted(set(pinned) - set(project.settings.data))
-    if unknown:
-        known = ", ".join(sorted(project.settings.data)) or "none"
-        msg = f"no dataset named {unknown[0]!r} in cd4ml.toml"
-        raise InvalidInput(msg, hint=f"known: {known}")
     if as_of is not None:
         return {
             name: _known(project, name, pinned.get(name, name), as_of)
             for name in project.settings.data
         }
     return {
-        name: _pinned(project, pinned[name]) if name in pinned else _newest(project, name, actor)
+        name: _pinned(project, name, pinned[name], actor)
+        if name in pinned
+        else _newest(project, name, actor)
         for name in project.settings.data
     }
 
 
 def _known(project: Project, name: str, ref: str, as_of: datetime) -> DatasetInput:
+    if is_path(project, ref):
+        msg = f"the files {ref!r} have no past that they could be read as of"
+        raise InvalidInput(msg, hint=f"--data {name}={name}@NUMBER names a version")
     if project.settings.data[name].source == "production" and "@" not in ref:
         with project.database.read() as connection:
             version = version_by(connection, name, as_of)
@@ -216,6 +226,10 @@ def _empty(project: Project, name: str) -> DatasetInput:
     )
 
 
-def _pinned(project: Project, ref: str) -> DatasetInput:
+def _pinned(project: Project, name: str, wanted: str, actor: str) -> DatasetInput:
+    if wanted in project.settings.data:
+        return _newest(project, wanted, actor)
+    if is_path(project, wanted):
+        return input_of(project, version_of_path(project, name, wanted, actor=actor))
     with project.database.read() as connection:
-        return input_of(project, find_version(connection, ref))
+        return input_of(project, find_version(connection, wanted))

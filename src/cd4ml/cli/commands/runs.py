@@ -61,11 +61,19 @@ def _add_what_to_run(parser: Parser) -> None:
     parser.add_argument(
         "--data",
         dest="datasets",
-        metavar="NAME=NAME@NUMBER",
+        metavar="NAME=VERSION|NAME|PATH",
         type=assignments.pair,
         action="append",
         default=[],
-        help="another version than the newest; may be repeated",
+        help="other data than the newest version: flights=flights@2 (or @TAG, @2013-03),\n"
+        "another dataset, a file or folder; may be repeated",
+    )
+    parser.add_argument(
+        "--env",
+        dest="environment",
+        default="",
+        metavar="NAME",
+        help="with the data and parameters of [environments.NAME]",
     )
     parser.add_argument(
         "--as-of",
@@ -123,6 +131,7 @@ def run(given: Given) -> Answer[RunReport] | Answer[SearchReport]:
             given.project,
             overrides=settings,
             data=datasets,
+            environment=words.environment,
             as_of=words.as_of,
             experiment=words.experiment,
             actor=given.actor,
@@ -143,6 +152,7 @@ def _search(
             given.project,
             grid={**{name: [value] for name, value in settings.items()}, **grid},
             data=datasets,
+            environment=words.environment,
             as_of=words.as_of,
             trials=words.trials,
             workers=words.workers or _WORKERS,
