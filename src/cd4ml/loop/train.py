@@ -16,8 +16,9 @@ from cd4ml.errors import InvalidInput
 from cd4ml.gates.policy import policy_of
 from cd4ml.loop.access import admit_run, input_of, require_reader
 from cd4ml.loop.announce import Announcements, announcements
-from cd4ml.loop.asked import asked, is_path, version_of_path
+from cd4ml.loop.asked import Asked, asked, is_path, version_of_path
 from cd4ml.loop.contracts import declared
+from cd4ml.loop.cut import Cut, cut_input
 from cd4ml.loop.ingest import ingest
 from cd4ml.loop.known import input_at
 from cd4ml.loop.label import empty_production
@@ -51,6 +52,7 @@ def train(
     data: Mapping[str, str] | None = None,
     environment: str = "",
     as_of: datetime | None = None,
+    cut: Cut | None = None,
     experiment: str = "default",
     search: int = 0,
     actor: str,
@@ -67,6 +69,7 @@ def train(
         environment: Whose data and parameters in `cd4ml.toml` hold, where none are given here.
         as_of: Run on what was known at this moment: the newest versions that had been
             published, and the rows that had arrived. Files are left as they are.
+        cut: Only the rows of one key.
         experiment: The question that the run belongs to.
         search: The number of the search it is a trial of.
         actor: Who.
@@ -81,31 +84,64 @@ def train(
         NotAllowed: If a step takes a restricted dataset and the actor has none of its roles.
     """
     policy_of(project.settings.gate)  # a gate that cannot be asked is said before the work
-    with project.database.read() as connection:
-        people.actor(connection, actor)
-    require_name(experiment, "an experiment")
-    wanted = asked(project, environment=environment, data=data, parameters=overrides)
     announced = announcements(project)
     pipeline = pipeline_of(project)
-    pipeline.require_possible(wanted.parameters)
-    require_readers(project, pipeline, wanted.data, actor=actor)
+    wanted = prepared(
+        project,
+        pipeline,
+        environment=environment,
+        data=data,
+        parameters=overrides,
+        experiment=experiment,
+        actor=actor,
+    )
+    datasets = {
+        name: cut_input(project, name, each, cut)
+        for name, each in datasets_now(project, wanted.data, actor, as_of).items()
+    }
     run = run_pipeline(
         pipeline,
         database=project.database,
         blobs=project.blobs,
         clock=project.clock,
         actor=actor,
-        datasets=_datasets(project, wanted.data, actor, as_of),
+        datasets=datasets,
         as_of=as_of,
         experiment=experiment,
         search=search,
-        purpose=wanted.purpose,
+        purpose=wanted.purpose._replace(partition=str(cut) if cut else ""),
         parameters=wanted.parameters,
         progress=progress,
         hooks=_hooks(project, announced),
     )
     with project.database.read() as connection:
         return report_of(connection, run)
+
+
+def prepared(
+    project: Project,
+    pipeline: Pipeline,
+    *,
+    environment: str,
+    data: Mapping[str, str] | None,
+    parameters: Mapping[str, Any] | None,
+    experiment: str,
+    actor: str,
+) -> Asked:
+    """What is asked for, once all is known that a run of it could not begin with.
+
+    Raises:
+        InvalidInput: If an environment, parameter, dataset or value is not known.
+        NotFound: If a version is not there, or nobody has the actor's name.
+        NotAllowed: If a step takes a restricted dataset and the actor has none of its roles.
+    """
+    with project.database.read() as connection:
+        people.actor(connection, actor)
+    require_name(experiment, "an experiment")
+    wanted = asked(project, environment=environment, data=data, parameters=parameters)
+    pipeline.require_possible(wanted.parameters)
+    require_readers(project, pipeline, wanted.data, actor=actor)
+    return wanted
 
 
 def pipeline_of(project: Project) -> Pipeline:
@@ -176,9 +212,16 @@ def report_of(connection: sa.Connection, run: Run) -> RunReport:
     )
 
 
-def _datasets(
+def datasets_now(
     project: Project, pinned: Mapping[str, str], actor: str, as_of: datetime | None
 ) -> dict[str, DatasetInput]:
+    """Every dataset of the project as a run takes it, newest versions made first.
+
+    Raises:
+        InvalidInput: If files are to be read as of a moment.
+        NotFound: If a version is not there, or was not yet.
+        ContractViolated: If a dataset breaks its contract.
+    """
     if as_of is not None:
         return {
             name: _known(project, name, pinned.get(name, name), as_of)
