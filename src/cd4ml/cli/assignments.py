@@ -46,6 +46,23 @@ def choices(text: str) -> tuple[str, list[Any]]:
     return name, [plain_value(value) for value in values.split(",")]
 
 
+def partition(text: str) -> tuple[str, tuple[str, ...]]:
+    """A column, and the keys that are wanted; none for all of them.
+
+    Raises:
+        argparse.ArgumentTypeError: If the column or a key is missing.
+
+    Examples:
+        >>> partition("origin"), partition("flights.origin=EWR,JFK")
+        (('origin', ()), ('flights.origin', ('EWR', 'JFK')))
+    """
+    column, equals, listed = text.partition("=")
+    keys = tuple(listed.split(",")) if equals else ()
+    if not column or "" in keys:
+        raise argparse.ArgumentTypeError(f"expected COLUMN or COLUMN=KEY,KEY, got {text!r}")
+    return column, keys
+
+
 def plain_value(text: str) -> Any:
     """Number, true, false, null or list where the text is one in JSON, else the text itself.
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _NUMBER = re.compile(r"v?([0-9]{1,18})")
 _TAG = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,99}")
+_MONTH = re.compile(r"[0-9]{4}-[0-9]{2}")
 _FORMS = "for example flights@3, flights@v3, flights@quarter-1 or flights@2013-03-31"
 
 
@@ -28,8 +29,8 @@ def find_version(connection: Connection, ref: str) -> DatasetVersion:
     """The version that a ref names.
 
     `name` is the newest one, `name@3` and `name@v3` the third, `name@tag` the one with
-    the tag, and `name@2013-03-31` the newest one when that day (UTC) began; a time may be
-    given too: `name@2013-03-31T12:00`.
+    the tag, and `name@2013-03-31` the newest one when that day (UTC) began; a month or a time
+    may be given too: `name@2013-03`, `name@2013-03-31T12:00`.
 
     Raises:
         NotFound: If there is none, or it was removed.
@@ -125,7 +126,8 @@ def _tagged(connection: Connection, name: str, tag: str) -> DatasetVersion:
 
 def _moment(text: str, ref: str) -> datetime:
     try:
-        moment = datetime.fromisoformat(text)
+        whole = f"{text}-01" if _MONTH.fullmatch(text) else text  # the month's beginning
+        moment = datetime.fromisoformat(whole)
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
         return moment.astimezone(UTC)

@@ -35,6 +35,7 @@ def list_runs(
     experiment: str = "",
     search: int = 0,
     state: str = "",
+    partition: str = "",
     sort_by: str = "",
     limit: int | None = None,
 ) -> list[TrackedRun]:
@@ -45,6 +46,7 @@ def list_runs(
         experiment: Only runs of this experiment.
         search: Only the trials of the search with this number.
         state: Only runs that are "running", "finished" or "failed".
+        partition: Only runs of a key ("origin=EWR"), or of any key of a column ("origin").
         sort_by: The name of a metric; runs without it come last. A metric of which lower
             is better (`better`) has its lowest value first.
         limit: At most so many.
@@ -56,6 +58,8 @@ def list_runs(
         (_RUNS.c.state, state),
     ):
         wanted = wanted.where(column == value) if value else wanted
+    if partition:
+        wanted = wanted.where(of_partition(partition))
     if sort_by:
         wanted = _best_first(wanted, sort_by)
     numbers = list(connection.execute(wanted.order_by(_RUNS.c.number.desc())).scalars())
@@ -64,6 +68,13 @@ def list_runs(
         TrackedRun(run=rows.get(connection, Run, number), metrics=metrics.get(number, {}))
         for number in numbers
     ]
+
+
+def of_partition(partition: str) -> sa.ColumnElement[bool]:
+    """Whether a run is of a key ("origin=EWR"), or of any key of a column ("origin")."""
+    if "=" in partition:
+        return _RUNS.c.partition == partition
+    return _RUNS.c.partition.startswith(f"{partition}=", autoescape=True)
 
 
 def tracked(connection: Connection, number: int) -> TrackedRun:

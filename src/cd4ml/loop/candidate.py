@@ -10,6 +10,7 @@ import msgspec
 
 from cd4ml.errors import ConfigurationError, InvalidInput, Refused
 from cd4ml.loop.contracts import declared
+from cd4ml.loop.cut import model_name
 from cd4ml.models.contract import derive
 from cd4ml.models.runtime import Runtime, load
 from cd4ml.models.trust import recorded_by_a_run
@@ -25,9 +26,13 @@ if TYPE_CHECKING:
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
-    """A run's model step with the addresses of its model, training rows and holdout rows."""
+    """A run's model step with the addresses of its model, training rows and holdout rows.
+
+    `model` is what its versions are called: the step, and of a partition the key it is for.
+    """
 
     run: Run
+    step: str
     model: str
     estimator: str
     training: str
@@ -61,7 +66,8 @@ def candidate_of(project: Project, number: int) -> Candidate:
             raise ConfigurationError(msg, hint=f"its steps: {', '.join(sorted(outputs))}")
     return Candidate(
         run=run,
-        model=model,
+        step=model,
+        model=model_name(model, run.partition),
         estimator=outputs[model],
         training=outputs[settings.training],
         holdout=outputs[settings.holdout],

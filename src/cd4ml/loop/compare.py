@@ -20,6 +20,7 @@ def runs(
     experiment: str = "",
     search: int = 0,
     state: str = "",
+    partition: str = "",
     sort_by: str = "",
     limit: int = 20,
 ) -> list[RunReport]:
@@ -31,6 +32,7 @@ def runs(
             experiment=experiment,
             search=search,
             state=state,
+            partition=partition,
             sort_by=sort_by,
             limit=limit,
         )
@@ -42,13 +44,15 @@ def listed_runs(
     *,
     experiment: str = "",
     search: int = 0,
+    partition: str = "",
     sort_by: str = "",
     limit: int = 20,
 ) -> list[RunReport]:
     """What `runs` finds, for somebody who names an experiment, a search or a metric that is there.
 
     Raises:
-        NotFound: If no run belongs to the experiment or search, or none has the metric.
+        NotFound: If no run belongs to the experiment, search or partition, or none has the
+            metric.
     """
     with project.database.read() as connection:
         for what, column, asked in (
@@ -58,10 +62,20 @@ def listed_runs(
             if asked and not rows.count(connection, Run, **{column: asked}):
                 msg = f"no run belongs to the {what} {asked!r}"
                 raise NotFound(msg, hint="cd4ml compare lists the runs")
+        if partition and not list_runs(connection, partition=partition, limit=1):
+            msg = f"no run was made for the partition {partition!r}"
+            raise NotFound(msg, hint="cd4ml run --for-each COLUMN makes one a key")
         if sort_by and not rows.count(connection, Metric, name=sort_by):
             known = ", ".join(metric_names(connection)) or "none"
             raise NotFound(f"no run has the metric {sort_by!r}", hint=f"known: {known}")
-    return runs(project, experiment=experiment, search=search, sort_by=sort_by, limit=limit)
+    return runs(
+        project,
+        experiment=experiment,
+        search=search,
+        partition=partition,
+        sort_by=sort_by,
+        limit=limit,
+    )
 
 
 def run_report(project: Project, ref: str) -> RunReport:

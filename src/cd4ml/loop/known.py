@@ -32,7 +32,7 @@ def input_at(project: Project, ref: str, moment: datetime) -> DatasetInput:
     """
     with project.database.read() as connection:
         version = version_at(connection, ref, moment)
-    digest = _digest_at(project, version, moment)
+    digest = digest_at(project, version, moment)
     if digest != version.digest:
         _trace(project, version, digest, moment)
     return DatasetInput(
@@ -56,7 +56,7 @@ def n_arrived(project: Project, version: DatasetVersion, moment: datetime) -> in
     return n
 
 
-def _digest_at(project: Project, version: DatasetVersion, moment: datetime) -> str:
+def digest_at(project: Project, version: DatasetVersion, moment: datetime) -> str:
     """The address of a version's rows as they were known; the same rows have the same.
 
     Which rows those are is settled by the last arrival among them, so that moments between

@@ -13,6 +13,7 @@ from cd4ml.loop.evaluate import Judgement, evaluate, judgement_of
 from cd4ml.loop.label import curate
 from cd4ml.loop.promote import releases, request
 from cd4ml.loop.reasons import require_reason
+from cd4ml.loop.recorded_data import cut_of
 from cd4ml.loop.roll_out import roll_out
 from cd4ml.loop.train import train
 from cd4ml.records.job import Job
@@ -129,7 +130,7 @@ def _write_down(connection: sa.Connection, project: Project, job: Job, model: st
 
 
 def _trained(project: Project, job: Job) -> Run:
-    """A run on the data that are known now, with the parameters of the version in charge."""
+    """A run on the data that are known now, with the parameters and key of the version in charge."""
     with project.database.read() as connection:
         alias = _champion(connection)
         version = rows.get(connection, ModelVersion, alias.model, alias.number)
@@ -140,6 +141,7 @@ def _trained(project: Project, job: Job) -> Run:
         project,
         overrides=champion.parameters,
         data=taken,
+        cut=cut_of(project, champion),
         experiment=_experiment(job),
         actor=SYSTEM,
     )
@@ -175,7 +177,7 @@ def _made_before(project: Project, run: Run) -> ModelVersion | None:
     with project.database.read() as connection:
         for version in rows.find(connection, ModelVersion, model=model.model, newest_first=True):
             before = rows.get(connection, Run, version.run)
-            if before.outputs.get(model.model) == model.estimator:
+            if before.outputs.get(model.step) == model.estimator:
                 return version
     return None
 

@@ -16,6 +16,7 @@ import msgspec
 from cd4ml.experiments.search import Trial, run_trials, sample, start_search
 from cd4ml.experiments.search import grid as combinations
 from cd4ml.experiments.tracking import list_runs
+from cd4ml.loop.asked import Asked, asked
 from cd4ml.loop.names import require_name
 from cd4ml.loop.train import RunReport, pipeline_of, report_of, require_readers, train
 from cd4ml.store import people
@@ -40,6 +41,7 @@ def search(
     seed: int = 0,
     workers: int = 2,
     data: Mapping[str, str] | None = None,
+    environment: str = "",
     as_of: datetime | None = None,
     experiment: str = "default",
     actor: str,
@@ -56,7 +58,8 @@ def search(
         trials: So many combinations at random; all of them by default.
         seed: Of the random choice.
         workers: How many trials at a time.
-        data: Dataset name -> version, where it is not the newest.
+        data: Dataset name -> version, where it is not the newest; see `train`.
+        environment: Whose data and parameters hold, where none are given here.
         as_of: Try them on what was known at this moment; see `train`.
         experiment: The question that the runs belong to.
         actor: Who.
@@ -70,7 +73,8 @@ def search(
     """
     require_name(experiment, "an experiment")
     chosen = sample(grid, trials, seed=seed) if trials else combinations(grid)
-    _refuse_impossible(project, chosen, data, actor)
+    wanted = asked(project, environment=environment, data=data, parameters=None)
+    _refuse_impossible(project, chosen, wanted, actor)
     with project.database.write() as connection:
         people.actor(connection, actor)
         number = start_search(
@@ -80,6 +84,7 @@ def search(
         _attempt,
         folder=str(project.folder),
         data=dict(data or {}),
+        environment=environment,
         as_of=as_of,
         experiment=experiment,
         search=number,
@@ -98,14 +103,14 @@ def search(
 def _refuse_impossible(
     project: Project,
     chosen: Sequence[Mapping[str, Any]],
-    data: Mapping[str, str] | None,
+    wanted: Asked,
     actor: str,
 ) -> None:
     """Say what no trial could begin with before the first one does."""
     pipeline = pipeline_of(project)
-    require_readers(project, pipeline, data or {}, actor=actor)
+    require_readers(project, pipeline, wanted.data, actor=actor)
     for combination in chosen:
-        pipeline.require_possible(combination)
+        pipeline.require_possible({**wanted.parameters, **combination})
 
 
 def _attempt(
@@ -113,6 +118,7 @@ def _attempt(
     *,
     folder: str,
     data: dict[str, str],
+    environment: str,
     as_of: datetime | None,
     experiment: str,
     search: int,
@@ -128,6 +134,7 @@ def _attempt(
             project,
             overrides=parameters,
             data=data,
+            environment=environment,
             as_of=as_of,
             experiment=experiment,
             search=search,

@@ -16,7 +16,9 @@ from cd4ml.errors import InvalidInput
 from cd4ml.gates.policy import policy_of
 from cd4ml.loop.access import admit_run, input_of, require_reader
 from cd4ml.loop.announce import Announcements, announcements
+from cd4ml.loop.asked import Asked, asked, is_path, version_of_path
 from cd4ml.loop.contracts import declared
+from cd4ml.loop.cut import Cut, cut_input
 from cd4ml.loop.ingest import ingest
 from cd4ml.loop.known import input_at
 from cd4ml.loop.label import empty_production
@@ -26,7 +28,7 @@ from cd4ml.pipeline.run import DatasetInput, Hooks, Pipeline, run_pipeline
 from cd4ml.records.run import Metric, Run, StepRun
 from cd4ml.store import people, rows
 from cd4ml.store.address import address_of_record
-from cd4ml.store.project import Project
+from cd4ml.store.project import FILE, Project
 
 if TYPE_CHECKING:
     from cd4ml.pipeline.run import Progress
@@ -48,7 +50,9 @@ def train(
     *,
     overrides: Mapping[str, Any] | None = None,
     data: Mapping[str, str] | None = None,
+    environment: str = "",
     as_of: datetime | None = None,
+    cut: Cut | None = None,
     experiment: str = "default",
     search: int = 0,
     actor: str,
@@ -59,10 +63,13 @@ def train(
     Args:
         project: Whose pipeline.
         overrides: "step.parameter" -> value, where it differs from the code.
-        data: Dataset name -> version ("flights@2"), where it is not the newest. Files
-            of a dataset that is not named here are versioned first.
+        data: Dataset name -> a version of whatever dataset ("flights@2", a tag, a date), the
+            name of another dataset, or a path, where it is not the newest. Files of a dataset
+            that is not named here are versioned first.
+        environment: Whose data and parameters in `cd4ml.toml` hold, where none are given here.
         as_of: Run on what was known at this moment: the newest versions that had been
             published, and the rows that had arrived. Files are left as they are.
+        cut: Only the rows of one key.
         experiment: The question that the run belongs to.
         search: The number of the search it is a trial of.
         actor: Who.
@@ -77,28 +84,64 @@ def train(
         NotAllowed: If a step takes a restricted dataset and the actor has none of its roles.
     """
     policy_of(project.settings.gate)  # a gate that cannot be asked is said before the work
-    with project.database.read() as connection:
-        people.actor(connection, actor)
-    require_name(experiment, "an experiment")
     announced = announcements(project)
     pipeline = pipeline_of(project)
-    require_readers(project, pipeline, data or {}, actor=actor)
+    wanted = prepared(
+        project,
+        pipeline,
+        environment=environment,
+        data=data,
+        parameters=overrides,
+        experiment=experiment,
+        actor=actor,
+    )
+    datasets = {
+        name: cut_input(project, name, each, cut)
+        for name, each in datasets_now(project, wanted.data, actor, as_of).items()
+    }
     run = run_pipeline(
         pipeline,
         database=project.database,
         blobs=project.blobs,
         clock=project.clock,
         actor=actor,
-        datasets=_datasets(project, data or {}, actor, as_of),
+        datasets=datasets,
         as_of=as_of,
         experiment=experiment,
         search=search,
-        parameters=overrides,
+        purpose=wanted.purpose._replace(partition=str(cut) if cut else ""),
+        parameters=wanted.parameters,
         progress=progress,
         hooks=_hooks(project, announced),
     )
     with project.database.read() as connection:
         return report_of(connection, run)
+
+
+def prepared(
+    project: Project,
+    pipeline: Pipeline,
+    *,
+    environment: str,
+    data: Mapping[str, str] | None,
+    parameters: Mapping[str, Any] | None,
+    experiment: str,
+    actor: str,
+) -> Asked:
+    """What is asked for, once all is known that a run of it could not begin with.
+
+    Raises:
+        InvalidInput: If an environment, parameter, dataset or value is not known.
+        NotFound: If a version is not there, or nobody has the actor's name.
+        NotAllowed: If a step takes a restricted dataset and the actor has none of its roles.
+    """
+    with project.database.read() as connection:
+        people.actor(connection, actor)
+    require_name(experiment, "an experiment")
+    wanted = asked(project, environment=environment, data=data, parameters=parameters)
+    pipeline.require_possible(wanted.parameters)
+    require_readers(project, pipeline, wanted.data, actor=actor)
+    return wanted
 
 
 def pipeline_of(project: Project) -> Pipeline:
@@ -111,8 +154,18 @@ def pipeline_of(project: Project) -> Pipeline:
         project.folder,
         project.settings.project.pipeline,
         datasets=tuple(project.settings.data),
+        also=(FILE, *_contract_files(project)),
+        data=tuple(each.path for each in project.settings.data.values() if each.path),
         state=project.state,
     )
+
+
+def _contract_files(project: Project) -> list[str]:
+    """The files that declare the contracts of `cd4ml.toml`, as far as a name tells."""
+    named = [project.settings.model.contract]
+    named += [each.contract for each in project.settings.data.values()]
+    modules = [f"{name.partition(':')[0].replace('.', '/')}.py" for name in named if ":" in name]
+    return [*modules, *(name.partition("#")[0] for name in named if name and ":" not in name)]
 
 
 def require_readers(
@@ -132,7 +185,10 @@ def require_readers(
     """
     for name in dict.fromkeys(name for step in pipeline.graph.steps for name in step.needs):
         if name in project.settings.data:
-            require_reader(project, pinned.get(name, name).partition("@")[0], actor=actor)
+            wanted = pinned.get(name, name)
+            is_other = wanted != name and not is_path(project, wanted)
+            read = wanted.partition("@")[0] if is_other else name
+            require_reader(project, read, actor=actor)
 
 
 def _hooks(project: Project, announced: Announcements | None) -> Hooks:
@@ -156,26 +212,33 @@ def report_of(connection: sa.Connection, run: Run) -> RunReport:
     )
 
 
-def _datasets(
+def datasets_now(
     project: Project, pinned: Mapping[str, str], actor: str, as_of: datetime | None
 ) -> dict[str, DatasetInput]:
-    unknown = sorted(set(pinned) - set(project.settings.data))
-    if unknown:
-        known = ", ".join(sorted(project.settings.data)) or "none"
-        msg = f"no dataset named {unknown[0]!r} in cd4ml.toml"
-        raise InvalidInput(msg, hint=f"known: {known}")
+    """Every dataset of the project as a run takes it, newest versions made first.
+
+    Raises:
+        InvalidInput: If files are to be read as of a moment.
+        NotFound: If a version is not there, or was not yet.
+        ContractViolated: If a dataset breaks its contract.
+    """
     if as_of is not None:
         return {
             name: _known(project, name, pinned.get(name, name), as_of)
             for name in project.settings.data
         }
     return {
-        name: _pinned(project, pinned[name]) if name in pinned else _newest(project, name, actor)
+        name: _pinned(project, name, pinned[name], actor)
+        if name in pinned
+        else _newest(project, name, actor)
         for name in project.settings.data
     }
 
 
 def _known(project: Project, name: str, ref: str, as_of: datetime) -> DatasetInput:
+    if is_path(project, ref):
+        msg = f"the files {ref!r} have no past that they could be read as of"
+        raise InvalidInput(msg, hint=f"--data {name}={name}@NUMBER names a version")
     if project.settings.data[name].source == "production" and "@" not in ref:
         with project.database.read() as connection:
             version = version_by(connection, name, as_of)
@@ -206,6 +269,10 @@ def _empty(project: Project, name: str) -> DatasetInput:
     )
 
 
-def _pinned(project: Project, ref: str) -> DatasetInput:
+def _pinned(project: Project, name: str, wanted: str, actor: str) -> DatasetInput:
+    if wanted in project.settings.data:
+        return _newest(project, wanted, actor)
+    if is_path(project, wanted):
+        return input_of(project, version_of_path(project, name, wanted, actor=actor))
     with project.database.read() as connection:
-        return input_of(project, find_version(connection, ref))
+        return input_of(project, find_version(connection, wanted))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -102,8 +102,14 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class EnvironmentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[environments.NAME]`: who must agree, and how traffic moves."""
+    """`[environments.NAME]`: who must agree, and how traffic moves; what is run there.
 
+    `cd4ml run --env NAME` takes `data` (dataset -> a version, another dataset, or a path) and
+    `parameters` (step.parameter -> value) instead of the usual ones.
+    """
+
+    data: dict[str, str] = {}
+    parameters: dict[str, Any] = {}
     approvals: int = 0
     roles: tuple[str, ...] = ()
     rollout: tuple[RolloutStep, ...] = (RolloutStep(mode="full"),)

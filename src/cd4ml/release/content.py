@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.records.run import Run
 from cd4ml.records.settings import EnvironmentSettings
@@ -59,8 +61,11 @@ def content_address(digests: dict[str, str]) -> str:
 
 
 def plan_address(settings: EnvironmentSettings) -> str:
-    """The address of an environment's settings: who must agree, and how traffic moves."""
-    return address_of_record(settings)
+    """The address of what an environment asks of a release: who agrees, how traffic moves.
+
+    The data and parameters of runs there decide no release: each run records its own.
+    """
+    return address_of_record(msgspec.structs.replace(settings, data={}, parameters={}))
 
 
 def scope_address(policy: str, plan: str) -> str:

@@ -108,6 +108,13 @@ class Project:
                 self._log = PredictionLog(self.database, self.blobs, self.segments)
             return self._log
 
+    def with_settings(self, settings: Settings) -> Project:
+        """The same project, and its open stores, under other settings; only this one is closed."""
+        other = Project(self.folder, settings)
+        other._database, other._blobs, other._files = self.database, self.blobs, self.files
+        other._clock = self.clock
+        return other
+
     def close(self) -> None:
         """Close the database, if it was opened."""
         with self._opening:

@@ -255,6 +255,36 @@ def _refuse_environments(settings: Settings) -> None:
         if not _FOLDER_NAME.fullmatch(name) or len(name) > _LONGEST:
             message = f"expected letters, digits, '.', '_' and '-' in its name, got {name!r}"
             raise _Impossible(f"environments.{name}", message, "for example production")
+        _refuse_other_data(settings, name)
+        _refuse_unless_json(settings.environments[name].parameters, name)
+
+
+def _refuse_other_data(settings: Settings, environment: str) -> None:
+    for name, wanted in settings.environments[environment].data.items():
+        key = f"environments.{environment}.data.{name}"
+        if name not in settings.data:
+            known = ", ".join(settings.data) or "none"
+            raise _Impossible(key, f"there is no [data.{name}]", f"known: {known}")
+        if not wanted:
+            hint = "a version like flights@3, another dataset, or a path"
+            raise _Impossible(key, "expected which data, got ''", hint)
+
+
+def _refuse_unless_json(parameters: dict[str, object], environment: str) -> None:
+    for name, value in parameters.items():
+        if kind := _not_json(value):
+            message = f"no parameter is a {kind}"
+            hint = "a number, text, true, false, or a list or table of these"
+            raise _Impossible(f"environments.{environment}.parameters.{name}", message, hint)
+
+
+def _not_json(value: object) -> str:
+    """The kind of the first value in it that JSON cannot hold; "" if it can hold all."""
+    if isinstance(value, dict | list):
+        inner = value.values() if isinstance(value, dict) else value
+        return next((kind for each in inner if (kind := _not_json(each))), "")
+    is_json = isinstance(value, str | bool | int) or (isinstance(value, float) and isfinite(value))
+    return "" if is_json else type(value).__name__
 
 
 def _refuse_monitoring(settings: Settings) -> None:

@@ -12,6 +12,7 @@ from cd4ml.cli.commands import (
     project,
     rehearsal,
     releases,
+    reproduction,
     runs,
     services,
 )
@@ -21,6 +22,7 @@ FAMILIES: tuple[Callable[[Commands], None], ...] = (
     project.add,
     data.add,
     runs.add,
+    reproduction.add,
     judging.add,
     releases.add,
     services.add,

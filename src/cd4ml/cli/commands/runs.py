@@ -11,6 +11,7 @@ from cd4ml.cli.words import Commands, Parser, UsageError, at_most_a_million, day
 if TYPE_CHECKING:
     from cd4ml.cli.screen import Screen
     from cd4ml.experiments.compare import Comparison, Difference
+    from cd4ml.loop.partitions import PartitionReport
     from cd4ml.loop.search import SearchReport
     from cd4ml.loop.train import RunReport
 
@@ -42,6 +43,9 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--search", type=at_most_a_million, default=0, metavar="NUMBER", help="only its trials"
     )
+    parser.add_argument(
+        "--partition", default="", metavar="COLUMN[=KEY]", help="only those that --for-each made"
+    )
     parser.add_argument("--best", default="", metavar="METRIC", help="list the best ones first")
     parser.add_argument(
         "--limit", type=at_most_a_million, default=20, metavar="N", help="(default: 20)"
@@ -61,11 +65,19 @@ def _add_what_to_run(parser: Parser) -> None:
     parser.add_argument(
         "--data",
         dest="datasets",
-        metavar="NAME=NAME@NUMBER",
+        metavar="NAME=VERSION|NAME|PATH",
         type=assignments.pair,
         action="append",
         default=[],
-        help="another version than the newest; may be repeated",
+        help="other data than the newest version: flights=flights@2 (or @TAG, @2013-03),\n"
+        "another dataset, a file or folder; may be repeated",
+    )
+    parser.add_argument(
+        "--env",
+        dest="environment",
+        default="",
+        metavar="NAME",
+        help="with the data and parameters of [environments.NAME]",
     )
     parser.add_argument(
         "--as-of",
@@ -73,6 +85,13 @@ def _add_what_to_run(parser: Parser) -> None:
         metavar="MOMENT",
         type=day_or_time,
         help="on what was known then: the versions published, the rows arrived by 2013-03-01",
+    )
+    parser.add_argument(
+        "--for-each",
+        dest="for_each",
+        metavar="COLUMN[=KEY,...]",
+        type=assignments.partition,
+        help="a run for each key of a column, on the rows of that key alone",
     )
     parser.add_argument(
         "--experiment", default="default", metavar="NAME", help="the question this run belongs to"
@@ -100,18 +119,24 @@ def _add_search(parser: Parser) -> None:
         type=at_most_a_million,
         default=0,
         metavar="N",
-        help=f"trials at a time (default: {_WORKERS})",
+        help=f"trials at a time (default: {_WORKERS}), or keys (default: 1)",
     )
 
 
-def run(given: Given) -> Answer[RunReport] | Answer[SearchReport]:
-    """Run once, or search."""
+def run(
+    given: Given,
+) -> Answer[RunReport] | Answer[SearchReport] | Answer[PartitionReport]:
+    """Run once, search, or run once a key."""
     words = given.words
     settings = assignments.once(words.settings, "--set")
     datasets = assignments.once(words.datasets, "--data")
     grid = assignments.once(words.grid, "--grid")
+    if grid and words.for_each:
+        raise UsageError("cd4ml run: --grid and --for-each go one at a time", hint="cd4ml run -h")
     if grid:
         return _search(given, grid, settings, datasets)
+    if words.for_each and not words.trials:
+        return _for_each(given, settings, datasets)
     for option, is_given in (("--trials", words.trials), ("--workers", words.workers)):
         if is_given:
             raise UsageError(f"cd4ml run: {option} needs --grid", hint="cd4ml run --help")
@@ -123,6 +148,7 @@ def run(given: Given) -> Answer[RunReport] | Answer[SearchReport]:
             given.project,
             overrides=settings,
             data=datasets,
+            environment=words.environment,
             as_of=words.as_of,
             experiment=words.experiment,
             actor=given.actor,
@@ -143,6 +169,7 @@ def _search(
             given.project,
             grid={**{name: [value] for name, value in settings.items()}, **grid},
             data=datasets,
+            environment=words.environment,
             as_of=words.as_of,
             trials=words.trials,
             workers=words.workers or _WORKERS,
@@ -152,6 +179,32 @@ def _search(
         )
     has_run = any(trial.state == "finished" for trial in report.trials)
     return Answer(report, _show_search, exit_code=0 if has_run else 1)
+
+
+def _for_each(
+    given: Given, settings: dict[str, Any], datasets: dict[str, str]
+) -> Answer[PartitionReport]:
+    from cd4ml.cli.screen import trials
+    from cd4ml.loop.partitions import train_each
+
+    words = given.words
+    by, keys = words.for_each
+    with trials(is_quiet=given.is_json) as tell:
+        report = train_each(
+            given.project,
+            by,
+            keys=keys,
+            overrides=settings,
+            data=datasets,
+            environment=words.environment,
+            as_of=words.as_of,
+            experiment=words.experiment,
+            workers=words.workers or 1,
+            actor=given.actor,
+            progress=tell,
+        )
+    has_failed = any(each.run is None for each in report.runs)
+    return Answer(report, _show_keys, exit_code=1 if has_failed else 0)
 
 
 def compare(given: Given) -> Answer[list[RunReport]] | Answer[Comparison]:
@@ -167,6 +220,7 @@ def compare(given: Given) -> Answer[list[RunReport]] | Answer[Comparison]:
         given.project,
         experiment=words.experiment,
         search=words.search,
+        partition=words.partition,
         sort_by=words.best,
         limit=words.limit,
     )
@@ -185,6 +239,38 @@ def _show_run(screen: Screen, report: RunReport) -> None:
     screen.hint(f"cd4ml gate {report.run.ref}")
 
 
+def _show_keys(screen: Screen, report: PartitionReport) -> None:
+    from cd4ml.cli.screen import number
+
+    reports = [each.run for each in report.runs if each.run is not None]
+    metrics = list(dict.fromkeys(name for each in reports for name in each.metrics))
+    n_failed = len(report.runs) - len(reports)
+    screen.title(f"{report.column}: {len(reports)} runs, {n_failed} failed")
+    for each in report.runs:
+        if each.run is None:
+            screen.line(f"  - {each.key}: {each.reason}")
+    screen.table(
+        (report.column, "run", "state", "computed", *metrics),
+        (
+            (
+                each.key,
+                each.run.run.ref,
+                each.run.run.state,
+                _computed(each.run),
+                *(number(each.run.metrics.get(name)) for name in metrics),
+            )
+            for each in report.runs
+            if each.run is not None
+        ),
+    )
+    screen.hint(f"cd4ml compare --partition {report.column}")
+
+
+def _computed(report: RunReport) -> str:
+    computed = sum(step.state == "computed" for step in report.steps)
+    return f"{computed} of {len(report.steps)}"
+
+
 def _show_search(screen: Screen, report: SearchReport) -> None:
     failed = [trial for trial in report.trials if trial.state == "failed"]
     screen.title(f"search {report.search}: {len(report.runs)} runs, {len(failed)} trials failed")
@@ -199,13 +285,15 @@ def _show_runs(screen: Screen, reports: list[RunReport]) -> None:
     from cd4ml.cli.screen import moment, number
 
     metrics = list(dict.fromkeys(name for report in reports for name in report.metrics))
+    keyed = ["partition"] if any(report.run.partition for report in reports) else []
     screen.table(
-        ("run", "state", "experiment", *metrics, "began", "by"),
+        ("run", "state", "experiment", *keyed, *metrics, "began", "by"),
         (
             (
                 report.run.ref,
                 report.run.state,
                 report.run.experiment,
+                *([report.run.partition or "-"] if keyed else []),
                 *(number(report.metrics.get(name)) for name in metrics),
                 moment(report.run.started_at),
                 report.run.created_by,
