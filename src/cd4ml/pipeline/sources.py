@@ -28,6 +28,7 @@ class Sources:
         self.start = start
         self._parsed: dict[str, Module | None] = {}
         self._stamps: dict[Path, tuple[int, ...]] = {}
+        self.seen: dict[str, str] = {}  # what `state` said last
 
     def module(self, name: str) -> Module | None:
         """The project's module of this name; None if it has none, or only a compiled one."""
@@ -82,18 +83,41 @@ class Sources:
         """Every Python file below the folder, hidden folders and environments left out."""
         return sorted(_python_files(self.folder))
 
+    def folders(self) -> list[Path]:
+        """Every folder that is looked through for Python files, here and elsewhere."""
+        own = [self.folder, *_python_folders(self.folder)]
+        names = {name.partition(".")[0] for module in self.modules() for name in module.modules}
+        places = (place for name in sorted(names) for place in self._outside(name))
+        return own + [
+            folder
+            for place in places
+            for folder in ([place, *_python_folders(place)] if place.is_dir() else [place.parent])
+        ]
+
+    def absent(self) -> list[Path]:
+        """The files that the code names and that are not there."""
+        return sorted(path for path in self._named() if not path.is_file())
+
     def state(self) -> dict[str, str]:
         """Path -> address of every file that importing the pipeline may read, to the byte."""
-        own = {*self.files()}
+        own = {*self.files(), *self._named()}
         foreign: set[Path] = set()
         for module in self.modules():
-            for statement in module.statements:
-                own.update(p for text in statement.strings for p in self.named(text, module.path))
             for name in module.modules:
                 own.update(self.compiled(name))
                 foreign.update(self.elsewhere(name.partition(".")[0]))
-        return {
+        self.seen = {
             str(path): address_of_file(path) for path in sorted(own | foreign) if path.is_file()
+        }
+        return self.seen
+
+    def _named(self) -> set[Path]:
+        return {
+            path
+            for module in self.modules()
+            for statement in module.statements
+            for text in statement.strings
+            for path in self.named(text, module.path)
         }
 
     def compiled(self, name: str) -> list[Path]:
@@ -118,14 +142,16 @@ class Sources:
 
     def elsewhere(self, name: str) -> list[Path]:
         """The files of a foreign module that is neither installed nor Python's own."""
-        if name in sys.stdlib_module_names or name == "cd4ml":
-            return []
         return [
             file
-            for place in _places(name)
-            if not is_installed_file(place)
+            for place in self._outside(name)
             for file in ([place] if place.is_file() else sorted(_python_files(place)))
         ]
+
+    def _outside(self, name: str) -> list[Path]:
+        if name in sys.stdlib_module_names or name == "cd4ml" or self.has(name):
+            return []
+        return [place for place in _places(name) if not is_installed_file(place)]
 
     def _parse(self, name: str) -> Module | None:
         path = self._path(name)
@@ -175,6 +201,13 @@ def _python_files(folder: Path) -> Iterator[Path]:
             yield path
         elif path.is_dir() and not path.is_symlink() and not _is_left_out(path):
             yield from _python_files(path)
+
+
+def _python_folders(folder: Path) -> Iterator[Path]:
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink() and not _is_left_out(path):
+            yield path
+            yield from _python_folders(path)
 
 
 def _is_left_out(folder: Path) -> bool:
