@@ -129,5 +129,5 @@ def _text(again: Again) -> str | None:
         *(f"  {name:<{names}}  {value:<{values}}" for name, value in facts),
         f"  hint: cd4ml gate {again.ref}",
     ]
-    is_plain = all(line.isprintable() and line.isascii() or set(line) == {"─"} for line in lines)
+    is_plain = all((line.isprintable() and line.isascii()) or set(line) == {"─"} for line in lines)
     return "\n".join(lines) + "\n" if is_plain and len(max(lines, key=len)) <= _WIDTH else None

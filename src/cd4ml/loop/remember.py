@@ -305,7 +305,7 @@ def _questions(project: Project, report: RunReport) -> Iterator[tuple[str, tuple
     for start in range(0, len(digests), _ASKED):
         part = tuple(digests[start : start + _ASKED])
         marks = ", ".join("?" for _ in part)
-        yield f"SELECT * FROM stored_files WHERE digest IN ({marks}) ORDER BY digest", part  # noqa: S608
+        yield f"SELECT * FROM stored_files WHERE digest IN ({marks}) ORDER BY digest", part
 
 
 def _stored(project: Project, run: Run) -> set[str]:
@@ -357,9 +357,7 @@ def _blank_step() -> dict[str, Any]:
 
 
 def _plain(report: RunReport) -> dict[str, Any]:
-    steps = [
-        msgspec.structs.replace(_cached(step), run=report.run.number) for step in report.steps
-    ]
+    steps = [msgspec.structs.replace(_cached(step), run=report.run.number) for step in report.steps]
     plain: dict[str, Any] = msgspec.to_builtins(
         msgspec.structs.replace(report, steps=tuple(steps), seconds=0.0)
     )

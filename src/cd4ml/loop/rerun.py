@@ -25,7 +25,7 @@ from cd4ml.store.clock import open_clock
 FILE, STATE = "cd4ml.toml", ".cd4ml"
 
 
-class Changed(Exception):  # noqa: N818 - says what is, not what went wrong
+class Changed(Exception):
     """Something may not be as it was; the message says what. Nothing was recorded."""
 
 

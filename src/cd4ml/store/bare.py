@@ -26,7 +26,9 @@ def writing(path: str) -> Iterator[sqlite3.Connection]:
     Raises:
         sqlite3.Error: If it does not work.
     """
-    with closing(sqlite3.connect(f"file:{_quoted(path)}?mode=rw", uri=True, timeout=_PATIENCE_S)) as it:
+    with closing(
+        sqlite3.connect(f"file:{_quoted(path)}?mode=rw", uri=True, timeout=_PATIENCE_S)
+    ) as it:
         it.isolation_level = None
         it.execute("PRAGMA synchronous=FULL")
         it.execute("PRAGMA foreign_keys=ON")
@@ -45,9 +47,11 @@ def answer_of(connection: sqlite3.Connection, statement: str, values: Sequence[A
     return address_of(json.dumps(found, default=repr).encode())
 
 
-def rows_of(connection: sqlite3.Connection, table: str, column: str, value: Any) -> list[dict[str, Any]]:
+def rows_of(
+    connection: sqlite3.Connection, table: str, column: str, value: Any
+) -> list[dict[str, Any]]:
     """The rows of a table with a value in a column, as they are stored."""
-    cursor = connection.execute(f'SELECT * FROM "{table}" WHERE "{column}" = ?', (value,))  # noqa: S608
+    cursor = connection.execute(f'SELECT * FROM "{table}" WHERE "{column}" = ?', (value,))
     names = [description[0] for description in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor]
 
@@ -56,7 +60,7 @@ def insert(connection: sqlite3.Connection, table: str, row: dict[str, Any]) -> N
     """Add a row; its values are as they are stored."""
     names = ", ".join(f'"{name}"' for name in row)
     marks = ", ".join("?" for _ in row)
-    connection.execute(f'INSERT INTO "{table}" ({names}) VALUES ({marks})', tuple(row.values()))  # noqa: S608
+    connection.execute(f'INSERT INTO "{table}" ({names}) VALUES ({marks})', tuple(row.values()))
 
 
 def next_number(connection: sqlite3.Connection, table: str) -> int:
@@ -80,13 +84,17 @@ def append(connection: sqlite3.Connection, words: dict[str, Any]) -> None:
         sqlite3.Error: If the entry before is missing.
     """
     sequence = next_number(connection, "ledger")
-    found = connection.execute("SELECT digest FROM ledger WHERE sequence = ?", (sequence - 1,)).fetchone()
+    found = connection.execute(
+        "SELECT digest FROM ledger WHERE sequence = ?", (sequence - 1,)
+    ).fetchone()
     if found is None and sequence > 1:
         msg = f"the ledger has no entry {sequence - 1}"
         raise sqlite3.DatabaseError(msg)
     entry = {"sequence": sequence, **words, "previous": found[0] if found else GENESIS}
     digest = address_of(_canonical({**entry, "at": words["at"].removesuffix("Z") + "+00:00"}))
-    insert(connection, "ledger", {**entry, "details": json.dumps(words["details"]), "digest": digest})
+    insert(
+        connection, "ledger", {**entry, "details": json.dumps(words["details"]), "digest": digest}
+    )
 
 
 def _canonical(thing: dict[str, Any]) -> bytes:
