@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from cd4ml.loop.run_report import RunReport
     from cd4ml.pipeline.run import Pipeline
 
+_LOCKS = ("uv.lock", "pylock.toml", "requirements*.txt")
 _ASKED = 500  # digests in one question
 _OF_THE_STEP = ("run", "step", "position", "fingerprint", "kind", "output")
 
@@ -121,7 +122,7 @@ def _note(
             database=database,
             links={path: os.path.realpath(path) for path in _tops(project, pinned)},
             signs=found,
-            variables={},
+            variables=pipeline.variables(),
             questions=_answered(connection, _questions(project, report)),
             status=status,
             rows=_rows(connection, report),
@@ -153,8 +154,8 @@ def _code(project: Project, pipeline: Pipeline, begun_ns: int) -> dict[str, Sign
         raise _Unclear  # edited meanwhile
     found = {path: signs.sign(path, "file", digest) for path, digest in now.seen.items()}
     found[str(settings)] = signs.sign(str(settings), "file")
-    for contract in _contract_files(project):
-        found[contract] = signs.sign(contract, "file")
+    for path in (*_contract_files(project), *_lock_files(project.folder)):
+        found[path] = signs.sign(path, "file")
     for path, each in found.items():
         if not each.stamp or max(each.stamp[1:3]) >= begun_ns:
             raise _Unclear(path)  # written to since: what was read is not known
@@ -172,6 +173,14 @@ def _contract_files(project: Project) -> Iterator[str]:
         path = contract.partition("#")[0]
         if Path(path).suffix.lower() in (".toml", ".yaml", ".yml"):
             yield str(project.folder / path)
+
+
+def _lock_files(folder: Path) -> Iterator[str]:
+    """What says which distributions belong together: a run keeps that."""
+    for place in (folder, *folder.parents):
+        yield from (str(path) for name in _LOCKS for path in sorted(place.glob(name)))
+        if (place / ".git").exists():
+            return
 
 
 def _data(project: Project, run: Run, pinned: Mapping[str, str]) -> dict[str, Sign]:
@@ -252,12 +261,9 @@ def _outputs(project: Project, report: RunReport) -> dict[str, Sign]:
 def _git(project: Project, run: Run) -> tuple[str, dict[str, Sign]]:
     """What git said, and the files that differ from the commit."""
     status = Asked(str(project.folder)).answer()
-    if not status.differs:
-        if run.is_dirty:
-            raise _Unclear
-        return "", {}
     revision = revision_of(project.folder)
-    if (revision.commit, address_of(revision.patch)) != (run.revision, run.patch):
+    patch = address_of(revision.patch) if revision.is_dirty else ""
+    if (revision.commit, patch) != (run.revision, run.patch):
         raise _Unclear
     paths = [str(project.folder / path) for path in status.paths]
     found = {

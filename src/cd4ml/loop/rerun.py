@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from cd4ml.errors import Cd4mlError
 from cd4ml.pipeline import notes, signs
-from cd4ml.pipeline.status import Asked, Status
+from cd4ml.pipeline.status import Asked
 from cd4ml.store import bare
 from cd4ml.store.clock import open_clock
 
@@ -77,11 +77,11 @@ def _again(note: notes.Note, state: str, key: str) -> Again:
     _refuse(differs)
     _refuse(next((at for at, to in note.links.items() if os.path.realpath(at) != to), ""))
     _refuse(notes.unlike(note.variables))
-    if status.differs and f"{status.commit} {status.differs}" != note.status:
-        _refuse("what differs from the commit")
+    if f"{status.commit} {status.differs}" != note.status:
+        _refuse("the commit, or what differs from it")
     if _is_any_running(state):
         _refuse("a run is on its way, or was interrupted")
-    again = _recorded(note, status, open_clock(Path(state)).now())
+    again = _recorded(note, open_clock(Path(state)).now())
     if fresh:  # what was read need not be read the next time
         with suppress(OSError):
             kept = {**note.signs, **fresh}
@@ -99,7 +99,7 @@ def _is_any_running(state: str) -> bool:
     return os.path.isdir(folder) and any(name.endswith(".lock") for name in os.listdir(folder))
 
 
-def _recorded(note: notes.Note, status: Status, at: datetime) -> Again:
+def _recorded(note: notes.Note, at: datetime) -> Again:
     with bare.writing(note.database) as connection:
         for question in note.questions:
             answer = bare.answer_of(connection, question.statement, question.values)
@@ -107,7 +107,7 @@ def _recorded(note: notes.Note, status: Status, at: datetime) -> Again:
                 _refuse(f"the answer to {question.statement} {question.values}")
         number = bare.next_number(connection, "runs")
         moment = f"{at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
-        own = _own(number, moment, status)
+        own = _own(number, moment)
         for table, rows in note.rows.items():
             for row in rows:
                 bare.insert(connection, table, {**row, **own[table]})
@@ -121,14 +121,11 @@ def _recorded(note: notes.Note, status: Status, at: datetime) -> Again:
     )
 
 
-def _own(number: int, moment: str, status: Status) -> dict[str, dict[str, Any]]:
+def _own(number: int, moment: str) -> dict[str, dict[str, Any]]:
     """By table, what is this run's own; everything else is as it was."""
     ref = f"run/{number}"
-    run: dict[str, Any] = {"number": number, "started_at": moment, "finished_at": moment}
-    if not status.differs:
-        run |= {"revision": status.commit, "is_dirty": False, "patch": ""}
     return {
-        "runs": run,
+        "runs": {"number": number, "started_at": moment, "finished_at": moment},
         "step_runs": {"run": number},
         "metrics": {"run": number, "logged_at": moment},
         "nodes": {"address": ref, "name": ref, "seen_at": moment},

@@ -111,6 +111,8 @@ def pipeline_of(project: Project) -> Pipeline:
         project.settings.project.pipeline,
         datasets=tuple(project.settings.data),
         state=project.state,
+        seed=project.settings.project.seed,
+        variables=project.settings.project.variables,
     )
 
 

@@ -58,6 +58,7 @@ class Statement:
         imports: Names bound by imports inside it.
         modules: Modules imported inside it.
         changed: Dotted names of what it sets, deletes, or fills, beside its own variables.
+        variables: Environment variables that it reads by name.
     """
 
     def __init__(self, node: ast.stmt, module: Module, index: int) -> None:
@@ -70,6 +71,7 @@ class Statement:
         self.strings: set[str] = set()
         self.imports: dict[str, Import] = {}
         self.modules: set[str] = set()
+        self.variables: set[str] = set()
         self._read(node)
         visible = _global_names(node) | set(self.imports)
         self.chains = {chain for chain in self.chains if chain[0] in visible}
@@ -95,6 +97,8 @@ class Statement:
             self.chains.add(chain)
             self.attributes.update(chain[1:])
             return
+        if variable := _variable(node):
+            self.variables.add(variable)
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             self.strings.add(node.value)
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
@@ -272,6 +276,22 @@ def parsed(path: Path) -> ast.Module:
         if isinstance(node, Definition) and _is_docstring(node.body[0]):
             node.body = node.body[1:] or [ast.Pass()]
     return tree
+
+
+def _variable(node: ast.AST) -> str:
+    """`NAME` for `os.environ["NAME"]`, `environ.get("NAME")` and `os.getenv("NAME")`, else ""."""
+    if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
+        owner, argument = chain_of(node.value), node.slice
+    elif isinstance(node, ast.Call) and node.args:
+        owner, argument = chain_of(node.func), node.args[0]
+        owner = owner[:-1] if owner[-1:] == ("get",) else owner
+    else:
+        return ""
+    is_read = owner[-1:] in (("environ",), ("environb",), ("getenv",), ("getenvb",))
+    if not (is_read and isinstance(argument, ast.Constant)):
+        return ""
+    name = argument.value
+    return name.decode(errors="replace") if isinstance(name, bytes) else str(name)
 
 
 def _joined(node: ast.BinOp) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,6 +18,7 @@ from cd4ml.pipeline.alive import LifeSign, end_interrupted
 from cd4ml.pipeline.fingerprint import Reached, ReachedCode, fingerprint
 from cd4ml.pipeline.graph import StepDeclaration, steps_in
 from cd4ml.pipeline.module import imported, origin, traceback_below
+from cd4ml.pipeline.seed import seed_everything
 from cd4ml.pipeline.sources import Sources
 from cd4ml.pipeline.storage import Output, load, store
 from cd4ml.records.run import Metric, Run, StepRun
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 StepState = Literal["running", "computed", "cached", "failed"]
 Progress = Callable[[str, StepState, float], None]  # step, state, seconds since it began
 
+_WITHOUT_NUMPY = {"cd4ml", "polars"}
 _KEPT = 20_000  # characters of a traceback: its end
 
 
@@ -76,6 +79,7 @@ class Plan(NamedTuple):
     datasets: dict[str, DatasetInput]
     code: dict[str, Reached]  # step -> the code it reaches
     environment: str
+    seed: int = 0
 
 
 class Execution:
@@ -199,19 +203,21 @@ class Execution:
             code=code.address,
             parameters=self._parameters(step),
             inputs={name: self._identities.get(name, address) for name, address in inputs.items()},
-            environment=self._plan.environment,
+            environment=code.environment or self._plan.environment,
+            seed=self._plan.seed,
         )
 
     def _identity(self, step: StepDeclaration, output: Output) -> str:
         """What stands for an output in the fingerprints of the steps that take it.
 
         The bytes of an estimator hold the names of its classes, not their code: the code
-        that made it, and the estimators it was made from, count as well.
+        that made it and what it imports, and the estimators it was made from, count as well.
         """
         if output.kind != "model":
             return output.address
         made_from = [self._identities[name] for name in step.needs if name in self._identities]
-        return address_of_record([output.address, self._plan.code[step.name].address, made_from])
+        code = self._plan.code[step.name]
+        return address_of_record([output.address, code.address, code.environment, made_from])
 
     def _with_written_files(self, record: StepRun, step: StepDeclaration) -> StepRun:
         """The record under the fingerprint that counts the files the step itself wrote.
@@ -226,6 +232,7 @@ class Execution:
         after = ReachedCode(sources).by(step.module, step.function)
         if not before.is_extended_by(after):
             return record  # the code was edited meanwhile
+        after = after._replace(environment=before.environment, variables=before.variables)
         return msgspec.structs.replace(record, fingerprint=self._fingerprint(step, after))
 
     def _parameters(self, step: StepDeclaration) -> dict[str, Any]:
@@ -271,6 +278,10 @@ class Execution:
     def _compute(self, step: StepDeclaration, module: ModuleType) -> Output:
         function = steps_in(module)[step.name].function
         arguments = [self._input(each.name, each.hint) for each in step.inputs]
+        imported_by_step = self._plan.code[step.name].modules - sys.stdlib_module_names
+        seed_everything(
+            self._plan.seed, step.name, needs_numpy=bool(imported_by_step - _WITHOUT_NUMPY)
+        )
         try:
             value = function(*arguments, **self._parameters(step))
         except (Exception, SystemExit) as error:

@@ -21,7 +21,9 @@ MOST = 10_000  # files; to look at more takes as long as working it out
 
 _FORMAT = 1
 _KEPT = 50  # notes
-_ENVIRONMENT = ("CD4ML_", "OPENLINEAGE_", "GIT_")
+# variables that decide where things last, who is told, or what is computed
+_ENVIRONMENT = ("CD4ML_", "OPENLINEAGE_", "GIT_", "OMP_", "OPENBLAS_", "MKL_", "POLARS_",
+                "PYTHONHASHSEED")  # fmt: skip
 
 
 class Question(NamedTuple):

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from cd4ml.errors import InvalidInput
 from cd4ml.pipeline.declared import declared_steps
+from cd4ml.pipeline.distributions import Distributions
 from cd4ml.pipeline.environment import present_environment
 from cd4ml.pipeline.execution import DatasetInput, Execution, Hooks, Plan, Progress
 from cd4ml.pipeline.fingerprint import ReachedCode
 from cd4ml.pipeline.graph import Graph, StepDeclaration, build
+from cd4ml.pipeline.notes import digest_of_variable
 from cd4ml.pipeline.parameters import values_of
 from cd4ml.pipeline.revision import revision_of
 from cd4ml.pipeline.sources import Sources
@@ -35,6 +37,9 @@ class Pipeline:
         module: The module with the steps.
         state: The project's folder for what cd4ml keeps (`.cd4ml`).
         datasets: The names of the datasets that steps may take.
+        seed: Of the chance in its steps.
+        variables: Environment variables that count for every step, beside those that it is
+            seen to read.
 
     Raises:
         PipelineError: If the module cannot be imported, a step cannot be declared as it
@@ -42,9 +47,17 @@ class Pipeline:
     """
 
     def __init__(
-        self, folder: Path, module: str, *, state: Path, datasets: Collection[str]
+        self,
+        folder: Path,
+        module: str,
+        *,
+        state: Path,
+        datasets: Collection[str],
+        seed: int = 0,
+        variables: Collection[str] = (),
     ) -> None:
         self.module = module
+        self.seed = seed
         self.state = state
         self.sources = Sources(folder, module)
         self.folder = self.sources.folder
@@ -52,6 +65,8 @@ class Pipeline:
         environment = address_of_record(self.environment)
         steps = declared_steps(self.sources, environment=environment, state=state)
         self.graph: Graph = build(steps, datasets)
+        distributions = Distributions(self.environment, state)
+        self.reached = ReachedCode(self.sources, distributions, variables)
 
     def require_possible(self, parameters: Mapping[str, Any]) -> None:
         """Refuse values with which a run could not begin.
@@ -63,7 +78,13 @@ class Pipeline:
             InvalidInput: If a parameter is unknown or a value has the wrong type.
             PipelineError: If a parameter without a default is not given.
         """
-        values_of(self.graph.steps, parameters, self.graph.steps)
+        values_of(self.graph.steps, parameters, self.graph.steps, seed=self.seed)
+
+    def variables(self) -> dict[str, str]:
+        """The environment variables that count, with the digests of their values."""
+        reached = [self.reached.by(step.module, step.function) for step in self.graph.steps]
+        names = sorted(set[str]().union(*(each.variables for each in reached)))
+        return {name: digest_of_variable(name) for name in names}
 
 
 def run_pipeline(
@@ -110,14 +131,14 @@ def run_pipeline(
     """
     steps = pipeline.graph.needed_for(targets)
     taken = _taken(steps, pipeline.graph, datasets)
-    code = ReachedCode(pipeline.sources)
     plan = Plan(
         sources=pipeline.sources,
         state=pipeline.state,
         steps=steps,
-        values=values_of(steps, parameters or {}, pipeline.graph.steps),
+        values=values_of(steps, parameters or {}, pipeline.graph.steps, seed=pipeline.seed),
         datasets=taken,
-        code={step.name: code.by(step.module, step.function) for step in steps},
+        code={step.name: pipeline.reached.by(step.module, step.function) for step in steps},
+        seed=pipeline.seed,
         environment=blobs.put_record(pipeline.environment),
     )
     revision = revision_of(pipeline.folder)

@@ -67,7 +67,9 @@ class Walk:
         self._followed: set[tuple[str, tuple[str, ...]]] = set()
         self._bindings: set[str] = set()
         self._entered: set[str] = set()
-        self._foreign: set[str] = set()
+        self.foreign: set[str] = set()  # modules of Python, and of others
+        self.is_beyond = False  # whether code is reached that imports what it likes
+        self.variables: set[str] = set()  # of the environment, by name
         self._stars: set[tuple[str, str]] = set()
         self.files: dict[str, str] = {}
         self.absent: set[Path] = set()
@@ -143,6 +145,7 @@ class Walk:
                 self._follow_stars(statement.module, chain[0])
         for text in statement.strings:
             self._take_file(text, statement.module)
+        self.variables |= statement.variables
 
     def _look_for_unseen(self, statement: Statement) -> None:
         found = _UNSEEN_ATTRIBUTES & statement.attributes
@@ -229,14 +232,16 @@ class Walk:
                 self._enter(module)
         for path in self.sources.compiled(name):
             self.files[str(path.relative_to(self.sources.folder))] = address_of_file(path)
+            self.is_beyond = True
 
     def _enter_foreign(self, name: str) -> None:
         """A module of somebody else: installed ones are in the environment's address."""
-        if name in self._foreign:
+        if name in self.foreign:
             return
-        self._foreign.add(name)
+        self.foreign.add(name)
         for path in self.sources.elsewhere(name):
             self.files[str(path)] = _whole(path)
+            self.is_beyond = True
         if not self.sources.is_known(name):
             self._cannot_see(f"import {name}")
 

@@ -10,11 +10,17 @@ from cd4ml.records.rollout import RolloutStep
 
 
 class ProjectSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[project]`: its name and the Python module with the steps."""
+    """`[project]`: its name and the Python module with the steps.
+
+    `seed` is that of the chance in all steps. `variables` are environment variables that count
+    for every step, beside those that its code is seen to read by name.
+    """
 
     name: str
     pipeline: str = "pipeline"
     description: str = ""
+    seed: int = 0
+    variables: tuple[str, ...] = ()
 
 
 class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
