@@ -19,8 +19,10 @@ from cd4ml.pipeline.fingerprint import Reached, ReachedCode, fingerprint
 from cd4ml.pipeline.graph import StepDeclaration, steps_in
 from cd4ml.pipeline.module import imported, origin, traceback_below
 from cd4ml.pipeline.seed import seed_everything
+from cd4ml.pipeline.shared_outputs import share, shared
 from cd4ml.pipeline.sources import Sources
 from cd4ml.pipeline.storage import Output, load, store
+from cd4ml.records.lineage import Node
 from cd4ml.records.run import Metric, Run, StepRun
 from cd4ml.store import columns, ledger, lineage, rows
 from cd4ml.store.address import address_of_record
@@ -80,6 +82,7 @@ class Plan(NamedTuple):
     code: dict[str, Reached]  # step -> the code it reaches
     environment: str
     seed: int = 0
+    is_shared: bool = True  # whether outputs are taken from, and offered to, other databases
 
 
 class Execution:
@@ -195,6 +198,8 @@ class Execution:
             seconds=seconds,
         )
         self._record(done, step, metrics)
+        if state == "computed" and step.is_cached and self._plan.is_shared:
+            share(self._blobs, done.fingerprint, output)
         progress(step.name, state, seconds)
 
     def _fingerprint(self, step: StepDeclaration, code: Reached) -> str:
@@ -261,9 +266,9 @@ class Execution:
             try:
                 self._blobs.path(known.output)
             except (NotFound, Corrupted):
-                return None  # compute it again
+                break  # compute it again, unless somebody else has it
             return msgspec.convert((known.kind, known.output), Output)
-        return None
+        return shared(self._blobs, wanted.fingerprint) if self._plan.is_shared else None
 
     def _module(self, modules: ExitStack) -> ModuleType:
         """The pipeline's module, imported once, with the code that was fingerprinted."""
@@ -315,8 +320,8 @@ class Execution:
             for name, value in metrics.items():
                 rows.insert(connection, Metric(run=done.run, name=name, value=value, logged_at=at))
             columns.declare(connection, done.output, step.columns, inputs)
-            if done.state == "cached":
-                return
+            if done.state == "cached" and rows.count(connection, Node, address=done.output):
+                return  # else it was computed for another database
             name = f"{done.step} of {self._run.ref}"
             lineage.note(connection, address=done.output, kind="step output", name=name, at=at)
             lineage.link(connection, done.output, self._run.ref, "output")

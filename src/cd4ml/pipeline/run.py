@@ -38,6 +38,7 @@ class Pipeline:
         state: The project's folder for what cd4ml keeps (`.cd4ml`).
         datasets: The names of the datasets that steps may take.
         seed: Of the chance in its steps.
+        is_shared: Whether outputs are taken from, and offered to, others with the same blobs.
         variables: Environment variables that count for every step, beside those that it is
             seen to read.
 
@@ -54,10 +55,12 @@ class Pipeline:
         state: Path,
         datasets: Collection[str],
         seed: int = 0,
+        is_shared: bool = True,
         variables: Collection[str] = (),
     ) -> None:
         self.module = module
         self.seed = seed
+        self.is_shared = is_shared
         self.state = state
         self.sources = Sources(folder, module)
         self.folder = self.sources.folder
@@ -139,6 +142,7 @@ def run_pipeline(
         datasets=taken,
         code={step.name: pipeline.reached.by(step.module, step.function) for step in steps},
         seed=pipeline.seed,
+        is_shared=pipeline.is_shared,
         environment=blobs.put_record(pipeline.environment),
     )
     revision = revision_of(pipeline.folder)

@@ -27,11 +27,13 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """`[store]`: where things last.
 
     The environment variables CD4ML_DATABASE and CD4ML_BLOBS take precedence, so that no
-    password has to stand in the file.
+    password has to stand in the file. With `share_steps` the outputs of steps are taken from,
+    and offered to, everybody who works with the same blobs, whatever their database.
     """
 
     database: str = "sqlite:///.cd4ml/cd4ml.db"
     blobs: str = ".cd4ml/blobs"
+    share_steps: bool = True
 
 
 class DataSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
