@@ -156,10 +156,14 @@ def _code(project: Project, pipeline: Pipeline, begun_ns: int) -> dict[str, Sign
     found[str(settings)] = signs.sign(str(settings), "file")
     for path in (*_contract_files(project), *_lock_files(project.folder)):
         found[path] = signs.sign(path, "file")
+    for path in pipeline.code_files():
+        if path not in found:
+            found[path] = signs.sign(path, "file")
     for path, each in found.items():
         if not each.stamp or max(each.stamp[1:3]) >= begun_ns:
             raise _Unclear(path)  # written to since: what was read is not known
-    found |= signs.signed(map(str, now.folders()), "code")
+    has_commands = any(step.is_command for step in pipeline.graph.steps)
+    found |= signs.signed(map(str, now.folders()), "folder" if has_commands else "code")
     found |= signs.signed(map(str, now.absent()), "absent")
     for place in dict.fromkeys(os.path.abspath(each) for each in sys.path):
         kind: signs.Kind = "code" if os.path.isdir(place) else "file"

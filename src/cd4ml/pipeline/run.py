@@ -83,6 +83,12 @@ class Pipeline:
         """
         values_of(self.graph.steps, parameters, self.graph.steps, seed=self.seed)
 
+    def code_files(self) -> list[str]:
+        """The files that the steps' code names or is, beside Python's."""
+        reached = [self.reached.by(step.module, step.function) for step in self.graph.steps]
+        names = {name for each in reached for name in each.files}
+        return sorted(str(self.folder / name) for name in names)
+
     def variables(self) -> dict[str, str]:
         """The environment variables that count, with the digests of their values."""
         reached = [self.reached.by(step.module, step.function) for step in self.graph.steps]

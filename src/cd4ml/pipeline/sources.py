@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
@@ -14,6 +14,7 @@ from cd4ml.pipeline.module import is_installed_file
 from cd4ml.store.address import address_of_file
 
 _NAME_LENGTH = 200  # a longer string is no file name
+_LARGEST = 1 << 20  # bytes; larger files are data
 
 # what programs read; what they write beside their results (logs, pictures) is left out
 _READ = (".cfg", ".csv", ".ini", ".j2", ".json", ".jsonl", ".ndjson", ".parquet", ".sql", ".toml",
@@ -82,6 +83,23 @@ class Sources:
     def files(self) -> list[Path]:
         """Every Python file below the folder, hidden folders and environments left out."""
         return sorted(_python_files(self.folder))
+
+    def files_in(self, words: Iterable[str]) -> list[Path]:
+        """The project's files that these words name."""
+        found = ((self.folder / word).resolve() for word in words if len(word) < _NAME_LENGTH)
+        return [path for path in found if self._is_own(path) and path.is_file()]
+
+    def matching(self, patterns: Iterable[str]) -> list[Path]:
+        """The project's files that these patterns name; those of a folder, if that is named."""
+        found: set[Path] = set()
+        for pattern in patterns:
+            for path in self.folder.glob(pattern):
+                found.update(_small_files(path, most=None) if path.is_dir() else [path])
+        return sorted(path for path in found if path.is_file())
+
+    def everything(self) -> list[Path]:
+        """Every file of the project that is small enough to be code."""
+        return sorted(_small_files(self.folder, most=_LARGEST))
 
     def folders(self) -> list[Path]:
         """Every folder that is looked through for Python files, here and elsewhere."""
@@ -201,6 +219,17 @@ def _python_files(folder: Path) -> Iterator[Path]:
             yield path
         elif path.is_dir() and not path.is_symlink() and not _is_left_out(path):
             yield from _python_files(path)
+
+
+def _small_files(folder: Path, most: int | None) -> Iterator[Path]:
+    for path in folder.iterdir():
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            if not path.is_symlink() and not _is_left_out(path):
+                yield from _small_files(path, most)
+        elif path.is_file() and (most is None or path.stat().st_size <= most):
+            yield path
 
 
 def _python_folders(folder: Path) -> Iterator[Path]:

@@ -8,6 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from cd4ml.pipeline.code import Import, Module, Statement, chain_of, parsed
+from cd4ml.pipeline.command_call import (
+    code_patterns,
+    command_call,
+    program_words,
+    without_parameters,
+)
 from cd4ml.pipeline.sources import Sources
 from cd4ml.store.address import address_of_file, address_of_record
 
@@ -78,6 +84,10 @@ class Walk:
         """Follow a top-level function to all it reaches."""
         home = self.sources.module(module)
         bound = home.bound.get(function, []) if home else []
+        call = command_call(bound[0].node, home) if home and bound else None
+        if home is not None and call is not None:
+            self._start_command(bound[0], call)
+            return
         if home is None or not bound or not bound[0].is_definition:
             self._cannot_see(f"where {function} is defined")
             return
@@ -86,6 +96,21 @@ class Walk:
         self._read(self._root)
         if len(bound) > 1 or (module, function) in self.shared:
             self._follow_name(home, (function,))
+        self._read_waiting()
+
+    def _start_command(self, statement: Statement, call: ast.Call) -> None:
+        """A program that is a step: the words that start it, and the files that it is made of."""
+        self.is_beyond = True  # nobody sees what it imports
+        self._root = Statement(
+            without_parameters(statement.node, call), statement.module, statement.index
+        )
+        self._enter(statement.module)
+        self._read(self._root)
+        named = self.sources.files_in(program_words(call))
+        patterns = code_patterns(call)
+        own = self.sources.everything() if patterns is None else self.sources.matching(patterns)
+        for path in {*named, *own}:
+            self.files[str(path.relative_to(self.sources.folder))] = address_of_file(path)
         self._read_waiting()
 
     def code(self) -> dict[str, Any]:
