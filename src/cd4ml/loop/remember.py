@@ -162,8 +162,8 @@ def _code(project: Project, pipeline: Pipeline, begun_ns: int) -> dict[str, Sign
     for path, each in found.items():
         if not each.stamp or max(each.stamp[1:3]) >= begun_ns:
             raise _Unclear(path)  # written to since: what was read is not known
-    has_commands = any(step.is_command for step in pipeline.graph.steps)
-    found |= signs.signed(map(str, now.folders()), "folder" if has_commands else "code")
+    is_any_file = now.makes_up() or any(step.is_command for step in pipeline.graph.steps)
+    found |= signs.signed(map(str, now.folders()), "folder" if is_any_file else "code")
     found |= signs.signed(map(str, now.absent()), "absent")
     for place in dict.fromkeys(os.path.abspath(each) for each in sys.path):
         kind: signs.Kind = "code" if os.path.isdir(place) else "file"

@@ -5,15 +5,18 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Iterable, Iterator
+from fnmatch import fnmatch
 from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
-from cd4ml.pipeline.code import Import, Module
+from cd4ml.pipeline.code import Import, Module, Statement
+from cd4ml.pipeline.file_names import MAGIC
 from cd4ml.pipeline.module import is_installed_file
 from cd4ml.store.address import address_of_file
 
 _NAME_LENGTH = 200  # a longer string is no file name
+_SEARCHED = {("sys", "path"), ("sys", "meta_path"), ("sys", "path_hooks"), ("site", "addsitedir")}
 _LARGEST = 1 << 20  # bytes; larger files are data
 
 # what programs read; what they write beside their results (logs, pictures) is left out
@@ -29,6 +32,7 @@ class Sources:
         self.start = start
         self._parsed: dict[str, Module | None] = {}
         self._stamps: dict[Path, tuple[int, ...]] = {}
+        self._optional: set[str] | None = None
         self.seen: dict[str, str] = {}  # what `state` said last
 
     def module(self, name: str) -> Module | None:
@@ -134,8 +138,10 @@ class Sources:
             path
             for module in self.modules()
             for statement in module.statements
-            for text in statement.strings
-            for path in self.named(text, module.path)
+            for path in (
+                *(path for text in statement.strings for path in self.named(text, module.path)),
+                *self.made_up(statement),
+            )
         }
 
     def compiled(self, name: str) -> list[Path]:
@@ -154,9 +160,44 @@ class Sources:
         found = {(start / text).resolve() for start in (self.folder, beside.parent)}
         return sorted(path for path in found if self._is_own(path))
 
+    def made_up(self, statement: Statement) -> list[Path]:
+        """The project's files whose names a statement may make up, or find in a folder."""
+        beside = statement.module.path.parent
+        found: set[Path] = set()
+        for pattern in (*statement.patterns, *filter(MAGIC.search, statement.strings)):
+            if pattern.lower().endswith(_READ) and not pattern.startswith("/"):
+                for start in (self.folder, beside):
+                    found.update(start.glob(pattern))
+                if "/" not in pattern:  # below a folder that nobody can tell
+                    every = _small_files(self.folder, most=None)
+                    found.update(path for path in every if fnmatch(path.name, pattern))
+        if statement.lists_folders:
+            for text in statement.strings:
+                for start in (self.folder, beside):
+                    found.update(_read_in(start, text))
+        return sorted(path for path in found if path.is_file() and self._is_own(path.resolve()))
+
+    def makes_up(self) -> bool:
+        """Whether a file may count because of what it is called, once it is there."""
+        return any(
+            statement.lists_folders or any(p.lower().endswith(_READ) for p in statement.patterns)
+            for module in self.modules()
+            for statement in module.statements
+        )
+
     def is_known(self, name: str) -> bool:
         """Whether a foreign top-level module is there to be imported."""
         return name in sys.stdlib_module_names or name == "cd4ml" or bool(_places(name))
+
+    def does_without(self, name: str) -> bool:
+        """Whether the project's code tries to import a module, and nothing would find it now."""
+        if self._optional is None:
+            statements = [each for module in self.modules() for each in module.statements]
+            tried = set[str]().union(*(each.optional for each in statements))
+            # whoever changes where modules are found may find it after all
+            is_open = any(chain[:2] in _SEARCHED for each in statements for chain in each.chains)
+            self._optional = set() if is_open else tried
+        return name in self._optional
 
     def elsewhere(self, name: str) -> list[Path]:
         """The files of a foreign module that is neither installed nor Python's own."""
@@ -219,6 +260,13 @@ def _python_files(folder: Path) -> Iterator[Path]:
             yield path
         elif path.is_dir() and not path.is_symlink() and not _is_left_out(path):
             yield from _python_files(path)
+
+
+def _read_in(start: Path, text: str) -> Iterator[Path]:
+    if 0 < len(text) < _NAME_LENGTH and "\0" not in text and (start / text).is_dir():
+        for path in (start / text).rglob("*"):
+            if path.suffix.lower() in _READ:
+                yield path
 
 
 def _small_files(folder: Path, most: int | None) -> Iterator[Path]:

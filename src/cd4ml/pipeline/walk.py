@@ -73,6 +73,7 @@ class Walk:
         self._followed: set[tuple[str, tuple[str, ...]]] = set()
         self._bindings: set[str] = set()
         self._entered: set[str] = set()
+        self._looked_for: set[str] = set()
         self.foreign: set[str] = set()  # modules of Python, and of others
         self.is_beyond = False  # whether code is reached that imports what it likes
         self.variables: set[str] = set()  # of the environment, by name
@@ -170,6 +171,8 @@ class Walk:
                 self._follow_stars(statement.module, chain[0])
         for text in statement.strings:
             self._take_file(text, statement.module)
+        for path in self.sources.made_up(statement):
+            self.files[str(path.relative_to(self.sources.folder))] = address_of_file(path)
         self.variables |= statement.variables
 
     def _look_for_unseen(self, statement: Statement) -> None:
@@ -261,13 +264,17 @@ class Walk:
 
     def _enter_foreign(self, name: str) -> None:
         """A module of somebody else: installed ones are in the environment's address."""
-        if name in self.foreign:
+        if name in self._looked_for:
             return
+        self._looked_for.add(name)
         self.foreign.add(name)
         for path in self.sources.elsewhere(name):
             self.files[str(path)] = _whole(path)
             self.is_beyond = True
-        if not self.sources.is_known(name):
+        if self.sources.is_known(name):
+            return
+        self.foreign.discard(name)
+        if not self.sources.does_without(name):
             self._cannot_see(f"import {name}")
 
     def _take_module(self, module: Module) -> None:
