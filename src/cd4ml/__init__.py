@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cd4ml.data.known import known_at
     from cd4ml.data.split import Split, split
     from cd4ml.loop.read import dataset
+    from cd4ml.pipeline.command import command
     from cd4ml.pipeline.step import Metrics, Model, step
     from cd4ml.records.contract import Condition, Contract, Field
 
@@ -27,6 +28,7 @@ __all__ = [
     "Model",
     "Split",
     "__version__",
+    "command",
     "dataset",
     "join_as_of",
     "known_at",
@@ -41,6 +43,7 @@ _HOME = {
     "Metrics": "cd4ml.pipeline.step",
     "Model": "cd4ml.pipeline.step",
     "Split": "cd4ml.data.split",
+    "command": "cd4ml.pipeline.command",
     "dataset": "cd4ml.loop.read",
     "join_as_of": "cd4ml.data.join",
     "known_at": "cd4ml.data.known",

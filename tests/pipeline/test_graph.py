@@ -201,3 +201,72 @@ def test_several_mistakes_come_together(tmp_path: Path) -> None:
     assert lines[1].startswith("  - pipeline.py:2: step 's0' needs 'missing0'")
     assert lines[-1] == "  ... and 2 more"
     assert len(lines) == 12
+
+
+@pytest.mark.parametrize(
+    ("hint", "what"),
+    [
+        ("set", "set"),
+        ("set[int]", "set[int]"),
+        ("'frozenset[str]'", "frozenset[str]"),
+        ("bytes", "bytes"),
+        ("Iterator[int]", "collections.abc.Iterator[int]"),
+        ("Callable[[], int]", "collections.abc.Callable[[], int]"),
+        ("list | bytes", "bytes"),
+        ("pl.Series", "polars.series.series.Series"),
+        ("date", "datetime.date"),
+        ("Row", "graphs_wrong_output.Row"),
+    ],
+)
+def test_an_output_that_cannot_be_stored_is_said_before_anything_runs(
+    tmp_path: Path, hint: str, what: str
+) -> None:
+    source = f"""
+        from collections.abc import Callable, Iterator
+        from dataclasses import dataclass
+        from datetime import date
+        import polars as pl
+        from cd4ml import step
+
+        @dataclass
+        class Row:
+            number: int
+
+        @step
+        def made() -> {hint}: ...
+    """
+    folder = project(tmp_path, graphs_wrong_output=source)
+
+    refuses = pytest.raises(PipelineError)
+    with imported(folder, "graphs_wrong_output") as module, refuses as caught:
+        declared_in(module, folder)
+
+    assert caught.value.message == (
+        f"graphs_wrong_output.py:12: step 'made' returns {what}, which cannot be stored (return a"
+        " polars DataFrame, a numpy array, a fitted estimator, metrics, a Path, or plain data)"
+    )
+
+
+@pytest.mark.parametrize(
+    "hint",
+    ["None", "int | None", "dict[str, list[float]]", "tuple[int, str]", "Any", "Model", "Metrics",
+     "pl.DataFrame", "pl.LazyFrame", "np.ndarray", "Path", "Ridge", "'Unknown'", "object",
+     "TypedDict('T', {'a': int})", "Mapping[str, int]", "Sequence[int]"],
+)  # fmt: skip
+def test_an_output_that_may_be_stored_is_let_through(tmp_path: Path, hint: str) -> None:
+    source = f"""
+        from collections.abc import Mapping, Sequence
+        from pathlib import Path
+        from typing import Any, TypedDict
+        import numpy as np
+        import polars as pl
+        from sklearn.linear_model import Ridge
+        from cd4ml import Metrics, Model, step
+
+        @step
+        def made() -> {hint}: ...
+    """
+    folder = project(tmp_path, graphs_right_output=source)
+
+    with imported(folder, "graphs_right_output") as module:
+        assert [step.name for step in declared_in(module, folder)] == ["made"]

@@ -97,17 +97,30 @@ def test_a_value_of_the_wrong_type_is_refused(
 
 
 def test_a_required_parameter_has_to_be_given() -> None:
-    steps = delay(Parameter("seed", "int", is_required=True))
+    steps = delay(Parameter("rate", "int", is_required=True))
 
     with pytest.raises(PipelineError) as caught:
         values_of(steps, {}, steps)
 
     assert str(caught.value) == (
-        "pipeline.py:7: the parameter 'delay.seed' has no default and was not given\n"
-        "  hint: give it with --set delay.seed=VALUE, or declare a default"
+        "pipeline.py:7: the parameter 'delay.rate' has no default and was not given\n"
+        "  hint: give it with --set delay.rate=VALUE, or declare a default"
     )
-    assert values_of(steps, {"delay.seed": 0}, steps) == {"delay.seed": 0}
+    assert values_of(steps, {"delay.rate": 0}, steps) == {"delay.rate": 0}
 
 
 def test_a_known_parameter_of_a_step_that_does_not_run_is_no_mistake() -> None:
     assert values_of((), {"delay.rate": 0.2}, delay(RATE)) == {}
+
+
+def test_a_seed_that_is_asked_for_is_the_projects() -> None:
+    steps = delay(Parameter("seed", "int", is_required=True))
+
+    assert values_of(steps, {}, steps, seed=7) == {"delay.seed": 7}
+    assert values_of(steps, {"delay.seed": 3}, steps, seed=7) == {"delay.seed": 3}
+
+
+def test_a_seed_with_a_default_is_a_parameter_like_others() -> None:
+    steps = delay(Parameter("seed", "int", default=1))
+
+    assert values_of(steps, {}, steps, seed=7) == {"delay.seed": 1}

@@ -517,7 +517,9 @@ def test_a_killed_run_goes_on_where_it_was(
     edit(folder, "pipeline.py", f'called("{step}")', kill)
     command = [sys.executable, "-c", KILLED, str(folder), sqlite_url, files_url]
     root = Path(__file__).parents[2]
-    died = subprocess.run(command, cwd=root, env={**os.environ, "PYTHONPATH": str(root)})
+    died = subprocess.run(
+        command, cwd=root, env={**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{root / 'src'}"}
+    )
     assert died.returncode == -signal.SIGKILL
     done = calls(folder)[:-1]
 

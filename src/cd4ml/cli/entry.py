@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
+from typing import TYPE_CHECKING, Any
 
-from cd4ml.cli.commands import FAMILIES
-from cd4ml.cli.given import Answer, Given
-from cd4ml.cli.output import give_up, kept_for_the_answer
-from cd4ml.cli.words import language, spell_out
-from cd4ml.errors import Cd4mlError, Unavailable, refused_by_system
+from cd4ml.cli.again import answered
+from cd4ml.cli.output import as_json, give_up, kept_for_the_answer, writing
+from cd4ml.errors import Cd4mlError, refused_by_system
+
+if TYPE_CHECKING:
+    from cd4ml.cli.given import Answer, Given
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 PIPE_CLOSED = 141  # 128 + SIGPIPE
@@ -33,7 +31,7 @@ def main(typed: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if typed is None else typed)
     is_json = "--json" in words
     try:
-        return _run(words)
+        return 0 if answered(words) else _run(words)
     except Cd4mlError as error:
         return _explain(error, is_json=is_json)
     except KeyboardInterrupt as interrupt:
@@ -46,11 +44,15 @@ def main(typed: Sequence[str] | None = None) -> int:
 
 
 def _run(typed: list[str]) -> int:
-    given = Given(language(FAMILIES).parser.parse_args(spell_out(typed)))
+    from cd4ml.cli.commands import FAMILIES
+    from cd4ml.cli.given import Given
+    from cd4ml.cli.words import language, spell_out
+
+    given = Given(language(FAMILIES).parser.parse_args(spell_out(typed)), typed)
     try:
         with kept_for_the_answer(is_on=given.is_json and not given.words.speaks):
             answer: Answer[Any] = given.words.perform(given)
-        with _writing():
+        with writing():
             _print(answer, is_json=given.is_json)
             sys.stdout.flush()
     except (Cd4mlError, BrokenPipeError):
@@ -62,18 +64,6 @@ def _run(typed: list[str]) -> int:
     return answer.exit_code
 
 
-@contextmanager
-def _writing() -> Iterator[None]:
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:  # a full disk, for instance
-        give_up()
-        msg = f"the answer cannot be written to standard output: {error.strerror}"
-        raise Unavailable(msg, hint="the command itself was carried out") from None
-
-
 def _print(answer: Answer[Any], *, is_json: bool) -> None:
     if is_json:
         print(as_json(answer.value))
@@ -81,13 +71,6 @@ def _print(answer: Answer[Any], *, is_json: bool) -> None:
     from cd4ml.cli.screen import Screen
 
     answer.show(Screen(), answer.value)
-
-
-def as_json(value: object) -> str:
-    """A record, a report, or a list of them, as indented JSON; what is not finite is null."""
-    import msgspec
-
-    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
 
 
 def _explain(error: Cd4mlError, *, is_json: bool) -> int:
@@ -107,6 +90,9 @@ def _report(error: Exception, given: Given) -> int:
 
 def _keep_traceback(error: Exception, given: Given) -> str:
     """Write it to a file that can be written; says where it is."""
+    import traceback
+    from uuid import uuid4
+
     text = "".join(traceback.format_exception(error))
     for folder in (_error_folder(given), _temporary_folder()):
         path = folder / f"{uuid4().hex}.txt"

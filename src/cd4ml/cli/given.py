@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import getpass
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
@@ -28,10 +28,14 @@ class Answer(NamedTuple, Generic[T]):
 
 
 class Given:
-    """One call of the command line; the project is opened when a command first asks for it."""
+    """One call of the command line; the project is opened when a command first asks for it.
 
-    def __init__(self, words: argparse.Namespace) -> None:
+    `words` are the options as the parser read them, `typed` what was typed.
+    """
+
+    def __init__(self, words: argparse.Namespace, typed: Sequence[str] = ()) -> None:
         self.words = words
+        self.typed = tuple(typed)
         self._is_open = False
 
     @property

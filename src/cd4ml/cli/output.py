@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 
+from cd4ml.errors import Unavailable
+
 _STDOUT, _STDERR = 1, 2
 
 
@@ -50,3 +52,27 @@ def _flush() -> None:
 def give_up() -> None:
     """Write nothing more there: Python flushes once more at its end, and would complain."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """The answer is written: what goes wrong now does not mean that nothing was done.
+
+    Raises:
+        Unavailable: If it cannot be written.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # a full disk, for instance
+        give_up()
+        msg = f"the answer cannot be written to standard output: {error.strerror}"
+        raise Unavailable(msg, hint="the command itself was carried out") from None
+
+
+def as_json(value: object) -> str:
+    """A record, a report, or a list of them, as indented JSON; what is not finite is null."""
+    import msgspec
+
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()

@@ -24,6 +24,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from cd4ml.cli.figures import number as number
 from cd4ml.cli.printable import printable
 
 # a rule below the header, and nothing else: it copies well
@@ -33,7 +34,6 @@ _FIGURE = re.compile(r"([-+]?[\d.,]+%?( to [-+]?[\d.,]+)?|-|)( \*)?")
 _NEVER_WRAPPED = (24, 18, 14, 10, 6)  # characters of a cell: the first that leaves enough room
 _LEAST = 9  # characters of a column that wraps
 _GAP = 2  # between columns
-_EXACT = 2**53  # beyond it a float does not hold every whole number
 _NEXT_UNIT = 1000  # of bytes, as disks are sold
 
 STYLES: Mapping[str, str] = {
@@ -289,20 +289,6 @@ def moment(at: datetime | None) -> str:
         '2013-02-01 09:05'
     """
     return "" if at is None else f"{at:%Y-%m-%d %H:%M}"
-
-
-def number(value: float | None) -> str:
-    """A measured value; a dash where there is none.
-
-    Examples:
-        >>> number(0.63217), number(None), number(12.0), number(1e20)
-        ('0.6322', '-', '12', '1e+20')
-    """
-    if value is None:
-        return "-"
-    if abs(value) > _EXACT:  # more digits than were measured
-        return f"{value:.6g}"
-    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4f}"
 
 
 def counted(amount: int, noun: str) -> str:

@@ -7,15 +7,22 @@ content security policy forbids inline styles; a style sheet may give others to 
 from __future__ import annotations
 
 from collections.abc import Callable
-from html import escape
 from urllib.parse import quote
 
+from cd4ml.loop.drawing import (
+    HEIGHT,
+    WIDTH,
+    corner,
+    mermaid_text,
+    short,
+    size_of,
+    text,
+    way_of,
+)
 from cd4ml.loop.layout import layout, without_shortcuts
 from cd4ml.loop.lineage import Lineage, Thing
 
-_WIDTH, _HEIGHT, _ACROSS, _DOWN, _EDGE = 160, 44, 34, 14, 12  # pixels
 _MOST_ARROWS = 600  # of which it is asked whether they say something new
-_SIGNS = 22  # of a name that fit into a box
 
 # kind -> what it belongs to, and the two colours of that
 _FAMILIES = {
@@ -56,8 +63,7 @@ def svg(found: Lineage, link: Callable[[Thing], str] | None = None) -> str:
     if len(arrows) <= _MOST_ARROWS:  # what a longer way shows as well only hides the others
         arrows = without_shortcuts(arrows)
     placed = layout(list(things), arrows)
-    width = 2 * _EDGE + placed.n_layers * (_WIDTH + _ACROSS) - _ACROSS
-    height = 2 * _EDGE + placed.n_rows * (_HEIGHT + _DOWN) - _DOWN
+    width, height = size_of(placed.n_layers, placed.n_rows)
     roles: dict[tuple[str, str], list[str]] = {}
     for each in found.links:
         roles.setdefault((each.parent, each.child), []).append(each.role)
@@ -65,13 +71,13 @@ def svg(found: Lineage, link: Callable[[Thing], str] | None = None) -> str:
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" class="lineage" width="{width}" '
             f'height="{height}" viewBox="0 0 {width} {height}" role="group" '
-            f'aria-label="{_text(_sentence(found))}" font-family="sans-serif" font-size="12">',
+            f'aria-label="{text(_sentence(found))}" font-family="sans-serif" font-size="12">',
             *(
-                _way(way, f"{', '.join(roles[arrow])}: {_pair(things, arrow)}")
+                way_of(way, f"{', '.join(roles[arrow])}: {_pair(things, arrow)}")
                 for arrow, way in placed.ways.items()
             ),
             *(
-                _box(thing, *_corner(*placed.places[id]), found.of.id == id, link)
+                _box(thing, *corner(*placed.places[id]), found.of.id == id, link)
                 for id, thing in things.items()
             ),
             "</svg>",
@@ -84,11 +90,11 @@ def mermaid(found: Lineage) -> str:
     things = [found.of, *found.things]
     names = {thing.id: f"n{i}" for i, thing in enumerate(things)}
     nodes = [
-        f'  {names[thing.id]}["{_mermaid_text(thing.label)}<br/>{_mermaid_text(thing.kind)}"]'
+        f'  {names[thing.id]}["{mermaid_text(thing.label)}<br/>{mermaid_text(thing.kind)}"]'
         for thing in things
     ]
     arrows = [
-        f"  {names[each.parent]} -->|{_mermaid_text(each.role)}| {names[each.child]}"
+        f"  {names[each.parent]} -->|{mermaid_text(each.role)}| {names[each.child]}"
         for each in found.links
     ]
     return "\n".join(
@@ -112,10 +118,6 @@ def _pair(things: dict[str, Thing], arrow: tuple[str, str]) -> str:
     return f"{things[arrow[0]].label} to {things[arrow[1]].label}"
 
 
-def _corner(layer: int, row: float) -> tuple[float, float]:
-    return _EDGE + layer * (_WIDTH + _ACROSS), _EDGE + row * (_HEIGHT + _DOWN)
-
-
 def _box(
     thing: Thing, x: float, y: float, is_start: bool, link: Callable[[Thing], str] | None
 ) -> str:
@@ -124,55 +126,14 @@ def _box(
     column = f", column {thing.column}" if thing.column not in ("", "*") else ""
     title = f"{thing.kind} {thing.name}{column}, {thing.seen_at:%Y-%m-%d %H:%M} UTC"
     drawn = (
-        f"<title>{_text(title)}</title>"
-        f'<rect x="{x:g}" y="{y:g}" width="{_WIDTH}" height="{_HEIGHT}" rx="6" fill="{fill}" '
+        f"<title>{text(title)}</title>"
+        f'<rect x="{x:g}" y="{y:g}" width="{WIDTH}" height="{HEIGHT}" rx="6" fill="{fill}" '
         f'stroke="{stroke}" stroke-width="{3 if is_start else 1}"/>'
-        f'<text x="{x + 10:g}" y="{y + 17:g}" fill="{stroke}" font-size="10">{_text(thing.kind)}</text>'
-        f'<text x="{x + 10:g}" y="{y + 34:g}" fill="#17212b">{_text(_short(thing.label))}</text>'
+        f'<text x="{x + 10:g}" y="{y + 17:g}" fill="{stroke}" font-size="10">{text(thing.kind)}</text>'
+        f'<text x="{x + 10:g}" y="{y + 34:g}" fill="#17212b">{text(short(thing.label))}</text>'
     )
     classes = f'class="thing {family}{" start" if is_start else ""}"'
     path = link(thing) if link else ""
     if not path:
         return f"<g {classes}>{drawn}</g>"
-    return f'<a href="{_text(path)}" aria-label="{_text(title)}"><g {classes}>{drawn}</g></a>'
-
-
-def _way(way: list[tuple[int, float]], title: str) -> str:
-    """An arrow: from the right of its first box to the left of its last, through the layers."""
-    corners = [_corner(*place) for place in way]
-    x, y = corners[0][0] + _WIDTH, corners[0][1] + _HEIGHT / 2
-    parts = [f"M{x:g} {y:g}"]
-    for index, (left, top) in enumerate(corners[1:], start=1):
-        middle, row = (x + left) / 2, top + _HEIGHT / 2
-        parts.append(f"C{middle:g} {y:g} {middle:g} {row:g} {left:g} {row:g}")
-        x, y = left, row
-        if index < len(corners) - 1:
-            x += _WIDTH
-            parts.append(f"H{x:g}")
-    tip = f"M{x - 7:g} {y - 4:g}L{x:g} {y:g}L{x - 7:g} {y + 4:g}"
-    return (
-        f'<path class="way" d="{"".join(parts)}{tip}" fill="none" stroke="#8a97a5">'
-        f"<title>{_text(title)}</title></path>"
-    )
-
-
-def _short(name: str) -> str:
-    """A name that fits into its box: its beginning and, with dates and numbers, its end."""
-    if len(name) <= _SIGNS:
-        return name
-    half = _SIGNS // 2
-    return f"{name[: half - 1]}…{name[-half:]}"
-
-
-def _text(words: str) -> str:
-    """Safe in SVG, also in an attribute; without the control characters that XML has none for."""
-    return escape("".join(sign for sign in words if sign.isprintable()))
-
-
-def _mermaid_text(words: str) -> str:
-    """Safe between the quotes or bars of Mermaid, which knows entities by their number."""
-    return "".join(
-        sign if sign.isalnum() or sign in " .,@/_-:" else f"#{ord(sign)};"
-        for sign in words
-        if sign.isprintable()
-    )
+    return f'<a href="{text(path)}" aria-label="{text(title)}"><g {classes}>{drawn}</g></a>'

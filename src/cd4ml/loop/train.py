@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import sqlalchemy as sa
 
 from cd4ml.data.published import version_by
@@ -24,6 +23,8 @@ from cd4ml.loop.known import input_at
 from cd4ml.loop.label import empty_production
 from cd4ml.loop.names import require_name
 from cd4ml.loop.pull import newest_or_pulled
+from cd4ml.loop.remember import beginning, remember
+from cd4ml.loop.run_report import RunReport as RunReport
 from cd4ml.pipeline.run import DatasetInput, Hooks, Pipeline, run_pipeline
 from cd4ml.records.run import Metric, Run, StepRun
 from cd4ml.store import people, rows
@@ -34,15 +35,6 @@ if TYPE_CHECKING:
     from cd4ml.pipeline.run import Progress
 
 EMPTY = "empty"  # the version number of a dataset that production has not filled yet
-
-
-class RunReport(msgspec.Struct, frozen=True, kw_only=True):
-    """A run with its steps and metrics."""
-
-    run: Run
-    steps: tuple[StepRun, ...]
-    metrics: dict[str, float | None]
-    seconds: float = 0.0  # of work, as the steps took it
 
 
 def train(
@@ -56,6 +48,7 @@ def train(
     experiment: str = "default",
     search: int = 0,
     actor: str,
+    words: Sequence[str] | None = None,
     progress: Progress | None = None,
 ) -> RunReport:
     """Run the pipeline on the data as it is now; what has not changed is not computed again.
@@ -73,6 +66,8 @@ def train(
         experiment: The question that the run belongs to.
         search: The number of the search it is a trial of.
         actor: Who.
+        words: What was typed, if the same words shall be answered from a note (`rerun`) while
+            nothing changes.
         progress: Is told when a step begins and ends.
 
     Raises:
@@ -83,6 +78,7 @@ def train(
         ConfigurationError: If events of the run cannot go where somebody wants them.
         NotAllowed: If a step takes a restricted dataset and the actor has none of its roles.
     """
+    began = beginning(project, words, actor) if words is not None else None
     policy_of(project.settings.gate)  # a gate that cannot be asked is said before the work
     announced = announcements(project)
     pipeline = pipeline_of(project)
@@ -115,7 +111,10 @@ def train(
         hooks=_hooks(project, announced),
     )
     with project.database.read() as connection:
-        return report_of(connection, run)
+        report = report_of(connection, run)
+    if began is not None and as_of is None and not search:
+        remember(project, pipeline, began, report, data or {})
+    return report
 
 
 def prepared(
@@ -157,6 +156,9 @@ def pipeline_of(project: Project) -> Pipeline:
         also=(FILE, *_contract_files(project)),
         data=tuple(each.path for each in project.settings.data.values() if each.path),
         state=project.state,
+        seed=project.settings.project.seed,
+        is_shared=project.settings.store.share_steps,
+        variables=project.settings.project.variables,
     )
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from cd4ml.pipeline.file_names import lists_folders, pattern_of
 from cd4ml.store.address import address_of_file
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -58,6 +59,9 @@ class Statement:
         imports: Names bound by imports inside it.
         modules: Modules imported inside it.
         changed: Dotted names of what it sets, deletes, or fills, beside its own variables.
+        variables: Environment variables that it reads by name.
+        patterns: What names of files may look like that it makes up from parts.
+        optional: Top-level modules whose import it tries, and does without.
     """
 
     def __init__(self, node: ast.stmt, module: Module, index: int) -> None:
@@ -70,10 +74,18 @@ class Statement:
         self.strings: set[str] = set()
         self.imports: dict[str, Import] = {}
         self.modules: set[str] = set()
+        self.variables: set[str] = set()
+        self.patterns: set[str] = set()
         self._read(node)
+        self.optional = _optional(node)
         visible = _global_names(node) | set(self.imports)
         self.chains = {chain for chain in self.chains if chain[0] in visible}
         self.changed = {chain for chain in _changed(node) if chain and chain[0] in visible}
+
+    @property
+    def lists_folders(self) -> bool:
+        """Whether it may look through folders."""
+        return lists_folders(self.attributes, {chain[0] for chain in self.chains})
 
     @property
     def text(self) -> str:
@@ -95,6 +107,10 @@ class Statement:
             self.chains.add(chain)
             self.attributes.update(chain[1:])
             return
+        if variable := _variable(node):
+            self.variables.add(variable)
+        if pattern := pattern_of(node):
+            self.patterns.add(pattern)
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             self.strings.add(node.value)
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
@@ -272,6 +288,42 @@ def parsed(path: Path) -> ast.Module:
         if isinstance(node, Definition) and _is_docstring(node.body[0]):
             node.body = node.body[1:] or [ast.Pass()]
     return tree
+
+
+def _optional(node: ast.AST) -> set[str]:
+    tried = [
+        inner
+        for attempt in ast.walk(node)
+        if isinstance(attempt, ast.Try) and any(map(_catches_imports, attempt.handlers))
+        for each in attempt.body
+        for inner in ast.walk(each)
+    ]
+    names = {a.name for each in tried if isinstance(each, ast.Import) for a in each.names}
+    names |= {e.module or "" for e in tried if isinstance(e, ast.ImportFrom) and not e.level}
+    return {name.partition(".")[0] for name in names}
+
+
+def _catches_imports(handler: ast.ExceptHandler) -> bool:
+    caught = {chain_of(each)[-1:] for each in ast.walk(handler.type)} if handler.type else set()
+    return handler.type is None or bool(
+        caught & {("ImportError",), ("ModuleNotFoundError",), ("Exception",), ("BaseException",)}
+    )
+
+
+def _variable(node: ast.AST) -> str:
+    """`NAME` for `os.environ["NAME"]`, `environ.get("NAME")` and `os.getenv("NAME")`, else ""."""
+    if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
+        owner, argument = chain_of(node.value), node.slice
+    elif isinstance(node, ast.Call) and node.args:
+        owner, argument = chain_of(node.func), node.args[0]
+        owner = owner[:-1] if owner[-1:] == ("get",) else owner
+    else:
+        return ""
+    is_read = owner[-1:] in (("environ",), ("environb",), ("getenv",), ("getenvb",))
+    if not (is_read and isinstance(argument, ast.Constant)):
+        return ""
+    name = argument.value
+    return name.decode(errors="replace") if isinstance(name, bytes) else str(name)
 
 
 def _joined(node: ast.BinOp) -> str:

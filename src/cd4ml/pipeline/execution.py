@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,8 +18,11 @@ from cd4ml.pipeline.alive import LifeSign, end_interrupted
 from cd4ml.pipeline.fingerprint import Reached, ReachedCode, fingerprint
 from cd4ml.pipeline.graph import StepDeclaration, steps_in
 from cd4ml.pipeline.module import imported, origin, traceback_below
+from cd4ml.pipeline.seed import seed_everything
+from cd4ml.pipeline.shared_outputs import share, shared
 from cd4ml.pipeline.sources import Sources
 from cd4ml.pipeline.storage import Output, load, store
+from cd4ml.records.lineage import Node
 from cd4ml.records.run import Metric, Run, StepRun
 from cd4ml.store import columns, ledger, lineage, rows
 from cd4ml.store.address import address_of_record
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
 StepState = Literal["running", "computed", "cached", "failed"]
 Progress = Callable[[str, StepState, float], None]  # step, state, seconds since it began
 
+_WITHOUT_NUMPY = {"cd4ml", "polars"}
 _KEPT = 20_000  # characters of a traceback: its end
 
 
@@ -76,6 +81,8 @@ class Plan(NamedTuple):
     datasets: dict[str, DatasetInput]
     code: dict[str, Reached]  # step -> the code it reaches
     environment: str
+    seed: int = 0
+    is_shared: bool = True  # whether outputs are taken from, and offered to, other databases
 
 
 class Execution:
@@ -191,6 +198,8 @@ class Execution:
             seconds=seconds,
         )
         self._record(done, step, metrics)
+        if state == "computed" and step.is_cached and self._plan.is_shared:
+            share(self._blobs, done.fingerprint, output)
         progress(step.name, state, seconds)
 
     def _fingerprint(self, step: StepDeclaration, code: Reached) -> str:
@@ -199,19 +208,21 @@ class Execution:
             code=code.address,
             parameters=self._parameters(step),
             inputs={name: self._identities.get(name, address) for name, address in inputs.items()},
-            environment=self._plan.environment,
+            environment=code.environment or self._plan.environment,
+            seed=self._plan.seed,
         )
 
     def _identity(self, step: StepDeclaration, output: Output) -> str:
         """What stands for an output in the fingerprints of the steps that take it.
 
         The bytes of an estimator hold the names of its classes, not their code: the code
-        that made it, and the estimators it was made from, count as well.
+        that made it and what it imports, and the estimators it was made from, count as well.
         """
         if output.kind != "model":
             return output.address
         made_from = [self._identities[name] for name in step.needs if name in self._identities]
-        return address_of_record([output.address, self._plan.code[step.name].address, made_from])
+        code = self._plan.code[step.name]
+        return address_of_record([output.address, code.address, code.environment, made_from])
 
     def _with_written_files(self, record: StepRun, step: StepDeclaration) -> StepRun:
         """The record under the fingerprint that counts the files the step itself wrote.
@@ -226,6 +237,7 @@ class Execution:
         after = ReachedCode(sources).by(step.module, step.function)
         if not before.is_extended_by(after):
             return record  # the code was edited meanwhile
+        after = after._replace(environment=before.environment, variables=before.variables)
         return msgspec.structs.replace(record, fingerprint=self._fingerprint(step, after))
 
     def _parameters(self, step: StepDeclaration) -> dict[str, Any]:
@@ -254,9 +266,9 @@ class Execution:
             try:
                 self._blobs.path(known.output)
             except (NotFound, Corrupted):
-                return None  # compute it again
+                break  # compute it again, unless somebody else has it
             return msgspec.convert((known.kind, known.output), Output)
-        return None
+        return shared(self._blobs, wanted.fingerprint) if self._plan.is_shared else None
 
     def _module(self, modules: ExitStack) -> ModuleType:
         """The pipeline's module, imported once, with the code that was fingerprinted."""
@@ -271,6 +283,10 @@ class Execution:
     def _compute(self, step: StepDeclaration, module: ModuleType) -> Output:
         function = steps_in(module)[step.name].function
         arguments = [self._input(each.name, each.hint) for each in step.inputs]
+        imported_by_step = self._plan.code[step.name].modules - sys.stdlib_module_names
+        seed_everything(
+            self._plan.seed, step.name, needs_numpy=bool(imported_by_step - _WITHOUT_NUMPY)
+        )
         try:
             value = function(*arguments, **self._parameters(step))
         except (Exception, SystemExit) as error:
@@ -304,8 +320,8 @@ class Execution:
             for name, value in metrics.items():
                 rows.insert(connection, Metric(run=done.run, name=name, value=value, logged_at=at))
             columns.declare(connection, done.output, step.columns, inputs)
-            if done.state == "cached":
-                return
+            if done.state == "cached" and rows.count(connection, Node, address=done.output):
+                return  # else it was computed for another database
             name = f"{done.step} of {self._run.ref}"
             lineage.note(connection, address=done.output, kind="step output", name=name, at=at)
             lineage.link(connection, done.output, self._run.ref, "output")

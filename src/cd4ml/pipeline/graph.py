@@ -12,7 +12,9 @@ from typing import Any
 import msgspec
 
 from cd4ml.errors import InvalidInput, PipelineError
+from cd4ml.pipeline.command import Command
 from cd4ml.pipeline.step import Metrics, Model, Step
+from cd4ml.pipeline.storable_hints import STORABLE, returned_by, unstorable
 from cd4ml.store.address import canonical
 
 _LISTED = 10  # problems in one message
@@ -46,6 +48,7 @@ class StepDeclaration(msgspec.Struct, frozen=True, kw_only=True):
     output: str = ""  # last word of the return hint
     is_cached: bool = True
     columns: dict[str, tuple[str, ...]] = {}  # of the output -> "input.column", ...
+    is_command: bool = False  # a program, whatever its language
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -86,14 +89,24 @@ def declared_in(module: ModuleType, folder: Path) -> tuple[StepDeclaration, ...]
     Raises:
         PipelineError: With everything that is wrong with their signatures.
     """
-    found = {id(each): each for each in vars(module).values() if isinstance(each, Step)}.values()
+    found = _found(module)
     _refuse([problem for step in found for problem in _wrong_with(step, folder)])
     return tuple(_declaration(step, folder) for step in found)
 
 
 def steps_in(module: ModuleType) -> dict[str, Step[Any, Any]]:
     """The steps of an imported module, by their own names."""
-    return {each.name: each for each in vars(module).values() if isinstance(each, Step)}
+    return {each.name: each for each in _found(module)}
+
+
+def _found(module: ModuleType) -> list[Step[Any, Any]]:
+    found: dict[int, Step[Any, Any]] = {}
+    for name, each in vars(module).items():
+        if isinstance(each, Command):
+            each.called(name)
+        if isinstance(each, Step):
+            found[id(each)] = each
+    return list(found.values())
 
 
 def build(steps: Iterable[StepDeclaration], datasets: Collection[str]) -> Graph:
@@ -185,7 +198,19 @@ def _wrong_with(step: Step[Any, Any], folder: Path) -> list[str]:
                 f" {type(parameter.default).__name__}"
             )
     problems += _wrong_columns(step)
+    problems += _wrong_command(step, folder) if isinstance(step, Command) else _wrong_output(step)
     return [f"{_where(step, folder)}: step {step.name!r} {problem}" for problem in problems]
+
+
+def _wrong_command(step: Command, folder: Path) -> list[str]:
+    missing = [pattern for pattern in step.code or () if not any(folder.glob(pattern))]
+    return step.problems + [f"has code {pattern!r}, where there is no file" for pattern in missing]
+
+
+def _wrong_output(step: Step[Any, Any]) -> list[str]:
+    returned = returned_by(step.function)
+    what = unstorable(returned)
+    return [f"returns {what}, which cannot be stored ({STORABLE})"] if what else []
 
 
 def _wrong_columns(step: Step[Any, Any]) -> list[str]:
@@ -229,6 +254,7 @@ def _declaration(step: Step[Any, Any], folder: Path) -> StepDeclaration:
         output=_word(signature.return_annotation),
         is_cached=step.is_cached,
         columns={name: tuple(sources) for name, sources in step.columns.items()},
+        is_command=isinstance(step, Command),
     )
 
 
@@ -243,10 +269,10 @@ def _parameter(parameter: inspect.Parameter) -> Parameter:
 
 
 def _where(step: Step[Any, Any], folder: Path) -> str:
-    code = step.function.__code__
-    path = Path(code.co_filename)
+    file, line = step.place
+    path = Path(file)
     shown = path.relative_to(folder) if path.is_relative_to(folder) else path
-    return f"{shown}:{code.co_firstlineno}"
+    return f"{shown}:{line}"
 
 
 def _word(annotation: Any) -> str:

@@ -10,6 +10,7 @@ import msgspec
 
 from cd4ml.errors import InvalidInput, PipelineError
 from cd4ml.pipeline.graph import Parameter, StepDeclaration
+from cd4ml.pipeline.seed import PARAMETER
 
 _TYPES: dict[str, Any] = {
     **{kind.__name__: kind for kind in (int, float, str, bool, list, tuple, dict)},
@@ -24,7 +25,11 @@ _TYPES: dict[str, Any] = {
 
 
 def values_of(
-    steps: Iterable[StepDeclaration], wanted: Mapping[str, Any], known: Iterable[StepDeclaration]
+    steps: Iterable[StepDeclaration],
+    wanted: Mapping[str, Any],
+    known: Iterable[StepDeclaration],
+    *,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """The value of every parameter of the steps, by "step.parameter".
 
@@ -32,6 +37,7 @@ def values_of(
         steps: The steps that will run.
         wanted: Values that differ from the declared ones, by "step.parameter".
         known: All steps of the pipeline: naming one that will not run is no mistake.
+        seed: What a parameter of that name without a default gets.
 
     Raises:
         InvalidInput: If a wanted name is unknown, or a value has the wrong type.
@@ -45,14 +51,20 @@ def values_of(
             raise InvalidInput(msg, hint=f"known: {listed}")
         _convert(name, value, declared[name])
     return {
-        f"{step.name}.{p.name}": _value(step, p, wanted) for step in steps for p in step.parameters
+        f"{step.name}.{p.name}": _value(step, p, wanted, seed)
+        for step in steps
+        for p in step.parameters
     }
 
 
-def _value(step: StepDeclaration, parameter: Parameter, wanted: Mapping[str, Any]) -> Any:
+def _value(
+    step: StepDeclaration, parameter: Parameter, wanted: Mapping[str, Any], seed: int
+) -> Any:
     name = f"{step.name}.{parameter.name}"
     if name in wanted:
         return _convert(name, wanted[name], parameter)
+    if parameter.is_required and parameter.name == PARAMETER:
+        return seed
     if parameter.is_required:
         msg = f"{step.where}: the parameter {name!r} has no default and was not given"
         raise PipelineError(msg, hint=f"give it with --set {name}=VALUE, or declare a default")

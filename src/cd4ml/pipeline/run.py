@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cd4ml.errors import InvalidInput
 from cd4ml.pipeline.declared import declared_steps
+from cd4ml.pipeline.distributions import Distributions
 from cd4ml.pipeline.environment import present_environment
 from cd4ml.pipeline.execution import DatasetInput, Execution, Hooks, Plan, Progress
 from cd4ml.pipeline.fingerprint import ReachedCode
 from cd4ml.pipeline.graph import Graph, StepDeclaration, build
+from cd4ml.pipeline.notes import digest_of_variable
 from cd4ml.pipeline.origin import origin_of
 from cd4ml.pipeline.parameters import values_of
 from cd4ml.pipeline.sources import Sources
@@ -46,6 +48,10 @@ class Pipeline:
         datasets: The names of the datasets that steps may take.
         also: Files below the folder that a run needs beside its code: the settings.
         data: The paths and patterns of the datasets' own files, which are no code.
+        seed: Of the chance in its steps.
+        is_shared: Whether outputs are taken from, and offered to, others with the same blobs.
+        variables: Environment variables that count for every step, beside those that it is
+            seen to read.
 
     Raises:
         PipelineError: If the module cannot be imported, a step cannot be declared as it
@@ -61,8 +67,13 @@ class Pipeline:
         datasets: Collection[str],
         also: Collection[str] = (),
         data: Collection[str] = (),
+        seed: int = 0,
+        is_shared: bool = True,
+        variables: Collection[str] = (),
     ) -> None:
         self.module = module
+        self.seed = seed
+        self.is_shared = is_shared
         self.state = state
         self.also = also
         self.data = data
@@ -72,6 +83,8 @@ class Pipeline:
         environment = address_of_record(self.environment)
         steps = declared_steps(self.sources, environment=environment, state=state)
         self.graph: Graph = build(steps, datasets)
+        distributions = Distributions(self.environment, state)
+        self.reached = ReachedCode(self.sources, distributions, variables)
 
     def require_possible(self, parameters: Mapping[str, Any]) -> None:
         """Refuse values with which a run could not begin.
@@ -83,7 +96,19 @@ class Pipeline:
             InvalidInput: If a parameter is unknown or a value has the wrong type.
             PipelineError: If a parameter without a default is not given.
         """
-        values_of(self.graph.steps, parameters, self.graph.steps)
+        values_of(self.graph.steps, parameters, self.graph.steps, seed=self.seed)
+
+    def code_files(self) -> list[str]:
+        """The files that the steps' code names or is, beside Python's."""
+        reached = [self.reached.by(step.module, step.function) for step in self.graph.steps]
+        names = {name for each in reached for name in each.files}
+        return sorted(str(self.folder / name) for name in names)
+
+    def variables(self) -> dict[str, str]:
+        """The environment variables that count, with the digests of their values."""
+        reached = [self.reached.by(step.module, step.function) for step in self.graph.steps]
+        names = sorted(set[str]().union(*(each.variables for each in reached)))
+        return {name: digest_of_variable(name) for name in names}
 
 
 def run_pipeline(
@@ -132,14 +157,15 @@ def run_pipeline(
     """
     steps = pipeline.graph.needed_for(targets)
     taken = _taken(steps, pipeline.graph, datasets)
-    code = ReachedCode(pipeline.sources)
     plan = Plan(
         sources=pipeline.sources,
         state=pipeline.state,
         steps=steps,
-        values=values_of(steps, parameters or {}, pipeline.graph.steps),
+        values=values_of(steps, parameters or {}, pipeline.graph.steps, seed=pipeline.seed),
         datasets=taken,
-        code={step.name: code.by(step.module, step.function) for step in steps},
+        code={step.name: pipeline.reached.by(step.module, step.function) for step in steps},
+        seed=pipeline.seed,
+        is_shared=pipeline.is_shared,
         environment=blobs.put_record(pipeline.environment),
     )
     origin = origin_of(

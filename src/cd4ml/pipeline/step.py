@@ -37,6 +37,12 @@ class Step(Generic[P, R]):
         """What the function returns."""
         return self.function(*args, **kwargs)
 
+    @property
+    def place(self) -> tuple[str, int]:
+        """File and line of its function."""
+        code = self.function.__code__
+        return code.co_filename, code.co_firstlineno
+
     def __repr__(self) -> str:
         return f"<step {self.name}>"
 

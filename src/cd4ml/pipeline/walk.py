@@ -8,6 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from cd4ml.pipeline.code import Import, Module, Statement, chain_of, parsed
+from cd4ml.pipeline.command_call import (
+    code_patterns,
+    command_call,
+    program_words,
+    without_parameters,
+)
 from cd4ml.pipeline.sources import Sources
 from cd4ml.store.address import address_of_file, address_of_record
 
@@ -67,7 +73,10 @@ class Walk:
         self._followed: set[tuple[str, tuple[str, ...]]] = set()
         self._bindings: set[str] = set()
         self._entered: set[str] = set()
-        self._foreign: set[str] = set()
+        self._looked_for: set[str] = set()
+        self.foreign: set[str] = set()  # modules of Python, and of others
+        self.is_beyond = False  # whether code is reached that imports what it likes
+        self.variables: set[str] = set()  # of the environment, by name
         self._stars: set[tuple[str, str]] = set()
         self.files: dict[str, str] = {}
         self.absent: set[Path] = set()
@@ -76,6 +85,10 @@ class Walk:
         """Follow a top-level function to all it reaches."""
         home = self.sources.module(module)
         bound = home.bound.get(function, []) if home else []
+        call = command_call(bound[0].node, home) if home and bound else None
+        if home is not None and call is not None:
+            self._start_command(bound[0], call)
+            return
         if home is None or not bound or not bound[0].is_definition:
             self._cannot_see(f"where {function} is defined")
             return
@@ -84,6 +97,21 @@ class Walk:
         self._read(self._root)
         if len(bound) > 1 or (module, function) in self.shared:
             self._follow_name(home, (function,))
+        self._read_waiting()
+
+    def _start_command(self, statement: Statement, call: ast.Call) -> None:
+        """A program that is a step: the words that start it, and the files that it is made of."""
+        self.is_beyond = True  # nobody sees what it imports
+        self._root = Statement(
+            without_parameters(statement.node, call), statement.module, statement.index
+        )
+        self._enter(statement.module)
+        self._read(self._root)
+        named = self.sources.files_in(program_words(call))
+        patterns = code_patterns(call)
+        own = self.sources.everything() if patterns is None else self.sources.matching(patterns)
+        for path in {*named, *own}:
+            self.files[str(path.relative_to(self.sources.folder))] = address_of_file(path)
         self._read_waiting()
 
     def code(self) -> dict[str, Any]:
@@ -143,6 +171,9 @@ class Walk:
                 self._follow_stars(statement.module, chain[0])
         for text in statement.strings:
             self._take_file(text, statement.module)
+        for path in self.sources.made_up(statement):
+            self.files[str(path.relative_to(self.sources.folder))] = address_of_file(path)
+        self.variables |= statement.variables
 
     def _look_for_unseen(self, statement: Statement) -> None:
         found = _UNSEEN_ATTRIBUTES & statement.attributes
@@ -229,15 +260,21 @@ class Walk:
                 self._enter(module)
         for path in self.sources.compiled(name):
             self.files[str(path.relative_to(self.sources.folder))] = address_of_file(path)
+            self.is_beyond = True
 
     def _enter_foreign(self, name: str) -> None:
         """A module of somebody else: installed ones are in the environment's address."""
-        if name in self._foreign:
+        if name in self._looked_for:
             return
-        self._foreign.add(name)
+        self._looked_for.add(name)
+        self.foreign.add(name)
         for path in self.sources.elsewhere(name):
             self.files[str(path)] = _whole(path)
-        if not self.sources.is_known(name):
+            self.is_beyond = True
+        if self.sources.is_known(name):
+            return
+        self.foreign.discard(name)
+        if not self.sources.does_without(name):
             self._cannot_see(f"import {name}")
 
     def _take_module(self, module: Module) -> None:

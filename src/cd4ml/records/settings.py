@@ -10,22 +10,30 @@ from cd4ml.records.rollout import RolloutStep
 
 
 class ProjectSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[project]`: its name and the Python module with the steps."""
+    """`[project]`: its name and the Python module with the steps.
+
+    `seed` is that of the chance in all steps. `variables` are environment variables that count
+    for every step, beside those that its code is seen to read by name.
+    """
 
     name: str
     pipeline: str = "pipeline"
     description: str = ""
+    seed: int = 0
+    variables: tuple[str, ...] = ()
 
 
 class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[store]`: where things last.
 
     The environment variables CD4ML_DATABASE and CD4ML_BLOBS take precedence, so that no
-    password has to stand in the file.
+    password has to stand in the file. With `share_steps` the outputs of steps are taken from,
+    and offered to, everybody who works with the same blobs, whatever their database.
     """
 
     database: str = "sqlite:///.cd4ml/cd4ml.db"
     blobs: str = ".cd4ml/blobs"
+    share_steps: bool = True
 
 
 class DataSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

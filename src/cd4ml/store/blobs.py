@@ -28,6 +28,7 @@ _STREAMED = 64 * 2**20  # bytes; a larger file is never in memory as a whole
 _CHUNK = 8 * 2**20  # bytes; S3 wants parts of at least 5 MiB
 _CONNECTIONS = 4  # parts of one large file on their way at once
 _READ_ONLY = 0o444
+_ENTRIES = "entries"
 # a store that is away is noticed within seconds, not after obstore's own three minutes
 S3_RETRIES: Any = {"max_retries": 4, "retry_timeout": timedelta(seconds=30)}
 
@@ -49,6 +50,11 @@ class Blobs:
         self._url = url
         self._folder = folder
         self._cache = cache
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether what is read is a local copy."""
+        return self._folder is None
 
     def put(self, data: bytes) -> str:
         """Store bytes; returns their address. On disk when this returns."""
@@ -129,6 +135,27 @@ class Blobs:
         except NotFound:
             return False
         return True
+
+    def put_entry(self, name: str, data: bytes) -> None:
+        """Write a small entry under a name; what was there is replaced, whole.
+
+        Entries are hints that can be made again: nothing that has to last, or to be true,
+        stands in one.
+        """
+        import obstore
+
+        with self._reaching(name):
+            obstore.put(self._store, f"{_ENTRIES}/{name}", data)
+
+    def get_entry(self, name: str) -> bytes | None:
+        """The entry of a name; None if there is none."""
+        import obstore
+
+        try:
+            with self._reaching(name):
+                return obstore.get(self._store, f"{_ENTRIES}/{name}").bytes().to_bytes()
+        except NotFound:
+            return None
 
     def _create(self, address: str, content: bytes | Iterator[bytes]) -> None:
         from obstore.exceptions import AlreadyExistsError

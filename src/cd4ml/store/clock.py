@@ -13,7 +13,6 @@ import fcntl
 import mmap
 import os
 import struct
-import tempfile
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -96,6 +95,8 @@ class SharedClock:
     @classmethod
     def create(cls, path: Path, start: datetime) -> SharedClock:
         """A new clock at `start`; an existing one is kept as it is."""
+        import tempfile
+
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             with tempfile.NamedTemporaryFile(dir=path.parent) as fresh:

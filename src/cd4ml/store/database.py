@@ -47,6 +47,11 @@ class Database:
         """`sqlite` or `postgresql`."""
         return self._engine.dialect.name
 
+    @property
+    def file(self) -> Path | None:
+        """The file, if it is one."""
+        return Path(str(self._engine.url.database)) if self.dialect == "sqlite" else None
+
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A consistent view; nothing can be written through it."""

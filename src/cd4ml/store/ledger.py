@@ -17,10 +17,9 @@ import sqlalchemy as sa
 from cd4ml.errors import Corrupted, NotFound
 from cd4ml.records.ledger_entry import LedgerEntry
 from cd4ml.store import rows
-from cd4ml.store.address import PREFIX, address_of, canonical
+from cd4ml.store.address import address_of, canonical
+from cd4ml.store.bare import GENESIS as GENESIS
 from cd4ml.store.tables import TABLES
-
-GENESIS = PREFIX + "0" * 64
 
 _TABLE = TABLES[LedgerEntry]
 

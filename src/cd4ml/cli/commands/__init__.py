@@ -9,6 +9,7 @@ from cd4ml.cli.commands import (
     judging,
     lineage,
     people,
+    pipeline,
     project,
     rehearsal,
     releases,
@@ -21,6 +22,7 @@ from cd4ml.cli.words import Commands
 FAMILIES: tuple[Callable[[Commands], None], ...] = (
     project.add,
     data.add,
+    pipeline.add,
     runs.add,
     reproduction.add,
     judging.add,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cd4ml.cli import assignments
+from cd4ml.cli.again import taken_apart
 from cd4ml.cli.given import Answer, Given
 from cd4ml.cli.words import Commands, Parser, UsageError, at_most_a_million, day_or_time
 
@@ -152,9 +153,10 @@ def run(
             as_of=words.as_of,
             experiment=words.experiment,
             actor=given.actor,
+            words=taken_apart(given.typed).words if given.typed else None,
             progress=tell,
         )
-    return Answer(report, _show_run)
+    return Answer(report, show_run)
 
 
 def _search(
@@ -227,7 +229,8 @@ def compare(given: Given) -> Answer[list[RunReport]] | Answer[Comparison]:
     return Answer(found, _show_runs)
 
 
-def _show_run(screen: Screen, report: RunReport) -> None:
+def show_run(screen: Screen, report: RunReport) -> None:
+    """A run with its steps and metrics; `cli.again` prints the same without a screen."""
     from cd4ml.cli.screen import number
 
     screen.title(f"{report.run.ref} {report.run.state}")
