@@ -14,6 +14,7 @@ from cd4ml.cli.commands import (
     releases,
     runs,
     services,
+    tracking,
 )
 from cd4ml.cli.words import Commands
 
@@ -21,6 +22,7 @@ FAMILIES: tuple[Callable[[Commands], None], ...] = (
     project.add,
     data.add,
     runs.add,
+    tracking.add,
     judging.add,
     releases.add,
     services.add,

@@ -25,7 +25,7 @@ _ASKED = 900  # numbers in one question
 _MOST_GROUPS = 1000
 
 
-class FoundRun(msgspec.Struct, frozen=True, kw_only=True):
+class TrackedRun(msgspec.Struct, frozen=True, kw_only=True):
     """A run and the latest value of each of its metrics; NaN where that was it."""
 
     run: Run
@@ -65,7 +65,7 @@ def search_runs(
     offset: int = 0,
     deleted: bool | None = False,
     **equal: object,
-) -> list[FoundRun]:
+) -> list[TrackedRun]:
     """Runs that a filter lets through, in the order asked for; then the newest first.
 
     Args:
@@ -97,7 +97,7 @@ def count_runs(
     return connection.execute(sa.select(sa.func.count()).select_from(chosen)).scalar_one()
 
 
-def found_runs(connection: sa.Connection, numbers: Sequence[int]) -> list[FoundRun]:
+def found_runs(connection: sa.Connection, numbers: Sequence[int]) -> list[TrackedRun]:
     """Runs with their metrics, in the order of these numbers; those that are not there are left out."""
     runs: dict[int, Run] = {}
     metrics: dict[int, dict[str, float | None]] = {}
@@ -107,7 +107,7 @@ def found_runs(connection: sa.Connection, numbers: Sequence[int]) -> list[FoundR
             runs[run.number] = run
         _add_metrics(connection, asked, metrics)
     return [
-        FoundRun(run=runs[number], metrics=metrics.get(number, {}))
+        TrackedRun(run=runs[number], metrics=metrics.get(number, {}))
         for number in numbers
         if number in runs
     ]

@@ -147,6 +147,21 @@ def moment_of(text: str) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+def metrics_in(tree: Tree) -> list[str]:
+    """The names of the metrics that a filter looks at.
+
+    Examples:
+        >>> metrics_in(parse("metrics.auc > 0.7 and not (state = 'failed' or metrics.loss < 1)"))
+        ['auc', 'loss']
+    """
+    match tree:
+        case All(parts) | Any(parts):
+            return [name for part in parts for name in metrics_in(part)]
+        case Not(part):
+            return metrics_in(part)
+    return [tree.field.name] if tree.field.kind == "metrics" else []
+
+
 class _Token(NamedTuple):
     kind: str
     text: str
