@@ -100,7 +100,12 @@ def find_runs(
 
 
 def grouped_runs(
-    project: Project, by: Sequence[str], *, where: str = "", experiment: str = ""
+    project: Project,
+    by: Sequence[str],
+    *,
+    metrics: Sequence[str] = (),
+    where: str = "",
+    experiment: str = "",
 ) -> list[Group]:
     """Runs put together by parameters, tags or attributes.
 
@@ -113,7 +118,8 @@ def grouped_runs(
     with project.database.read() as connection:
         if experiment:
             kept.experiment_named(connection, experiment)
-        return group_runs(connection, [field_of(each) for each in by], where=where, **equal)
+        fields = [field_of(each) for each in by]
+        return group_runs(connection, fields, metrics=metrics, where=where, **equal)
 
 
 def run_details(project: Project, ref: str) -> RunDetails:

@@ -116,12 +116,12 @@ def find(
 ) -> list[R]:
     """The records whose columns equal the given values, in the order of their primary key."""
     statement = _matching(TABLES[kind], equal, limit, newest_first)
-    return [_record(kind, row) for row in connection.execute(statement)]
+    return [_record(kind, row) for row in connection.execute(statement).all()]
 
 
 def fetch(connection: sa.Connection, kind: type[R], statement: sa.Select[Any]) -> list[R]:
     """The records that a selection of all columns of their table gives, in its order."""
-    return [_record(kind, row) for row in connection.execute(statement)]
+    return [_record(kind, row) for row in connection.execute(statement).all()]
 
 
 def fetch_with(
@@ -130,7 +130,8 @@ def fetch_with(
     """The same, each record with what the selection gives beside its columns."""
     width = len(kind.__struct_fields__)
     return [
-        (_record(kind, row[:width]), tuple(row[width:])) for row in connection.execute(statement)
+        (_record(kind, row[:width]), tuple(row[width:]))
+        for row in connection.execute(statement).all()
     ]
 
 

@@ -22,7 +22,18 @@ from cd4ml.store.tracking.where import Field, field_of
 _RUNS, _METRICS = TABLES[Run], TABLES[Metric]
 
 _ASKED = 900  # numbers in one question
+_NUMBERS = sa.bindparam("numbers", expanding=True)
+# built once: a list is asked for more often than anything else
+_RUNS_OF = _RUNS.select().where(_RUNS.c.number.in_(_NUMBERS))
+_IS_NAN = sa.type_coerce(_METRICS.c.is_nan, sa.Integer())  # as it comes: rows are made faster
+_METRICS_OF = (
+    sa.select(_METRICS.c.run, _METRICS.c.name, _METRICS.c.value, _IS_NAN)
+    .where(_METRICS.c.run.in_(_NUMBERS))
+    .order_by(_METRICS.c.run, _METRICS.c.name)
+)
 _MOST_GROUPS = 1000
+_MOST_METRICS = 6  # of a group, where none was asked for
+_LOOKED_AT = 20  # runs, for what metrics there are
 
 
 class TrackedRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,7 +114,7 @@ def found_runs(connection: sa.Connection, numbers: Sequence[int]) -> list[Tracke
     metrics: dict[int, dict[str, float | None]] = {}
     for i in range(0, len(numbers), _ASKED):
         asked = numbers[i : i + _ASKED]
-        for run in rows.fetch(connection, Run, _RUNS.select().where(_RUNS.c.number.in_(asked))):
+        for run in rows.fetch(connection, Run, _RUNS_OF.params(numbers=asked)):
             runs[run.number] = run
         _add_metrics(connection, asked, metrics)
     return [
@@ -117,6 +128,7 @@ def group_runs(
     connection: sa.Connection,
     by: Sequence[Field],
     *,
+    metrics: Sequence[str] = (),
     where: str = "",
     deleted: bool | None = False,
     **equal: object,
@@ -126,6 +138,8 @@ def group_runs(
     Args:
         connection: Of a read or write transaction.
         by: Parameters, tags or attributes; not metrics.
+        metrics: Of which; else the first few that the newest of the runs have, without those
+            of the machine (`system/...`).
         where: Only the runs that this filter lets through.
         deleted: See `search_runs`.
         equal: Columns of a run that have to have these values.
@@ -145,20 +159,20 @@ def group_runs(
             msg = f"runs are not grouped by a metric, got {field}"
             raise InvalidInput(msg, hint="by params.NAME, tags.NAME or an attribute")
     chosen = _chosen(connection, where, deleted, equal).subquery()
-    keys = [column_of(connection, field).label(f"key{i}") for i, field in enumerate(by)]
-    sorts = [number_column_of(connection, field) for field in by]
-    of_runs = (
-        sa.select(*keys, sa.func.count())
+    columns = [column_of(connection, field).label(f"key{i}") for i, field in enumerate(by)]
+    sorts = [number_column_of(connection, field).label(f"sort{i}") for i, field in enumerate(by)]
+    keyed = (
+        sa.select(_RUNS.c.number, *columns, *sorts)
         .join_from(_RUNS, chosen, chosen.c.number == _RUNS.c.number)
-        .group_by(*keys)
-        .order_by(*(sa.func.min(each).asc().nulls_last() for each in sorts), *keys)
-        .limit(_MOST_GROUPS + 1)
+        .cte("keyed")
+        .prefix_with("MATERIALIZED")
     )
-    counted = [(tuple(row[:-1]), row[-1]) for row in connection.execute(of_runs)]
+    counted = _counted(connection, keyed, len(by))
     if len(counted) > _MOST_GROUPS:
         msg = f"grouped by {', '.join(map(str, by))} there are more than {_MOST_GROUPS:,} groups"
         raise InvalidInput(msg, hint="filter the runs, or group by what fewer values have")
-    spreads = _spreads(connection, chosen, keys)
+    names = metrics or _metrics_of_newest(connection, keyed)
+    spreads = _spreads(connection, keyed, names)
     return [Group(values=key, n_runs=n, metrics=spreads.get(key, {})) for key, n in counted]
 
 
@@ -214,20 +228,29 @@ def _add_metrics(
     numbers: Sequence[int],
     metrics: dict[int, dict[str, float | None]],
 ) -> None:
-    statement = (
-        sa.select(_METRICS.c.run, _METRICS.c.name, _METRICS.c.value, _METRICS.c.is_nan)
-        .where(_METRICS.c.run.in_(numbers))
-        .order_by(_METRICS.c.run, _METRICS.c.name)
-    )
     nan = float("nan")
-    for run, name, value, is_nan in connection.execute(statement):
-        metrics.setdefault(run, {})[name] = nan if is_nan else value
+    of_run: dict[str, float | None] = {}
+    before = None
+    for run, name, value, is_nan in connection.execute(_METRICS_OF, {"numbers": numbers}).all():
+        if run != before:
+            before, of_run = run, metrics.setdefault(run, {})
+        of_run[name] = nan if is_nan else value
+
+
+def _counted(connection: sa.Connection, keyed: sa.CTE, n: int) -> list[tuple[tuple[Any, ...], int]]:
+    keys = [keyed.c[f"key{i}"] for i in range(n)]
+    first = [sa.func.min(keyed.c[f"sort{i}"]).asc().nulls_last() for i in range(n)]
+    statement = (sa.select(*keys, sa.func.count()).group_by(*keys).order_by(*first, *keys)).limit(
+        _MOST_GROUPS + 1
+    )
+    return [(tuple(row[:-1]), row[-1]) for row in connection.execute(statement)]
 
 
 def _spreads(
-    connection: sa.Connection, chosen: sa.Subquery, keys: Sequence[sa.Label[Any]]
+    connection: sa.Connection, keyed: sa.CTE, names: Sequence[str]
 ) -> dict[tuple[Any, ...], dict[str, Spread]]:
     value = _METRICS.c.value
+    keys = [column for column in keyed.c if column.name.startswith("key")]
     statement = (
         sa.select(
             *keys,
@@ -237,9 +260,8 @@ def _spreads(
             sa.func.min(value),
             sa.func.max(value),
         )
-        .select_from(_RUNS)
-        .join(chosen, chosen.c.number == _RUNS.c.number)
-        .join(_METRICS, _METRICS.c.run == _RUNS.c.number)
+        .join_from(keyed, _METRICS, _METRICS.c.run == keyed.c.number)
+        .where(_METRICS.c.name.in_(names))
         .group_by(*keys, _METRICS.c.name)
         .order_by(_METRICS.c.name)
     )
@@ -248,3 +270,15 @@ def _spreads(
         spread = Spread(n=n, mean=mean, lowest=lowest, highest=highest)
         spreads.setdefault(tuple(key), {})[name] = spread
     return spreads
+
+
+def _metrics_of_newest(connection: sa.Connection, keyed: sa.CTE) -> list[str]:
+    newest = sa.select(keyed.c.number).order_by(keyed.c.number.desc()).limit(_LOOKED_AT)
+    statement = (
+        sa.select(_METRICS.c.name)
+        .distinct()
+        .where(_METRICS.c.run.in_(newest), _METRICS.c.name.not_like("system/%"))
+        .order_by(_METRICS.c.name)
+        .limit(_MOST_METRICS)
+    )
+    return list(connection.execute(statement).scalars())
