@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cd4ml.data.known import known_at
     from cd4ml.data.split import Split, split
     from cd4ml.loop.read import dataset
+    from cd4ml.loop.track import current_run, log, run
     from cd4ml.pipeline.command import command
     from cd4ml.pipeline.step import Metrics, Model, step
     from cd4ml.records.contract import Condition, Contract, Field
@@ -29,9 +30,12 @@ __all__ = [
     "Split",
     "__version__",
     "command",
+    "current_run",
     "dataset",
     "join_as_of",
     "known_at",
+    "log",
+    "run",
     "split",
     "step",
 ]
@@ -44,9 +48,12 @@ _HOME = {
     "Model": "cd4ml.pipeline.step",
     "Split": "cd4ml.data.split",
     "command": "cd4ml.pipeline.command",
+    "current_run": "cd4ml.loop.track",
     "dataset": "cd4ml.loop.read",
     "join_as_of": "cd4ml.data.join",
     "known_at": "cd4ml.data.known",
+    "log": "cd4ml.loop.track",
+    "run": "cd4ml.loop.track",
     "split": "cd4ml.data.split",
     "step": "cd4ml.pipeline.step",
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from time import perf_counter
 from types import ModuleType
@@ -21,12 +21,16 @@ from cd4ml.pipeline.module import imported, origin, traceback_below
 from cd4ml.pipeline.seed import seed_everything
 from cd4ml.pipeline.shared_outputs import share, shared
 from cd4ml.pipeline.sources import Sources
+from cd4ml.pipeline.step_log import logging_step, take_over
 from cd4ml.pipeline.storage import Output, load, store
 from cd4ml.records.lineage import Node
-from cd4ml.records.run import Metric, Run, StepRun
+from cd4ml.records.point import Point
+from cd4ml.records.run import Run, StepRun
 from cd4ml.store import columns, ledger, lineage, rows
 from cd4ml.store.address import address_of_record
 from cd4ml.store.storable import printable
+from cd4ml.store.tracking.experiments import ensure_experiment
+from cd4ml.store.tracking.logged import log_metrics, milliseconds
 
 if TYPE_CHECKING:
     import polars as pl
@@ -134,6 +138,7 @@ class Execution:
         with self._database.write() as connection:
             at = self._clock.now()
             end_interrupted(connection, self._plan.state, at=at)
+            ensure_experiment(connection, self._run.experiment, at=at, actor=self._run.created_by)
             number = rows.next_number(connection, Run)
             self._run = msgspec.structs.replace(self._run, number=number)
             rows.insert(connection, self._run)
@@ -148,8 +153,10 @@ class Execution:
         with self._database.write() as connection:
             at = self._clock.now()
             outputs = {name: output.address for name, output in self._outputs.items()}
+            # as it is now: its steps may have tagged and described it
+            run = rows.get(connection, Run, self._run.number, lock=True)
             self._run = msgspec.structs.replace(
-                self._run, state=state, reason=reason, outputs=outputs, finished_at=at
+                run, state=state, reason=reason, outputs=outputs, finished_at=at
             )
             rows.replace(connection, self._run)
             ledger.append(
@@ -288,13 +295,24 @@ class Execution:
             self._plan.seed, step.name, needs_numpy=bool(imported_by_step - _WITHOUT_NUMPY)
         )
         try:
-            value = function(*arguments, **self._parameters(step))
+            with self._logging(step):
+                value = function(*arguments, **self._parameters(step))
         except (Exception, SystemExit) as error:
             where = origin(error, self._plan.sources.folder) or step.where
             msg = f"{where}: step {step.name!r} failed: {_named(error)}"
             hint = f"{self._run.ref} keeps the traceback; finished steps will not run again"
             raise PipelineError(msg, hint=hint) from error
         return store(self._blobs, value, hint=step.output, step=step.name)
+
+    def _logging(self, step: StepDeclaration) -> AbstractContextManager[None]:
+        return logging_step(
+            self._plan.state,
+            self._run.number,
+            step.name,
+            now=self._clock.now,
+            blobs=lambda: self._blobs,
+            database=lambda: self._database,
+        )
 
     def _input(self, name: str, hint: str) -> Any:
         if name in self._outputs:
@@ -317,11 +335,13 @@ class Execution:
         with self._database.write() as connection:
             at = self._clock.now()
             rows.insert(connection, done)
-            for name, value in metrics.items():
-                rows.insert(connection, Metric(run=done.run, name=name, value=value, logged_at=at))
+            points = [Point(name, value, 0, milliseconds(at)) for name, value in metrics.items()]
+            log_metrics(connection, done.run, points)
             columns.declare(connection, done.output, step.columns, inputs)
-            if done.state == "cached" and rows.count(connection, Node, address=done.output):
-                return  # else it was computed for another database
+            if done.state == "cached":
+                take_over(connection, done)
+                if rows.count(connection, Node, address=done.output):
+                    return  # else it was computed for another database
             name = f"{done.step} of {self._run.ref}"
             lineage.note(connection, address=done.output, kind="step output", name=name, at=at)
             lineage.link(connection, done.output, self._run.ref, "output")

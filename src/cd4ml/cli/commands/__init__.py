@@ -16,6 +16,7 @@ from cd4ml.cli.commands import (
     reproduction,
     runs,
     services,
+    tracking,
 )
 from cd4ml.cli.words import Commands
 
@@ -25,6 +26,7 @@ FAMILIES: tuple[Callable[[Commands], None], ...] = (
     pipeline.add,
     runs.add,
     reproduction.add,
+    tracking.add,
     judging.add,
     releases.add,
     services.add,
