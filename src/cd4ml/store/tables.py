@@ -150,7 +150,12 @@ _table(Tag, "tags", ("dataset", "name"))
 _table(StoredFile, "stored_files", ("digest",), indexes=(("object",),))
 _table(Push, "pushes", ("dataset", "key"))
 _table(SourceMark, "source_marks", ("dataset",))
-_table(Run, "runs", ("number",), indexes=(("experiment", "number"), ("search",)))
+_table(
+    Run,
+    "runs",
+    ("number",),
+    indexes=(("experiment", "number"), ("search",), ("partition",)),
+)
 _table(StepRun, "step_runs", ("run", "step"), indexes=(("fingerprint",), ("output",)))
 _table(Metric, "metrics", ("run", "name"))
 _table(RegisteredModel, "models", ("name",))
