@@ -23,6 +23,7 @@ from cd4ml.loop.candidate import (
     table,
 )
 from cd4ml.loop.refs import number_in
+from cd4ml.loop.written_card import written_card
 from cd4ml.models import registry
 from cd4ml.models.files import ModelFiles
 from cd4ml.models.package import package
@@ -85,6 +86,7 @@ def graduate(
             take_rows(connection, project, number, number_in(rows_of, "run"))
     with project.database.read() as connection:
         people.actor(connection, actor)
+    card = written_card(project)
     made = _made(project, number, model, step)
     at = project.clock.now()
     with project.database.write() as connection:
@@ -100,6 +102,7 @@ def graduate(
             artifact=made.artifact,
             contract=made.contract,
             logged=made.logged,
+            card=card,
             description=description,
             tags=tags,
             why=why or f"graduated from run/{number}",
@@ -168,7 +171,7 @@ def _made(project: Project, number: int, model: str, step: str) -> _Made:
         logged = logged_models(connection, number)
     if run.deleted_at is not None:
         msg = f"{run.ref} was deleted on {run.deleted_at:%Y-%m-%d}"
-        raise Refused(msg, hint=f"cd4ml runs restore {run.ref}")
+        raise Refused(msg, hint="restore it first")
     settings = project.settings.model
     has_rows = {settings.training, settings.holdout} <= steps
     if has_rows and run.state == "finished":

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from cd4ml.errors import AlreadyExists, InvalidInput
 from cd4ml.loop.candidate import LISTED
+from cd4ml.loop.written_card import written_card
 from cd4ml.models import estimator as estimators
 from cd4ml.models import registry
 from cd4ml.models.contract import derive
@@ -56,6 +57,7 @@ class _Stored(msgspec.Struct, frozen=True):
     address: str
     tables: dict[str, str]
     sizes: dict[str, int]
+    card: str
 
 
 def log_model(
@@ -143,7 +145,7 @@ def _stored(
         libraries=libraries(),
     )
     sizes = {ESTIMATOR: len(data), LISTED: len(canonical(files))}
-    return _Stored(files, blobs.put_record(files), tables, sizes)
+    return _Stored(files, blobs.put_record(files), tables, sizes, written_card(project))
 
 
 def _requests(project: Project, rows_given: pl.DataFrame | None) -> pl.DataFrame | None:
@@ -242,6 +244,7 @@ def _registered(
         register,
         run=run.number,
         logged=stored.address,
+        card=stored.card,
         why=f"logged as {name} of {run.ref}",
         by=actor,
         at=project.clock.now(),
