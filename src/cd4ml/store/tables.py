@@ -25,7 +25,7 @@ from cd4ml.records.job import Job
 from cd4ml.records.ledger_entry import LedgerEntry
 from cd4ml.records.lineage import ColumnEdge, Edge, Node
 from cd4ml.records.log_file import LogFile, LogMark
-from cd4ml.records.model_version import Alias, ModelVersion
+from cd4ml.records.model_version import Alias, ModelVersion, RegisteredModel
 from cd4ml.records.plan import Plan
 from cd4ml.records.point import PointChunk
 from cd4ml.records.push import Push
@@ -37,6 +37,7 @@ from cd4ml.records.source_mark import SourceMark
 from cd4ml.records.stored_file import StoredFile
 from cd4ml.records.token import Token
 from cd4ml.records.trigger import Trigger
+from cd4ml.records.trust import Trust
 from cd4ml.records.verdict import Verdict
 from cd4ml.records.window import Window
 from cd4ml.records.worker import Worker
@@ -168,8 +169,10 @@ _table(Experiment, "experiments", ("number",), unique=("name",))
 _table(PointChunk, "points", ("run", "metric", "start"))
 _table(RunArtifact, "run_artifacts", ("run", "path"), indexes=(("address",),))
 _table(RunInput, "run_inputs", ("run", "name", "digest", "context"), indexes=(("digest",),))
+_table(RegisteredModel, "models", ("name",))
 _table(ModelVersion, "model_versions", ("model", "number"), indexes=(("artifact",), ("run",)))
 _table(Alias, "aliases", ("model", "name"))
+_table(Trust, "trusts", ("digest",))
 _table(Verdict, "verdicts", ("number",), indexes=(("run",),))
 _table(Approval, "approvals", ("number",), indexes=(("release",),))
 _table(StandingApproval, "standing_approvals", ("number",), indexes=(("model", "environment"),))

@@ -8,24 +8,26 @@ from typing import Any, NamedTuple
 from markupsafe import Markup
 from starlette.requests import Request
 
-from cd4ml.errors import NotFound
 from cd4ml.loop import Project
 from cd4ml.loop.audit import ledger, listed_entries
+from cd4ml.loop.card import card
 from cd4ml.loop.catalog import catalog
 from cd4ml.loop.compare import listed_runs, run_report, runs
 from cd4ml.loop.diff import diff, profile
-from cd4ml.loop.evaluate import models, verdict_of, verdicts
+from cd4ml.loop.evaluate import verdict_about, verdict_of, verdicts
 from cd4ml.loop.impact import impact
 from cd4ml.loop.ingest import show_dataset
 from cd4ml.loop.lineage import Thing, lineage
 from cd4ml.loop.picture import lineage_path, svg
 from cd4ml.loop.promote import ReleaseDetails, release_details, releases
+from cd4ml.loop.registry import models, version_of
 from cd4ml.loop.status import status
 from cd4ml.loop.watch import alerts, windows
 from cd4ml.loop.why import why
 from cd4ml.records.plan import Arm
 from cd4ml.records.release import ENDED, Release
 from cd4ml.records.window import Window
+from cd4ml.web.card import card_values
 from cd4ml.web.chart import Chart, Measured, line_chart
 
 Values = dict[str, Any]
@@ -186,14 +188,11 @@ def all_models(project: Project, _: Request) -> Values:
 def model(project: Project, request: Request) -> Values:
     """One version: the findings it passed, and where it was released."""
     ref = f"{request.path_params['model']}/{request.path_params['number']}"
-    found = [each for each in models(project) if each.version.ref == ref]
-    if not found:
-        msg = f"no model version {ref!r}"
-        raise NotFound(msg, hint="the page Models lists them")
-    version = found[0].version
+    found = version_of(project, ref)
+    version = found.version
     return {
-        "summary": found[0],
-        "verdict": verdict_of(project, str(version.verdict)),
+        "summary": found,
+        "verdict": verdict_about(project, ref),
         "releases": [
             release
             for release in releases(project)
@@ -201,6 +200,13 @@ def model(project: Project, request: Request) -> Values:
         ],
         "explanation": why(project, ref),
     }
+
+
+def model_card(project: Project, request: Request) -> Values:
+    """All that the records know about one version, and what people wrote of its use."""
+    return card_values(
+        card(project, f"{request.path_params['model']}/{request.path_params['number']}")
+    )
 
 
 def all_releases(project: Project, _: Request) -> Values:
@@ -272,6 +278,7 @@ PAGES = (
     Page("/verdicts/{number}", "verdict.html", verdict),
     Page("/models", "models.html", all_models),
     Page("/models/{model}/{number}", "model.html", model),
+    Page("/models/{model}/{number}/card", "card.html", model_card),
     Page("/releases", "releases.html", all_releases),
     Page("/releases/{number}", "release.html", release),
     Page("/monitoring", "monitoring.html", monitoring),
