@@ -14,7 +14,8 @@ from cd4ml.errors import (
     Refused,
 )
 from cd4ml.loop import Project, open_project
-from cd4ml.loop.evaluate import evaluate, models, verdict_of, verdicts
+from cd4ml.loop.evaluate import evaluate, verdict_of, verdicts
+from cd4ml.loop.registry import models
 from cd4ml.loop.train import train
 from cd4ml.records.contract import Contract, Field
 from tests.loop.test_ingest import add_flights

@@ -16,7 +16,7 @@ from cd4ml.errors import (
     Refused,
 )
 from cd4ml.loop import Project
-from cd4ml.loop.evaluate import evaluate, models
+from cd4ml.loop.evaluate import evaluate
 from cd4ml.loop.promote import (
     abort,
     approve,
@@ -28,6 +28,7 @@ from cd4ml.loop.promote import (
     stand,
     undo,
 )
+from cd4ml.loop.registry import models
 from cd4ml.loop.retrain import ask
 from cd4ml.loop.train import train
 from cd4ml.records.release import Release

@@ -6,9 +6,10 @@ import pytest
 from cd4ml.errors import Conflict, InvalidInput, NotFound
 from cd4ml.loop import Project
 from cd4ml.loop.compare import run_report, runs
-from cd4ml.loop.evaluate import models, verdicts
+from cd4ml.loop.evaluate import verdicts
 from cd4ml.loop.ingest import show_dataset
 from cd4ml.loop.promote import abort, release_details, releases, stand
+from cd4ml.loop.registry import models
 from cd4ml.loop.retrain import ask, retrain
 from cd4ml.loop.watch import collect
 from cd4ml.records.job import Job

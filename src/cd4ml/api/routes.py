@@ -155,7 +155,7 @@ def _comparison(project: Project, asked: bodies.RefsAsked) -> object:
 
 
 def _models(project: Project, _: bodies.Nothing) -> object:
-    from cd4ml.loop.evaluate import models
+    from cd4ml.loop.registry import models
 
     return models(project)
 

@@ -22,15 +22,16 @@ from cd4ml.loop.candidate import (
     table,
 )
 from cd4ml.loop.refs import number_in, version_in
+from cd4ml.models import registry
 from cd4ml.models.package import package
 from cd4ml.models.runtime import load
 from cd4ml.models.trust import recorded_by_a_run
 from cd4ml.records.contract import Contract
 from cd4ml.records.finding import Finding
-from cd4ml.records.model_version import Alias, ModelVersion
+from cd4ml.records.model_version import ModelVersion
 from cd4ml.records.verdict import Verdict
 from cd4ml.release.releases import in_charge
-from cd4ml.store import ledger, lineage, people, rows
+from cd4ml.store import lineage, people, rows
 from cd4ml.store.project import Project
 
 if TYPE_CHECKING:
@@ -43,14 +44,6 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
     version: ModelVersion | None
     message: str
-
-
-class ModelSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """A version with the names that point at it and how it was let in."""
-
-    version: ModelVersion
-    aliases: tuple[str, ...]
-    verdict: str
 
 
 def evaluate(project: Project, run: str, *, actor: str) -> Judgement:
@@ -110,24 +103,6 @@ def judgement_of(project: Project, run: str) -> Judgement | None:
         return _judgement(connection, given[0]) if given else None
 
 
-def models(project: Project) -> list[ModelSummary]:
-    """All versions, by model and number."""
-    with project.database.read() as connection:
-        aliases = rows.find(connection, Alias)
-        return [
-            ModelSummary(
-                version=version,
-                aliases=tuple(
-                    alias.name
-                    for alias in aliases
-                    if (alias.model, alias.number) == (version.model, version.number)
-                ),
-                verdict=summary(rows.get(connection, Verdict, version.verdict)),
-            )
-            for version in rows.find(connection, ModelVersion)
-        ]
-
-
 def verdict_of(project: Project, ref: str) -> Verdict:
     """A verdict with all its findings.
 
@@ -136,6 +111,16 @@ def verdict_of(project: Project, ref: str) -> Verdict:
     """
     with project.database.read() as connection:
         return rows.get(connection, Verdict, number_in(ref, "verdict"))
+
+
+def verdict_about(project: Project, version: str) -> Verdict | None:
+    """What was said last about a version; None if it was never judged.
+
+    Raises:
+        NotFound: If there is no such version.
+    """
+    with project.database.read() as connection:
+        return registry.verdict_about(connection, registry.find_version(connection, version))
 
 
 def verdicts(project: Project) -> list[Verdict]:
@@ -238,44 +223,35 @@ def _trace(
 def _add_version(
     connection: sa.Connection, project: Project, verdict: Verdict, contract: str, actor: str
 ) -> ModelVersion:
-    for version in rows.find(connection, ModelVersion, run=verdict.run, artifact=verdict.artifact):
-        return version  # judged again, beside another champion
-    at = project.clock.now()
-    version = ModelVersion(
-        model=verdict.model,
-        number=rows.next_number(connection, ModelVersion, verdict.model),
+    if known := _version_judged(connection, verdict):
+        return known  # graduated before, or judged again beside another champion
+    return registry.add_version(
+        connection,
+        verdict.model,
         run=verdict.run,
         verdict=verdict.number,
         artifact=verdict.artifact,
         contract=contract,
-        created_at=at,
-        created_by=actor,
+        why=summary(verdict),
+        by=actor,
+        at=project.clock.now(),
     )
-    rows.insert(connection, version)
-    lineage.note(connection, address=version.ref, kind="model version", name=version.ref, at=at)
-    lineage.link(connection, version.ref, version.artifact, "model")
-    lineage.link(connection, version.ref, f"run/{version.run}", "trained by")
-    lineage.link(connection, version.ref, verdict.ref, "judged by")
-    ledger.append(
+
+
+def _version_judged(connection: sa.Connection, verdict: Verdict) -> ModelVersion | None:
+    same = rows.find(
         connection,
-        at=at,
-        actor=actor,
-        action="model_version.added",
-        subject=version.ref,
-        reason=summary(verdict),
-        details={
-            "run": f"run/{version.run}",
-            "verdict": verdict.ref,
-            "artifact": version.artifact,
-            "contract": contract,
-        },
+        ModelVersion,
+        model=verdict.model,
+        run=verdict.run,
+        artifact=verdict.artifact,
+        newest_first=True,
     )
-    return version
+    return next((version for version in same if version.deleted_at is None), None)
 
 
 def _judgement(connection: sa.Connection, verdict: Verdict) -> Judgement:
-    versions = rows.find(connection, ModelVersion, run=verdict.run, artifact=verdict.artifact)
-    version = versions[-1] if versions and verdict.outcome == "pass" else None
+    version = _version_judged(connection, verdict) if verdict.outcome == "pass" else None
     try:
         refuse_unless_passed(verdict)
     except (Refused, Inconclusive) as refusal:

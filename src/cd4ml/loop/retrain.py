@@ -15,6 +15,7 @@ from cd4ml.loop.promote import releases, request
 from cd4ml.loop.reasons import require_reason
 from cd4ml.loop.roll_out import roll_out
 from cd4ml.loop.train import train
+from cd4ml.models import registry
 from cd4ml.records.job import Job
 from cd4ml.records.model_version import Alias, ModelVersion
 from cd4ml.records.release import Release
@@ -170,10 +171,12 @@ def _refuse_unless_learned(project: Project, run: Run) -> None:
 
 
 def _made_before(project: Project, run: Run) -> ModelVersion | None:
-    """The newest version whose run made the same model, byte for byte."""
+    """The newest version that was judged and whose run made the same model, byte for byte."""
     model = candidate_of(project, run.number)
     with project.database.read() as connection:
-        for version in rows.find(connection, ModelVersion, model=model.model, newest_first=True):
+        for version in registry.versions(connection, model.model, newest_first=True):
+            if not (version.run and registry.verdict_about(connection, version)):
+                continue  # nobody said yet what it is worth
             before = rows.get(connection, Run, version.run)
             if before.outputs.get(model.model) == model.estimator:
                 return version

@@ -13,6 +13,7 @@ from cd4ml.errors import InvalidInput, NotFound
 from cd4ml.loop.refs import dataset_version_in, number_in, version_in
 from cd4ml.loop.train import EMPTY
 from cd4ml.loop.watch import collect
+from cd4ml.models import registry
 from cd4ml.records.approval import Approval, StandingApproval
 from cd4ml.records.dataset import DatasetVersion
 from cd4ml.records.model_version import ModelVersion
@@ -126,14 +127,16 @@ def _version(connection: sa.Connection, version: ModelVersion, environment: str)
         if environment in ("", release.environment)
         for sentence in _release(connection, release)
     ]
-    verdict = rows.get(connection, Verdict, version.verdict)
-    run = rows.get(connection, Run, version.run)
-    return [
-        ("model version", text),
-        *released,
-        *_verdict(verdict),
-        *_run(connection, run),
-    ]
+    return [("model version", text), *released, *_made(connection, version)]
+
+
+def _made(connection: sa.Connection, version: ModelVersion) -> list[Sentence]:
+    """What was said about a version, and the run that made it, as far as there is either."""
+    verdict = registry.verdict_about(connection, version)
+    judged = _verdict(verdict) if verdict else [("verdict", "not judged yet")]
+    if not version.run:
+        return [*judged, ("run", f"none of this project: {version.source or 'nobody says where'}")]
+    return [*judged, *_run(connection, rows.get(connection, Run, version.run))]
 
 
 def _plan_named(connection: sa.Connection, ref: str) -> list[Sentence]:
@@ -149,8 +152,7 @@ def _release_named(connection: sa.Connection, ref: str) -> list[Sentence]:
     version = rows.get(connection, ModelVersion, release.model, release.version)
     return [
         *_release(connection, release),
-        *_verdict(rows.get(connection, Verdict, version.verdict)),
-        *_run(connection, rows.get(connection, Run, version.run)),
+        *_made(connection, version),
     ]
 
 

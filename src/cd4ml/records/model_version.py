@@ -1,4 +1,4 @@
-"""An immutable trained model, and the movable names that point at one."""
+"""A registered model, its immutable versions, and the movable names that point at one."""
 
 from __future__ import annotations
 
@@ -7,11 +7,29 @@ from datetime import datetime
 import msgspec
 
 
+class RegisteredModel(msgspec.Struct, frozen=True, kw_only=True):
+    """A name under which versions are counted, with what people say about all of them.
+
+    A deleted model is hidden, not gone: what was released or judged still points at it.
+    """
+
+    name: str
+    description: str = ""
+    tags: dict[str, str] = {}
+    created_at: datetime
+    created_by: str
+    changed_at: datetime  # of the description, a tag, a version or a name
+    deleted_at: datetime | None = None
+
+
 class ModelVersion(msgspec.Struct, frozen=True, kw_only=True):
     """One immutable version of a named model.
 
-    `run` is the run that trained it: follow it to the code revision, the
-    parameters and the dataset versions. `verdict` is the one that let it in.
+    `run` is the run that trained it (0: it was made elsewhere): follow it to the code
+    revision, the parameters and the dataset versions. `verdict` is the one that let it in
+    (0: it was registered before it was judged). What a version answers with never changes;
+    its description, its tags and whether it is deleted may. `artifact` and `contract` are ""
+    until it is packaged, which happens once.
     """
 
     model: str
@@ -20,8 +38,14 @@ class ModelVersion(msgspec.Struct, frozen=True, kw_only=True):
     verdict: int
     artifact: str  # content address of the model folder's manifest
     contract: str  # content address of the contract its requests must keep
+    logged: str = ""  # content address of the list of files that were logged; "" for none
+    source: str = ""  # where its files came from, in the words of who brought them
+    description: str = ""
+    tags: dict[str, str] = {}
     created_at: datetime
     created_by: str
+    changed_at: datetime | None = None  # of the description or a tag
+    deleted_at: datetime | None = None
 
     @property
     def ref(self) -> str:
@@ -37,3 +61,16 @@ class Alias(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     moved_at: datetime
     moved_by: str
+
+
+class AliasMove(msgspec.Struct, frozen=True, kw_only=True):
+    """One move of an alias, as the ledger has it; 0 stands for no version."""
+
+    model: str
+    name: str
+    left: int
+    to: int
+    at: datetime
+    by: str
+    why: str
+    entry: int  # the ledger entry's sequence

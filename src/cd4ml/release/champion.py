@@ -6,27 +6,22 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from cd4ml.models import aliases
 from cd4ml.records.model_version import Alias
 from cd4ml.records.release import Release
 from cd4ml.release.environments import Environments, is_last
-from cd4ml.store import ledger, rows
 
 CHAMPION = "champion"
 
 
 def champion(connection: sa.Connection, model: str) -> Alias | None:
     """Which version of a model is its champion; None before the first one."""
-    found = rows.find(connection, Alias, model=model, name=CHAMPION)
-    return found[0] if found else None
+    return aliases.alias(connection, model, CHAMPION)
 
 
 def champion_at(connection: sa.Connection, model: str, moment: datetime) -> int | None:
     """The number of the version that was a model's champion at a moment; None before the first."""
-    for entry in ledger.entries(connection, subject=f"{model}@{CHAMPION}"):
-        if entry.action == "alias.moved" and entry.at <= moment:
-            number: int = entry.details["to"]
-            return number
-    return None
+    return aliases.pointed_at(connection, model, CHAMPION, moment)
 
 
 def move_champion(
@@ -44,17 +39,12 @@ def move_champion(
     """
     if not is_last(environments, release.environment):
         return
-    left = champion(connection, release.model)
-    rows.put(
+    aliases.move(
         connection,
-        Alias(model=release.model, name=CHAMPION, number=release.version, moved_at=at, moved_by=by),
-    )
-    ledger.append(
-        connection,
+        release.model,
+        CHAMPION,
+        release.version,
+        why=f"{release.ref} is in charge in {release.environment}",
+        by=by,
         at=at,
-        actor=by,
-        action="alias.moved",
-        subject=f"{release.model}@{CHAMPION}",
-        reason=f"{release.ref} is in charge in {release.environment}",
-        details={"from": left.number if left else 0, "to": release.version},
     )

@@ -7,6 +7,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from cd4ml.errors import AlreadyExists, Conflict, Inconclusive, NotAllowed, Refused
+from cd4ml.models import registry
 from cd4ml.records.actor import Actor
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.records.release import Release
@@ -46,14 +47,15 @@ def request_release(
 
     Raises:
         NotFound: If there is no such environment.
-        Refused: If the verdict is no pass, or the version is not in charge in an environment before.
+        Refused: If the version was deleted, is not packaged, was not judged or did not pass, or is
+            not in charge in an environment before.
         Inconclusive: If the verdict is inconclusive.
         NotAllowed: If a person claims that the system retrained it.
         AlreadyExists: If exactly this content is in charge there.
         Conflict: If another release of the model is rolling out there.
     """
     settings = settings_of(environments, environment)
-    verdict = _newest_verdict(connection, version)
+    verdict = _require_verdict(connection, version)
     _refuse_unless_passed(version, verdict)
     if is_retrained and by.kind != "system":
         raise NotAllowed(f"{by.name} may not request {version.ref} as retrained by the system")
@@ -99,11 +101,19 @@ def refuse_unless_before(
         raise Refused(msg, hint=f"cd4ml release {version.ref} --to {missing.environment}")
 
 
-def _newest_verdict(connection: sa.Connection, version: ModelVersion) -> Verdict:
+def _require_verdict(connection: sa.Connection, version: ModelVersion) -> Verdict:
     """What was said last about this very model: gates may have been tightened since it came in."""
-    given = rows.find(connection, Verdict, run=version.run, newest_first=True)
-    about_it = (verdict for verdict in given if verdict.artifact == version.artifact)
-    return next(about_it, None) or rows.get(connection, Verdict, version.verdict)
+    if version.deleted_at is not None:
+        msg = f"{version.ref} was not released: it was deleted on {version.deleted_at:%Y-%m-%d}"
+        raise Refused(msg, hint=f"cd4ml model restore {version.ref}")
+    if not version.artifact:
+        msg = f"{version.ref} was not released: it is not packaged yet, so nobody could answer"
+        raise Refused(msg, hint=f"cd4ml model package {version.ref}")
+    verdict = registry.verdict_about(connection, version)
+    if verdict is None:
+        msg = f"{version.ref} was not released: it was never judged by a gate"
+        raise Refused(msg, hint=f"cd4ml gate {version.ref}")
+    return verdict
 
 
 def _refuse_unless_passed(version: ModelVersion, verdict: Verdict) -> None:

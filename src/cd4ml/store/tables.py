@@ -24,7 +24,7 @@ from cd4ml.records.job import Job
 from cd4ml.records.ledger_entry import LedgerEntry
 from cd4ml.records.lineage import ColumnEdge, Edge, Node
 from cd4ml.records.log_file import LogFile, LogMark
-from cd4ml.records.model_version import Alias, ModelVersion
+from cd4ml.records.model_version import Alias, ModelVersion, RegisteredModel
 from cd4ml.records.plan import Plan
 from cd4ml.records.push import Push
 from cd4ml.records.release import Release
@@ -33,6 +33,7 @@ from cd4ml.records.source_mark import SourceMark
 from cd4ml.records.stored_file import StoredFile
 from cd4ml.records.token import Token
 from cd4ml.records.trigger import Trigger
+from cd4ml.records.trust import Trust
 from cd4ml.records.verdict import Verdict
 from cd4ml.records.window import Window
 from cd4ml.records.worker import Worker
@@ -152,8 +153,10 @@ _table(SourceMark, "source_marks", ("dataset",))
 _table(Run, "runs", ("number",), indexes=(("experiment", "number"), ("search",)))
 _table(StepRun, "step_runs", ("run", "step"), indexes=(("fingerprint",), ("output",)))
 _table(Metric, "metrics", ("run", "name"))
+_table(RegisteredModel, "models", ("name",))
 _table(ModelVersion, "model_versions", ("model", "number"), indexes=(("artifact",), ("run",)))
 _table(Alias, "aliases", ("model", "name"))
+_table(Trust, "trusts", ("digest",))
 _table(Verdict, "verdicts", ("number",), indexes=(("run",),))
 _table(Approval, "approvals", ("number",), indexes=(("release",),))
 _table(StandingApproval, "standing_approvals", ("number",), indexes=(("model", "environment"),))

@@ -8,18 +8,18 @@ from typing import Any, NamedTuple
 from markupsafe import Markup
 from starlette.requests import Request
 
-from cd4ml.errors import NotFound
 from cd4ml.loop import Project
 from cd4ml.loop.audit import ledger, listed_entries
 from cd4ml.loop.catalog import catalog
 from cd4ml.loop.compare import listed_runs, run_report, runs
 from cd4ml.loop.diff import diff, profile
-from cd4ml.loop.evaluate import models, verdict_of, verdicts
+from cd4ml.loop.evaluate import verdict_about, verdict_of, verdicts
 from cd4ml.loop.impact import impact
 from cd4ml.loop.ingest import show_dataset
 from cd4ml.loop.lineage import Thing, lineage
 from cd4ml.loop.picture import lineage_path, svg
 from cd4ml.loop.promote import ReleaseDetails, release_details, releases
+from cd4ml.loop.registry import models, version_of
 from cd4ml.loop.status import status
 from cd4ml.loop.watch import alerts, windows
 from cd4ml.loop.why import why
@@ -186,14 +186,11 @@ def all_models(project: Project, _: Request) -> Values:
 def model(project: Project, request: Request) -> Values:
     """One version: the findings it passed, and where it was released."""
     ref = f"{request.path_params['model']}/{request.path_params['number']}"
-    found = [each for each in models(project) if each.version.ref == ref]
-    if not found:
-        msg = f"no model version {ref!r}"
-        raise NotFound(msg, hint="the page Models lists them")
-    version = found[0].version
+    found = version_of(project, ref)
+    version = found.version
     return {
-        "summary": found[0],
-        "verdict": verdict_of(project, str(version.verdict)),
+        "summary": found,
+        "verdict": verdict_about(project, ref),
         "releases": [
             release
             for release in releases(project)

@@ -9,7 +9,8 @@ from cd4ml.cli.words import Commands
 
 if TYPE_CHECKING:
     from cd4ml.cli.screen import Screen
-    from cd4ml.loop.evaluate import Judgement, ModelSummary
+    from cd4ml.loop.evaluate import Judgement
+    from cd4ml.loop.registry import ModelSummary
     from cd4ml.records.finding import Finding, Outcome
     from cd4ml.records.verdict import Verdict
 
@@ -64,7 +65,7 @@ def show(given: Given) -> Answer[Verdict]:
 
 def list_models(given: Given) -> Answer[list[ModelSummary]]:
     """All versions."""
-    from cd4ml.loop.evaluate import models
+    from cd4ml.loop.registry import models
 
     return Answer(models(given.project)[::-1], _show_models)
 

@@ -158,6 +158,16 @@ def upgrade() -> None:
         sa.Column("logged_at", UtcDateTime(), nullable=False),
     )
     op.create_table(
+        "models",
+        sa.Column("name", TEXT, primary_key=True),
+        sa.Column("description", TEXT, nullable=False),
+        sa.Column("tags", JSON, nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("created_by", TEXT, nullable=False),
+        sa.Column("changed_at", UtcDateTime(), nullable=False),
+        sa.Column("deleted_at", UtcDateTime()),
+    )
+    op.create_table(
         "model_versions",
         sa.Column("model", TEXT, primary_key=True),
         sa.Column("number", sa.BigInteger(), primary_key=True, autoincrement=False),
@@ -165,8 +175,14 @@ def upgrade() -> None:
         sa.Column("verdict", sa.BigInteger(), nullable=False),
         sa.Column("artifact", TEXT, nullable=False),
         sa.Column("contract", TEXT, nullable=False),
+        sa.Column("logged", TEXT, nullable=False),
+        sa.Column("source", TEXT, nullable=False),
+        sa.Column("description", TEXT, nullable=False),
+        sa.Column("tags", JSON, nullable=False),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.Column("created_by", TEXT, nullable=False),
+        sa.Column("changed_at", UtcDateTime()),
+        sa.Column("deleted_at", UtcDateTime()),
     )
     op.create_index("model_versions_artifact_idx", "model_versions", ["artifact"])
     op.create_index("model_versions_run_idx", "model_versions", ["run"])
@@ -177,6 +193,16 @@ def upgrade() -> None:
         sa.Column("number", sa.BigInteger(), nullable=False),
         sa.Column("moved_at", UtcDateTime(), nullable=False),
         sa.Column("moved_by", TEXT, nullable=False),
+    )
+    op.create_table(
+        "trusts",
+        sa.Column("digest", TEXT, primary_key=True),
+        sa.Column("why", TEXT, nullable=False),
+        sa.Column("role", TEXT, nullable=False),
+        sa.Column("given_at", UtcDateTime(), nullable=False),
+        sa.Column("given_by", TEXT, nullable=False),
+        sa.Column("revoked_at", UtcDateTime()),
+        sa.Column("revoked_by", TEXT, nullable=False),
     )
     op.create_table(
         "verdicts",
