@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cd4ml.engines.mlflow import entities
 from cd4ml.engines.mlflow.entities import KeyValue, milliseconds, spoken
@@ -35,6 +35,9 @@ _STATUS: dict[str, entities.RunStatus] = {
     "killed": "KILLED",
 }
 _ASKED = 500
+
+Linked = TypeVar("Linked", RunInput, RunModel)
+OfRun = TypeVar("OfRun", Metric, RunInput, RunModel)
 
 
 def told_experiment(experiment: Experiment) -> entities.Experiment:
@@ -193,19 +196,19 @@ def _experiment_ids(connection: Connection, names: set[str]) -> dict[str, str]:
     return found
 
 
-def _of[R: (RunInput, RunModel)](
-    connection: Connection, kind: type[R], numbers: list[int]
-) -> list[R]:
+def _of(
+    connection: Connection, kind: type[Linked], numbers: list[int]
+) -> list[Linked]:
     table = TABLES[kind]
-    found: list[R] = []
+    found: list[Linked] = []
     for i in range(0, len(numbers), _ASKED):
         chosen = table.select().where(table.c.run.in_(numbers[i : i + _ASKED]))
         found += fetch(connection, kind, chosen.order_by(*table.primary_key))
     return found
 
 
-def _grouped[R: (Metric, RunInput, RunModel)](each: Iterable[R]) -> dict[int, list[R]]:
-    found: dict[int, list[R]] = {}
+def _grouped(each: Iterable[OfRun]) -> dict[int, list[OfRun]]:
+    found: dict[int, list[OfRun]] = {}
     for one in each:
         found.setdefault(one.run, []).append(one)
     return found
