@@ -29,6 +29,7 @@ _SIMPLE: dict[Any, st.SearchStrategy[Any]] = {
     int: whole,
     float: number,
     bool: st.booleans(),
+    bytes: st.binary(max_size=40),
     datetime: moment,
     Any: plain,
     type(None): st.none(),

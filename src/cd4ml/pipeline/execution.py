@@ -23,6 +23,7 @@ from cd4ml.records.run import Metric, Run, StepRun
 from cd4ml.store import columns, ledger, lineage, rows
 from cd4ml.store.address import address_of_record
 from cd4ml.store.storable import printable
+from cd4ml.store.tracking.experiments import ensure_experiment
 
 if TYPE_CHECKING:
     import polars as pl
@@ -127,6 +128,7 @@ class Execution:
         with self._database.write() as connection:
             at = self._clock.now()
             end_interrupted(connection, self._plan.state, at=at)
+            ensure_experiment(connection, self._run.experiment, at=at, actor=self._run.created_by)
             number = rows.next_number(connection, Run)
             self._run = msgspec.structs.replace(self._run, number=number)
             rows.insert(connection, self._run)
@@ -141,8 +143,10 @@ class Execution:
         with self._database.write() as connection:
             at = self._clock.now()
             outputs = {name: output.address for name, output in self._outputs.items()}
+            # as it is now: its steps may have tagged and described it
+            run = rows.get(connection, Run, self._run.number, lock=True)
             self._run = msgspec.structs.replace(
-                self._run, state=state, reason=reason, outputs=outputs, finished_at=at
+                run, state=state, reason=reason, outputs=outputs, finished_at=at
             )
             rows.replace(connection, self._run)
             ledger.append(

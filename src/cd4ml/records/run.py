@@ -16,12 +16,17 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     steps reach, `environment` the address of the list of installed distributions.
     `datasets` maps input names to version digests, `refs` to `name@number`. With `as_of` the
     data are those that were known at that moment, and a digest is that of the rows known.
+    A run made outside the pipeline (a notebook, another tool) has no code and no steps; its
+    parameters are what was logged. One with `deleted_at` is in no list until it is restored.
     """
 
     number: int
     experiment: str
+    name: str = ""  # what somebody called it; need not be the only one
+    note: str = ""  # what somebody wrote about it, in Markdown
+    tags: dict[str, str] = {}
     search: int = 0  # the number of the search it is a trial of; 0 for none
-    state: Literal["running", "finished", "failed"]
+    state: Literal["running", "finished", "failed", "killed"]
     reason: str = ""
     revision: str = ""
     is_dirty: bool = False
@@ -36,6 +41,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     started_at: datetime
     finished_at: datetime | None = None
     created_by: str
+    deleted_at: datetime | None = None
 
     @property
     def ref(self) -> str:
@@ -58,9 +64,29 @@ class StepRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Metric(msgspec.Struct, frozen=True, kw_only=True):
-    """A recorded value of a measure on a run; `None` when it could not be computed."""
+    """The latest value of a measure on a run: the one of the highest step, then time.
+
+    `value` is None when it could not be computed, and for NaN (`is_nan`), which no database
+    sorts as another does; infinities are values. What came before lies apart, as `PointChunk`:
+    no list of runs touches it.
+    """
 
     run: int
     name: str
     value: float | None
+    is_nan: bool = False
     logged_at: datetime
+    step: int = 0
+    by: str = ""  # the step of the pipeline that logged it; "" for the run itself
+    lowest: float | None = None  # of all its points; None if none is a number
+    highest: float | None = None
+    first_step: int = 0  # the lowest step of its points
+    last_step: int = 0
+    n_points: int = 0  # in its history; 0 if there is only this value
+    history_of: int = 0  # the run that has the history, where a cached step logged it; 0: this one
+    tail: int = 0  # the position at which the newest chunk of the history begins
+
+    @property
+    def number(self) -> float | None:
+        """The value as it was logged, also if that was NaN."""
+        return float("nan") if self.is_nan else self.value

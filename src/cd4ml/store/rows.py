@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound=msgspec.Struct)
 
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
+_INFINITE = (float("inf"), float("-inf"))
 _HINTED = 10  # names listed when one is not found
 _FETCHED = 500  # rows at a time
 
@@ -65,6 +66,21 @@ def put(connection: sa.Connection, record: msgspec.Struct) -> None:
     connection.execute(
         statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=values)
     )
+
+
+def put_all(connection: sa.Connection, records: Sequence[msgspec.Struct]) -> None:
+    """Write many records of one kind, each over the row with its primary key if there is one.
+
+    Unlike elsewhere, a number may be infinite where it has a column of its own.
+    """
+    if not records:
+        return
+    table = TABLES[type(records[0])]
+    statement = _insert(connection, table)
+    keys = list(table.primary_key)
+    changed = {c.name: statement.excluded[c.name] for c in table.columns if not c.primary_key}
+    upsert = statement.on_conflict_do_update(index_elements=keys, set_=changed)
+    connection.execute(upsert, [_values(record, takes_infinity=True) for record in records])
 
 
 def get(connection: sa.Connection, kind: type[R], *key: object, lock: bool = False) -> R:
@@ -172,7 +188,7 @@ def _insert(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postg
     return sqlite.insert(table)
 
 
-def _values(record: msgspec.Struct) -> dict[str, Any]:
+def _values(record: msgspec.Struct, *, takes_infinity: bool = False) -> dict[str, Any]:
     kind = type(record)
     table = TABLES[kind]
     values = msgspec.structs.asdict(record)
@@ -180,14 +196,14 @@ def _values(record: msgspec.Struct) -> dict[str, Any]:
         if table.c[name].type is JSON:
             values[name] = msgspec.to_builtins(value, str_keys=True)
         found = problem(values[name], name)
-        if found:
+        if found and not (takes_infinity and value in _INFINITE):
             raise InvalidInput(f"{kind.__name__} {_key_text(record, table)}: {found}")
     return values
 
 
 def _record(kind: type[R], row: Sequence[Any]) -> R:
     values = dict(zip(kind.__struct_fields__, row, strict=True))
-    return msgspec.convert(values, kind, builtin_types=(datetime,))
+    return msgspec.convert(values, kind, builtin_types=(bytes, datetime))
 
 
 def _matching(

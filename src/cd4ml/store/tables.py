@@ -20,15 +20,26 @@ from cd4ml.records.actor import Actor
 from cd4ml.records.alert import Alert
 from cd4ml.records.approval import Approval, StandingApproval
 from cd4ml.records.dataset import Dataset, DatasetVersion, RemovedVersion, Tag
+from cd4ml.records.experiment import Experiment
 from cd4ml.records.job import Job
 from cd4ml.records.ledger_entry import LedgerEntry
 from cd4ml.records.lineage import ColumnEdge, Edge, Node
 from cd4ml.records.log_file import LogFile, LogMark
+from cd4ml.records.logged_model import (
+    ForeignRun,
+    LoggedModel,
+    LoggedModelFile,
+    LoggedModelMetric,
+    RunModel,
+)
 from cd4ml.records.model_version import Alias, ModelVersion, RegisteredModel
 from cd4ml.records.plan import Plan
+from cd4ml.records.point import PointChunk
 from cd4ml.records.push import Push
 from cd4ml.records.release import Release
 from cd4ml.records.run import Metric, Run, StepRun
+from cd4ml.records.run_artifact import RunArtifact
+from cd4ml.records.run_input import RunInput
 from cd4ml.records.source_mark import SourceMark
 from cd4ml.records.stored_file import StoredFile
 from cd4ml.records.token import Token
@@ -91,6 +102,7 @@ _COLUMN_TYPES: dict[type, sa.types.TypeEngine[Any]] = {
     int: sa.BigInteger(),
     float: sa.Double(),
     bool: sa.Boolean(),
+    bytes: sa.LargeBinary(),
     datetime: UtcDateTime(),
 }
 
@@ -126,10 +138,12 @@ def _table(
     *,
     unique: tuple[str, ...] = (),
     indexes: tuple[tuple[str, ...], ...] = (),
+    is_clustered: bool = False,
 ) -> sa.Table:
+    """A table; a clustered one keeps its rows in the order of the key, where SQLite can."""
     columns = [_column(field, key) for field in msgspec.structs.fields(kind)]
     constraints = [sa.UniqueConstraint(*unique)] if unique else []
-    table = sa.Table(name, metadata, *columns, *constraints)
+    table = sa.Table(name, metadata, *columns, *constraints, sqlite_with_rowid=not is_clustered)
     for names in indexes:
         sa.Index(None, *(table.c[column] for column in names))
     TABLES[kind] = table
@@ -152,8 +166,17 @@ _table(Push, "pushes", ("dataset", "key"))
 _table(SourceMark, "source_marks", ("dataset",))
 _table(Run, "runs", ("number",), indexes=(("experiment", "number"), ("search",)))
 _table(StepRun, "step_runs", ("run", "step"), indexes=(("fingerprint",), ("output",)))
-_table(Metric, "metrics", ("run", "name"))
 _table(RegisteredModel, "models", ("name",))
+_table(Metric, "metrics", ("run", "name"), indexes=(("name", "value", "run"),), is_clustered=True)
+_table(Experiment, "experiments", ("number",), unique=("name",))
+_table(PointChunk, "points", ("run", "metric", "start"))
+_table(RunArtifact, "run_artifacts", ("run", "path"), indexes=(("address",),))
+_table(RunInput, "run_inputs", ("run", "name", "digest", "context"), indexes=(("digest",),))
+_table(RunModel, "run_models", ("run", "model", "role"), indexes=(("model",),))
+_table(ForeignRun, "foreign_runs", ("id",), indexes=(("run",),))
+_table(LoggedModel, "logged_models", ("id",), indexes=(("experiment",), ("run",)))
+_table(LoggedModelFile, "logged_model_files", ("model", "path"), indexes=(("address",),))
+_table(LoggedModelMetric, "logged_model_metrics", ("model", "name", "dataset", "digest"))
 _table(ModelVersion, "model_versions", ("model", "number"), indexes=(("artifact",), ("run",)))
 _table(Alias, "aliases", ("model", "name"))
 _table(Trust, "trusts", ("digest",))

@@ -117,6 +117,9 @@ def upgrade() -> None:
         "runs",
         sa.Column("number", sa.BigInteger(), primary_key=True, autoincrement=False),
         sa.Column("experiment", TEXT, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("note", TEXT, nullable=False),
+        sa.Column("tags", JSON, nullable=False),
         sa.Column("search", sa.BigInteger(), nullable=False),
         sa.Column("state", TEXT, nullable=False),
         sa.Column("reason", TEXT, nullable=False),
@@ -133,6 +136,7 @@ def upgrade() -> None:
         sa.Column("started_at", UtcDateTime(), nullable=False),
         sa.Column("finished_at", UtcDateTime()),
         sa.Column("created_by", TEXT, nullable=False),
+        sa.Column("deleted_at", UtcDateTime()),
     )
     op.create_index("runs_experiment_number_idx", "runs", ["experiment", "number"])
     op.create_index("runs_search_idx", "runs", ["search"])
@@ -155,6 +159,114 @@ def upgrade() -> None:
         sa.Column("run", sa.BigInteger(), primary_key=True, autoincrement=False),
         sa.Column("name", TEXT, primary_key=True),
         sa.Column("value", sa.Double()),
+        sa.Column("is_nan", sa.Boolean(), nullable=False),
+        sa.Column("logged_at", UtcDateTime(), nullable=False),
+        sa.Column("step", sa.BigInteger(), nullable=False),
+        sa.Column("by", TEXT, nullable=False),
+        sa.Column("lowest", sa.Double()),
+        sa.Column("highest", sa.Double()),
+        sa.Column("first_step", sa.BigInteger(), nullable=False),
+        sa.Column("last_step", sa.BigInteger(), nullable=False),
+        sa.Column("n_points", sa.BigInteger(), nullable=False),
+        sa.Column("history_of", sa.BigInteger(), nullable=False),
+        sa.Column("tail", sa.BigInteger(), nullable=False),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("metrics_name_value_run_idx", "metrics", ["name", "value", "run"])
+    op.create_table(
+        "experiments",
+        sa.Column("number", sa.BigInteger(), primary_key=True, autoincrement=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("note", TEXT, nullable=False),
+        sa.Column("tags", JSON, nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("created_by", TEXT, nullable=False),
+        sa.Column("deleted_at", UtcDateTime()),
+        sa.UniqueConstraint("name", name="experiments_name_key"),
+    )
+    op.create_table(
+        "points",
+        sa.Column("run", sa.BigInteger(), primary_key=True, autoincrement=False),
+        sa.Column("metric", TEXT, primary_key=True),
+        sa.Column("start", sa.BigInteger(), primary_key=True, autoincrement=False),
+        sa.Column("n", sa.BigInteger(), nullable=False),
+        sa.Column("data", sa.LargeBinary(), nullable=False),
+    )
+    op.create_table(
+        "run_artifacts",
+        sa.Column("run", sa.BigInteger(), primary_key=True, autoincrement=False),
+        sa.Column("path", TEXT, primary_key=True),
+        sa.Column("address", TEXT, nullable=False),
+        sa.Column("n_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("logged_at", UtcDateTime(), nullable=False),
+        sa.Column("by", TEXT, nullable=False),
+    )
+    op.create_index("run_artifacts_address_idx", "run_artifacts", ["address"])
+    op.create_table(
+        "run_inputs",
+        sa.Column("run", sa.BigInteger(), primary_key=True, autoincrement=False),
+        sa.Column("name", TEXT, primary_key=True),
+        sa.Column("digest", TEXT, primary_key=True),
+        sa.Column("context", TEXT, primary_key=True),
+        sa.Column("source", TEXT, nullable=False),
+        sa.Column("source_type", TEXT, nullable=False),
+        sa.Column("schema", TEXT, nullable=False),
+        sa.Column("profile", TEXT, nullable=False),
+        sa.Column("tags", JSON, nullable=False),
+        sa.Column("logged_at", UtcDateTime(), nullable=False),
+    )
+    op.create_index("run_inputs_digest_idx", "run_inputs", ["digest"])
+    op.create_table(
+        "run_models",
+        sa.Column("run", sa.BigInteger(), primary_key=True, autoincrement=False),
+        sa.Column("model", TEXT, primary_key=True),
+        sa.Column("role", TEXT, primary_key=True),
+        sa.Column("step", sa.BigInteger(), nullable=False),
+    )
+    op.create_index("run_models_model_idx", "run_models", ["model"])
+    op.create_table(
+        "foreign_runs",
+        sa.Column("id", TEXT, primary_key=True),
+        sa.Column("run", sa.BigInteger(), nullable=False),
+        sa.Column("digest", TEXT, nullable=False),
+        sa.Column("brought_at", UtcDateTime(), nullable=False),
+    )
+    op.create_index("foreign_runs_run_idx", "foreign_runs", ["run"])
+    op.create_table(
+        "logged_models",
+        sa.Column("id", TEXT, primary_key=True),
+        sa.Column("experiment", sa.BigInteger(), nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("kind", TEXT, nullable=False),
+        sa.Column("run", sa.BigInteger(), nullable=False),
+        sa.Column("state", TEXT, nullable=False),
+        sa.Column("parameters", JSON, nullable=False),
+        sa.Column("tags", JSON, nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("created_by", TEXT, nullable=False),
+        sa.Column("changed_at", UtcDateTime(), nullable=False),
+        sa.Column("deleted_at", UtcDateTime()),
+    )
+    op.create_index("logged_models_experiment_idx", "logged_models", ["experiment"])
+    op.create_index("logged_models_run_idx", "logged_models", ["run"])
+    op.create_table(
+        "logged_model_files",
+        sa.Column("model", TEXT, primary_key=True),
+        sa.Column("path", TEXT, primary_key=True),
+        sa.Column("address", TEXT, nullable=False),
+        sa.Column("n_bytes", sa.BigInteger(), nullable=False),
+    )
+    op.create_index("logged_model_files_address_idx", "logged_model_files", ["address"])
+    op.create_table(
+        "logged_model_metrics",
+        sa.Column("model", TEXT, primary_key=True),
+        sa.Column("name", TEXT, primary_key=True),
+        sa.Column("dataset", TEXT, primary_key=True),
+        sa.Column("digest", TEXT, primary_key=True),
+        sa.Column("run", sa.BigInteger(), nullable=False),
+        sa.Column("value", sa.Double()),
+        sa.Column("is_nan", sa.Boolean(), nullable=False),
+        sa.Column("step", sa.BigInteger(), nullable=False),
         sa.Column("logged_at", UtcDateTime(), nullable=False),
     )
     op.create_table(
