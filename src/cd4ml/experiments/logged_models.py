@@ -166,6 +166,7 @@ def log_model_metrics(connection: Connection, metrics: Iterable[LoggedModelMetri
     Raises:
         NotFound: If there is no such logged model.
     """
+    newer = []
     for metric in metrics:
         logged_model(connection, metric.model)
         key = (metric.model, metric.name, metric.dataset, metric.digest)
@@ -175,7 +176,8 @@ def log_model_metrics(connection: Connection, metrics: Iterable[LoggedModelMetri
             **dict(zip(("model", "name", "dataset", "digest"), key, strict=True)),
         )
         if not known or (metric.step, metric.logged_at) >= (known[0].step, known[0].logged_at):
-            rows.put(connection, metric)
+            newer.append(metric)
+    rows.put_all(connection, newer)
 
 
 def metrics_of_models(
@@ -186,7 +188,9 @@ def metrics_of_models(
     found: dict[str, list[LoggedModelMetric]] = {}
     for i in range(0, len(asked), _ASKED):
         some = _METRICS.select().where(_METRICS.c.model.in_(asked[i : i + _ASKED]))
-        for metric in rows.fetch(connection, LoggedModelMetric, some.order_by(*_METRICS.primary_key)):
+        for metric in rows.fetch(
+            connection, LoggedModelMetric, some.order_by(*_METRICS.primary_key)
+        ):
             found.setdefault(metric.model, []).append(metric)
     return found
 

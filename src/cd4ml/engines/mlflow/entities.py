@@ -173,12 +173,12 @@ class ModelVersion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     creation_timestamp: int
     last_updated_timestamp: int
     user_id: str = ""
-    current_stage: str = "None"
+    current_stage: str
     description: str = ""
     source: str = ""
     run_id: str = ""
     model_id: str = ""
-    status: str = "READY"
+    status: str
     run_link: str = ""
     tags: list[KeyValue] = []
     aliases: list[str] = []

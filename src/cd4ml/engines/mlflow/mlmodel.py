@@ -141,7 +141,9 @@ def model_file(
         "flavors": flavors,
         "signature": {
             "inputs": json.dumps([_column(field) for field in contract.fields]),
-            "outputs": json.dumps([{"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1]}}]),
+            "outputs": json.dumps(
+                [{"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1]}}]
+            ),
             "params": None,
         },
         "metadata": dict(facts),
@@ -155,7 +157,11 @@ def model_file(
         f"code/{_LOADER}.py": _loader(),
         "requirements.txt": "".join(f"{line}\n" for line in needed).encode(),
         "python_env.yaml": _written(
-            {"python": python, "build_dependencies": ["pip"], "dependencies": ["-r requirements.txt"]}
+            {
+                "python": python,
+                "build_dependencies": ["pip"],
+                "dependencies": ["-r requirements.txt"],
+            }
         ),
         "conda.yaml": _written(
             {

@@ -109,7 +109,7 @@ class PastDatabase:
         """The points of a run by metric, in the order of steps and times."""
         columns = "key, value, step, timestamp, is_nan"
         points = sa.text(
-            f"SELECT {columns} FROM metrics WHERE run_uuid = :run ORDER BY key, step, timestamp"  # noqa: S608 - no value in it
+            f"SELECT {columns} FROM metrics WHERE run_uuid = :run ORDER BY key, step, timestamp"
         )
         found = self._connection.execute(
             points, {"run": run}, execution_options={"yield_per": _FETCHED}
@@ -213,7 +213,7 @@ class PastDatabase:
         if table not in self._tables:
             return []
         where = " AND ".join(f"{name} = :{name}" for name in equal)
-        statement = f"SELECT * FROM {table}"  # noqa: S608 - names of ours, values are bound
+        statement = f"SELECT * FROM {table}"
         statement += f" WHERE {where}" if where else ""
         statement += f" ORDER BY {order}" if order else ""
         found = self._connection.execute(sa.text(statement), dict(equal))
@@ -227,7 +227,9 @@ def _engine(url: str) -> sa.Engine:
             path = Path(parsed.database or "")
             if not path.is_file():
                 msg = f"there is no database {path}"
-                raise NotFound(msg, hint="as in sqlite:///mlflow.db, or sqlite:////an/absolute/path")
+                raise NotFound(
+                    msg, hint="as in sqlite:///mlflow.db, or sqlite:////an/absolute/path"
+                )
             parsed = parsed.set(
                 database=f"file:{path.absolute()}", query={"mode": "ro", "uri": "true"}
             )
@@ -236,7 +238,9 @@ def _engine(url: str) -> sa.Engine:
         return sa.create_engine(parsed)
     except sa.exc.ArgumentError:
         msg = f"expected the URI of MLflow's backend store, got {url!r}"
-        raise InvalidInput(msg, hint="sqlite:///mlflow.db, postgresql://..., or the folder mlruns") from None
+        raise InvalidInput(
+            msg, hint="sqlite:///mlflow.db, postgresql://..., or the folder mlruns"
+        ) from None
     except ModuleNotFoundError as error:
         msg = f"{_shown(url)} needs the driver {error.name!r}, which is not installed"
         raise ConfigurationError(msg, hint=f"pip install {error.name}") from None

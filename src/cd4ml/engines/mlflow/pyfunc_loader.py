@@ -59,11 +59,13 @@ def _frame(rows: Any, fields: list[dict[str, Any]]) -> Any:
     }
     return polars.DataFrame(
         [
-            polars.Series(field["name"], _nulls(columns[field["name"]]), types[field["type"]], strict=False)
+            polars.Series(
+                field["name"], _nulls(columns[field["name"]]), types[field["type"]], strict=False
+            )
             for field in fields
         ]
     )
 
 
 def _nulls(values: list[Any]) -> list[Any]:
-    return [None if value is None or value != value else value for value in values]  # noqa: PLR0124 - NaN
+    return [None if value is None or value != value else value for value in values]

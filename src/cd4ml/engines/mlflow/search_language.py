@@ -85,11 +85,22 @@ RUNS = Vocabulary(
         "end_time": "number",
     },
     ("metric", "param", "tag", "dataset"),
-    {"created": "start_time", "Created": "start_time", "run name": "run_name", "Run name": "run_name", "Run Name": "run_name"},
+    {
+        "created": "start_time",
+        "Created": "start_time",
+        "run name": "run_name",
+        "Run name": "run_name",
+        "Run Name": "run_name",
+    },
 )
 EXPERIMENTS = Vocabulary(
     "experiments",
-    {"name": "text", "experiment_id": "text", "creation_time": "number", "last_update_time": "number"},
+    {
+        "name": "text",
+        "experiment_id": "text",
+        "creation_time": "number",
+        "last_update_time": "number",
+    },
     ("tag",),
 )
 REGISTERED_MODELS = Vocabulary(
@@ -237,7 +248,9 @@ def _comparison(tokens: _Tokens, vocabulary: Vocabulary) -> Comparison:
     allowed, is_number = _allowed(kind, key, vocabulary)
     comparator = _comparator(tokens)
     if comparator not in allowed:
-        raise tokens.invalid(f"{comparator} does not compare a {kind} (expected one of {', '.join(allowed)})")
+        raise tokens.invalid(
+            f"{comparator} does not compare a {kind} (expected one of {', '.join(allowed)})"
+        )
     if comparator.endswith("NULL"):
         return Comparison(kind, key, comparator, None)
     if comparator.endswith("IN"):
@@ -257,7 +270,9 @@ def _named(text: str, tokens: _Tokens, vocabulary: Vocabulary) -> tuple[str, str
         raise tokens.invalid(f"{vocabulary.thing} have no attribute {key!r} (known: {known})")
     if kind not in (*vocabulary.kinds, "attribute"):
         known = ", ".join(("attribute", *vocabulary.kinds))
-        raise tokens.invalid(f"{before!r} is no kind of name that {vocabulary.thing} have (known: {known})")
+        raise tokens.invalid(
+            f"{before!r} is no kind of name that {vocabulary.thing} have (known: {known})"
+        )
     return kind, key
 
 
@@ -327,8 +342,12 @@ _COMPARED: dict[str, Callable[[Any, Any], bool]] = {
     "<=": lambda value, asked: bool(value <= asked),
     ">": lambda value, asked: bool(value > asked),
     ">=": lambda value, asked: bool(value >= asked),
-    "LIKE": lambda value, asked: like_pattern(asked, ignores_case=False).fullmatch(value) is not None,
-    "ILIKE": lambda value, asked: like_pattern(asked, ignores_case=True).fullmatch(value) is not None,
+    "LIKE": lambda value, asked: (
+        like_pattern(asked, ignores_case=False).fullmatch(value) is not None
+    ),
+    "ILIKE": lambda value, asked: (
+        like_pattern(asked, ignores_case=True).fullmatch(value) is not None
+    ),
     "IN": lambda value, asked: value in asked,
     "NOT IN": lambda value, asked: value not in asked,
     "IS NOT NULL": lambda value, asked: True,

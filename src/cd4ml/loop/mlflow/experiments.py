@@ -68,7 +68,9 @@ def get(project: Project, asked: messages.ExperimentById, actor: str) -> dict[st
     return {"experiment": told_experiment(found)}
 
 
-def get_by_name(project: Project, asked: messages.ExperimentByName, actor: str) -> dict[str, object]:
+def get_by_name(
+    project: Project, asked: messages.ExperimentByName, actor: str
+) -> dict[str, object]:
     """An experiment by its name, deleted or not.
 
     Raises:
@@ -213,9 +215,7 @@ def _change(
     with project.database.write() as connection:
         number = experiment_of(connection, id).number
         at = project.clock.now()
-        change_experiment(
-            connection, number, name=name, note=note, tags=tags, at=at, actor=actor
-        )
+        change_experiment(connection, number, name=name, note=note, tags=tags, at=at, actor=actor)
 
 
 def _viewed(connection: Connection, view: str | int) -> list[Experiment]:

@@ -54,7 +54,7 @@ def run_ids(connection: Connection, numbers: Iterable[int]) -> dict[int, str]:
     for i in range(0, len(asked), _ASKED):
         some = _FOREIGN.c.run.in_(asked[i : i + _ASKED])
         known = sa.select(_FOREIGN.c.run, _FOREIGN.c.id).where(some)
-        found |= {number: id for number, id in connection.execute(known)}
+        found.update(connection.execute(known).tuples().all())
     return found
 
 

@@ -26,7 +26,7 @@ from cd4ml.records.run import Metric as MetricRow
 from cd4ml.records.run import Run
 from cd4ml.records.run_input import RunInput
 from cd4ml.store import rows
-from cd4ml.store.tracking.history import history
+from cd4ml.store.tracking.history import columns_from, history
 from cd4ml.store.tracking.logged import log_inputs, log_metrics, log_parameters
 from cd4ml.store.tracking.runs import (
     Ending,
@@ -184,7 +184,7 @@ def log_batch(project: Project, asked: messages.LogBatch, actor: str) -> Nothing
         if asked.tags:
             _tag(connection, run, {each.key: each.value for each in asked.tags}, at, actor)
         if points:
-            log_metrics(connection, run.number, points)
+            log_metrics(connection, run.number, _unknown(connection, run, asked.metrics, points))
             log_model_metrics(connection, _of_models(run, asked.metrics, at))
     return {}
 
@@ -366,6 +366,33 @@ def _of_models(
             )
         )
     return found
+
+
+def _unknown(
+    connection: Connection, run: Run, logged: list[messages.LoggedMetric], points: list[Point]
+) -> list[Point]:
+    """The points that the run does not have yet.
+
+    MLflow's clients log a point that they have logged again to say which model it is of.
+    """
+    return [
+        point
+        for each, point in zip(logged, points, strict=True)
+        if not (each.model_id and _has(connection, run, point))
+    ]
+
+
+def _has(connection: Connection, run: Run, point: Point) -> bool:
+    import numpy as np
+
+    if not rows.find(connection, MetricRow, run=run.number, name=point.name):
+        return False
+    known = columns_from(connection, run.number, point.name)
+    is_then = (known.steps == point.step) & (known.times_ms == point.time_ms)
+    is_it = known.values == point.value
+    if point.value is not None and point.value != point.value:
+        is_it = np.isnan(known.values)
+    return bool(np.any(is_then & is_it))
 
 
 def _log_parameters(connection: Connection, run: Run, parameters: dict[str, str]) -> None:

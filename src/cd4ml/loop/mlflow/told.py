@@ -187,7 +187,7 @@ def _from_catalog(run: Run) -> list[entities.DatasetInput]:
 
 def _experiment_ids(connection: Connection, names: set[str]) -> dict[str, str]:
     table = TABLES[Experiment]
-    found = {name: "" for name in names}
+    found = dict.fromkeys(names, "")
     asked = sorted(names)
     for i in range(0, len(asked), _ASKED):
         chosen = table.select().where(table.c.name.in_(asked[i : i + _ASKED]))
@@ -196,9 +196,7 @@ def _experiment_ids(connection: Connection, names: set[str]) -> dict[str, str]:
     return found
 
 
-def _of(
-    connection: Connection, kind: type[Linked], numbers: list[int]
-) -> list[Linked]:
+def _of(connection: Connection, kind: type[Linked], numbers: list[int]) -> list[Linked]:
     table = TABLES[kind]
     found: list[Linked] = []
     for i in range(0, len(numbers), _ASKED):

@@ -1,0 +1,47 @@
+"""A file in a request's body: small ones in memory, others on disk as they arrive."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from starlette.concurrency import run_in_threadpool
+
+from cd4ml.loop import Project
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+_IN_MEMORY = 1_000_000  # bytes
+_WRITTEN = 4_000_000  # bytes at a time
+
+
+@asynccontextmanager
+async def received_file(project: Project, request: Request) -> AsyncIterator[bytes | Path]:
+    """The bytes of a request's body, or a file with them that is removed at the end."""
+    from cd4ml.loop.mlflow.files import arriving
+
+    target: Path | None = None
+    waiting = bytearray()
+    try:
+        async for chunk in request.stream():
+            waiting += chunk
+            if len(waiting) > (_WRITTEN if target else _IN_MEMORY):
+                target = target or await run_in_threadpool(arriving, project)
+                await run_in_threadpool(_append, target, bytes(waiting))
+                waiting.clear()
+        if target is None:
+            yield bytes(waiting)
+        else:
+            await run_in_threadpool(_append, target, bytes(waiting))
+            yield target
+    finally:
+        if target is not None:
+            target.unlink(missing_ok=True)
+
+
+def _append(target: Path, content: bytes) -> None:
+    with target.open("ab") as file:
+        file.write(content)
