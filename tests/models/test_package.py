@@ -207,7 +207,8 @@ def test_an_estimator_of_unknown_origin_is_not_even_loaded(tmp_path: Path) -> No
 
     assert str(refusal.value) == (
         f"the estimator at {address} was not made by a run of this project\n"
-        "  hint: loading it could run any code; train it here, or package a model in ONNX"
+        "  hint: loading it could run any code; who knows it: "
+        f"cd4ml model trust {address} --why ..."
     )
 
 

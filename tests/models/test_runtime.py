@@ -13,7 +13,7 @@ from cd4ml.models.estimator import load as load_estimator
 from cd4ml.models.frames import to_rows
 from cd4ml.models.manifest import ESTIMATOR, PROBES, Manifest, Probes
 from cd4ml.models.runtime import load
-from cd4ml.models.trust import recorded_by_a_run
+from cd4ml.models.trust import trusted_in
 from cd4ml.records.run import StepRun
 from cd4ml.store.database import Database
 from cd4ml.store.rows import insert
@@ -98,7 +98,7 @@ def test_a_server_of_the_compiled_model_does_not_need_the_estimator(tmp_path: Pa
 
 
 def test_outputs_of_recorded_runs_are_trusted(database: Database) -> None:
-    is_trusted = recorded_by_a_run(database)
+    is_trusted = trusted_in(database)
     address = "blake3:" + "a" * 64
     with database.write() as connection:
         insert(

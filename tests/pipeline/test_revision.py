@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from cd4ml.pipeline.revision import revision_of
+from cd4ml.pipeline.revision import Revision, revision_of
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -69,7 +69,7 @@ def test_no_repository_and_no_commit_have_no_revision(tmp_path: Path) -> None:
     fresh.mkdir()
     git(fresh, "init", "-q")
 
-    assert revision_of(plain) == revision_of(fresh) == ("", b"")
+    assert revision_of(plain) == revision_of(fresh) == Revision("", b"")
 
 
 def test_without_git_there_is_no_revision(
@@ -77,7 +77,7 @@ def test_without_git_there_is_no_revision(
 ) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
 
-    assert revision_of(repository) == ("", b"")
+    assert revision_of(repository) == Revision("", b"")
 
 
 def test_a_repository_cannot_make_git_run_its_programs(repository: Path, tmp_path: Path) -> None:

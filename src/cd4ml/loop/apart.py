@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cd4ml.errors import Cd4mlError, ConfigurationError, InvalidInput
 from cd4ml.gates.overlap import key_that_fits, overlap_findings
-from cd4ml.loop.candidate import Candidate, candidate_of, table
+from cd4ml.loop.candidate import Candidate, candidate_behind, table
 from cd4ml.loop.refs import dataset_version_in
 from cd4ml.records.contract import Contract
 from cd4ml.records.dataset import DatasetVersion
@@ -50,7 +50,7 @@ def _champions(
     if champion is None:
         return ()
     try:
-        learned = table(project, candidate_of(project, champion.run).training)
+        learned = table(project, candidate_behind(project, champion).training)
         return overlap_findings(learned, holdout, key, learner=champion.ref)
     except Cd4mlError:  # its rows are gone, or are called otherwise today: nothing is decided by it
         return ()

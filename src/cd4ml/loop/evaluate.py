@@ -15,18 +15,19 @@ from cd4ml.gates.verdicts import give_verdict, refuse_unless_passed, summary
 from cd4ml.loop.apart import findings_on_shared_rows
 from cd4ml.loop.candidate import (
     Candidate,
+    candidate_behind,
     candidate_of,
     contract_of,
+    packaged,
     project_modules,
     runtime_of,
     table,
 )
 from cd4ml.loop.refs import number_in, version_in
 from cd4ml.models import registry
-from cd4ml.models.package import package
+from cd4ml.models.manifest import Manifest
 from cd4ml.models.runtime import load
-from cd4ml.models.trust import recorded_by_a_run
-from cd4ml.records.contract import Contract
+from cd4ml.models.trust import trusted_in
 from cd4ml.records.finding import Finding
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.records.verdict import Verdict
@@ -46,35 +47,44 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     message: str
 
 
-def evaluate(project: Project, run: str, *, actor: str) -> Judgement:
-    """Judge the model of a finished run on its holdout, beside the champion on the same rows.
+def evaluate(
+    project: Project, ref: str, *, model: str = "", step: str = "", actor: str
+) -> Judgement:
+    """Judge a version, or the model of a finished run, on its holdout, beside the champion.
 
     A row of the holdout that taught the candidate is an error: what has been learned by
     heart measures nothing. The candidate is packaged first: what is judged is what would answer. The verdict
     is kept whatever it says. Judging the same run again under the same policy, with
     the same champion in charge, gives the same verdict.
 
+    Args:
+        project: Whose model.
+        ref: A run, or a version.
+        model: What a run's versions are called; by default as the step is.
+        step: Which step of the run; by default the one that makes the model.
+        actor: Who asks.
+
     Raises:
-        NotFound: If there is no such run.
-        Refused: If the run did not finish.
+        NotFound: If there is no such run or version.
+        Refused: If the run did not finish, or its model was made elsewhere and nobody answers
+            for it.
         ConfigurationError: If the policy or `[model]` is not as it should be.
         ContractViolated: If the training rows break the declared contract.
     """
     policy = policy_of(project.settings.gate, project.settings.model.key)
-    candidate = candidate_of(project, number_in(run, "run"))
+    candidate, version = _asked(project, ref, model, step)
     with project.database.read() as connection:
         people.actor(connection, actor)
         champion = _champion(project, connection, candidate.model)
         before = _verdict_before(connection, candidate, policy, champion)
-        if before is not None:
+    if before is not None and _is_about(project, before, candidate):
+        with project.database.read() as connection:
             return _judgement(connection, before)
-    contract = contract_of(project, candidate)
-    artifact = _packaged(project, candidate, contract)
+    artifact, contract_address = _packaged(project, candidate, version)
     findings = _findings(project, candidate, artifact, policy, champion)
-    contract_address = project.blobs.put_record(contract)
     with project.database.write() as connection:
         before = _verdict_before(connection, candidate, policy, champion)
-        if before is not None:  # another process judged it in the meantime
+        if before is not None and before.artifact == artifact:  # another process was faster
             return _judgement(connection, before)
         verdict = give_verdict(
             connection,
@@ -89,7 +99,12 @@ def evaluate(project: Project, run: str, *, actor: str) -> Judgement:
             at=project.clock.now(),
         )
         _trace(connection, project, candidate, verdict)
-        if verdict.outcome == "pass":
+        if version is not None:
+            at = project.clock.now()
+            registry.set_packaged(
+                connection, version, artifact=artifact, contract=contract_address, by=actor, at=at
+            )
+        elif verdict.outcome == "pass":
             _add_version(connection, project, verdict, contract_address, actor)
         return _judgement(connection, verdict)
 
@@ -145,6 +160,7 @@ def _verdict_before(
     given = rows.find(
         connection,
         Verdict,
+        model=candidate.model,
         run=candidate.run.number,
         policy=policy.address,
         holdout=candidate.holdout,
@@ -155,15 +171,31 @@ def _verdict_before(
     return given[0] if given else None
 
 
-def _packaged(project: Project, candidate: Candidate, contract: Contract) -> str:
-    with project_modules(project):
-        return package(
-            project.blobs,
-            estimator=candidate.estimator,
-            contract=contract,
-            sample=table(project, candidate.holdout).select(contract.names),
-            is_trusted=recorded_by_a_run(project.database),
-        )
+def _asked(
+    project: Project, ref: str, model: str, step: str
+) -> tuple[Candidate, ModelVersion | None]:
+    """What is to be judged, and the version it is already."""
+    if ref.startswith("run/") or ref.isdigit():
+        return candidate_of(project, number_in(ref, "run"), model=model, step=step), None
+    with project.database.read() as connection:
+        version = registry.find_version(connection, ref)
+    return candidate_behind(project, version), version
+
+
+def _is_about(project: Project, verdict: Verdict, candidate: Candidate) -> bool:
+    """Whether a verdict on a run of this model was on this estimator: a run may have several."""
+    manifest = project.blobs.get_record(verdict.artifact, Manifest)
+    return manifest.estimator == candidate.estimator
+
+
+def _packaged(
+    project: Project, candidate: Candidate, version: ModelVersion | None
+) -> tuple[str, str]:
+    """The addresses of what would answer, and of the contract of its requests."""
+    if version is not None and version.artifact:
+        return version.artifact, version.contract
+    contract = contract_of(project, candidate)
+    return packaged(project, candidate, contract), project.blobs.put_record(contract)
 
 
 def _findings(
@@ -176,9 +208,9 @@ def _findings(
     settings = project.settings.model
     holdout = table(project, candidate.holdout)
     with project_modules(project):
-        judged = load(
-            project.blobs, artifact, is_trusted=recorded_by_a_run(project.database)
-        ).score_frame(holdout)
+        judged = load(project.blobs, artifact, is_trusted=trusted_in(project.database)).score_frame(
+            holdout
+        )
     versions = {version.ref: version for version in _compared(project, policy, champion)}
     evidence = evidence_of(
         holdout,

@@ -178,7 +178,7 @@ def _made_before(project: Project, run: Run) -> ModelVersion | None:
             if not (version.run and registry.verdict_about(connection, version)):
                 continue  # nobody said yet what it is worth
             before = rows.get(connection, Run, version.run)
-            if before.outputs.get(model.model) == model.estimator:
+            if before.outputs.get(model.step) == model.estimator:
                 return version
     return None
 

@@ -26,7 +26,7 @@ from cd4ml.pipeline.run import DatasetInput, Hooks, Pipeline, run_pipeline
 from cd4ml.records.run import Metric, Run, StepRun
 from cd4ml.store import people, rows
 from cd4ml.store.address import address_of_record
-from cd4ml.store.project import Project
+from cd4ml.store.project import FILE, Project
 
 if TYPE_CHECKING:
     from cd4ml.pipeline.run import Progress
@@ -111,8 +111,18 @@ def pipeline_of(project: Project) -> Pipeline:
         project.folder,
         project.settings.project.pipeline,
         datasets=tuple(project.settings.data),
+        also=(FILE, *_contract_files(project)),
+        data=tuple(each.path for each in project.settings.data.values() if each.path),
         state=project.state,
     )
+
+
+def _contract_files(project: Project) -> list[str]:
+    """The files that declare the contracts of `cd4ml.toml`, as far as a name tells."""
+    named = [project.settings.model.contract]
+    named += [each.contract for each in project.settings.data.values()]
+    modules = [f"{name.partition(':')[0].replace('.', '/')}.py" for name in named if ":" in name]
+    return [*modules, *(name.partition("#")[0] for name in named if name and ":" not in name)]
 
 
 def require_readers(

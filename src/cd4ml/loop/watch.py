@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from cd4ml.feedback.triggers import fire
-from cd4ml.loop.candidate import candidate_of, runtime_of, table
+from cd4ml.loop.candidate import candidate_behind, runtime_of, table
 from cd4ml.monitoring.alerts import raise_alerts
 from cd4ml.monitoring.answers import answers
 from cd4ml.monitoring.measured import idle, measured
@@ -135,7 +135,7 @@ def _measure(project: Project, model: str, span: Span) -> Window:
 
 
 def _reference(project: Project, version: ModelVersion, runtime: Runtime) -> Reference:
-    candidate = candidate_of(project, version.run)
+    candidate = candidate_behind(project, version)
     holdout = table(project, candidate.holdout)
     return reference_of(
         table(project, candidate.training),

@@ -6,6 +6,7 @@ that was fitted on a Polars frame with named columns.
 
 from __future__ import annotations
 
+import io
 import pickle
 from typing import TYPE_CHECKING, Any
 
@@ -34,18 +35,29 @@ def dump(estimator: Any) -> bytes:
         raise InvalidInput(msg, hint=hint) from None
 
 
-def load(data: bytes) -> Any:
+def load(data: bytes, *, is_joblib: bool = False) -> Any:
     """The estimator in some bytes.
 
-    Bytes can run any code while they are loaded: give only those whose digest a run of
-    this project recorded (`models.trust`).
+    Bytes can run any code while they are loaded: give only those that may (`models.trust`).
 
     Raises:
         InvalidInput: If a class it needs cannot be imported here, or has changed.
     """
     try:
+        if is_joblib:
+            import joblib
+
+            return joblib.load(io.BytesIO(data))
         return pickle.loads(data)  # noqa: S301 - callers have compared the digest, see above
-    except (pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError) as error:
+    except (
+        pickle.UnpicklingError,
+        EOFError,
+        AttributeError,
+        ImportError,
+        IndexError,
+        KeyError,
+        ValueError,
+    ) as error:
         msg = f"the stored estimator cannot be loaded: {error}"
         hint = "its classes must be importable: are the project and its dependencies installed?"
         raise InvalidInput(msg, hint=hint) from None

@@ -9,13 +9,14 @@ import msgspec
 Kind = Literal["onnx", "native"]
 
 ESTIMATOR = "estimator.pickle"
+JOBLIB = "estimator.joblib"  # the same, as joblib wrote it
 COMPILED = "model.onnx"
 CONTRACT = "contract.json"
 PROBES = "probes.json"
 
 _SERVED: dict[Kind, tuple[str, ...]] = {
     "onnx": (COMPILED, CONTRACT, PROBES),
-    "native": (ESTIMATOR, CONTRACT, PROBES),
+    "native": (ESTIMATOR, JOBLIB, CONTRACT, PROBES),
 }
 
 
@@ -55,4 +56,14 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def served(self) -> tuple[str, ...]:
         """Addresses of the files that a server needs."""
-        return tuple(self.files[name] for name in _SERVED[self.kind])
+        return tuple(self.files[name] for name in _SERVED[self.kind] if name in self.files)
+
+    @property
+    def estimator(self) -> str:
+        """Address of the fitted estimator."""
+        return self.files[JOBLIB if self.is_joblib else ESTIMATOR]
+
+    @property
+    def is_joblib(self) -> bool:
+        """Whether joblib wrote the estimator."""
+        return JOBLIB in self.files

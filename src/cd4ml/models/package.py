@@ -14,6 +14,7 @@ from cd4ml.models.manifest import (
     COMPILED,
     CONTRACT,
     ESTIMATOR,
+    JOBLIB,
     PROBES,
     Manifest,
     Parity,
@@ -44,6 +45,7 @@ def package(
     contract: Contract,
     sample: pl.DataFrame,
     is_trusted: IsTrusted,
+    is_joblib: bool = False,
 ) -> str:
     """Package a fitted estimator as a model; returns the address of its manifest.
 
@@ -59,9 +61,10 @@ def package(
         sample: Raw columns of requests, at least one row; the rows it will be judged on
             are a good choice.
         is_trusted: Whether a pickle at an address may be loaded.
+        is_joblib: Whether joblib wrote it.
 
     Raises:
-        Refused: If the estimator is not one that a run of this project made.
+        Refused: If the estimator was made elsewhere and nobody answers for it.
         ContractViolated: If the sample does not keep the contract.
         InvalidInput: If the estimator fails on a row that the contract allows.
     """
@@ -73,7 +76,7 @@ def package(
         msg = "a model cannot be packaged without a sample of the rows it will answer"
         raise InvalidInput(msg, hint="give at least one row")
     refuse_unless_trusted(estimator, is_trusted)
-    fitted = estimators.load(blobs.get(estimator))
+    fitted = estimators.load(blobs.get(estimator), is_joblib=is_joblib)
     edges = probes(contract, rows)
     asked = [*edges, *rows]
     answers = _native_answers(NativeScorer(fitted, contract), contract, asked)
@@ -81,7 +84,7 @@ def package(
     every = -(-len(asked) // _KEPT)
     kept = Probes(rows=asked[::every], scores=answers[::every].tolist())
     files = {
-        ESTIMATOR: estimator,
+        JOBLIB if is_joblib else ESTIMATOR: estimator,
         CONTRACT: blobs.put_record(contract),
         PROBES: blobs.put_record(kept),
     }
@@ -92,10 +95,15 @@ def package(
             kind="native" if parity.refusal else "onnx",
             files=files,
             parity=parity,
-            libraries={name: version(name) for name in _LIBRARIES},
+            libraries=libraries(),
             features=contract.names,
         )
     )
+
+
+def libraries() -> dict[str, str]:
+    """Name -> version of the libraries that decide what a model answers."""
+    return {name: version(name) for name in _LIBRARIES}
 
 
 def _native_answers(

@@ -13,7 +13,6 @@ from cd4ml.models import estimator as estimators
 from cd4ml.models.manifest import (
     COMPILED,
     CONTRACT,
-    ESTIMATOR,
     PROBES,
     Kind,
     Manifest,
@@ -76,7 +75,7 @@ def load(blobs: Blobs, artifact: str, *, is_trusted: IsTrusted) -> Runtime:
     Raises:
         NotFound: If a part is missing.
         Corrupted: If a part is not what was packaged, or answers differently here.
-        Refused: If the estimator is not one that a run of this project made.
+        Refused: If the estimator was made elsewhere and nobody answers for it.
     """
     manifest = blobs.get_record(artifact, Manifest)
     contract = blobs.get_record(manifest.files[CONTRACT], Contract)
@@ -92,9 +91,10 @@ def _scorer(
 ) -> CompiledScorer | NativeScorer:
     if manifest.kind == "onnx":
         return CompiledScorer(blobs.get(manifest.files[COMPILED]), contract)
-    address = manifest.files[ESTIMATOR]
+    address = manifest.estimator
     refuse_unless_trusted(address, is_trusted)
-    return NativeScorer(estimators.load(blobs.get(address)), contract)
+    fitted = estimators.load(blobs.get(address), is_joblib=manifest.is_joblib)
+    return NativeScorer(fitted, contract)
 
 
 def _refuse_unless_same(runtime: Runtime, manifest: Manifest, known: Probes) -> None:

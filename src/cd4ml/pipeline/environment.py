@@ -10,6 +10,15 @@ import msgspec
 
 _METADATA = (".dist-info", ".egg-info")
 
+# what decides results though it is no code: the order of sets, and how sums are split
+VARIABLES = (
+    "PYTHONHASHSEED",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "POLARS_MAX_THREADS",
+)
+
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):
     """An environment; its content address stands in every run and every fingerprint."""
@@ -32,6 +41,52 @@ def present_environment() -> Environment:
         machine=f"{sys.platform}-{platform.machine()}",
         distributions=dict(sorted(_distributions().items())),
     )
+
+
+def present_variables() -> dict[str, str]:
+    """The environment variables of this process that decide results, as far as they are set."""
+    return {name: os.environ[name] for name in VARIABLES if name in os.environ}
+
+
+def differences(recorded: Environment, present: Environment) -> tuple[str, ...]:
+    """How one environment differs from another, in words; () if it does not.
+
+    Examples:
+        >>> old = Environment(
+        ...     python="3.11.7",
+        ...     implementation="cpython",
+        ...     machine="linux-x86_64",
+        ...     distributions={"numpy": "2.2.0", "polars": "1.30.0"},
+        ... )
+        >>> new = msgspec.structs.replace(
+        ...     old, python="3.12.1", distributions={"numpy": "2.3.0", "scipy": "1.15.0"}
+        ... )
+        >>> for difference in differences(old, new):
+        ...     print(difference)
+        Python 3.12.1 instead of 3.11.7
+        numpy 2.3.0 instead of 2.2.0
+        polars 1.30.0 is missing
+        scipy 1.15.0 was not there
+    """
+    found = []
+    if recorded.python != present.python:
+        found.append(f"Python {present.python} instead of {recorded.python}")
+    if recorded.implementation != present.implementation:
+        found.append(f"{present.implementation} instead of {recorded.implementation}")
+    if recorded.machine != present.machine:
+        found.append(f"{present.machine} instead of {recorded.machine}")
+    names = sorted({*recorded.distributions, *present.distributions})
+    for name in names:
+        before, now = recorded.distributions.get(name), present.distributions.get(name)
+        if before != now:
+            found.append(_difference(name, before, now))
+    return tuple(found)
+
+
+def _difference(name: str, before: str | None, now: str | None) -> str:
+    if now is None:
+        return f"{name} {before} is missing"
+    return f"{name} {now} instead of {before}" if before else f"{name} {now} was not there"
 
 
 def _distributions() -> dict[str, str]:

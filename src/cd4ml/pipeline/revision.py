@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 _TIMEOUT_S = 30
-_LARGEST = 1 << 20  # bytes; larger untracked files are data, and datasets have versions
+LARGEST = 1 << 20  # bytes; larger untracked files are data, and datasets have versions
+MOST = 64 << 20  # bytes of untracked files together; the smallest are kept first
 
 
 class Revision(NamedTuple):
     """A git commit and the difference of the working tree to it.
 
     `commit` is "" outside a repository, or in one without a commit. `patch` is what
-    `git apply` takes, with new text files; b"" if the tree is clean.
+    `git apply` takes at the top of the repository, with new files; b"" if the tree is clean.
+    `folder` is the project's, below that top. `holds` are the paths below the project's
+    folder that commit and patch together give back.
     """
 
     commit: str
     patch: bytes
+    folder: str = ""
+    holds: frozenset[str] = frozenset()
 
     @property
     def is_dirty(self) -> bool:
@@ -28,20 +37,27 @@ class Revision(NamedTuple):
         return bool(self.patch)
 
 
-def revision_of(folder: Path) -> Revision:
-    """The revision of the repository that the folder is in, with its changes below the folder."""
-    head = _git(folder, "rev-parse", "--verify", "--quiet", "HEAD")
-    if head is None:
+def revision_of(folder: Path, *, leave_out: Callable[[str], bool] = lambda name: False) -> Revision:
+    """The revision of the repository that the folder is in, with its changes below the folder.
+
+    Args:
+        folder: The project's.
+        leave_out: Whether a new file, by its path below the folder, is no part of the code.
+    """
+    found = git(folder, "rev-parse", "--show-toplevel", "--show-prefix", "--git-path", "index",
+                "HEAD")  # fmt: skip
+    if found is None:
         return Revision("", b"")
-    changes = _git(folder, "diff", "HEAD", *_PLAIN, "--", ".") or b""
-    listed = _git(folder, "ls-files", "--others", "--exclude-standard", "-z") or b""
-    new = [os.fsdecode(name) for name in listed.split(b"\0") if name]
-    return Revision(head.decode().strip(), changes + b"".join(_added(folder, n) for n in new))
+    top, prefix, index, commit = os.fsdecode(found).split("\n")[:4]
+    tracked, untracked = _listed(folder)
+    new = _kept(folder, [name for name in untracked if not leave_out(name)])
+    patch = _patch(folder, folder / index, new)
+    return Revision(commit, patch, _place(Path(top), prefix), frozenset([*tracked, *new]))
 
 
 def repository_of(folder: Path) -> str:
     """Where the folder's repository is fetched from, without a password; "" if from nowhere."""
-    origin = (_git(folder, "remote", "get-url", "origin") or b"").decode(errors="replace").strip()
+    origin = (git(folder, "remote", "get-url", "origin") or b"").decode(errors="replace").strip()
     parts = urlsplit(origin)
     if not (parts.scheme and parts.hostname):
         return origin
@@ -49,28 +65,85 @@ def repository_of(folder: Path) -> str:
     return urlunsplit((parts.scheme, parts.hostname + port, parts.path, "", ""))
 
 
-_PLAIN = ("--binary", "--no-ext-diff", "--no-textconv", "--no-color")
+def git(
+    folder: Path, *arguments: str, index: Path | None = None, given: bytes | None = None
+) -> bytes | None:
+    """What git prints in a folder; None if it is not there or refuses.
 
+    Settings of the repository start no programs, and the repository's own index is not
+    written to.
 
-def _added(folder: Path, name: str) -> bytes:
-    path = folder / name
-    if not path.is_file() or path.stat().st_size > _LARGEST:
-        return b""
-    return _git(folder, "diff", "--no-index", *_PLAIN, "--", os.devnull, name, fine=(0, 1)) or b""
-
-
-def _git(folder: Path, *arguments: str, fine: tuple[int, ...] = (0,)) -> bytes | None:
-    # settings of a repository can make git run programs; none of these may
+    Args:
+        folder: Where git runs.
+        arguments: What it is asked.
+        index: Another index than the repository's.
+        given: Its standard input.
+    """
     command = ["git", "-C", str(folder), "-c", "core.fsmonitor=false", *arguments]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_DIR")}
+    environment["GIT_OPTIONAL_LOCKS"] = "0"
+    if index is not None:
+        environment["GIT_INDEX_FILE"] = str(index)
     try:
         done = subprocess.run(
             command,
+            input=given,
+            stdin=subprocess.DEVNULL if given is None else None,
             capture_output=True,
             check=False,
             timeout=_TIMEOUT_S,
-            env={**environment, "GIT_OPTIONAL_LOCKS": "0"},
+            env=environment,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout if done.returncode in fine else None
+    return done.stdout if done.returncode == 0 else None
+
+
+# whatever the user's settings say, the patch is one that `git apply` takes anywhere
+_PLAIN = ("--binary", "--no-ext-diff", "--no-textconv", "--no-color", "--no-renames",
+          "--no-relative", "--src-prefix=a/", "--dst-prefix=b/", "--submodule=short")  # fmt: skip
+
+
+def _place(top: Path, prefix: str) -> str:
+    return prefix.rstrip("/") if (top / prefix).is_dir() else ""
+
+
+def _listed(folder: Path) -> tuple[list[str], list[str]]:
+    """The files below the folder that git tracks, and those that it neither tracks nor ignores."""
+    listed = git(folder, "ls-files", "-t", "--cached", "--others", "--exclude-standard", "-z")
+    entries = [os.fsdecode(entry) for entry in (listed or b"").split(b"\0") if entry]
+    tracked = [entry[2:] for entry in entries if not entry.startswith("? ")]
+    return tracked, [entry[2:] for entry in entries if entry.startswith("? ")]
+
+
+def _kept(folder: Path, names: Sequence[str]) -> list[str]:
+    """The new files that are small enough to be code, in order of name."""
+    sizes = {name: (folder / name).stat().st_size for name in names if (folder / name).is_file()}
+    kept, total = [], 0
+    for name in sorted(sizes, key=lambda name: (sizes[name], name)):
+        total += sizes[name]
+        if sizes[name] <= LARGEST and total <= MOST:
+            kept.append(name)
+    return sorted(kept)
+
+
+def _patch(folder: Path, index: Path, new: Sequence[str]) -> bytes:
+    if not new:
+        return git(folder, "diff", "HEAD", *_PLAIN, "--", ".") or b""
+    with _copied(index) as copy:
+        # noted as to be added, new files are part of one difference with the changed ones
+        listed = b"\0".join(os.fsencode(f"./{name}") for name in new)
+        arguments = ("--pathspec-from-file=-", "--pathspec-file-nul")
+        literal = ("--literal-pathspecs", "add", "--intent-to-add", "--force", *arguments)
+        git(folder, *literal, index=copy, given=listed)
+        return git(folder, "diff", "HEAD", *_PLAIN, "--", ".", index=copy) or b""
+
+
+@contextmanager
+def _copied(index: Path) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="cd4ml-index-") as scratch:
+        copy = Path(scratch) / "index"
+        if index.exists():
+            # with its time: git rereads files that are as young as the index itself
+            shutil.copy2(index, copy)
+        yield copy

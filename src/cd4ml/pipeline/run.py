@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cd4ml.errors import InvalidInput
 from cd4ml.pipeline.declared import declared_steps
@@ -13,8 +14,8 @@ from cd4ml.pipeline.environment import present_environment
 from cd4ml.pipeline.execution import DatasetInput, Execution, Hooks, Plan, Progress
 from cd4ml.pipeline.fingerprint import ReachedCode
 from cd4ml.pipeline.graph import Graph, StepDeclaration, build
+from cd4ml.pipeline.origin import origin_of
 from cd4ml.pipeline.parameters import values_of
-from cd4ml.pipeline.revision import revision_of
 from cd4ml.pipeline.sources import Sources
 from cd4ml.records.run import Run
 from cd4ml.store.address import address_of_record
@@ -24,7 +25,15 @@ if TYPE_CHECKING:
     from cd4ml.store.clock import Clock
     from cd4ml.store.database import Database
 
-__all__ = ["DatasetInput", "Hooks", "Pipeline", "Progress", "run_pipeline"]
+__all__ = ["DatasetInput", "Hooks", "Pipeline", "Progress", "Purpose", "run_pipeline"]
+
+
+class Purpose(NamedTuple):
+    """What a run was asked for; the fields are those of `Run`."""
+
+    environment_name: str = ""
+    overrides: Mapping[str, Any] = MappingProxyType({})
+    partition: str = ""
 
 
 class Pipeline:
@@ -35,6 +44,8 @@ class Pipeline:
         module: The module with the steps.
         state: The project's folder for what cd4ml keeps (`.cd4ml`).
         datasets: The names of the datasets that steps may take.
+        also: Files below the folder that a run needs beside its code: the settings.
+        data: The paths and patterns of the datasets' own files, which are no code.
 
     Raises:
         PipelineError: If the module cannot be imported, a step cannot be declared as it
@@ -42,10 +53,19 @@ class Pipeline:
     """
 
     def __init__(
-        self, folder: Path, module: str, *, state: Path, datasets: Collection[str]
+        self,
+        folder: Path,
+        module: str,
+        *,
+        state: Path,
+        datasets: Collection[str],
+        also: Collection[str] = (),
+        data: Collection[str] = (),
     ) -> None:
         self.module = module
         self.state = state
+        self.also = also
+        self.data = data
         self.sources = Sources(folder, module)
         self.folder = self.sources.folder
         self.environment = present_environment()
@@ -77,6 +97,7 @@ def run_pipeline(
     as_of: datetime | None = None,
     experiment: str,
     search: int = 0,
+    purpose: Purpose = Purpose(),  # noqa: B008 - immutable
     targets: Collection[str] = (),
     parameters: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
@@ -98,6 +119,7 @@ def run_pipeline(
         as_of: The moment whose knowledge they are; None for the versions as they are.
         experiment: The question that the run belongs to.
         search: The number of the search that the run is a trial of; 0 for none.
+        purpose: What it was asked for that its data and parameters do not show.
         targets: Steps to run, with what they need; all by default.
         parameters: "step.parameter" -> value, where it differs from the declared one.
         progress: Is told when a step begins and ends.
@@ -120,21 +142,30 @@ def run_pipeline(
         code={step.name: code.by(step.module, step.function) for step in steps},
         environment=blobs.put_record(pipeline.environment),
     )
-    revision = revision_of(pipeline.folder)
+    origin = origin_of(
+        pipeline.sources,
+        plan.code.values(),
+        pipeline.environment,
+        also=pipeline.also,
+        data=pipeline.data,
+        state=pipeline.state,
+        blobs=blobs,
+    )
     run = Run(
         number=0,  # given when it begins
         experiment=experiment,
         search=search,
         state="running",
-        revision=revision.commit,
-        is_dirty=revision.is_dirty,
-        patch=blobs.put(revision.patch) if revision.is_dirty else "",
+        **origin._asdict(),
         code=address_of_record({name: reached.address for name, reached in plan.code.items()}),
         environment=plan.environment,
         parameters=plan.values,
         datasets={name: each.digest for name, each in taken.items()},
         refs={name: each.ref for name, each in taken.items()},
         as_of=as_of,
+        environment_name=purpose.environment_name,
+        overrides=dict(purpose.overrides),
+        partition=purpose.partition,
         started_at=clock.now(),
         created_by=actor,
     )

@@ -14,6 +14,15 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     `revision` is the git commit ("" outside git); `is_dirty` says that the tree had
     changes, then stored under `patch`. `code` is the fingerprint of everything the
     steps reach, `environment` the address of the list of installed distributions.
+
+    What `cd4ml reproduce` takes besides: `folder` is the project's below the top of the
+    repository, `files` the address of an archive of what no commit holds, `lock` that of the
+    environment as a requirements file, `variables` are those of the process that decide
+    results (the seed of hashes, numbers of threads).
+
+    `environment_name` is what `--env` chose, `overrides` what flags and environment asked for
+    by parameter or dataset, `partition` the key it was made for, as `origin=EWR`.
+
     `datasets` maps input names to version digests, `refs` to `name@number`. With `as_of` the
     data are those that were known at that moment, and a digest is that of the rows known.
     A run made outside the pipeline (a notebook, another tool) has no code and no steps; its
@@ -33,6 +42,13 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     patch: str = ""
     code: str = ""
     environment: str = ""
+    folder: str = ""
+    files: str = ""
+    lock: str = ""
+    variables: dict[str, str] = {}
+    environment_name: str = ""
+    overrides: dict[str, Any] = {}  # "step.parameter" -> value, dataset -> version
+    partition: str = ""
     parameters: dict[str, Any] = {}  # "step.parameter" -> value
     datasets: dict[str, str] = {}
     refs: dict[str, str] = {}

@@ -84,6 +84,8 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     key: tuple[str, ...] = ()
     slices: tuple[str, ...] = ()
     contract: str = ""  # "module:Name" of the request's Contract; "" derives it
+    card: str = ""  # a Markdown file with what no record knows: intended use, limits
+    trusted_by: tuple[str, ...] = ()  # roles that may let code run that was made elsewhere
 
 
 class GateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

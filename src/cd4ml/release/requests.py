@@ -109,6 +109,9 @@ def _require_verdict(connection: sa.Connection, version: ModelVersion) -> Verdic
     if not version.artifact:
         msg = f"{version.ref} was not released: it is not packaged yet, so nobody could answer"
         raise Refused(msg, hint=f"cd4ml model package {version.ref}")
+    if not version.run:
+        msg = f"{version.ref} was not released: no run of this project says what it was made of"
+        raise Refused(msg, hint="cd4ml model add brings a model with the rows of a run")
     verdict = registry.verdict_about(connection, version)
     if verdict is None:
         msg = f"{version.ref} was not released: it was never judged by a gate"

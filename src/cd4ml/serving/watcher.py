@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 
 from cd4ml.models.runtime import load
-from cd4ml.models.trust import IsTrusted, recorded_by_a_run
+from cd4ml.models.trust import IsTrusted, trusted_in
 from cd4ml.records.plan import Plan
 from cd4ml.records.worker import Worker
 from cd4ml.serving.endpoint import Endpoint, build
@@ -80,7 +80,7 @@ class Watcher:
         known = self._known.read()
         if known is not None:
             self._trusted.update(known.trusted)
-            self.endpoint = self._load(known.plan, self._trusted.__contains__)
+            self.endpoint = self._load(known.plan, self._was_trusted)
 
     def _work(self) -> None:
         wait = POLL_S
@@ -129,10 +129,19 @@ class Watcher:
         return build(plan, runtimes)
 
     def _is_trusted(self, address: str) -> bool:
-        is_ours = recorded_by_a_run(self._project.database)(address)
-        if is_ours:
+        is_trusted = trusted_in(self._project.database)(address)
+        if is_trusted:
             self._trusted.add(address)
-        return is_ours
+        else:
+            self._trusted.discard(address)
+        return is_trusted
+
+    def _was_trusted(self, address: str) -> bool:
+        """As the database says; as it said last, while it is away."""
+        try:
+            return self._is_trusted(address)
+        except Exception:  # whatever keeps the database from answering
+            return address in self._trusted
 
     def _report(self, is_last: bool) -> None:
         plan = 0 if self.endpoint is None else self.endpoint.plan.number

@@ -164,9 +164,13 @@ _table(Tag, "tags", ("dataset", "name"))
 _table(StoredFile, "stored_files", ("digest",), indexes=(("object",),))
 _table(Push, "pushes", ("dataset", "key"))
 _table(SourceMark, "source_marks", ("dataset",))
-_table(Run, "runs", ("number",), indexes=(("experiment", "number"), ("search",)))
+_table(
+    Run,
+    "runs",
+    ("number",),
+    indexes=(("experiment", "number"), ("search",), ("partition",)),
+)
 _table(StepRun, "step_runs", ("run", "step"), indexes=(("fingerprint",), ("output",)))
-_table(RegisteredModel, "models", ("name",))
 _table(Metric, "metrics", ("run", "name"), indexes=(("name", "value", "run"),), is_clustered=True)
 _table(Experiment, "experiments", ("number",), unique=("name",))
 _table(PointChunk, "points", ("run", "metric", "start"))
@@ -177,6 +181,7 @@ _table(ForeignRun, "foreign_runs", ("id",), indexes=(("run",),))
 _table(LoggedModel, "logged_models", ("id",), indexes=(("experiment",), ("run",)))
 _table(LoggedModelFile, "logged_model_files", ("model", "path"), indexes=(("address",),))
 _table(LoggedModelMetric, "logged_model_metrics", ("model", "name", "dataset", "digest"))
+_table(RegisteredModel, "models", ("name",))
 _table(ModelVersion, "model_versions", ("model", "number"), indexes=(("artifact",), ("run",)))
 _table(Alias, "aliases", ("model", "name"))
 _table(Trust, "trusts", ("digest",))

@@ -128,6 +128,13 @@ def upgrade() -> None:
         sa.Column("patch", TEXT, nullable=False),
         sa.Column("code", TEXT, nullable=False),
         sa.Column("environment", TEXT, nullable=False),
+        sa.Column("folder", TEXT, nullable=False),
+        sa.Column("files", TEXT, nullable=False),
+        sa.Column("lock", TEXT, nullable=False),
+        sa.Column("variables", JSON, nullable=False),
+        sa.Column("environment_name", TEXT, nullable=False),
+        sa.Column("overrides", JSON, nullable=False),
+        sa.Column("partition", TEXT, nullable=False),
         sa.Column("parameters", JSON, nullable=False),
         sa.Column("datasets", JSON, nullable=False),
         sa.Column("refs", JSON, nullable=False),
@@ -140,6 +147,7 @@ def upgrade() -> None:
     )
     op.create_index("runs_experiment_number_idx", "runs", ["experiment", "number"])
     op.create_index("runs_search_idx", "runs", ["search"])
+    op.create_index("runs_partition_idx", "runs", ["partition"])
     op.create_table(
         "step_runs",
         sa.Column("run", sa.BigInteger(), primary_key=True, autoincrement=False),

@@ -1,0 +1,130 @@
+"""Bring a model that was made elsewhere: its bytes are kept, and not loaded."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from cd4ml.errors import InvalidInput
+from cd4ml.loop.candidate import LISTED
+from cd4ml.loop.graduate import take_rows
+from cd4ml.loop.refs import number_in
+from cd4ml.models import registry
+from cd4ml.models.files import NAMES, ModelFiles
+from cd4ml.models.manifest import ESTIMATOR, JOBLIB
+from cd4ml.models.registry_names import require_model_name
+from cd4ml.records.model_version import ModelVersion
+from cd4ml.records.run import Run
+from cd4ml.records.run_artifact import RunArtifact
+from cd4ml.store import lineage, people, rows
+from cd4ml.store.address import canonical
+from cd4ml.store.project import Project
+from cd4ml.store.tracking.logged import log_artifacts
+from cd4ml.store.tracking.runs import end_run, start_run
+
+_EXPERIMENT = "brought models"
+
+
+class _Listing(NamedTuple):
+    """A model's files, where the list of them is, and how large each is."""
+
+    files: ModelFiles
+    address: str
+    sizes: dict[str, int]
+
+
+def bring_model(
+    project: Project,
+    name: str,
+    path: Path,
+    *,
+    rows_of: str,
+    source: str = "",
+    description: str = "",
+    actor: str,
+) -> ModelVersion:
+    """Make a pickled estimator the next version of a model, without loading it.
+
+    A run stands for how it came here, with the training and holdout rows of another run: those
+    that it will be compared and judged on. Loading it, to package it, needs somebody's word
+    (`loop.trust`). The same bytes again are the same version.
+
+    Args:
+        project: Whose model.
+        name: The registered model.
+        path: A file `.pkl` or `.pickle`, or `.joblib`.
+        rows_of: The run whose rows judge it.
+        source: Where it came from; the file's name by default.
+        description: In words, Markdown.
+        actor: Who brings it.
+
+    Raises:
+        InvalidInput: If the file cannot be read, its name does not say what it is, or the model's
+            name is no name.
+        NotFound: If there is no such run.
+        ConfigurationError: If that run has no training or holdout rows.
+    """
+    require_model_name(name)
+    form = NAMES.get(path.suffix.lower())
+    if form is None:
+        msg = f"expected a file named .pkl, .pickle or .joblib, got {path.name!r}"
+        raise InvalidInput(msg, hint="an MLmodel folder: cd4ml import mlflow")
+    rows_from = number_in(rows_of, "run")
+    main = JOBLIB if form == "joblib" else ESTIMATOR
+    address = project.blobs.put_file(path)
+    files = ModelFiles(form=form, files={main: address}, main=main)
+    listed = project.blobs.put_record(files)
+    listing = _Listing(files, listed, {main: path.stat().st_size, LISTED: len(canonical(files))})
+    came_from = source or path.name
+    with project.database.write() as connection:
+        people.actor(connection, actor)
+        at = project.clock.now()
+        if known := _known(connection, name, listed):
+            return known
+        run = _run(connection, name, listing, came_from, actor, at)
+        take_rows(connection, project, run.number, rows_from)
+        end_run(connection, run.number, "finished", at=at, actor=actor)
+        return registry.add_version(
+            connection,
+            name,
+            run=run.number,
+            logged=listed,
+            source=came_from,
+            description=description,
+            why=f"brought from {came_from}",
+            by=actor,
+            at=at,
+        )
+
+
+def _known(connection: sa.Connection, name: str, listed: str) -> ModelVersion | None:
+    same = rows.find(connection, ModelVersion, model=name, logged=listed)
+    return next((version for version in same if version.deleted_at is None), None)
+
+
+def _run(
+    connection: sa.Connection, name: str, listing: _Listing, source: str, actor: str, at: datetime
+) -> Run:
+    """The run that stands for how a model came here; it did not make it, so nobody trusts it."""
+    files, listed, sizes = listing
+    note = f"{name}, from {source}"
+    run = start_run(connection, experiment=_EXPERIMENT, note=note, at=at, actor=actor)
+    lineage.note(connection, address=listed, kind="model files", name=f"{name} of {run.ref}", at=at)
+    lineage.link(connection, listed, run.ref, "output")
+    log_artifacts(
+        connection,
+        [
+            RunArtifact(
+                run=run.number,
+                path=f"{name}/{path}",
+                address=address,
+                n_bytes=sizes[path],
+                logged_at=at,
+            )
+            for path, address in {**files.files, LISTED: listed}.items()
+        ],
+    )
+    return run
