@@ -12,7 +12,7 @@ import binascii
 import json
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, get_origin, get_type_hints
 from urllib.parse import urlsplit
@@ -235,7 +235,8 @@ def _not_offered(request: Request) -> Cd4mlError:
 async def _asked(request: Request, call: Call, in_path: Mapping[str, str]) -> msgspec.Struct:
     shape = _shape(call)
     if request.method != "GET":
-        return await _body(request, shape.message, in_path)
+        body: msgspec.Struct = await _body(request, shape.message, in_path)
+        return body
     query = request.query_params
     given: dict[str, Any] = {
         name: query.getlist(name) if name in shape.lists else value for name, value in query.items()
@@ -308,6 +309,3 @@ def _explained(error: Cd4mlError) -> Response:
     if answer.status == 401:
         response.headers["www-authenticate"] = 'Basic realm="cd4ml"'
     return response
-
-
-Verb = Callable[[Project, Any, str], object]

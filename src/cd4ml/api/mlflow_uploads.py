@@ -23,23 +23,22 @@ async def received_file(project: Project, request: Request) -> AsyncIterator[byt
     """The bytes of a request's body, or a file with them that is removed at the end."""
     from cd4ml.loop.mlflow.files import arriving
 
-    target: Path | None = None
-    waiting = bytearray()
+    target = await run_in_threadpool(arriving, project)
+    waiting, is_on_disk = bytearray(), False
     try:
         async for chunk in request.stream():
             waiting += chunk
-            if len(waiting) > (_WRITTEN if target else _IN_MEMORY):
-                target = target or await run_in_threadpool(arriving, project)
+            if len(waiting) > (_WRITTEN if is_on_disk else _IN_MEMORY):
+                is_on_disk = True
                 await run_in_threadpool(_append, target, bytes(waiting))
                 waiting.clear()
-        if target is None:
+        if not is_on_disk:
             yield bytes(waiting)
         else:
             await run_in_threadpool(_append, target, bytes(waiting))
             yield target
     finally:
-        if target is not None:
-            target.unlink(missing_ok=True)
+        target.unlink(missing_ok=True)
 
 
 def _append(target: Path, content: bytes) -> None:

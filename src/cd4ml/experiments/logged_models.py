@@ -169,11 +169,13 @@ def log_model_metrics(connection: Connection, metrics: Iterable[LoggedModelMetri
     newer = []
     for metric in metrics:
         logged_model(connection, metric.model)
-        key = (metric.model, metric.name, metric.dataset, metric.digest)
         known = rows.find(
             connection,
             LoggedModelMetric,
-            **dict(zip(("model", "name", "dataset", "digest"), key, strict=True)),
+            model=metric.model,
+            name=metric.name,
+            dataset=metric.dataset,
+            digest=metric.digest,
         )
         if not known or (metric.step, metric.logged_at) >= (known[0].step, known[0].logged_at):
             newer.append(metric)

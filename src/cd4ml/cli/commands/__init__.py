@@ -8,6 +8,7 @@ from cd4ml.cli.commands import (
     history,
     judging,
     lineage,
+    mlflow,
     people,
     project,
     rehearsal,
@@ -27,6 +28,7 @@ FAMILIES: tuple[Callable[[Commands], None], ...] = (
     feedback.add,
     history.add,
     lineage.add,
+    mlflow.add,
     people.add,
     rehearsal.add,
 )

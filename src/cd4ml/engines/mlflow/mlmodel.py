@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from cd4ml.errors import ConfigurationError, InvalidInput
+from cd4ml.errors import InvalidInput
 from cd4ml.records.contract import Contract, Field, FieldType
 
 FILE = "MLmodel"
@@ -79,13 +79,9 @@ def read_model_file(text: bytes | str, place: str) -> ModelFile:
 
     Raises:
         InvalidInput: If it is no such file.
-        ConfigurationError: If PyYAML is not installed.
     """
-    try:
-        import yaml
-    except ImportError:
-        msg = "reading MLflow's MLmodel files needs the package PyYAML, which is not installed"
-        raise ConfigurationError(msg, hint="pip install 'cd4ml[mlflow]'") from None
+    import yaml
+
     try:
         return msgspec.convert(yaml.safe_load(text), ModelFile)
     except (yaml.YAMLError, msgspec.ValidationError, UnicodeDecodeError) as error:

@@ -47,10 +47,10 @@ def _frame(rows: Any, fields: list[dict[str, Any]]) -> Any:
     try:
         import polars
     except ImportError:
-        import pandas
+        import pandas  # type: ignore[import-untyped, unused-ignore]
 
         return pandas.DataFrame(columns)
-    types = {
+    types: dict[str, Any] = {
         "integer": polars.Int64,
         "number": polars.Float64,
         "string": polars.String,

@@ -7,13 +7,18 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import sqlalchemy as sa
+
 from cd4ml.engines.mlflow.mlmodel import model_file
 from cd4ml.engines.mlflow.pickled import modules_of
 from cd4ml.errors import InvalidInput
-from cd4ml.models.logged import kept
+from cd4ml.models.files import ModelFiles
 from cd4ml.models.manifest import CONTRACT, ESTIMATOR, Manifest
 from cd4ml.records.contract import Contract
+from cd4ml.records.logged_model import LoggedModelFile
 from cd4ml.records.model_version import ModelVersion
+from cd4ml.records.run_artifact import RunArtifact
+from cd4ml.store.tables import TABLES
 
 if TYPE_CHECKING:
     from cd4ml.store.blobs import Blobs
@@ -33,8 +38,9 @@ def version_files(project: Project, version: ModelVersion) -> Files:
         Path -> content address and size in bytes; empty if it has neither.
     """
     if version.logged:
-        logged = kept(project.blobs, version.logged)
-        return {path: (at, logged.sizes.get(path, 0)) for path, at in logged.files.items()}
+        files = project.blobs.get_record(version.logged, ModelFiles).files
+        sizes = _sizes(project, set(files.values()))
+        return {path: (address, sizes.get(address, 0)) for path, address in files.items()}
     if version.artifact:
         made_at = version.created_at.strftime("%Y-%m-%d %H:%M:%S.%f")
         return _made(project.blobs, version.artifact, version.ref, version.run, made_at)
@@ -68,6 +74,18 @@ def export_version(project: Project, ref: str, folder: Path) -> list[str]:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(project.blobs.get(address))
     return sorted(files)
+
+
+def _sizes(project: Project, addresses: set[str]) -> dict[str, int]:
+    """How large files are that were logged; those that came another way are left out."""
+    found: dict[str, int] = {}
+    with project.database.read() as connection:
+        for kind in (LoggedModelFile, RunArtifact):
+            table = TABLES[kind]
+            known = sa.select(table.c.address, table.c.n_bytes).distinct()
+            known = known.where(table.c.address.in_(sorted(addresses)))
+            found.update(connection.execute(known).tuples().all())
+    return found
 
 
 @lru_cache(maxsize=64)

@@ -23,12 +23,12 @@ from cd4ml.engines.mlflow.search_language import (
     parse_order,
 )
 from cd4ml.errors import Conflict, InvalidInput, NotAllowed, NotFound
+from cd4ml.loop.mlflow.folders import model_files
 from cd4ml.loop.mlflow.ids import run_ids, run_of
 from cd4ml.loop.mlflow.paging import page_of
 from cd4ml.loop.mlflow.sources import files_at, model_id_in
 from cd4ml.loop.mlflow.told import ARTIFACTS, key_values
 from cd4ml.models import aliases, registry
-from cd4ml.models.logged import keep
 from cd4ml.records.model_version import Alias, ModelVersion, RegisteredModel
 from cd4ml.release.champion import CHAMPION
 from cd4ml.store import rows
@@ -239,7 +239,8 @@ def create_version(project: Project, asked: messages.CreateModelVersion, actor: 
     with project.database.read() as connection:
         registry.model(connection, asked.name)
         found = files_at(project, connection, asked.source, model_id=asked.model_id)
-    logged = keep(project.blobs, found.files)
+    files = {path: address for path, (address, _) in found.files.items()}
+    logged = project.blobs.put_record(model_files(project, asked.name, files))
     with project.database.write() as connection:
         run = run_of(connection, asked.run_id).number if asked.run_id else found.run
         made = registry.add_version(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cd4ml.engines.mlflow import messages
 from cd4ml.engines.mlflow.entities import (
     DatasetInput,
+    KeyValue,
     Metric,
     milliseconds,
     moment,
@@ -155,13 +156,13 @@ def log_metric(project: Project, asked: messages.LogMetric, actor: str) -> Nothi
 
 def log_param(project: Project, asked: messages.LogParam, actor: str) -> Nothing:
     """One parameter."""
-    pair = messages.KeyValue(asked.key, asked.value)
+    pair = KeyValue(asked.key, asked.value)
     return log_batch(project, messages.LogBatch(run_id=asked.run, params=[pair]), actor)
 
 
 def set_tag(project: Project, asked: messages.SetTag, actor: str) -> Nothing:
     """One tag: `mlflow.runName` is the run's name, `mlflow.note.content` its note."""
-    pair = messages.KeyValue(asked.key, asked.value)
+    pair = KeyValue(asked.key, asked.value)
     return log_batch(project, messages.LogBatch(run_id=asked.run, tags=[pair]), actor)
 
 

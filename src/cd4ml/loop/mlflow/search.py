@@ -96,7 +96,9 @@ def _chosen(
     experiments: list[Experiment], view: str, comparisons: list[Comparison]
 ) -> sa.ColumnElement[bool]:
     """Which runs there are to look at: what the database decides fastest, it decides."""
-    conditions = [_RUNS.c.experiment.in_([each.name for each in experiments])]
+    conditions: list[sa.ColumnElement[bool]] = [
+        _RUNS.c.experiment.in_([each.name for each in experiments])
+    ]
     if view != "ALL":
         is_there = _RUNS.c.deleted_at.is_(None)
         conditions.append(is_there if view == "ACTIVE_ONLY" else sa.not_(is_there))
@@ -184,7 +186,8 @@ class _Found:
         return any(each.kind == kind for each in self._comparisons)
 
     def _asks_key(self, *keys: str) -> bool:
-        asked = [(each.kind, each.key) for each in (*self._comparisons, *self._orders)]
+        asked = [(each.kind, each.key) for each in self._comparisons]
+        asked += [(each.kind, each.key) for each in self._orders]
         return any(kind == "attribute" and key in keys for kind, key in asked)
 
     def _fits(self, run: Run) -> bool:
@@ -208,7 +211,7 @@ class _Found:
         if kind == "tag":
             return run_tags(run).get(key)
         id = self._ids.get(run.number, "")
-        return {
+        values: dict[str, Callable[[], Any]] = {
             "run_id": lambda: id,
             "run_name": lambda: run.name or run.ref,
             "status": lambda: status_of(run),
@@ -216,7 +219,8 @@ class _Found:
             "user_id": lambda: run_tags(run)["mlflow.user"],
             "start_time": lambda: milliseconds(run.started_at),
             "end_time": lambda: milliseconds(run.finished_at) if run.finished_at else None,
-        }[key]()
+        }
+        return values[key]()
 
 
 _PLAIN = ("number", "experiment", "name", "state", "started_at", "finished_at", "created_by")
