@@ -84,7 +84,7 @@ def _sizes(project: Project, addresses: set[str]) -> dict[str, int]:
             table = TABLES[kind]
             known = sa.select(table.c.address, table.c.n_bytes).distinct()
             known = known.where(table.c.address.in_(sorted(addresses)))
-            found.update(connection.execute(known).tuples().all())
+            found |= {row.address: row.n_bytes for row in connection.execute(known)}
     return found
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -18,7 +19,7 @@ from cd4ml.records.logged_model import ForeignRun
 from cd4ml.records.run import Run
 from cd4ml.store import rows
 from cd4ml.store.tables import TABLES
-from cd4ml.store.tracking.experiments import experiment_named
+from cd4ml.store.tracking.experiments import ensure_experiment, experiment_named
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -54,7 +55,7 @@ def run_ids(connection: Connection, numbers: Iterable[int]) -> dict[int, str]:
     for i in range(0, len(asked), _ASKED):
         some = _FOREIGN.c.run.in_(asked[i : i + _ASKED])
         known = sa.select(_FOREIGN.c.run, _FOREIGN.c.id).where(some)
-        found.update(connection.execute(known).tuples().all())
+        found |= {row.run: row.id for row in connection.execute(known)}
     return found
 
 
@@ -82,6 +83,17 @@ def experiment_of(connection: Connection, id: str) -> Experiment:
     if not found:
         raise NotFound(f"no experiment with the id {id!r}", hint="mlflow.search_experiments()")
     return found[0]
+
+
+def experiment_to_fill(connection: Connection, id: str, *, at: datetime, actor: str) -> Experiment:
+    """The experiment that a run or a model is to be put in; the default one is made if need be.
+
+    Raises:
+        NotFound: If there is none.
+        Conflict: If it was deleted.
+    """
+    name = OURS if id == DEFAULT_ID else experiment_of(connection, id).name
+    return ensure_experiment(connection, name, at=at, actor=actor)
 
 
 def experiment_id(experiment: Experiment) -> str:

@@ -24,7 +24,7 @@ from cd4ml.experiments.logged_models import (
     logged_models_in,
     metrics_of_models,
 )
-from cd4ml.loop.mlflow.ids import OURS, experiment_of, run_ids, run_of
+from cd4ml.loop.mlflow.ids import OURS, experiment_of, experiment_to_fill, run_ids, run_of
 from cd4ml.loop.mlflow.paging import page_of
 from cd4ml.loop.mlflow.told import ARTIFACTS, key_values
 from cd4ml.records.experiment import Experiment
@@ -52,16 +52,18 @@ def create(project: Project, asked: messages.CreateLoggedModel, actor: str) -> d
     Raises:
         NotFound: If there is no such experiment or run.
     """
+    at = project.clock.now()
     with project.database.write() as connection:
+        experiment = experiment_to_fill(connection, asked.experiment_id, at=at, actor=actor)
         made = create_logged_model(
             connection,
-            experiment=experiment_of(connection, asked.experiment_id).number,
+            experiment=experiment.number,
             name=asked.name or "model",
             kind=asked.model_type,
             run=run_of(connection, asked.source_run_id) if asked.source_run_id else None,
             parameters={each.key: each.value for each in asked.params},
             tags={each.key: each.value for each in asked.tags},
-            at=project.clock.now(),
+            at=at,
             actor=actor,
         )
         return {"model": _told(connection, [made])[0]}

@@ -18,7 +18,7 @@ from cd4ml.engines.mlflow.entities import (
 )
 from cd4ml.errors import AlreadyExists, Conflict, InvalidInput, NotFound
 from cd4ml.experiments.logged_models import log_model_metrics
-from cd4ml.loop.mlflow.ids import experiment_of, run_id, run_of
+from cd4ml.loop.mlflow.ids import experiment_to_fill, run_id, run_of
 from cd4ml.loop.mlflow.paging import Page, page_of
 from cd4ml.loop.mlflow.told import CONTEXT, NAME, NOTE, told_info, told_runs
 from cd4ml.records.logged_model import LoggedModelMetric, RunModel
@@ -64,15 +64,17 @@ def create(project: Project, asked: messages.CreateRun, actor: str) -> dict[str,
     if asked.user_id:
         tags.setdefault("mlflow.user", asked.user_id)
     name = asked.run_name or tags.get(NAME, "")
+    at = project.clock.now()
     with project.database.write() as connection:
+        experiment = experiment_to_fill(connection, asked.experiment_id, at=at, actor=actor)
         run = start_run(
             connection,
-            experiment=experiment_of(connection, asked.experiment_id).name,
+            experiment=experiment.name,
             name=name,
             note=tags.get(NOTE, ""),
             tags={key: value for key, value in tags.items() if key not in (NAME, NOTE)},
             started_at=moment(asked.start_time) if asked.start_time else None,
-            at=project.clock.now(),
+            at=at,
             actor=actor,
         )
         return {"run": told_runs(connection, [run])[0]}
