@@ -55,12 +55,15 @@ def served(folder: Path) -> Iterator[str]:
             server.wait(20)
 
 
-def start(client: str, program: str, *words: str, **variables: str) -> "subprocess.Popen[str]":
+def start(
+    client: str, program: str, *words: str, cwd: Path | None = None, **variables: str
+) -> "subprocess.Popen[str]":
     """A program of a client, started: it prints one line of JSON at its end."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
     quick = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
     return subprocess.Popen(
         [python_with(client), PROGRAMS / program, *words],
+        cwd=cwd,
         env={**kept, **quick, "GIT_PYTHON_REFRESH": "quiet", **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -75,6 +78,8 @@ def ended(process: "subprocess.Popen[str]") -> Any:
     return json.loads(said.splitlines()[-1])
 
 
-def run(client: str, program: str, words: Sequence[str], **variables: str) -> Any:
+def run(
+    client: str, program: str, words: Sequence[str], *, cwd: Path | None = None, **variables: str
+) -> Any:
     """What a program of a client printed, as JSON."""
-    return ended(start(client, program, *words, **variables))
+    return ended(start(client, program, *words, cwd=cwd, **variables))

@@ -30,7 +30,7 @@ def main(url: str) -> None:
     with mlflow.start_run() as run:
         data = mlflow.data.from_pandas(features, name="flights")
         mlflow.log_input(data, context="training", tags={"q": "1"})
-        mlflow.log_metric("auc", 0.9, step=1, **({"dataset": data} if is_new else {}))
+        mlflow.log_metric("auc", 0.9, **({"dataset": data} if is_new else {}))
         logged = mlflow.sklearn.log_model(
             fitted,
             signature=mlflow.models.infer_signature(features, expected),

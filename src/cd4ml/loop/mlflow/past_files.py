@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 _PROXIED = "mlflow-artifacts"
+_NEAR = 4  # mlruns/EXPERIMENT/RUN/artifacts, and what mlruns would be in
 
 
 class FilesThere:
@@ -48,4 +49,4 @@ class FilesThere:
 
 def _is_near(folder: Path) -> bool:
     """Whether the folder is only missing because nothing was put there."""
-    return folder.parent.is_dir() or folder.parent.parent.is_dir()
+    return any(above.is_dir() for above in folder.parents[:_NEAR])
