@@ -8,6 +8,7 @@ from cd4ml.cli.commands import (
     history,
     judging,
     lineage,
+    mlflow,
     models,
     people,
     pipeline,
@@ -35,6 +36,7 @@ FAMILIES: tuple[Callable[[Commands], None], ...] = (
     feedback.add,
     history.add,
     lineage.add,
+    mlflow.add,
     people.add,
     rehearsal.add,
 )
