@@ -85,7 +85,7 @@ def test_what_is_said_about_a_dataset_may_change(database: "Database", now: date
     assert (found.owner, found.created_at) == ("grace", now)
 
 
-@pytest.mark.parametrize("name", ["", "my flights", "2013", "class", "a-b", "../etc"])
+@pytest.mark.parametrize("name", ["", "my flights", "2013", "class", "a-b", "../etc", "a" * 101])
 def test_a_name_that_no_step_could_use_is_refused(
     database: "Database", now: datetime, name: str
 ) -> None:
@@ -94,7 +94,7 @@ def test_a_name_that_no_step_could_use_is_refused(
 
     assert str(caught.value) == (
         f"expected a name that a step's parameter can have, got {name!r}\n"
-        "  hint: letters, digits and _, not beginning with a digit"
+        "  hint: letters, digits and _, not beginning with a digit, no word of Python's, 100 at most"
     )
 
 

@@ -37,6 +37,14 @@ def test_what_tools_keep_beside_the_data_is_left_out(tmp_path: Path) -> None:
     assert names(files_of(tmp_path, ".")) == [".hidden", "a"]
 
 
+def test_what_describes_a_project_is_no_data_of_its_folder(tmp_path: Path) -> None:
+    names_of_project = ("cd4ml.toml", "contracts__a.toml", ".gitignore")
+    lay_out(tmp_path, a=b"", deep__contracts__b=b"", **dict.fromkeys(names_of_project, b""))
+
+    assert names(files_of(tmp_path, ".")) == ["a", "deep/contracts/b"]
+    assert names(files_of(tmp_path, "contracts")) == ["contracts/a.toml"]
+
+
 def test_a_file_and_a_glob_name_files_and_no_folders(tmp_path: Path) -> None:
     lay_out(tmp_path, **{"a.csv": b"", "b.csv": b"", "sub__c.csv": b"", "sub.csv__d": b""})
 

@@ -183,6 +183,23 @@ def test_a_damaged_pack_is_not_written_anew(
     assert not sound(local_database, local_store, [second])
 
 
+def test_a_lost_manifest_is_named_and_nothing_is_removed(
+    local_database: "Database", local_store: "FileStore", tmp_path: Path, now: datetime
+) -> None:
+    versions = grown(local_database, local_store, tmp_path / "in", now, 3)
+    local_store.blobs.path(versions[2].digest).unlink()
+
+    with pytest.raises(NotFound) as refused:
+        gc(local_database, local_store, now)
+
+    assert str(refused.value) == (
+        "nobody knows which files pictures@3 needs:"
+        f" the blob store has nothing at {versions[2].digest}\n"
+        "  hint: cd4ml data add pictures where its files still are, or --keep fewer"
+    )
+    assert sound(local_database, local_store, versions[:2])
+
+
 def test_what_interrupted_adds_left_is_swept_when_it_is_old(
     database: "Database", file_store: "FileStore", tmp_path: Path, now: datetime,
     monkeypatch: pytest.MonkeyPatch,

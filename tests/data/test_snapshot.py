@@ -203,7 +203,7 @@ def test_hard_links_are_read_only_and_an_edit_in_place_is_noticed(
     assert modes == {"a.png": 0o444, "same.png": 0o644}
     path.chmod(0o644)
     path.write_bytes(b"54321")
-    with pytest.raises(Corrupted, match="is not what was stored there"):
+    with pytest.raises(Corrupted, match=r"the file 'a\.png' of pictures@1 is not what was stored"):
         paths_of(local_store, version, manifest)
 
 

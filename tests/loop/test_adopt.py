@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import obstore
 import polars as pl
@@ -56,6 +57,33 @@ def test_a_table_is_described_checked_and_versioned(folder: Path) -> None:
             folder / "days" / "tuesday.csv"
         )
         assert check_dataset(project, "rides").outcome == "fail"
+
+
+def test_the_very_folder_of_the_project_is_adopted_without_the_project(tmp_path: Path) -> None:
+    flights(40, start=BEGIN).write_csv(tmp_path / "monday.csv")
+    begin(tmp_path, name="found", actor=ANN)
+    with open_project(tmp_path) as project:
+        found = adopt(project, "rides", ".", actor=ANN)
+
+    with open_project(tmp_path) as project:
+        assert ingest(project, "rides", actor=ANN) == found.version
+    assert (found.version.kind, found.version.n_files) == ("table", 1)
+
+
+@pytest.mark.parametrize("keeping", ["reference", "hardlink"])
+def test_files_are_kept_as_the_first_version_was(folder: Path, keeping: Any) -> None:
+    with open_project(folder) as project:
+        found = adopt(project, "rides", "days", keeping=keeping, actor=ANN)
+
+    with open_project(folder) as project:
+        assert project.settings.data["rides"].store == keeping
+        assert ingest(project, "rides", actor=ANN) == found.version
+        shown = show_dataset(project, "rides")
+        assert (bool(shown.version.place), shown.is_stored) == (
+            keeping == "reference", keeping != "reference",
+        )  # fmt: skip
+        assert ingest(project, "rides", keeping="copy", actor=ANN) == found.version
+        assert show_dataset(project, "rides").is_stored
 
 
 def test_files_that_are_no_table_have_no_contract(folder: Path) -> None:

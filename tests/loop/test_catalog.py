@@ -58,6 +58,17 @@ def test_data_grows_stale_by_the_project_s_clock(project: Project) -> None:
     assert (after.event_at, after.version_at) == (BEGIN - HOUR, BEGIN)
 
 
+def test_nobody_knows_how_fresh_data_is_whose_contract_is_lost(project: Project) -> None:
+    with say(project, fresh_within_hours="24") as opened:
+        version = ingest(opened, "flights", actor=ANN)
+        opened.blobs.path(version.contract).unlink()
+
+        (entry,) = catalog(opened)
+
+    assert entry.freshness is not None
+    assert entry.freshness.state == "unknown"
+
+
 def test_data_of_which_nobody_said_so_is_neither_fresh_nor_stale(project: Project) -> None:
     ingest(project, "flights", actor=ANN)
     move(project, 365 * DAY)

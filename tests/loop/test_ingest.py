@@ -7,6 +7,8 @@ import polars as pl
 import pytest
 
 from cd4ml.data.manifest import manifest_of
+from cd4ml.data.profiles import profile_of
+from cd4ml.data.versions import scan_version
 from cd4ml.errors import ConfigurationError, ContractViolated, InvalidInput, NotFound
 from cd4ml.loop import Project, open_project
 from cd4ml.loop.catalog import catalog
@@ -204,6 +206,44 @@ def test_bytes_that_were_damaged_are_found_and_stored_again(project: Project) ->
     assert found.damaged[0].versions == ("flights@1",)
     assert ingest(project, "flights", actor=ANN) == version
     assert verify(project).damaged == ()
+
+
+@pytest.mark.parametrize("what", ["manifest", "contract", "profile"])
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_what_describes_a_version_is_verified_and_mended_by_the_next_add(
+    project: Project, what: str, is_gone: bool
+) -> None:
+    version = ingest(project, "flights", actor=ANN)
+    address = version.digest if what == "manifest" else getattr(version, what)
+    path = project.blobs.path(address)
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes()[:100])
+    if is_gone:
+        path.unlink()
+
+    (damage,) = verify(project).damaged
+
+    assert (damage.path, damage.digest, damage.versions) == (
+        f"(the {what})", address, ("flights@1",),
+    )  # fmt: skip
+    assert ingest(project, "flights", actor=ANN) == version
+    assert verify(project).damaged == ()
+    scan_version(project.files, version).collect()
+
+
+def test_a_damaged_profile_keeps_no_version_from_being_made(project: Project) -> None:
+    first = ingest(project, "flights", path="data/*.csv", actor=ANN)
+    path = project.blobs.path(first.profile)
+    path.chmod(0o644)
+    path.write_bytes(b"{")
+    (project.folder / "data" / "more.csv").write_bytes(
+        (project.folder / "data" / "flights.csv").read_bytes()
+    )
+
+    second = ingest(project, "flights", path="data/*.csv", actor=ANN)
+
+    assert (second.number, second.n_rows) == (2, 2 * first.n_rows)
+    assert profile_of(project.blobs, second.profile).n_rows == second.n_rows
 
 
 def test_bytes_that_are_gone_are_stored_again_without_being_asked_for(project: Project) -> None:

@@ -104,6 +104,21 @@ def test_the_same_files_are_the_same_versions(quarantine: Project) -> None:
     assert len(entries(quarantine)) == before
 
 
+def test_other_bad_rows_beside_the_same_good_ones_are_another_version(quarantine: Project) -> None:
+    break_rows(quarantine, BAD[0])
+    first = ingest(quarantine, "flights", actor=ANN)
+    break_rows(quarantine, BAD[1])
+
+    second = ingest(quarantine, "flights", actor=ANN)
+    again = ingest(quarantine, "flights", actor=ANN)
+
+    assert (first.quarantine, first.n_quarantined) == ("flights_quarantine@1", 1)
+    assert (second.ref, second.quarantine, second.n_quarantined) == (
+        "flights@2", "flights_quarantine@2", 2,
+    )  # fmt: skip
+    assert (second.digest, again) == (first.digest, second)
+
+
 def test_a_run_trains_on_the_good_rows(quarantine: Project) -> None:
     break_rows(quarantine, *BAD)
 

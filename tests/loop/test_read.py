@@ -265,6 +265,8 @@ def test_a_moment_is_in_utc_unless_it_says_otherwise() -> None:
     assert moment_in(datetime(2013, 2, 3, 4)) == datetime(2013, 2, 3, 4, tzinfo=UTC)  # noqa: DTZ001
     assert moment_in(date(2013, 2, 3)) == day(3)
     assert moment_in("2013-02-03T01:00+01:00") == day(3)
+    with pytest.raises(InvalidInput, match="expected a date or time, got 5"):
+        moment_in(5)  # type: ignore[arg-type]
 
 
 def test_a_script_reads_it_in_a_fresh_process(riding: Project) -> None:

@@ -92,7 +92,10 @@ def test_what_the_store_does_not_hold_is_named(file_store: "FileStore") -> None:
     assert file_store.holds([])
     with pytest.raises(NotFound) as missing:
         file_store.paths([digest])
-    assert str(missing.value) == f"the store does not hold the file {digest}"
+    assert str(missing.value) == (
+        f"the store does not hold the file {digest}\n"
+        "  hint: cd4ml data verify; add it again where the file still is"
+    )
 
 
 @pytest.mark.parametrize("damage", ["bit", "truncated", "swapped", "empty", "removed"])

@@ -202,6 +202,9 @@ IMPOSSIBLE = {
     PROJECT + '[data.a]\npath = "x.csv"\non_violation = "quarantine"': (
         "there is no contract that rows could break - at `data.a.on_violation`"
     ),
+    PROJECT + "[data.a]\n[data.a_quarantine]": (
+        "rows of 'a' that break its contract are kept there - at `data.a_quarantine`"
+    ),
     PROJECT + '[data.a]\ncontract = "a.toml"\non_violation = "quarantine"\n[data.a_quarantine]': (
         "rows of 'a' that break its contract are kept there - at `data.a_quarantine`"
     ),

@@ -39,6 +39,8 @@ def freshness(facts: Facts) -> str:
     found = facts.freshness
     if found.age_hours is None:
         return ""
+    if found.state == "unknown":
+        return "unknown: its contract is lost (cd4ml data verify)"
     what = "newest row" if found.event_at else "newest version"
     told = f"{what} is {age(found.age_hours)} old"
     return f"{found.state}: {told}, limit {age(found.within_hours)}" if found.within_hours else told

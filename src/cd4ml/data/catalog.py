@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from keyword import iskeyword
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,7 +12,7 @@ from cd4ml.data.findable import make_findable
 from cd4ml.data.freshness import Freshness
 from cd4ml.data.versions import newest_version
 from cd4ml.errors import InvalidInput
-from cd4ml.records.dataset import Dataset, DatasetVersion
+from cd4ml.records.dataset import NAME_RULE, Dataset, DatasetVersion, is_dataset_name
 from cd4ml.store import ledger, rows
 from cd4ml.store import search as text
 from cd4ml.store.tables import TABLES
@@ -73,9 +72,9 @@ def register(
     Raises:
         InvalidInput: If steps could not have an input of this name.
     """
-    if not name.isidentifier() or iskeyword(name):
+    if not is_dataset_name(name):
         msg = f"expected a name that a step's parameter can have, got {name!r}"
-        raise InvalidInput(msg, hint="letters, digits and _, not beginning with a digit")
+        raise InvalidInput(msg, hint=NAME_RULE)
     known = rows.find(connection, Dataset, name=name)
     wanted = Dataset(
         name=name,

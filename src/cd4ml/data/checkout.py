@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cd4ml.data.manifest import Manifest, manifest_of
+from cd4ml.data.manifest import Manifest, manifest_of, told_by_name
 from cd4ml.data.names import inside, written
 from cd4ml.data.versions import left_in_place, paths_of
 from cd4ml.errors import AlreadyExists, NotFound, Unavailable
 from cd4ml.records.dataset import DataFile, DatasetVersion
+from cd4ml.store.file_store import NotHeld
 
 if TYPE_CHECKING:
     from cd4ml.store.file_store import FileStore
@@ -45,7 +46,8 @@ def checkout(store: FileStore, version: DatasetVersion, target: Path) -> Manifes
     with _unfinished(target) as fresh:
         for folder in folders:
             (fresh / folder).mkdir(parents=True, exist_ok=True)
-        _lay_out(store, version, manifest, names, fresh)
+        with told_by_name(version.ref, manifest.files):
+            _lay_out(store, version, manifest, names, fresh)
     return manifest
 
 
@@ -90,8 +92,7 @@ def _lay_out(
 def _elsewhere(store: FileStore, version: DatasetVersion, file: DataFile) -> Path:
     if version.place:
         return left_in_place(store, version, file)
-    msg = f"the store no longer has the file {file.path!r} of {version.ref}"
-    raise NotFound(msg, hint="cd4ml data verify; add it again where the file still is")
+    raise NotHeld(file.digest)
 
 
 def _copy(source: Path, target: Path) -> None:

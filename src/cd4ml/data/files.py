@@ -19,6 +19,8 @@ from cd4ml.errors import Conflict, InvalidInput, NotFound, Unavailable
 from cd4ml.store.address import address_of, short
 
 _LEFT_OUT = frozenset((".git", ".cd4ml"))  # what tools keep beside the data
+_PROJECT = "cd4ml.toml"
+_OF_PROJECT = frozenset((_PROJECT, "contracts", ".gitignore"))  # what cd4ml writes beside the data
 
 
 class Stamp(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -63,7 +65,8 @@ def files_of(root: Path, pattern: str) -> Listing:
 
     A folder means every file in it, at any depth. Symbolic links are followed only to what
     lies in the same folder; a link that is itself named by the path is what it points to.
-    `.git` and `.cd4ml` are left out.
+    `.git` and `.cd4ml` are left out, and of a project's folder what describes the project:
+    `cd4ml.toml`, `contracts` and `.gitignore`.
 
     Raises:
         NotFound: If there is none.
@@ -200,6 +203,8 @@ class _Walk:
         try:
             with os.scandir(path) as entries:
                 found = [entry for entry in entries if entry.name not in _LEFT_OUT]
+            if any(entry.name == _PROJECT for entry in found):
+                found = [entry for entry in found if entry.name not in _OF_PROJECT]
         except PermissionError as error:
             msg = f"the folder {written(path)} cannot be read: {error.strerror}"
             raise Unavailable(msg, hint="may this user read it?") from None

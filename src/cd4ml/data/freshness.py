@@ -15,11 +15,12 @@ _HOUR = timedelta(hours=1)
 class Freshness(msgspec.Struct, frozen=True, kw_only=True):
     """The age of a dataset by the project's clock.
 
-    `state` is "" where nobody said when the data is stale. What counts is the newest event,
+    `state` is "" where nobody said when the data is stale, and "unknown" where it is lost which
+    column says when a row happened. What counts is the newest event,
     where the rows say when they happened; else the moment the newest version was made.
     """
 
-    state: Literal["", "fresh", "stale"]
+    state: Literal["", "fresh", "stale", "unknown"]
     version_at: datetime | None = None  # when the newest version was made
     event_at: datetime | None = None  # when the newest of its rows happened
     age_hours: float | None = None  # None: there is no version

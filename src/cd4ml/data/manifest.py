@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from cd4ml.data.formats import Reading
+from cd4ml.errors import Corrupted, NotFound
 from cd4ml.records.dataset import DataFile
 from cd4ml.store.address import address_of
+from cd4ml.store.file_store import Damaged, NotHeld
 
 if TYPE_CHECKING:
     from cd4ml.store.blobs import Blobs
@@ -25,6 +28,24 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[DataFile, ...]
     folders: tuple[str, ...] = ()
     reading: Reading | None = None
+
+
+@contextmanager
+def told_by_name(ref: str, files: Iterable[DataFile]) -> Iterator[None]:
+    """Say of bytes that are lost which file of which version they are.
+
+    Raises:
+        NotFound: If they are no longer there.
+        Corrupted: If they are not what was stored.
+    """
+    try:
+        yield
+    except (Damaged, NotHeld) as error:
+        names = (file.path for file in files if file.digest == error.digest)
+        file = f"the file {next(names, error.digest)!r} of {ref}"
+        if isinstance(error, Damaged):
+            raise Corrupted(f"{file} is not what was stored", hint=error.hint) from None
+        raise NotFound(f"the store no longer has {file}", hint=error.hint) from None
 
 
 class Digested(Protocol):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from cd4ml.data.profile import can_be_added, profile, together
-from cd4ml.errors import NotFound
+from cd4ml.errors import Corrupted, NotFound
 from cd4ml.records.profile import Bins, Part, Profile
 
 if TYPE_CHECKING:
@@ -86,6 +86,12 @@ class Profiling:
         Returns:
             The whole; its parts are stored, it is not.
         """
+        try:
+            return self._kept(rows, everything)
+        except (Corrupted, NotFound):  # a part of before is lost: what can be made is made again
+            return self._whole((), self._part(profile(everything, self.bins), self._digests))
+
+    def _kept(self, rows: pl.LazyFrame, everything: pl.LazyFrame) -> Profile:
         if not self.fresh and self.parts:
             return self._whole(self.parts, None)
         made = profile(rows, self.bins)
@@ -127,5 +133,5 @@ def _found(blobs: Blobs, address: str) -> Profile:
     """The profile of before; without it everything is as if there were no version before."""
     try:
         return profile_of(blobs, address)
-    except NotFound:
+    except (Corrupted, NotFound):
         return Profile(n_rows=0, columns=())

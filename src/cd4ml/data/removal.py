@@ -79,6 +79,8 @@ def remove(
 
     Raises:
         Conflict: If versions are published faster than it can be worked out what they need.
+        NotFound: If the manifest of a version that is kept is lost; nothing is removed then.
+        Corrupted: If it is not what was stored; likewise.
     """
     needs: dict[str, frozenset[str]] = {}
     for _ in range(_TRIES):
@@ -86,8 +88,7 @@ def remove(
             kept, _outdated = _divided(connection, keep)
         for version in kept:  # not in the transaction: manifests come from the blob store
             if version.digest not in needs:
-                manifest = manifest_of(store.blobs, version)
-                needs[version.digest] = frozenset(file.digest for file in manifest.files)
+                needs[version.digest] = _needed(store, version)
         with database.read() if is_rehearsed else database.write() as connection:
             kept, outdated = _divided(connection, keep)
             if any(version.digest not in needs for version in kept):
@@ -100,6 +101,16 @@ def remove(
         return _swept(database, store, listed, gone, outdated, is_rehearsed=is_rehearsed)
     msg = f"versions were published {_TRIES} times while it was worked out what they need"
     raise Conflict(msg, hint="run it again when fewer are published")
+
+
+def _needed(store: FileStore, version: DatasetVersion) -> frozenset[str]:
+    """The digests of the files of a version that is kept."""
+    try:
+        return frozenset(file.digest for file in manifest_of(store.blobs, version).files)
+    except (Corrupted, NotFound) as error:
+        msg = f"nobody knows which files {version.ref} needs: {error.message}"
+        hint = f"cd4ml data add {version.dataset} where its files still are, or --keep fewer"
+        raise type(error)(msg, hint=hint) from None
 
 
 def _divided(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from cd4ml.store.file_store import FileStore
 
 
+MANIFEST = "manifest"
+
 _Part = tuple[DatasetVersion, DataFile]  # a file as one version has it
 
 
@@ -28,6 +30,14 @@ class Damage(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     digest: str
     versions: tuple[str, ...]
+    reason: str
+
+
+class DamagedRecord(NamedTuple):
+    """What is no longer what was stored: the manifest, contract or profile of a version."""
+
+    what: str
+    digest: str
     reason: str
 
 
@@ -63,14 +73,17 @@ def verify(
     """
     having: dict[str, list[_Part]] = {}
     damaged: list[Damage] = []
+    records_of: dict[DamagedRecord, list[DatasetVersion]] = {}
     for version in versions:
-        try:
-            manifest = manifest_of(store.blobs, version)
-        except (NotFound, Corrupted) as error:
-            damaged.append(_damage("(the manifest)", version.digest, [version], error.message))
+        records = damaged_records(store, version)
+        for record in records:
+            records_of.setdefault(record, []).append(version)
+        if any(record.what == MANIFEST for record in records):
             continue
-        for file in manifest.files:
+        for file in manifest_of(store.blobs, version).files:
             having.setdefault(file.digest, []).append((version, file))
+    for (what, digest, reason), has in records_of.items():
+        damaged.append(_damage(f"(the {what})", digest, has, reason))
     places = store.held(list(having))
     lost: list[StoredFile] = []
     for done, (digest, parts) in enumerate(having.items(), start=1):
@@ -90,6 +103,23 @@ def verify(
         n_bytes=sum(parts[0][1].size for parts in having.values()),
         damaged=tuple(damaged),
     )
+
+
+def damaged_records(store: FileStore, version: DatasetVersion) -> list[DamagedRecord]:
+    """What is lost or changed of what describes a version, beside its files' bytes."""
+    found = []
+    records = (
+        (MANIFEST, version.digest),
+        ("contract", version.contract),
+        ("profile", version.profile),
+    )
+    for what, address in records:
+        try:
+            if address:
+                store.blobs.get(address)
+        except (NotFound, Corrupted) as error:
+            found.append(DamagedRecord(what, address, error.message))
+    return found
 
 
 def _damages(store: FileStore, parts: list[_Part], *, is_listed: bool) -> list[Damage]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from cd4ml.data.files import openable
 from cd4ml.data.findable import make_findable
 from cd4ml.data.formats import scan
-from cd4ml.data.manifest import Manifest, content_of, manifest_of
+from cd4ml.data.manifest import Manifest, content_of, manifest_of, told_by_name
 from cd4ml.data.names import inside, spoken
 from cd4ml.data.remote import fetch_left, is_remote
 from cd4ml.data.snapshot import Look, Snapshot
@@ -51,8 +51,8 @@ def publish(
 ) -> DatasetVersion:
     """Give a snapshot its number; what was published before keeps its own.
 
-    A snapshot with the digest and contract of an earlier version is that version, however
-    many came after it. Publishers at once are serialised; each number is given once.
+    A snapshot with the digest, contract and quarantine of an earlier version is that version,
+    however many came after it. Publishers at once are serialised; each number is given once.
 
     Args:
         connection: Of a write transaction.
@@ -70,8 +70,10 @@ def publish(
     """
     described = rows.get(connection, Dataset, dataset, lock=True)
     settle(connection, snapshot.new, snapshot.relied_on)
+    aside = quarantine.ref if quarantine else ""
     for version in rows.find(connection, DatasetVersion, dataset=dataset, digest=snapshot.digest):
-        if version.contract == snapshot.contract and not is_removed(connection, version):
+        is_same = (version.contract, version.quarantine) == (snapshot.contract, aside)
+        if is_same and not is_removed(connection, version):
             return version
     version = DatasetVersion(
         dataset=dataset,
@@ -88,7 +90,7 @@ def publish(
         contract=snapshot.contract,
         outcome=snapshot.outcome,
         note="; ".join(said for said in (note, snapshot.no_table) if said),
-        quarantine=quarantine.ref if quarantine else "",
+        quarantine=aside,
         n_quarantined=quarantine.n_rows if quarantine else 0,
         parents=tuple(parents),
         profile=snapshot.profile,
@@ -180,10 +182,11 @@ def paths_of(store: FileStore, version: DatasetVersion, manifest: Manifest) -> l
         NotFound: If they are no longer there.
         Corrupted: If they are not what was stored.
     """
-    if not version.place:
-        return store.paths([file.digest for file in manifest.files])
-    held = store.held([file.digest for file in manifest.files])
-    stored = dict(zip(held, store.paths(list(held)), strict=True))
+    with told_by_name(version.ref, manifest.files):
+        if not version.place:
+            return store.paths([file.digest for file in manifest.files])
+        held = store.held([file.digest for file in manifest.files])
+        stored = dict(zip(held, store.paths(list(held)), strict=True))
     return [
         stored[file.digest] if file.digest in stored else left_in_place(store, version, file)
         for file in manifest.files

@@ -19,9 +19,10 @@ from cd4ml.data.names import written
 from cd4ml.data.quarantine import quarantine_of
 from cd4ml.data.snapshot import Look, look
 from cd4ml.data.suggest import suggest
+from cd4ml.data.taking import Keeping
 from cd4ml.errors import AlreadyExists, InvalidInput, Unavailable
 from cd4ml.loop.ingest import ingest
-from cd4ml.records.dataset import Dataset, DatasetVersion
+from cd4ml.records.dataset import NAME_RULE, Dataset, DatasetVersion, is_dataset_name
 from cd4ml.records.settings import Settings
 from cd4ml.store import rows
 from cd4ml.store.project import FILE, Project
@@ -38,7 +39,14 @@ class Adopted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def adopt(
-    project: Project, name: str, path: str, *, owner: str = "", description: str = "", actor: str
+    project: Project,
+    name: str,
+    path: str,
+    *,
+    owner: str = "",
+    description: str = "",
+    keeping: Keeping = "copy",
+    actor: str,
 ) -> Adopted:
     """Describe files in `cd4ml.toml`, suggest a contract if they are a table, and add them.
 
@@ -52,6 +60,7 @@ def adopt(
         path: A file, folder or glob, below the project or absolute; or a prefix of S3.
         owner: Who answers for it.
         description: What a row or a file is.
+        keeping: How the bytes of this version and of those to come are kept.
         actor: Who.
 
     Raises:
@@ -60,15 +69,22 @@ def adopt(
         InvalidInput: If the name is none for a step's input, or the files cannot be read.
         Unavailable: If the project's folder cannot be written to.
     """
-    if not name.isidentifier():
+    if not is_dataset_name(name):
         msg = f"expected a name that a step's parameter can have, got {name!r}"
-        raise InvalidInput(msg, hint="letters, digits and _, not beginning with a digit")
+        raise InvalidInput(msg, hint=NAME_RULE)
     with editing(project.folder / FILE, project.state) as file:
         _refuse_taken(project, file.settings, name)
         looked = look(project.files, project.folder, path)
         suggested = _suggested(project, looked, name)
         contract = f"{_CONTRACTS}/{name}.toml" if suggested else ""
-        section = _section(name, path, contract, owner, description)
+        section = _section(
+            name,
+            path=path,
+            store="" if keeping == "copy" else keeping,
+            owner=owner,
+            description=description,
+            contract=contract,
+        )
         settings = file.with_section(section)
         _refuse_unless_writable(project.folder, file, contract, suggested)
         version = _version(project, settings, name, contract, suggested, actor)
@@ -107,8 +123,7 @@ def _suggested(project: Project, looked: Look, name: str) -> str:
     return to_toml(found.contract, found.notes) if found.contract.fields else ""
 
 
-def _section(name: str, path: str, contract: str, owner: str, description: str) -> str:
-    said = {"path": path, "owner": owner, "description": description, "contract": contract}
+def _section(name: str, **said: str) -> str:
     lines = [f"{key} = {_quoted(value)}" for key, value in said.items() if value]
     return "\n".join([f"[data.{name if name.isascii() else _quoted(name)}]", *lines]) + "\n"
 

@@ -87,17 +87,19 @@ def _without_examples(checked: Checked) -> Checked:
 
 
 def _freshness(project: Project, dataset: Dataset, newest: DatasetVersion | None) -> Freshness:
-    event_time = _event_time(project, newest) if newest else ""
-    return freshness_of(dataset, newest, event_time=event_time, now=project.clock.now())
+    now = project.clock.now()
+    try:
+        event_time = _event_time(project, newest) if newest else ""
+    except (NotFound, Corrupted):  # the rest can be said without the contract
+        found = freshness_of(dataset, newest, now=now)
+        return msgspec.structs.replace(found, state="unknown" if found.state else "")
+    return freshness_of(dataset, newest, event_time=event_time, now=now)
 
 
 def _event_time(project: Project, version: DatasetVersion) -> str:
     """The column that says when a row happened: the contract's, else the model's."""
     if version.contract:
-        try:
-            contract = project.blobs.get_record(version.contract, Contract)
-        except (NotFound, Corrupted):  # the rest can be said without it
-            return project.settings.model.event_time
+        contract = project.blobs.get_record(version.contract, Contract)
         if contract.event_time:
             return contract.event_time
     return project.settings.model.event_time

@@ -16,6 +16,7 @@ from cd4ml.data.quarantine import Arrival
 from cd4ml.data.refs import find_version, version_at
 from cd4ml.data.snapshot import look
 from cd4ml.data.taking import Keeping
+from cd4ml.data.verification import damaged_records
 from cd4ml.data.versions import known_version, newest_version
 from cd4ml.errors import ConfigurationError, Conflict, InvalidInput
 from cd4ml.loop.access import discreet, shown, without_values
@@ -35,6 +36,7 @@ _TRIES = 4  # how often bytes may be removed while a version is made that shares
 class DatasetDetails(msgspec.Struct, frozen=True, kw_only=True):
     """One version with its dataset, its siblings, and what it came from and went into.
 
+    `is_stored` says whether the store has all of its bytes, wherever its files were left.
     Asked for as of a moment, `n_known` says how many of its rows had arrived by then.
     """
 
@@ -44,6 +46,7 @@ class DatasetDetails(msgspec.Struct, frozen=True, kw_only=True):
     parents: tuple[str, ...]
     children: tuple[str, ...]
     facts: Facts
+    is_stored: bool = True
     as_of: datetime | None = None
     n_known: int | None = None
 
@@ -215,6 +218,9 @@ def show_dataset(
             parents=_names(lineage.upstream(connection, version.digest)),
             children=_names(lineage.downstream(connection, version.digest)),
         )
+    if version.place:
+        is_stored = _is_stored(project, version)
+        details = msgspec.structs.replace(details, is_stored=is_stored)
     if as_of is None:
         return details
     known = n_arrived(project, version, as_of)
@@ -251,8 +257,17 @@ def _settings(project: Project, name: str, path: str) -> DataSettings:
     return msgspec.structs.replace(settings, path=path or settings.path)
 
 
+def _is_stored(project: Project, version: DatasetVersion) -> bool:
+    if damaged_records(project.files, version):
+        return False
+    digests = {file.digest for file in manifest_of(project.blobs, version).files}
+    return len(project.files.held(digests)) == len(digests)
+
+
 def _is_whole(project: Project, version: DatasetVersion, keeping: Keeping) -> bool:
-    """Whether a version's bytes are kept as it is wanted; else its files are taken again."""
+    """Whether all of a version is kept, as it is wanted; else its files are taken again."""
+    if damaged_records(project.files, version):
+        return False  # what is made anew is stored anew
     if keeping == "reference":
         return bool(version.place)
     files = manifest_of(project.blobs, version).files

@@ -64,7 +64,7 @@ def moment_in(given: datetime | date | str) -> datetime:
     """A moment, from what people give for one; without a time zone it is meant in UTC.
 
     Raises:
-        InvalidInput: If a text is no date or time of ISO 8601.
+        InvalidInput: If it is none, or a text is no date or time of ISO 8601.
 
     Examples:
         >>> moment_in("2013-03-01").isoformat(), moment_in("2013-03-01T09:30+01:00").isoformat()
@@ -76,6 +76,9 @@ def moment_in(given: datetime | date | str) -> datetime:
         except ValueError:
             msg = f"expected a date or time, got {given!r}"
             raise InvalidInput(msg, hint="for example 2013-03-01 or 2013-03-01T09:30") from None
+    if not isinstance(given, date):
+        msg = f"expected a date or time, got {given!r}"
+        raise InvalidInput(msg, hint="for example 2013-03-01 or 2013-03-01T09:30")
     if not isinstance(given, datetime):
         return datetime(given.year, given.month, given.day, tzinfo=UTC)
     return given if given.tzinfo else given.replace(tzinfo=UTC)

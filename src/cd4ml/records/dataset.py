@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from keyword import iskeyword
 from typing import Literal
 
 import msgspec
@@ -10,6 +11,19 @@ import msgspec
 from cd4ml.records.finding import Outcome
 
 Kind = Literal["table", "files"]
+
+NAME_RULE = "letters, digits and _, not beginning with a digit, no word of Python's, 100 at most"
+_LONGEST = 100  # characters: names of files are made of it
+
+
+def is_dataset_name(name: str) -> bool:
+    """Whether a dataset can be called so: steps take it as a parameter of this name.
+
+    Examples:
+        >>> is_dataset_name("flights"), is_dataset_name("2013"), is_dataset_name("class")
+        (True, False, False)
+    """
+    return name.isidentifier() and not iskeyword(name) and len(name) <= _LONGEST
 
 
 class Dataset(msgspec.Struct, frozen=True, kw_only=True):

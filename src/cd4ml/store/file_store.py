@@ -33,6 +33,7 @@ _TABLE = TABLES[StoredFile]
 _AT_ONCE = 64 * 2**20  # bytes read from packs at a time
 _UNKNOWN_FOR = timedelta(days=1)  # longer than anybody takes to store a dataset
 _READ_ONLY = 0o444
+_MEND = "cd4ml data verify; add it again where the file still is"
 _ASKED_FOR = 100  # objects; of more, nobody asks S3 one by one whether they are there
 
 
@@ -94,7 +95,7 @@ class FileStore:
         places = self.held(digests)
         for digest in digests:
             if digest not in places:
-                raise NotFound(f"the store does not hold the file {digest}")
+                raise NotHeld(digest)
         found = {digest: self._whole(place) for digest, place in places.items()}
         absent = [places[digest] for digest, path in found.items() if path is None]
         for stored, data in self.read(absent):
@@ -111,7 +112,7 @@ class FileStore:
         for batch in _batches(ordered):
             for place, data in self._found(batch):
                 if address_of(data) != place.digest:
-                    raise damaged(place.digest)
+                    raise Damaged(place.digest)
                 yield place, data
 
     def _found(self, batch: list[StoredFile]) -> Iterator[tuple[StoredFile, bytes]]:
@@ -151,7 +152,7 @@ class FileStore:
         own = self.objects.path(place.object)
         if own is not None and not place.offset and _size(own) == place.size:
             if self.objects.digest(place.object) != place.digest:
-                raise damaged(place.digest)
+                raise Damaged(place.digest)
             return own
         if place.size == _size(kept) and address_of_file(kept) == place.digest:
             return kept
@@ -164,7 +165,7 @@ class FileStore:
             with fresh.open("wb") as file:
                 file.writelines(self.objects.chunks(place.object))
             if address_of_file(fresh) != place.digest:
-                raise damaged(place.digest)
+                raise Damaged(place.digest)
         return self._kept(place.digest)
 
     def _keep(self, digest: str, data: bytes) -> Path:
@@ -281,10 +282,20 @@ def unlisted(objects: Objects, known: Collection[str]) -> list[Listed]:
     return [entry for entry in unknown if now - entry.stored_at > _UNKNOWN_FOR]
 
 
-def damaged(digest: str) -> Corrupted:
-    """The refusal of bytes that are not what was stored."""
-    msg = f"the file {digest} is not what was stored there"
-    return Corrupted(msg, hint="cd4ml data verify says which versions have it")
+class Damaged(Corrupted):
+    """Bytes of a file that are not what was stored; `digest` says which."""
+
+    def __init__(self, digest: str) -> None:
+        self.digest = digest
+        super().__init__(f"the file {digest} is not what was stored there", hint=_MEND)
+
+
+class NotHeld(NotFound):
+    """Bytes of a file that the store does not have; `digest` says which."""
+
+    def __init__(self, digest: str) -> None:
+        self.digest = digest
+        super().__init__(f"the store does not hold the file {digest}", hint=_MEND)
 
 
 def _insert(connection: sa.Connection, places: Sequence[StoredFile]) -> None:

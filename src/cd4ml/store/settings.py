@@ -17,6 +17,7 @@ import msgspec
 
 from cd4ml.errors import ConfigurationError
 from cd4ml.records import settings as records
+from cd4ml.records.dataset import NAME_RULE, is_dataset_name
 from cd4ml.records.settings import Settings
 from cd4ml.store.choices import named_choices
 
@@ -146,9 +147,9 @@ def _is_identifier(name: str) -> bool:
 
 def _refuse_data(settings: Settings) -> None:
     for name, data in settings.data.items():
-        if not _is_identifier(name):
+        if not is_dataset_name(name):
             message = f"expected letters, digits and '_' in a dataset's name, got {name!r}"
-            raise _Impossible(f"data.{name}", message, "steps take it as a parameter of this name")
+            raise _Impossible(f"data.{name}", message, f"a step's parameter: {NAME_RULE}")
         if data.path and data.source == "production":
             message = f"rows come from files or from production, not both, got path {data.path!r}"
             raise _Impossible(f"data.{name}", message, "leave out `path` or `source`")
@@ -157,8 +158,11 @@ def _refuse_data(settings: Settings) -> None:
             raise _Impossible(f"data.{name}.keep", message, "0 keeps all of them")
         _refuse_catalog(f"data.{name}", data)
         _refuse_source(f"data.{name}", data)
+        if f"{name}_quarantine" in settings.data:
+            message = f"rows of {name!r} that break its contract are kept there"
+            raise _Impossible(f"data.{name}_quarantine", message, "give that dataset another name")
         if data.on_violation == "quarantine":
-            _refuse_quarantine(settings, name, data)
+            _refuse_quarantine(name, data)
 
 
 def _refuse_catalog(key: str, data: records.DataSettings) -> None:
@@ -218,7 +222,7 @@ def _has_login(url: str) -> bool:
     return "@" in re.sub(r"^[^/]*//", "", url).partition("/")[0]
 
 
-def _refuse_quarantine(settings: Settings, name: str, data: records.DataSettings) -> None:
+def _refuse_quarantine(name: str, data: records.DataSettings) -> None:
     if data.source in _WHOLE:
         message = f'rows of source = "{data.source}" are not set aside: {_WHOLE[data.source]}'
         raise _Impossible(f"data.{name}.on_violation", message, "leave out `on_violation`")
@@ -226,9 +230,6 @@ def _refuse_quarantine(settings: Settings, name: str, data: records.DataSettings
         message = "there is no contract that rows could break"
         hint = f"add a contract: cd4ml data suggest {name} writes one"
         raise _Impossible(f"data.{name}.on_violation", message, hint)
-    if f"{name}_quarantine" in settings.data:
-        message = f"rows of {name!r} that break its contract are kept there"
-        raise _Impossible(f"data.{name}_quarantine", message, "give that dataset another name")
 
 
 def _refuse_model(model: records.ModelSettings) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cd4ml.cli.commands import contracts, profiles, pulls, versions
 from cd4ml.cli.facts import show_facts
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from cd4ml.loop.adopt import Adopted
     from cd4ml.loop.ingest import DatasetDetails
     from cd4ml.records.dataset import Column, DatasetVersion
+
+
+_STORE: dict[str, Any] = {"choices": ("copy", "reference", "hardlink")}
+_KEPT = "copy the files, leave them where they are, or give them a second name"
 
 
 def add(commands: Commands) -> None:
@@ -35,10 +39,7 @@ def add(commands: Commands) -> None:
         help="a file, folder, glob or s3:// prefix (default: as cd4ml.toml says)",
     )
     parser.add_argument(
-        "--store",
-        choices=("copy", "reference", "hardlink"),
-        help="copy the files, leave them where they are, or give them a second name"
-        " (default: as cd4ml.toml says, else copy)",
+        "--store", **_STORE, help=f"{_KEPT} (default: as cd4ml.toml says, else copy)"
     )
     parser.add_argument("--note", default="", help="what is special about this version")
     parser = nouns.add(
@@ -52,6 +53,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("path", metavar="PATH", help="a file, folder, glob or s3:// prefix")
     parser.add_argument("--owner", default="", help="who answers for it")
     parser.add_argument("--description", default="", help="what a row or a file is")
+    parser.add_argument("--store", default="copy", **_STORE, help=f"{_KEPT} (default: copy)")
     parser = nouns.add("list", catalog, "list datasets with owner, newest version and size")
     parser.add_argument("query", metavar="WORD", nargs="*", help="only those with all of them")
     parser.add_argument(
@@ -105,6 +107,7 @@ def adopted(given: Given) -> Answer[Adopted]:
         words.path,
         owner=words.owner,
         description=words.description,
+        keeping=words.store,
         actor=given.actor,
     )
     return Answer(found, _show_adopted)
@@ -135,8 +138,14 @@ def details(given: Given) -> Answer[DatasetDetails]:
     return Answer(details, _show_details)
 
 
-def show_version(screen: Screen, version: DatasetVersion) -> None:
-    """A version with what was counted and where it came from."""
+def show_version(screen: Screen, version: DatasetVersion, *, is_stored: bool = False) -> None:
+    """A version with what was counted and where it came from.
+
+    Args:
+        screen: Where to.
+        version: Which one.
+        is_stored: Whether the store has its bytes though its files were left where they are.
+    """
     from cd4ml.cli.screen import short, size
 
     screen.title(version.ref)
@@ -148,7 +157,7 @@ def show_version(screen: Screen, version: DatasetVersion) -> None:
             ("quarantine", _set_aside(version)),
             ("digest", short(version.digest)),
             ("source", version.source),
-            ("left in", version.place),
+            ("left in", f"{version.place}, and stored" if is_stored else version.place),
             ("note", version.note),
             ("by", version.created_by),
         )
@@ -183,6 +192,10 @@ def _marks(entry: Entry) -> str:
     """What one should know before using it."""
     marks = (
         ("stale", entry.freshness is not None and entry.freshness.state == "stale"),
+        (
+            "freshness unknown",
+            entry.freshness is not None and entry.freshness.state == "unknown",
+        ),
         ("personal", bool(entry.dataset.personal)),
         ("restricted", bool(entry.dataset.readers)),
     )
@@ -190,7 +203,8 @@ def _marks(entry: Entry) -> str:
 
 
 def _show_details(screen: Screen, details: DatasetDetails) -> None:
-    show_version(screen, details.version)
+    is_stored = bool(details.version.place) and details.is_stored
+    show_version(screen, details.version, is_stored=is_stored)
     dataset = details.dataset
     screen.facts(
         (
