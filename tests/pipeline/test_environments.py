@@ -64,6 +64,9 @@ def test_an_environment_has_what_its_lock_says_and_is_made_once(
     assert Path(said(python, "import os, cd4ml; print(os.path.realpath(cd4ml.__path__[0]))")) == (
         Path(os.path.realpath(cd4ml.__path__[0]))
     )
+    assert said(python, "from importlib.metadata import version; print(version('cd4ml'))") == (
+        cd4ml.__version__
+    )
     for path in offline.iterdir():
         path.unlink()
     assert locked_environment(RUNNING, "# Python\ntiny==1.5\n", cache=tmp_path / "kept") == python
