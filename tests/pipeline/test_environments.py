@@ -105,3 +105,14 @@ def test_another_python_needs_uv(tmp_path: Path, offline: Path) -> None:
         f"Python 3.9.1 is not here, this one is {here}\n"
         "  hint: uv finds other versions of Python: pip install uv"
     )
+
+
+def test_one_that_was_left_half_made_is_made_anew(tmp_path: Path, offline: Path) -> None:
+    python = locked_environment(RUNNING, "tiny==1.5\n", cache=tmp_path / "kept")
+    python.parent.with_name("ready").unlink()  # as a process leaves it that is killed
+    next(python.parent.parent.rglob("tiny.py")).unlink()
+
+    again = locked_environment(RUNNING, "tiny==1.5\n", cache=tmp_path / "kept")
+
+    assert again == python
+    assert said(python, "import tiny; print(tiny.VERSION)") == "1.5"

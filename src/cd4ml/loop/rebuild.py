@@ -22,6 +22,7 @@ from cd4ml.data.known import arrived_by
 from cd4ml.data.partition import rows_of_key
 from cd4ml.errors import Cd4mlError
 from cd4ml.loop.label import empty_production
+from cd4ml.loop.train import pipeline_of
 from cd4ml.pipeline.agreement import Agreement, agreement, answers_agree, judged
 from cd4ml.pipeline.environment import Environment, present_environment
 from cd4ml.pipeline.graph import StepDeclaration
@@ -118,6 +119,7 @@ def rebuild(plan: RebuildPlan, tell: Callable[[str, str, float], None]) -> Rebui
     """Run the steps of a plan and compare what they give with what was recorded."""
     store = Path(plan.store)
     project = Project(Path(plan.folder), read_settings(Path(plan.folder) / FILE))
+    project.state = store / "state"  # nothing but its code is in the folder
     database = open_database(f"sqlite:///{store / 'cd4ml.db'}", folder=store)
     blobs = open_blobs(str(store / "blobs"))
     try:
@@ -158,12 +160,7 @@ class _Rebuilding:
         return Rebuilt(steps=tuple(steps), code=code, environment=present_environment())
 
     def _pipeline(self) -> Pipeline:
-        pipeline = Pipeline(
-            self._project.folder,
-            self._project.settings.project.pipeline,
-            datasets=(*self._project.settings.data, *self._plan.datasets),
-            state=Path(self._plan.store) / "state",
-        )
+        pipeline = pipeline_of(self._project)
         self._declared = {step.name: step for step in pipeline.graph.steps}
         return pipeline
 
