@@ -2,8 +2,10 @@
 
 import json
 import shutil
+import sys
 import tarfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -85,6 +87,16 @@ def repository(laid_out_folder: Path, tmp_path: Path) -> Iterator[Project]:
     git(tmp_path / "repository", "commit", "-q", "-m", "begin")
     with open_project(folder) as project:
         yield project
+
+
+@contextmanager
+def imported_from(folder: Path) -> Iterator[None]:
+    """What lies in a folder outside of the project's own names can be imported meanwhile."""
+    sys.path.append(str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
 
 
 class Reproduced(NamedTuple):
@@ -181,11 +193,27 @@ def test_a_step_that_fails_now_is_told_with_its_reason(project: Project) -> None
 
     found = reproduce(project, "run/1", actor=ANN)
 
-    assert (found.outcome, found.first) == ("failed", "delay")
+    assert (found.outcome, found.first, found.is_same_code) == ("failed", "delay", True)
     assert found.steps[3].note == (
         "pipeline.py:38: step 'delay' failed: ValueError: strength has to be positive"
     )
     assert (found.steps[4].outcome, found.steps[4].note) == ("failed", "not reached")
+
+
+def test_a_pipeline_that_cannot_be_imported_there_has_made_nothing(repository: Project) -> None:
+    (repository.folder / "data" / "mine.py").write_text("RATE = 1.0\n")
+    edit(repository, "import polars as pl", "import mine\nimport polars as pl")
+    outside = repository.folder / "data"
+    with imported_from(outside):
+        train(repository, actor=ANN)
+
+    found = reproduce(repository, "run/1", actor=ANN)
+
+    assert (found.outcome, found.first, found.is_same_code) == ("failed", "examples", None)
+    assert found.steps[0].note == (
+        "pipeline.py:3: importing 'pipeline' failed: ModuleNotFoundError: No module named 'mine'"
+    )
+    assert {step.note for step in found.steps[1:]} == {"not reached"}
 
 
 def test_a_process_that_dies_leaves_no_result_and_says_what_it_said(project: Project) -> None:

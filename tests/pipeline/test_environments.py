@@ -64,6 +64,9 @@ def test_an_environment_has_what_its_lock_says_and_is_made_once(
     assert Path(said(python, "import os, cd4ml; print(os.path.realpath(cd4ml.__path__[0]))")) == (
         Path(os.path.realpath(cd4ml.__path__[0]))
     )
+    assert said(python, "from importlib.metadata import version; print(version('cd4ml'))") == (
+        cd4ml.__version__
+    )
     for path in offline.iterdir():
         path.unlink()
     assert locked_environment(RUNNING, "# Python\ntiny==1.5\n", cache=tmp_path / "kept") == python
@@ -102,3 +105,14 @@ def test_another_python_needs_uv(tmp_path: Path, offline: Path) -> None:
         f"Python 3.9.1 is not here, this one is {here}\n"
         "  hint: uv finds other versions of Python: pip install uv"
     )
+
+
+def test_one_that_was_left_half_made_is_made_anew(tmp_path: Path, offline: Path) -> None:
+    python = locked_environment(RUNNING, "tiny==1.5\n", cache=tmp_path / "kept")
+    python.parent.with_name("ready").unlink()  # as a process leaves it that is killed
+    next(python.parent.parent.rglob("tiny.py")).unlink()
+
+    again = locked_environment(RUNNING, "tiny==1.5\n", cache=tmp_path / "kept")
+
+    assert again == python
+    assert said(python, "import tiny; print(tiny.VERSION)") == "1.5"

@@ -168,7 +168,7 @@ _DEFAULT_VERBS = {
 
 _EPILOG = """\
 exit codes: 0 done, 1 error, 2 usage, 3 refused by a gate or a missing approval or role,
-4 inconclusive (measured, undecided)"""
+or not the same when reproduced, 4 inconclusive (measured, undecided)"""
 
 
 def _command_at(typed: list[str]) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cd4ml.errors import InvalidInput
@@ -41,16 +42,42 @@ def keys_of(frame: pl.LazyFrame, column: str, what: str) -> list[str]:
     """
     import polars as pl
 
-    kind = frame.collect_schema()[column]
-    if not (kind.is_integer() or kind in (pl.String, pl.Boolean, pl.Date, pl.Categorical, pl.Enum)):
-        msg = f"the column {column!r} of {what} holds {kind}, which is no key"
-        raise InvalidInput(msg, hint="a key is text, a whole number, a boolean or a date")
+    _refuse_unless_key(frame, column, what)
     values = frame.select(pl.col(column).drop_nulls().unique()).head(_MOST_KEYS + 1).collect()
     if values.height > _MOST_KEYS:
         msg = f"the column {column!r} of {what} has more than {_MOST_KEYS:,} values"
         raise InvalidInput(msg, hint=f"name those that are wanted: --for-each {column}=A,B")
     found: list[str] = values[column].sort().cast(pl.String).to_list()
     return found
+
+
+def missing_keys(frame: pl.LazyFrame, column: str, what: str, keys: Sequence[str]) -> list[str]:
+    """Those of some keys that no row has.
+
+    Args:
+        frame: The rows.
+        column: Of text, whole numbers, booleans or dates.
+        what: The dataset, for messages.
+        keys: As people write them.
+
+    Raises:
+        InvalidInput: If the column measures something.
+    """
+    import polars as pl
+
+    _refuse_unless_key(frame, column, what)
+    written = pl.col(column).cast(pl.String)
+    found = set(frame.select(written.filter(written.is_in(list(keys))).unique()).collect()[column])
+    return [key for key in keys if key not in found]
+
+
+def _refuse_unless_key(frame: pl.LazyFrame, column: str, what: str) -> None:
+    import polars as pl
+
+    kind = frame.collect_schema()[column]
+    if not (kind.is_integer() or kind in (pl.String, pl.Boolean, pl.Date, pl.Categorical, pl.Enum)):
+        msg = f"the column {column!r} of {what} holds {kind}, which is no key"
+        raise InvalidInput(msg, hint="a key is text, a whole number, a boolean or a date")
 
 
 def key_digest(digest: str, column: str, key: str) -> str:

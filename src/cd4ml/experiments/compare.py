@@ -51,7 +51,7 @@ def compare(runs: Sequence[TrackedRun]) -> Comparison:
         *_lines("data", [each.run.refs for each in runs]),
         *_lines("data", [{"as of": _as_of(each)} for each in runs]),
         *_lines("data", [{"partition": each.run.partition or "-"} for each in runs]),
-        *_lines("data", [{"environment": each.run.environment_name or "-"} for each in runs]),
+        *_lines("data", [{"env": each.run.environment_name or "-"} for each in runs]),
         *_lines("code", [{"code": short(each.run.code)} for each in runs]),
         *_lines("code", [{"revision": _revision(each)} for each in runs]),
         *_lines("environment", [{"environment": short(each.run.environment)} for each in runs]),

@@ -54,7 +54,7 @@ def model_name(step: str, partition: str) -> str:
         >>> model_name("delay", ""), model_name("delay", "origin=EWR")
         ('delay', 'delay-EWR')
         >>> model_name("delay", "city=New York")
-        'delay-New_York-dd5ded'
+        'delay-New_York-59dce1'
     """
     if not partition:
         return step

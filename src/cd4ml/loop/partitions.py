@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from cd4ml.data.partition import keys_of, known_keys
+from cd4ml.data.partition import keys_of, known_keys, missing_keys
 from cd4ml.errors import Cd4mlError, InvalidInput
 from cd4ml.experiments.search import Trial, run_trials
 from cd4ml.loop.compare import run_report
@@ -144,15 +145,24 @@ def _to_cut(
 def _chosen(column: str, name: str, taken: DatasetInput, keys: Sequence[str]) -> list[str]:
     if twice := next((key for key in keys if keys.count(key) > 1), ""):
         raise InvalidInput(f"the key {twice!r} is given twice", hint="each key has one run")
+    if keys:
+        _refuse_unknown_keys(column, name, taken, keys)
+        return list(keys)
     known = keys_of(taken.scan(), column, name)
-    unknown = [key for key in keys if key not in known]
-    if unknown:
-        msg = f"no row of {taken.ref} has {column} {unknown[0]!r}"
-        raise InvalidInput(msg, hint=f"known: {known_keys(known)}")
     if not known:
         msg = f"{taken.ref} has no row with a {column}, so there is no key to run for"
         raise InvalidInput(msg)
-    return list(keys) or known
+    return known
+
+
+def _refuse_unknown_keys(column: str, name: str, taken: DatasetInput, keys: Sequence[str]) -> None:
+    unknown = missing_keys(taken.scan(), column, name, keys)
+    if not unknown:
+        return
+    hint = ""
+    with suppress(InvalidInput):  # more than could be listed
+        hint = f"known: {known_keys(keys_of(taken.scan(), column, name))}"
+    raise InvalidInput(f"no row of {taken.ref} has {column} {unknown[0]!r}", hint=hint)
 
 
 def _attempted(

@@ -22,6 +22,7 @@ from cd4ml.data.known import arrived_by
 from cd4ml.data.partition import rows_of_key
 from cd4ml.errors import Cd4mlError
 from cd4ml.loop.label import empty_production
+from cd4ml.loop.train import pipeline_of
 from cd4ml.pipeline.agreement import Agreement, agreement, answers_agree, judged
 from cd4ml.pipeline.environment import Environment, present_environment
 from cd4ml.pipeline.graph import StepDeclaration
@@ -30,7 +31,7 @@ from cd4ml.pipeline.run import DatasetInput, Pipeline, run_pipeline
 from cd4ml.pipeline.storage import Kind
 from cd4ml.records.contract import Contract
 from cd4ml.records.reproduction import Part, RebuiltStep
-from cd4ml.records.run import StepRun
+from cd4ml.records.run import Run, StepRun
 from cd4ml.store import rows
 from cd4ml.store.blobs import Blobs, open_blobs
 from cd4ml.store.clock import SystemClock
@@ -118,6 +119,7 @@ def rebuild(plan: RebuildPlan, tell: Callable[[str, str, float], None]) -> Rebui
     """Run the steps of a plan and compare what they give with what was recorded."""
     store = Path(plan.store)
     project = Project(Path(plan.folder), read_settings(Path(plan.folder) / FILE))
+    project.state = store / "state"  # nothing but its code is in the folder
     database = open_database(f"sqlite:///{store / 'cd4ml.db'}", folder=store)
     blobs = open_blobs(str(store / "blobs"))
     try:
@@ -138,42 +140,45 @@ class _Rebuilding:
         self._declared: dict[str, StepDeclaration] = {}
 
     def done(self, tell: Callable[[str, str, float], None]) -> Rebuilt:
-        code, failure = self._run(tell)
+        failure = ""
+        try:
+            self._run(self._pipeline(), tell)
+        except Cd4mlError as error:
+            failure = error.message
+        if not self._declared:  # there is no pipeline that could have run
+            return self._rebuilt([self._compared(each, failure) for each in self._plan.recorded])
         with self._database.read() as connection:
             self._steps = {each.step: each for each in rows.find(connection, StepRun, run=1)}
+            code = next((run.code for run in rows.find(connection, Run)), "")
         with imported(self._project.folder, self._project.settings.project.pipeline):
             compared = [self._compared(each, failure) for each in self._plan.recorded]
             if self._plan.package is not None:
                 compared.append(self._package(self._plan.package))
-        return Rebuilt(steps=tuple(compared), code=code, environment=present_environment())
+        return self._rebuilt(compared, code)
 
-    def _run(self, tell: Callable[[str, str, float], None]) -> tuple[str, str]:
-        """The code's address, and why the run ended early ("" if it did not)."""
-        pipeline = Pipeline(
-            self._project.folder,
-            self._project.settings.project.pipeline,
-            datasets=(*self._project.settings.data, *self._plan.datasets),
-            state=Path(self._plan.store) / "state",
-        )
+    def _rebuilt(self, steps: list[RebuiltStep], code: str = "") -> Rebuilt:
+        return Rebuilt(steps=tuple(steps), code=code, environment=present_environment())
+
+    def _pipeline(self) -> Pipeline:
+        pipeline = pipeline_of(self._project)
         self._declared = {step.name: step for step in pipeline.graph.steps}
+        return pipeline
+
+    def _run(self, pipeline: Pipeline, tell: Callable[[str, str, float], None]) -> None:
         known = {f"{step.name}.{p.name}" for step in pipeline.graph.steps for p in step.parameters}
-        try:
-            run = run_pipeline(
-                pipeline,
-                database=self._database,
-                blobs=self._blobs,
-                clock=SystemClock(),
-                actor="reproduce",
-                datasets={name: self._input(each) for name, each in self._plan.datasets.items()},
-                as_of=self._plan.as_of,
-                experiment=self._plan.experiment,
-                targets=[each.step for each in self._plan.recorded],
-                parameters={k: v for k, v in self._plan.parameters.items() if k in known},
-                progress=tell,
-            )
-        except Cd4mlError as error:
-            return "", error.message
-        return run.code, ""
+        run_pipeline(
+            pipeline,
+            database=self._database,
+            blobs=self._blobs,
+            clock=SystemClock(),
+            actor="reproduce",
+            datasets={name: self._input(each) for name, each in self._plan.datasets.items()},
+            as_of=self._plan.as_of,
+            experiment=self._plan.experiment,
+            targets=[each.step for each in self._plan.recorded],
+            parameters={k: v for k, v in self._plan.parameters.items() if k in known},
+            progress=tell,
+        )
 
     def _input(self, taken: Rows) -> DatasetInput:
         return DatasetInput(ref=taken.ref, digest=taken.digest, scan=lambda: self._scan(taken))
@@ -190,7 +195,8 @@ class _Rebuilding:
     def _compared(self, recorded: Recorded, failure: str) -> RebuiltStep:
         made = self._steps.get(recorded.step)
         if made is None or made.state == "failed":
-            note = failure if made is not None or not self._steps else "not reached"
+            is_first = not self._steps and recorded == self._plan.recorded[0]
+            note = failure if made is not None or is_first else "not reached"
             return _failed(recorded.step, recorded.kind, note)
         found = self._agreement(recorded, made)
         return RebuiltStep(

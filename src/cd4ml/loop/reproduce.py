@@ -47,11 +47,11 @@ _NAMED = 5  # differences of environments in a hint
 
 
 class _Chosen(NamedTuple):
-    """The Python that makes the run again; None for the present one."""
+    """The Python that makes the run again (None for the present one), and what was recorded."""
 
     where: Where
     python: Path | None
-    differences: tuple[str, ...]
+    recorded: Environment
 
 
 def reproduce(
@@ -144,9 +144,9 @@ def _environment(project: Project, run: Run, *, this_environment: bool) -> _Chos
     recorded = project.blobs.get_record(run.environment, Environment)
     unlike = differences(recorded, present)
     if not unlike:
-        return _Chosen("recorded", None, ())
+        return _Chosen("recorded", None, recorded)
     if this_environment:
-        return _Chosen("this", None, unlike)
+        return _Chosen("this", None, recorded)
     listed = "; ".join(unlike[:_NAMED])
     more = f"; and {len(unlike) - _NAMED} more" if len(unlike) > _NAMED else ""
     hint = f"--this-environment takes the present one, which differs: {listed}{more}"
@@ -159,7 +159,7 @@ def _environment(project: Project, run: Run, *, this_environment: bool) -> _Chos
     except Unavailable as error:
         msg = f"the environment of {run.ref} cannot be made here: {error.message}"
         raise Unavailable(msg, hint=hint) from None
-    return _Chosen("rebuilt", python, ())
+    return _Chosen("rebuilt", python, recorded)
 
 
 def _plan(
@@ -267,8 +267,8 @@ def _reproduction(
         revision=run.revision,
         is_dirty=run.is_dirty,
         environment=chosen.where,
-        environment_differences=chosen.differences,
-        is_same_code=rebuilt.code == run.code,
+        environment_differences=differences(chosen.recorded, rebuilt.environment),
+        is_same_code=rebuilt.code == run.code if rebuilt.code else None,
     )
 
 

@@ -49,7 +49,7 @@ def present_variables() -> dict[str, str]:
 
 
 def differences(recorded: Environment, present: Environment) -> tuple[str, ...]:
-    """How one environment differs from another, in words; () if it does not.
+    """How one environment differs from another, in words, other versions first; () if it does not.
 
     Examples:
         >>> old = Environment(
@@ -75,18 +75,13 @@ def differences(recorded: Environment, present: Environment) -> tuple[str, ...]:
         found.append(f"{present.implementation} instead of {recorded.implementation}")
     if recorded.machine != present.machine:
         found.append(f"{present.machine} instead of {recorded.machine}")
-    names = sorted({*recorded.distributions, *present.distributions})
-    for name in names:
-        before, now = recorded.distributions.get(name), present.distributions.get(name)
-        if before != now:
-            found.append(_difference(name, before, now))
+    before, now = recorded.distributions, present.distributions
+    both = sorted(before.keys() & now.keys())
+    found += [f"{name} {now[name]} instead of {before[name]}" for name in both
+              if now[name] != before[name]]  # fmt: skip
+    found += [f"{name} {before[name]} is missing" for name in sorted(before.keys() - now.keys())]
+    found += [f"{name} {now[name]} was not there" for name in sorted(now.keys() - before.keys())]
     return tuple(found)
-
-
-def _difference(name: str, before: str | None, now: str | None) -> str:
-    if now is None:
-        return f"{name} {before} is missing"
-    return f"{name} {now} instead of {before}" if before else f"{name} {now} was not there"
 
 
 def _distributions() -> dict[str, str]:

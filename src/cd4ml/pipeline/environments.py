@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -124,10 +125,13 @@ def _last(said: str) -> str:
     return "; ".join(_sentences(lines)[-_SHOWN:]) or "the installer said nothing"
 
 
+_PREFIX = re.compile(r"^(error|cause): ", re.IGNORECASE)
+
+
 def _sentences(lines: Sequence[str]) -> list[str]:
     # pip repeats itself, and uv draws arrows
     plain = (line.encode("ascii", "ignore").decode().strip() for line in lines)
-    return list(dict.fromkeys(line.removeprefix("ERROR: ") for line in plain))
+    return list(dict.fromkeys(_PREFIX.sub("", line) for line in plain))
 
 
 def _lend_own(python: Path) -> None:
@@ -136,9 +140,14 @@ def _lend_own(python: Path) -> None:
         [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    target = Path(found.stdout.strip()) / _OWN
-    if not target.exists():
-        target.symlink_to(Path(cd4ml.__file__).parent, target_is_directory=True)
+    place = Path(found.stdout.strip())
+    if not (place / _OWN).exists():
+        (place / _OWN).symlink_to(Path(cd4ml.__file__).parent, target_is_directory=True)
+        told = place / f"{_OWN}-{cd4ml.__version__}.dist-info"
+        told.mkdir()  # what is installed is read from the names of such folders
+        told.joinpath("METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {_OWN}\nVersion: {cd4ml.__version__}\n"
+        )
 
 
 @contextmanager

@@ -45,7 +45,7 @@ class Reproduction(msgspec.Struct, frozen=True, kw_only=True):
     `environment` says where it was made: in the `recorded` one, which is also the present
     one, in one `rebuilt` from the run's lock, or in `this` one though it differs;
     `environment_differences` are the words for that. `is_same_code` compares the code that the
-    steps reach. `first` is the first step that differs or fails, "" if none does.
+    steps reach; None where it could not be read. `first` is the first step that differs or fails, "" if none does.
     """
 
     run: str
@@ -58,6 +58,6 @@ class Reproduction(msgspec.Struct, frozen=True, kw_only=True):
     is_dirty: bool = False
     environment: Literal["recorded", "rebuilt", "this"]
     environment_differences: tuple[str, ...] = ()
-    is_same_code: bool = True
+    is_same_code: bool | None = None
     folder: str = ""  # where its code was laid out, if that is kept
     seconds: float = 0.0

@@ -71,8 +71,6 @@ def reproduce(given: Given) -> Answer[Reproduction]:
 
 
 def _show(screen: Screen, found: Reproduction) -> None:
-    from cd4ml.cli.screen import counted
-
     whole = f"{found.version} of {found.run}" if found.version else found.run
     screen.title(f"{whole}: {_said(found)}")
     screen.table(
@@ -85,7 +83,7 @@ def _show(screen: Screen, found: Reproduction) -> None:
             ("code", _code(found)),
             ("environment", _ENVIRONMENTS[found.environment]),
             *(("", each) for each in unlike[:_PARTS]),
-            ("", f"and {counted(len(unlike) - _PARTS, 'more')}" if len(unlike) > _PARTS else ""),
+            ("", f"and {len(unlike) - _PARTS} more" if len(unlike) > _PARTS else ""),
             ("laid out in", found.folder),
         )
     )
@@ -104,7 +102,8 @@ def _said(found: Reproduction) -> str:
 def _code(found: Reproduction) -> str:
     revision = found.revision[:12] or "the files that the run kept"
     changed = " with the changes that were recorded" if found.is_dirty else ""
-    same = "" if found.is_same_code else "; what the steps reach is not the code that ran"
+    is_other = found.is_same_code is False
+    same = "; what the steps reach is not the code that ran" if is_other else ""
     return f"{revision}{changed}{same}"
 
 

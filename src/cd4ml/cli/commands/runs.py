@@ -243,8 +243,6 @@ def show_run(screen: Screen, report: RunReport) -> None:
 
 
 def _show_keys(screen: Screen, report: PartitionReport) -> None:
-    from cd4ml.cli.screen import number
-
     reports = [each.run for each in report.runs if each.run is not None]
     metrics = list(dict.fromkeys(name for each in reports for name in each.metrics))
     n_failed = len(report.runs) - len(reports)
@@ -252,6 +250,14 @@ def _show_keys(screen: Screen, report: PartitionReport) -> None:
     for each in report.runs:
         if each.run is None:
             screen.line(f"  - {each.key}: {each.reason}")
+    if reports:
+        _show_keyed(screen, report, metrics)
+    screen.hint(f"cd4ml compare --partition {report.column}")
+
+
+def _show_keyed(screen: Screen, report: PartitionReport, metrics: list[str]) -> None:
+    from cd4ml.cli.screen import number
+
     screen.table(
         (report.column, "run", "state", "computed", *metrics),
         (
@@ -266,7 +272,6 @@ def _show_keys(screen: Screen, report: PartitionReport) -> None:
             if each.run is not None
         ),
     )
-    screen.hint(f"cd4ml compare --partition {report.column}")
 
 
 def _computed(report: RunReport) -> str:
