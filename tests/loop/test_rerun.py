@@ -307,12 +307,13 @@ def git(folder: Path, *words: str) -> None:
     subprocess.run(["git", "-C", folder, *who, *words], check=True, capture_output=True)
 
 
-@pytest.fixture
-def committed(project: Project) -> Project:
+@pytest.fixture(params=["alone", "below the top"])
+def committed(project: Project, request: pytest.FixtureRequest) -> Project:
+    top = project.folder if request.param == "alone" else project.folder.parent
     (project.folder / ".gitignore").write_text(".cd4ml/\n__pycache__/\n")
-    git(project.folder, "init")
-    git(project.folder, "add", ".")
-    git(project.folder, "commit", "-m", "All")
+    git(top, "init")
+    git(top, "add", ".")
+    git(top, "commit", "-m", "All")
     return project
 
 

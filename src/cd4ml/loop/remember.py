@@ -269,7 +269,9 @@ def _git(project: Project, run: Run) -> tuple[str, dict[str, Sign]]:
     patch = address_of(revision.patch) if revision.is_dirty else ""
     if (revision.commit, patch) != (run.revision, run.patch):
         raise _Unclear
-    paths = [str(project.folder / path) for path in status.paths]
+    above = (project.folder, *project.folder.parents)
+    top = next((each for each in above if (each / ".git").exists()), project.folder)
+    paths = [str(top / path) for path in status.paths]
     found = {
         path: signs.sign(path, "file" if os.path.isfile(path) else "absent")
         for path in paths
