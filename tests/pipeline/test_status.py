@@ -43,7 +43,7 @@ def test_what_is_outside_the_folder_is_nothing_to_it(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.py", "b c.py", "ü.py", "new file", "lib/new.py"])
-def test_what_(folder: Path, name: str) -> None:
+def test_what_differs_is_named_from_the_top_of_the_repository(folder: Path, name: str) -> None:
     (folder / "lib").mkdir()
     (folder / name).write_text("2\n")
 

@@ -112,7 +112,7 @@ def pipeline_of(project: Project) -> Pipeline:
         datasets=tuple(project.settings.data),
         state=project.state,
         seed=project.settings.project.seed,
-        is_shared=project.settings.store.share_steps,
+        is_shared=project.settings.store.share_steps and project.may_share_blobs,
         variables=project.settings.project.variables,
     )
 
