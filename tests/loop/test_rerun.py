@@ -262,7 +262,7 @@ def test_a_file_that_was_read_again_is_noted_as_it_is_now(project: Project) -> N
 
     again(project)
 
-    note = notes.read(str(project.state), notes.key_of(WORDS, ANN, __version__))
+    note = notes.read(str(project.state), notes.key_of(str(project.state), WORDS, ANN, __version__))
     assert note is not None
     assert note.signs[str(project.folder / "pipeline.py")].stamp[1] == old
 
@@ -392,7 +392,7 @@ def test_neither_heavy_libraries_nor_the_project_are_imported(project: Project) 
 
 def test_notes_that_are_too_many_go(project: Project) -> None:
     run(project)
-    note = notes.read(str(project.state), notes.key_of(WORDS, ANN, __version__))
+    note = notes.read(str(project.state), notes.key_of(str(project.state), WORDS, ANN, __version__))
     assert note is not None
 
     for number in range(60):
@@ -400,3 +400,12 @@ def test_notes_that_are_too_many_go(project: Project) -> None:
 
     assert len(list((project.state / notes.FOLDER).glob("*.json"))) == 50
     shutil.rmtree(project.state / notes.FOLDER)
+
+
+def test_a_copy_of_the_project_is_another_project(project: Project, tmp_path: Path) -> None:
+    """Its note would lead to the database of the first one."""
+    run(project)
+    shutil.copytree(project.folder, tmp_path / "copy")
+
+    with pytest.raises(Changed, match="no such run was noted"):
+        run_again(WORDS, folder=str(tmp_path / "copy"), actor=ANN, version=__version__)

@@ -64,8 +64,9 @@ def beginning(project: Project, words: Sequence[str], actor: str) -> Beginning |
     if project.database.dialect != "sqlite":
         return None
     with suppress(OSError):
-        begun_ns = signs.clock_ns(notes.folder_of(str(project.state)))
-        return Beginning(notes.key_of(words, actor, __version__), begun_ns)
+        state = str(project.state)
+        begun_ns = signs.clock_ns(notes.folder_of(state))
+        return Beginning(notes.key_of(state, words, actor, __version__), begun_ns)
     return None
 
 

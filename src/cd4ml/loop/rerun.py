@@ -57,7 +57,7 @@ def run_again(words: Sequence[str], *, folder: str = "", actor: str, version: st
         Changed: If anything may not be as it was when `remember` noted such a run.
     """
     state = _state(folder)
-    key = notes.key_of(words, actor, version)
+    key = notes.key_of(state, words, actor, version)
     note = notes.read(state, key) if state else None
     if note is None:
         msg = "no such run was noted"

@@ -54,11 +54,12 @@ class Note(NamedTuple):
     report: dict[str, Any]
 
 
-def key_of(words: Sequence[str], actor: str, version: str) -> str:
-    """What a note is found by: the words, who, and what runs them."""
+def key_of(state: str, words: Sequence[str], actor: str, version: str) -> str:
+    """What a note is found by: where, the words, who, and what runs them."""
     known = [
         _FORMAT,
         version,
+        os.path.realpath(state),  # a copy of a project is another one
         list(words),
         actor,
         [sys.version, sys.prefix, sys.path, os.uname().machine],
