@@ -11,7 +11,6 @@ Run:
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +18,18 @@ from pathlib import Path
 import contest
 from contest import Cost, cost_of_command, figure, in_turn, peer
 from contestants import DVC
-from pipelines import ACTOR, HAMILTON, SNAKEMAKE, Cd4ml, Dvc, Ground, Hamilton, Script, Snakemake
+from pipelines import (
+    ACTOR,
+    HAMILTON,
+    SNAKEMAKE,
+    Cd4ml,
+    Dvc,
+    Ground,
+    Hamilton,
+    Script,
+    Snakemake,
+    surroundings,
+)
 
 ROUNDS, AGAIN = 3, 5
 FEW, MANY = 50, 150  # steps in a chain
@@ -92,7 +102,7 @@ def chains(folder: Path) -> None:
         (place / "cd4ml.toml").write_text('[project]\nname = "chain"\n')
         (place / "pipeline.py").write_text(chain_of(length))
         words = (sys.executable, "-m", "cd4ml")
-        env = {**os.environ, "CD4ML_ACTOR": ACTOR}
+        env = {**surroundings(), "CD4ML_ACTOR": ACTOR}
         cost_of_command(*words, "people", "add", ACTOR, cwd=place, env=env)
         return {str(length): cost_of_command(*words, "run", cwd=place, env=env)[0]}
 

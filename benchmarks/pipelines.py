@@ -45,7 +45,7 @@ class Ground:
         home = folder / "home"  # nobody's own settings count
         home.mkdir()
         self._env = {
-            **os.environ,
+            **surroundings(),
             "HOME": str(home),
             "XDG_CACHE_HOME": str(home / "cache"),
             "XDG_CONFIG_HOME": str(home / "config"),
@@ -70,6 +70,11 @@ class Ground:
     def run(self, *words: str | Path) -> Cost:
         """What a command costs here."""
         return cost_of_command(*words, cwd=self.folder, env=self._env)[0]
+
+
+def surroundings() -> dict[str, str]:
+    """The environment variables, without the one that has every program compiled anew."""
+    return {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
 
 
 def flights(path: Path) -> None:
