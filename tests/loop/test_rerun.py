@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -409,3 +410,13 @@ def test_a_copy_of_the_project_is_another_project(project: Project, tmp_path: Pa
 
     with pytest.raises(Changed, match="no such run was noted"):
         run_again(WORDS, folder=str(tmp_path / "copy"), actor=ANN, version=__version__)
+
+
+def test_many_at_once_have_numbers_and_ledger_entries_of_their_own(project: Project) -> None:
+    run(project)
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: again(project).ref, range(24)))
+
+    assert sorted(found) == sorted(f"run/{number}" for number in range(2, 26))
+    assert verify(project).entries > 24

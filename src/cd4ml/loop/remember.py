@@ -28,7 +28,6 @@ from cd4ml.pipeline import notes, signs
 from cd4ml.pipeline.notes import Note, Question
 from cd4ml.pipeline.revision import revision_of
 from cd4ml.pipeline.signs import Sign
-from cd4ml.pipeline.sources import Sources
 from cd4ml.pipeline.status import Asked
 from cd4ml.records.dataset import DatasetVersion
 from cd4ml.records.run import Run, StepRun
@@ -150,8 +149,8 @@ def _refuse_unclear(project: Project, pipeline: Pipeline) -> None:
 def _code(project: Project, pipeline: Pipeline, begun_ns: int) -> dict[str, Sign]:
     """The files that the pipeline was read from, and the folders that they were found in."""
     settings = project.folder / FILE
-    now = Sources(pipeline.folder, pipeline.module)
-    if now.state() != pipeline.sources.seen or read_settings(settings) != project.settings:
+    now, before = pipeline.sources, pipeline.sources.seen
+    if now.state() != before or read_settings(settings) != project.settings:
         raise _Unclear  # edited meanwhile
     found = {path: signs.sign(path, "file", digest) for path, digest in now.seen.items()}
     found[str(settings)] = signs.sign(str(settings), "file")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from _thread import get_ident
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -87,7 +88,7 @@ def write(state: str, key: str, note: Note) -> None:
         OSError: If it cannot be written.
     """
     path = _path(state, key)
-    fresh = f"{path}.{os.getpid()}"
+    fresh = f"{path}.{os.getpid()}-{get_ident()}"
     try:
         with open(fresh, "w", encoding="utf-8", errors="surrogateescape") as file:
             json.dump(note._asdict(), file, ensure_ascii=True)
