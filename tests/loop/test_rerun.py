@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -262,7 +263,7 @@ def test_a_file_that_was_read_again_is_noted_as_it_is_now(project: Project) -> N
 
     again(project)
 
-    note = notes.read(str(project.state), notes.key_of(WORDS, ANN, __version__))
+    note = notes.read(str(project.state), notes.key_of(str(project.state), WORDS, ANN, __version__))
     assert note is not None
     assert note.signs[str(project.folder / "pipeline.py")].stamp[1] == old
 
@@ -307,12 +308,13 @@ def git(folder: Path, *words: str) -> None:
     subprocess.run(["git", "-C", folder, *who, *words], check=True, capture_output=True)
 
 
-@pytest.fixture
-def committed(project: Project) -> Project:
+@pytest.fixture(params=["alone", "below the top"])
+def committed(project: Project, request: pytest.FixtureRequest) -> Project:
+    top = project.folder if request.param == "alone" else project.folder.parent
     (project.folder / ".gitignore").write_text(".cd4ml/\n__pycache__/\n")
-    git(project.folder, "init")
-    git(project.folder, "add", ".")
-    git(project.folder, "commit", "-m", "All")
+    git(top, "init")
+    git(top, "add", ".")
+    git(top, "commit", "-m", "All")
     return project
 
 
@@ -391,7 +393,7 @@ def test_neither_heavy_libraries_nor_the_project_are_imported(project: Project) 
 
 def test_notes_that_are_too_many_go(project: Project) -> None:
     run(project)
-    note = notes.read(str(project.state), notes.key_of(WORDS, ANN, __version__))
+    note = notes.read(str(project.state), notes.key_of(str(project.state), WORDS, ANN, __version__))
     assert note is not None
 
     for number in range(60):
@@ -399,3 +401,22 @@ def test_notes_that_are_too_many_go(project: Project) -> None:
 
     assert len(list((project.state / notes.FOLDER).glob("*.json"))) == 50
     shutil.rmtree(project.state / notes.FOLDER)
+
+
+def test_a_copy_of_the_project_is_another_project(project: Project, tmp_path: Path) -> None:
+    """Its note would lead to the database of the first one."""
+    run(project)
+    shutil.copytree(project.folder, tmp_path / "copy")
+
+    with pytest.raises(Changed, match="no such run was noted"):
+        run_again(WORDS, folder=str(tmp_path / "copy"), actor=ANN, version=__version__)
+
+
+def test_many_at_once_have_numbers_and_ledger_entries_of_their_own(project: Project) -> None:
+    run(project)
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: again(project).ref, range(24)))
+
+    assert sorted(found) == sorted(f"run/{number}" for number in range(2, 26))
+    assert verify(project).entries > 24

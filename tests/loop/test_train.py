@@ -1,13 +1,15 @@
 """A run computes what has not been computed before, on data that has a version."""
 
+import shutil
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
 from cd4ml.errors import ContractViolated, InvalidInput, NotFound, PipelineError
-from cd4ml.loop import Project
+from cd4ml.loop import Project, open_project
 from cd4ml.loop.compare import compare, run_report, runs
 from cd4ml.loop.ingest import ingest, show_dataset
 from cd4ml.loop.label import curate
@@ -210,3 +212,31 @@ def test_two_runs_are_compared_by_what_differs(project: Project) -> None:
     with pytest.raises(NotFound) as missing:
         compare(project, ["run/1", "run/9"])
     assert str(missing.value) == "no run '9'\n  hint: known: 1, 2"
+
+
+@pytest.mark.parametrize("shares", [True, False])
+def test_a_clone_with_the_same_blobs_computes_nothing_again(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shares: bool
+) -> None:
+    if not shares:
+        append = "\n[store]\nshare_steps = false\n"
+        (project.folder / "cd4ml.toml").write_text((project.folder / "cd4ml.toml").read_text() + append)  # fmt: skip
+    clone = tmp_path / "clone"
+    shutil.copytree(project.folder, clone)
+    monkeypatch.setenv("CD4ML_BLOBS", str(tmp_path / "team"))
+    with open_project(project.folder) as here, open_project(clone) as there:
+        first = train(here, actor=ANN)
+        second = train(there, actor=ANN)
+
+    assert second.run.outputs == first.run.outputs
+    assert set(states(second).values()) == {"cached" if shares else "computed"}
+
+
+def test_what_lies_in_the_projects_own_state_is_told_nobody(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CD4ML_BLOBS", raising=False)
+
+    train(project, actor=ANN)
+
+    assert not (project.state / "blobs" / "entries").exists()

@@ -361,7 +361,9 @@ def test_a_metric_that_is_not_finite_fails_its_step(
     with pytest.raises(PipelineError) as caught:
         start()
 
-    assert caught.value.message == ("step 'evaluation': metric 'share' is nan, not a finite number")
+    assert caught.value.message == (
+        "pipeline.py:27: step 'evaluation': metric 'share' is nan, not a finite number"
+    )
 
 
 def test_one_metric_has_one_value(start: Callable[..., Run], folder: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cd4ml.cli.again import answered
@@ -13,6 +12,8 @@ from cd4ml.cli.output import as_json, give_up, kept_for_the_answer, writing
 from cd4ml.errors import Cd4mlError, refused_by_system
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from cd4ml.cli.given import Answer, Given
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
@@ -114,6 +115,7 @@ def _error_folder(given: Given) -> Path:
 
 def _temporary_folder() -> Path:
     import tempfile
+    from pathlib import Path
 
     return Path(tempfile.gettempdir()) / f"cd4ml-errors-{os.getuid()}"
 

@@ -28,7 +28,6 @@ from cd4ml.pipeline import notes, signs
 from cd4ml.pipeline.notes import Note, Question
 from cd4ml.pipeline.revision import revision_of
 from cd4ml.pipeline.signs import Sign
-from cd4ml.pipeline.sources import Sources
 from cd4ml.pipeline.status import Asked
 from cd4ml.records.dataset import DatasetVersion
 from cd4ml.records.run import Run, StepRun
@@ -64,8 +63,9 @@ def beginning(project: Project, words: Sequence[str], actor: str) -> Beginning |
     if project.database.dialect != "sqlite":
         return None
     with suppress(OSError):
-        begun_ns = signs.clock_ns(notes.folder_of(str(project.state)))
-        return Beginning(notes.key_of(words, actor, __version__), begun_ns)
+        state = str(project.state)
+        begun_ns = signs.clock_ns(notes.folder_of(state))
+        return Beginning(notes.key_of(state, words, actor, __version__), begun_ns)
     return None
 
 
@@ -149,8 +149,8 @@ def _refuse_unclear(project: Project, pipeline: Pipeline) -> None:
 def _code(project: Project, pipeline: Pipeline, begun_ns: int) -> dict[str, Sign]:
     """The files that the pipeline was read from, and the folders that they were found in."""
     settings = project.folder / FILE
-    now = Sources(pipeline.folder, pipeline.module)
-    if now.state() != pipeline.sources.seen or read_settings(settings) != project.settings:
+    now, before = pipeline.sources, pipeline.sources.seen
+    if now.state() != before or read_settings(settings) != project.settings:
         raise _Unclear  # edited meanwhile
     found = {path: signs.sign(path, "file", digest) for path, digest in now.seen.items()}
     found[str(settings)] = signs.sign(str(settings), "file")
@@ -269,7 +269,9 @@ def _git(project: Project, run: Run) -> tuple[str, dict[str, Sign]]:
     patch = address_of(revision.patch) if revision.is_dirty else ""
     if (revision.commit, patch) != (run.revision, run.patch):
         raise _Unclear
-    paths = [str(project.folder / path) for path in status.paths]
+    above = (project.folder, *project.folder.parents)
+    top = next((each for each in above if (each / ".git").exists()), project.folder)
+    paths = [str(top / path) for path in status.paths]
     found = {
         path: signs.sign(path, "file" if os.path.isfile(path) else "absent")
         for path in paths

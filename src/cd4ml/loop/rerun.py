@@ -13,14 +13,13 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from cd4ml.errors import Cd4mlError
 from cd4ml.pipeline import notes, signs
 from cd4ml.pipeline.status import Asked
 from cd4ml.store import bare
-from cd4ml.store.clock import open_clock
+from cd4ml.store.clock import SystemClock, open_clock
 
 FILE, STATE = "cd4ml.toml", ".cd4ml"
 
@@ -58,7 +57,7 @@ def run_again(words: Sequence[str], *, folder: str = "", actor: str, version: st
         Changed: If anything may not be as it was when `remember` noted such a run.
     """
     state = _state(folder)
-    key = notes.key_of(words, actor, version)
+    key = notes.key_of(state, words, actor, version)
     note = notes.read(state, key) if state else None
     if note is None:
         msg = "no such run was noted"
@@ -71,9 +70,11 @@ def run_again(words: Sequence[str], *, folder: str = "", actor: str, version: st
 
 def _again(note: notes.Note, state: str, key: str) -> Again:
     asked = Asked(os.path.dirname(state))
-    begun_ns = signs.clock_ns(notes.folder_of(state))
-    differs, fresh = signs.changed(note.signs, note.begun_ns)
-    status = asked.answer()
+    try:
+        begun_ns = signs.clock_ns(notes.folder_of(state))
+        differs, fresh = signs.changed(note.signs, note.begun_ns)
+    finally:
+        status = asked.answer()
     _refuse(differs)
     _refuse(next((at for at, to in note.links.items() if os.path.realpath(at) != to), ""))
     _refuse(notes.unlike(note.variables))
@@ -81,12 +82,20 @@ def _again(note: notes.Note, state: str, key: str) -> Again:
         _refuse("the commit, or what differs from it")
     if _is_any_running(state):
         _refuse("a run is on its way, or was interrupted")
-    again = _recorded(note, open_clock(Path(state)).now())
+    again = _recorded(note, _now(state))
     if fresh:  # what was read need not be read the next time
         with suppress(OSError):
             kept = {**note.signs, **fresh}
             notes.write(state, key, note._replace(begun_ns=begun_ns, signs=kept))
     return again
+
+
+def _now(state: str) -> datetime:
+    if not os.path.exists(os.path.join(state, "clock")):
+        return SystemClock().now()
+    from pathlib import Path
+
+    return open_clock(Path(state)).now()  # a rehearsal's time
 
 
 def _refuse(what: str) -> None:

@@ -157,7 +157,7 @@ def pipeline_of(project: Project) -> Pipeline:
         data=tuple(each.path for each in project.settings.data.values() if each.path),
         state=project.state,
         seed=project.settings.project.seed,
-        is_shared=project.settings.store.share_steps,
+        is_shared=project.settings.store.share_steps and project.may_share_blobs,
         variables=project.settings.project.variables,
     )
 

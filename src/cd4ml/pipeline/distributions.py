@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from threading import get_ident
 
 import msgspec
 
@@ -27,10 +28,12 @@ _EXTRA = re.compile(r";.*\bextra\b")
 _SEPARATORS = re.compile(r"[-_.]+")
 
 
-class _Kept(msgspec.Struct, frozen=True):
+class _Kept(msgspec.Struct):
+    """What was found so far, in one environment."""
+
     key: str
-    offered_by: dict[str, tuple[str, ...]]  # module -> distributions
-    requires: dict[str, tuple[str, ...]]  # distribution -> distributions
+    offered_by: dict[str, tuple[str, ...]] = {}  # module -> distributions
+    requires: dict[str, tuple[str, ...]] = {}  # distribution -> distributions
 
 
 class Distributions:
@@ -38,13 +41,15 @@ class Distributions:
 
     Args:
         environment: Of this process.
-        state: Folder in which what was found is kept: to read it takes longer than a step.
+        state: Folder in which what was found is kept: to look for it takes longer than a step.
     """
 
     def __init__(self, environment: Environment, state: Path) -> None:
         self._environment = environment
         self._versions = {_normal(n): v for n, v in environment.distributions.items()}
-        self._kept = _kept(address_of_record(environment), state)
+        self._state = state
+        self._kept = _read(address_of_record(environment), state)
+        self._folders: dict[str, Path] | None = None
 
     def address(self, modules: Iterable[str], *, is_open: bool) -> str:
         """The address of Python, the machine's kind, and the distributions behind some modules.
@@ -70,69 +75,90 @@ class Distributions:
         What they require only for an extra is not among them. All, if nobody knows whose one of
         the modules is.
         """
+        known = len(self._kept.offered_by), len(self._kept.requires)
+        found = self._behind(modules)
+        if known != (len(self._kept.offered_by), len(self._kept.requires)):
+            _write(self._kept, self._state)
+        return found
+
+    def _behind(self, modules: Iterable[str]) -> set[str]:
         waiting = list(_ALWAYS)
-        for module in modules:
-            if module in sys.stdlib_module_names or module == OURS:
-                continue
-            if module not in self._kept.offered_by:
+        for module in sorted(set(modules) - sys.stdlib_module_names - {OURS}):
+            offering = self._offering(module)
+            if not offering:
                 return set(self._versions)
-            waiting += self._kept.offered_by[module]
+            waiting += offering
         found: set[str] = set()
         while waiting:
             name = waiting.pop()
             if name in self._versions and name not in found:
                 found.add(name)
                 # ours requires what serving, gates and pages need, which no step sees
-                waiting += () if name == OURS else self._kept.requires.get(name, ())
+                waiting += () if name == OURS else self._required_by(name)
         return found
 
+    def _offering(self, module: str) -> tuple[str, ...]:
+        if module not in self._kept.offered_by:
+            folders = self._installed()
+            own = folders.get(_normal(module))  # most are called like their module
+            if own is not None and _offers(own, module):
+                found = [_normal(module)]
+            else:
+                found = [name for name, folder in folders.items() if _offers(folder, module)]
+            self._kept.offered_by[module] = tuple(sorted(found))
+        return self._kept.offered_by[module]
 
-def _kept(key: str, state: Path) -> _Kept:
+    def _required_by(self, name: str) -> tuple[str, ...]:
+        if name not in self._kept.requires:
+            folder = self._installed().get(name)
+            self._kept.requires[name] = tuple(sorted(_required(folder))) if folder else ()
+        return self._kept.requires[name]
+
+    def _installed(self) -> dict[str, Path]:
+        """Distribution -> the folder of what is said about it; the first on the path counts."""
+        if self._folders is None:
+            self._folders = {}
+            for place in sys.path:
+                for folder in sorted(Path(place or ".").glob("*.dist-info")):
+                    self._folders.setdefault(_normal(folder.name.partition("-")[0]), folder)
+        return self._folders
+
+
+def _read(key: str, state: Path) -> _Kept:
     with contextlib.suppress(OSError, msgspec.MsgspecError):
         kept = msgspec.json.decode((state / FILE).read_bytes(), type=_Kept)
         if kept.key == key:
             return kept
-    kept = _Kept(key, *_found())
-    fresh = state / f"{FILE}.{os.getpid()}"
+    return _Kept(key)
+
+
+def _write(kept: _Kept, state: Path) -> None:
+    fresh = state / f"{FILE}.{os.getpid()}-{get_ident()}"
     with contextlib.suppress(OSError):  # a read-only state costs time, not correctness
         state.mkdir(parents=True, exist_ok=True)
         fresh.write_bytes(msgspec.json.encode(kept))
         fresh.replace(state / FILE)
-    return kept
-
-
-def _found() -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
-    offered_by: dict[str, set[str]] = {}
-    requires: dict[str, tuple[str, ...]] = {}
-    for place in sys.path:
-        for folder in sorted(Path(place or ".").glob("*.dist-info")):
-            name = _normal(folder.name.partition("-")[0])
-            if name in requires:
-                continue  # the first on the path counts
-            requires[name] = tuple(sorted(_required(folder)))
-            for module in _modules(folder):
-                offered_by.setdefault(module, set()).add(name)
-    return {module: tuple(sorted(names)) for module, names in offered_by.items()}, requires
 
 
 def _required(folder: Path) -> set[str]:
-    text = _text(folder / "METADATA")
-    head, _, _ = text.partition("\n\n")
+    head, _, _ = _bytes(folder / "METADATA").decode(errors="replace").partition("\n\n")
     return {_normal(name) for name, more in _REQUIRES.findall(head) if not _EXTRA.search(more)}
 
 
-def _modules(folder: Path) -> set[str]:
-    """The top-level modules that a distribution offers, by the list of its files."""
-    files = _text(folder / "RECORD").splitlines() or _text(folder / "top_level.txt").splitlines()
-    tops = {line.partition(",")[0].partition("/")[0] for line in files}
-    return {top.partition(".")[0] for top in tops if not top.endswith((".dist-info", ".."))}
+def _offers(folder: Path, module: str) -> bool:
+    """Whether a top-level module or package is among a distribution's files."""
+    name = module.encode()
+    files = b"\n" + _bytes(folder / "RECORD")
+    if len(files) > 1:
+        return b"\n" + name + b"/" in files or b"\n" + name + b"." in files
+    return name in _bytes(folder / "top_level.txt").split()
 
 
-def _text(path: Path) -> str:
+def _bytes(path: Path) -> bytes:
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        return path.read_bytes()
     except OSError:
-        return ""
+        return b""
 
 
 def _normal(name: str) -> str:

@@ -302,7 +302,11 @@ class Execution:
             msg = f"{where}: step {step.name!r} failed: {_named(error)}"
             hint = f"{self._run.ref} keeps the traceback; finished steps will not run again"
             raise PipelineError(msg, hint=hint) from error
-        return store(self._blobs, value, hint=step.output, step=step.name)
+        try:
+            return store(self._blobs, value, hint=step.output, step=step.name)
+        except PipelineError as error:
+            msg = f"{step.where}: {error.message}"
+            raise PipelineError(msg, hint=error.hint) from error.__cause__
 
     def _logging(self, step: StepDeclaration) -> AbstractContextManager[None]:
         return logging_step(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from _thread import get_ident
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -54,11 +55,12 @@ class Note(NamedTuple):
     report: dict[str, Any]
 
 
-def key_of(words: Sequence[str], actor: str, version: str) -> str:
-    """What a note is found by: the words, who, and what runs them."""
+def key_of(state: str, words: Sequence[str], actor: str, version: str) -> str:
+    """What a note is found by: where, the words, who, and what runs them."""
     known = [
         _FORMAT,
         version,
+        os.path.realpath(state),  # a copy of a project is another one
         list(words),
         actor,
         [sys.version, sys.prefix, sys.path, os.uname().machine],
@@ -86,7 +88,7 @@ def write(state: str, key: str, note: Note) -> None:
         OSError: If it cannot be written.
     """
     path = _path(state, key)
-    fresh = f"{path}.{os.getpid()}"
+    fresh = f"{path}.{os.getpid()}-{get_ident()}"
     try:
         with open(fresh, "w", encoding="utf-8", errors="surrogateescape") as file:
             json.dump(note._asdict(), file, ensure_ascii=True)

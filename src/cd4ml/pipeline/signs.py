@@ -8,6 +8,7 @@ changing: it is read and compared by its content.
 from __future__ import annotations
 
 import os
+from _thread import get_ident  # `threading` would be imported for nothing else
 from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
@@ -113,7 +114,7 @@ def clock_ns(folder: str) -> int:
     Raises:
         OSError: If nothing can be written there.
     """
-    path = os.path.join(folder, f".clock-{os.getpid()}")
+    path = os.path.join(folder, f".clock-{os.getpid()}-{get_ident()}")
     descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
     try:
         os.write(descriptor, b"\0")

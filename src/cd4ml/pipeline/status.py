@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-import subprocess
+import select
+import time
 from typing import NamedTuple
 
 from cd4ml.store.digest import address_of
 
 _TIMEOUT_S = 30
+_CHUNK = 1 << 16  # bytes
 _COMMAND = ("status", "--porcelain=v2", "--branch", "--untracked-files=all", "-z", "--", ".")
 
 
@@ -16,7 +18,7 @@ class Status(NamedTuple):
     """The commit ("" outside git, and before the first one), and what differs from it.
 
     `differs` is the digest of git's words about it, "" if nothing differs; `paths` are the
-    files that are changed or new, relative to the folder that was asked about.
+    files below the folder that are changed or new, from the top of the repository.
     """
 
     commit: str
@@ -25,20 +27,33 @@ class Status(NamedTuple):
 
 
 class Asked:
-    """A question to git that is being answered."""
+    """A question to git that is being answered.
+
+    Not through `subprocess`, whose import takes as long as git.
+    """
 
     def __init__(self, folder: str) -> None:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_DIR")}
         # settings of a repository can make git run programs; none of these may
         command = ["git", "-C", folder, "-c", "core.fsmonitor=false"]
-        command += ["-c", "status.relativePaths=true", *_COMMAND]
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**environment, "GIT_OPTIONAL_LOCKS": "0"},
-        )
+        command += _COMMAND
+        self._said, writes = os.pipe()
+        try:
+            self._process = os.posix_spawnp(
+                "git",
+                command,
+                {**environment, "GIT_OPTIONAL_LOCKS": "0"},
+                file_actions=[
+                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_DUP2, writes, 1),
+                    (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+                ],
+            )
+        except BaseException:
+            os.close(self._said)
+            raise
+        finally:
+            os.close(writes)
 
     def answer(self) -> Status:
         """What it says.
@@ -47,12 +62,27 @@ class Asked:
             OSError: If it does not answer.
         """
         try:
-            said, _ = self._process.communicate(timeout=_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.communicate()
-            raise OSError("git does not answer") from None
-        return _read(said) if self._process.returncode == 0 else Status("", "", ())
+            said = _all_of(self._said)
+        except TimeoutError:
+            os.kill(self._process, 9)
+            raise
+        finally:
+            os.close(self._said)
+            _, ended = os.waitpid(self._process, 0)
+        return _read(said) if ended == 0 else Status("", "", ())
+
+
+def _all_of(descriptor: int) -> bytes:
+    poll, until, parts = select.poll(), time.monotonic() + _TIMEOUT_S, list[bytes]()
+    poll.register(descriptor, select.POLLIN)
+    while True:
+        if not poll.poll(max(0, 1000 * (until - time.monotonic()))):
+            msg = "git does not answer"
+            raise TimeoutError(msg)
+        part = os.read(descriptor, _CHUNK)
+        if not part:
+            return b"".join(parts)
+        parts.append(part)
 
 
 def _read(said: bytes) -> Status:

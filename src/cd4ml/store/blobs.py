@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
+from threading import get_ident
 from typing import Any, TypeVar
 
 import msgspec
@@ -145,7 +146,14 @@ class Blobs:
         import obstore
 
         with self._reaching(name):
-            obstore.put(self._store, f"{_ENTRIES}/{name}", data)
+            if self._folder is None:
+                obstore.put(self._store, f"{_ENTRIES}/{name}", data)
+                return
+            path = self._folder / _ENTRIES / name  # ten times as fast as through obstore
+            path.parent.mkdir(parents=True, exist_ok=True)
+            fresh = path.with_name(f"{path.name}.{os.getpid()}-{get_ident()}")
+            fresh.write_bytes(data)
+            fresh.replace(path)
 
     def get_entry(self, name: str) -> bytes | None:
         """The entry of a name; None if there is none."""
@@ -153,6 +161,8 @@ class Blobs:
 
         try:
             with self._reaching(name):
+                if self._folder is not None:
+                    return (self._folder / _ENTRIES / name).read_bytes()
                 return obstore.get(self._store, f"{_ENTRIES}/{name}").bytes().to_bytes()
         except NotFound:
             return None

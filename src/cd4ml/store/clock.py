@@ -15,10 +15,12 @@ import os
 import struct
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from cd4ml.errors import Corrupted
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SIZE = 8  # bytes

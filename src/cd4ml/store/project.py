@@ -79,6 +79,12 @@ class Project:
             return self._files
 
     @property
+    def may_share_blobs(self) -> bool:
+        """Whether others may have the same blobs: those in the project's own state nobody has."""
+        place = self._blobs_place
+        return "://" in place or not Path(place).resolve().is_relative_to(self.state.resolve())
+
+    @property
     def _blobs_place(self) -> str:
         url = os.environ.get("CD4ML_BLOBS") or self.settings.store.blobs
         return url if "://" in url else str(self.folder / url)
