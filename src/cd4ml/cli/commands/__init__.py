@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from cd4ml.cli.commands import (
     data,
+    experiments,
     feedback,
     history,
     judging,
@@ -23,6 +24,7 @@ FAMILIES: tuple[Callable[[Commands], None], ...] = (
     data.add,
     runs.add,
     tracking.add,
+    experiments.add,
     judging.add,
     releases.add,
     services.add,
