@@ -77,3 +77,13 @@ def test_one_run_cannot_be_compared() -> None:
     assert str(caught.value) == (
         "expected at least two runs to compare, got 1\n  hint: name two, as in run/1 run/2"
     )
+
+
+def test_nan_is_like_nan_and_never_the_best() -> None:
+    nan = float("nan")
+
+    same = compare([tracked(1, {"auc": nan}), tracked(2, {"auc": nan})])
+    other = compare([tracked(1, {"auc": nan}), tracked(2, {"auc": 0.5})])
+
+    assert same.differences == ()
+    assert [each.best for each in other.differences] == [(1,)]

@@ -3,7 +3,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cd4ml.errors import NotFound
-from cd4ml.experiments.tracking import list_runs, tracked
+from cd4ml.experiments.tracking import list_runs, orders, tracked
+from cd4ml.store.tracking.runs import delete_run
 from tests.experiments import runs
 
 if TYPE_CHECKING:
@@ -64,3 +65,40 @@ def test_an_unknown_run_gets_the_known_ones(filled: "Database") -> None:
         tracked(connection, 9)
 
     assert str(caught.value) == "no run '9'\n  hint: known: 1, 2, 3, 4, 5"
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"where": "metrics.auc >= 0.62"}, [5, 4, 2]),
+        ({"where": "metrics.auc >= 0.62", "experiment": "delays"}, [4, 2]),
+        ({"order": orders("experiment desc, metrics.brier")}, [5, 2, 1, 4, 3]),
+        ({"order": orders("metrics.auc asc"), "limit": 2, "offset": 1}, [4, 2]),
+    ],
+)
+def test_runs_are_found_with_a_filter(
+    filled: "Database", options: dict[str, Any], expected: list[int]
+) -> None:
+    with filled.read() as connection:
+        found = list_runs(connection, **options)
+
+    assert [each.run.number for each in found] == expected
+
+
+def test_what_was_deleted_is_in_no_list_until_it_is_asked_for(filled: "Database") -> None:
+    with filled.write() as connection:
+        delete_run(connection, 5, at=runs.NOW, actor="ada")
+
+    with filled.read() as connection:
+        there = [each.run.number for each in list_runs(connection)]
+        deleted = [each.run.number for each in list_runs(connection, deleted=True)]
+    assert (there, deleted) == ([4, 3, 2, 1], [5])
+
+
+def test_a_name_with_a_comma_is_sorted_by() -> None:
+    found = orders("metrics.`a,b` desc, params.c")
+
+    assert [(str(order.field), order.is_descending) for order in found] == [
+        ("metrics.a,b", True),
+        ("params.c", False),
+    ]

@@ -69,11 +69,33 @@ class Number(Asked, frozen=True):
 
 
 class RunsAsked(Asked, frozen=True):
-    """Which runs: of one experiment, or of one search; the newest `limit`."""
+    """Which runs: of an experiment or a search, those a filter lets through, as sorted."""
 
     experiment: str = ""
     search: int = 0
+    where: str = ""
+    sort: str = ""
     limit: Limit = 20
+    skip: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
+
+
+class PointsAsked(Asked, frozen=True):
+    """What a metric of a run was: `limit` points after the first `skip`."""
+
+    number: str
+    metric: str
+    limit: Limit = 1000
+    skip: Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)] = 0
+
+
+class DescribeRun(Asked, frozen=True):
+    """What to call a run, to say about it, and to tag it with."""
+
+    number: str
+    name: str | None = None
+    note: str | None = None
+    tags: dict[str, str] = {}
+    untag: tuple[str, ...] = ()
 
 
 class RefsAsked(Asked, frozen=True):

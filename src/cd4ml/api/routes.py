@@ -139,7 +139,59 @@ def _gc(project: Project, asked: bodies.CollectAsked, actor: str) -> object:
 def _runs(project: Project, asked: bodies.RunsAsked) -> object:
     from cd4ml.loop.compare import runs
 
-    return runs(project, experiment=asked.experiment, search=asked.search, limit=asked.limit)
+    return runs(
+        project,
+        experiment=asked.experiment,
+        search=asked.search,
+        where=asked.where,
+        sort=asked.sort,
+        limit=asked.limit,
+        offset=asked.skip,
+    )
+
+
+def _logged(project: Project, asked: bodies.Number) -> object:
+    from cd4ml.loop.runs import run_details
+
+    return run_details(project, asked.number)
+
+
+def _points(project: Project, asked: bodies.PointsAsked) -> object:
+    from cd4ml.loop.runs import points
+
+    return points(project, asked.number, asked.metric, offset=asked.skip, limit=asked.limit)
+
+
+def _describe_run(project: Project, asked: bodies.DescribeRun, actor: str) -> object:
+    from cd4ml.loop.runs import describe_run
+
+    return describe_run(
+        project,
+        asked.number,
+        name=asked.name,
+        note=asked.note,
+        tags=asked.tags,
+        untag=asked.untag,
+        actor=actor,
+    )
+
+
+def _delete_run(project: Project, asked: bodies.Number, actor: str) -> object:
+    from cd4ml.loop.runs import delete_runs
+
+    return delete_runs(project, [asked.number], actor=actor)[0]
+
+
+def _restore_run(project: Project, asked: bodies.Number, actor: str) -> object:
+    from cd4ml.loop.runs import restore_runs
+
+    return restore_runs(project, [asked.number], actor=actor)[0]
+
+
+def _experiments(project: Project, _: bodies.Nothing) -> object:
+    from cd4ml.loop.experiments import list_experiments
+
+    return list_experiments(project)
 
 
 def _run(project: Project, asked: bodies.Number) -> object:
@@ -345,9 +397,15 @@ ENDPOINTS: tuple[Reading | Asking | Acting | Receiving, ...] = (
     Acting("/datasets/{ref}/untag", bodies.UntagAsked, _untag, "Take a name from its version."),
     Acting("/datasets/verify", bodies.VerifyAsked, _verify, "Read the bytes of versions again."),
     Acting("/datasets/gc", bodies.CollectAsked, _gc, "Remove what need not be kept."),
-    Reading("/runs", bodies.RunsAsked, _runs, "The newest runs with their steps and metrics."),
+    Reading("/runs", bodies.RunsAsked, _runs, "Runs with their steps and metrics."),
     Reading("/comparison", bodies.RefsAsked, _comparison, "Runs side by side."),
     Reading("/runs/{number}", bodies.Number, _run, "One run with its steps and metrics."),
+    Reading("/runs/{number}/logged", bodies.Number, _logged, "All that was logged in a run."),
+    Reading("/runs/{number}/points", bodies.PointsAsked, _points, "A metric at each step."),
+    Acting("/runs/{number}/describe", bodies.DescribeRun, _describe_run, "Name or tag a run."),
+    Acting("/runs/{number}/delete", bodies.Number, _delete_run, "Take a run out of the lists."),
+    Acting("/runs/{number}/restore", bodies.Number, _restore_run, "Bring a deleted run back."),
+    Reading("/experiments", bodies.Nothing, _experiments, "Experiments, the newest first."),
     Reading("/models", bodies.Nothing, _models, "Models and their versions."),
     Reading("/verdicts", bodies.Nothing, _verdicts, "What the gates said of every candidate."),
     Reading("/verdicts/{number}", bodies.Number, _verdict, "One verdict with all its findings."),

@@ -237,6 +237,20 @@ def restore_runs(project: Project, refs: Sequence[str], *, actor: str) -> list[R
         return [restore_run(connection, number, at=at, actor=actor) for number in numbers]
 
 
+def file_of(project: Project, ref: str, path: str) -> bytes:
+    """The bytes of a file that a run logged.
+
+    Raises:
+        NotFound: If there is no such run, or it logged no such file; the hint lists those it did.
+        Corrupted: If they are not what was logged.
+    """
+    number = number_in(ref, "run")
+    with project.database.read() as connection:
+        rows.get(connection, Run, number)
+        found = rows.get(connection, RunArtifact, number, path)
+    return project.blobs.get(found.address)
+
+
 def save_files(project: Project, ref: str, folder: Path) -> list[Path]:
     """Write the files that a run logged into a folder; returns where they are.
 

@@ -211,7 +211,6 @@ def test_a_forked_process_logs_into_the_same_run(
     recorder.metrics({"parent": 1.0})
     child = os.fork()
     if child == 0:
-        recorder._database = None  # a connection of PostgreSQL is not to be shared
         recorder.metrics({"child": 2.0})
         os._exit(0)
     os.waitpid(child, 0)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from cd4ml.cli.commands import (
     data,
+    experiments,
     feedback,
     history,
     judging,
@@ -29,6 +30,7 @@ FAMILIES: tuple[Callable[[Commands], None], ...] = (
     runs.add,
     reproduction.add,
     tracking.add,
+    experiments.add,
     judging.add,
     models.add_to,
     releases.add,

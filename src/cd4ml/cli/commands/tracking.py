@@ -1,4 +1,4 @@
-"""What was tried: find runs, look at what they logged, delete and restore."""
+"""Find runs, look at what they logged, describe, delete and restore them."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from cd4ml.cli import assignments
 from cd4ml.cli.given import Answer, Given
-from cd4ml.cli.words import Commands, Parser, UsageError, at_most_a_million
+from cd4ml.cli.words import Commands, UsageError, at_most_a_million
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from cd4ml.cli.screen import Screen
-    from cd4ml.loop.experiments import ExperimentDetails
     from cd4ml.loop.runs import RunDetails, RunPage
-    from cd4ml.records.experiment import Experiment
     from cd4ml.records.point import Point
     from cd4ml.records.run import Metric, Run
     from cd4ml.store.tracking.search import Group
@@ -24,14 +22,13 @@ _MOST_COLUMNS = 6  # metrics in a table, where none was asked for
 
 
 def add(commands: Commands) -> None:
-    """`runs` and `experiment`."""
+    """`runs`."""
     nouns = commands.group(
         "runs", "find runs, and look at what they logged", "Without a verb the runs are listed."
     )
     _add_list(nouns)
     _add_show(nouns)
     _add_change(nouns)
-    _add_experiments(commands.group("experiment", "rename, delete and restore experiments"))
 
 
 def _add_list(nouns: Commands) -> None:
@@ -112,33 +109,6 @@ def _add_change(nouns: Commands) -> None:
     ):
         parser = nouns.add(verb, perform, summary)
         parser.add_argument("runs", metavar="RUN", nargs="+")
-
-
-def _add_experiments(nouns: Commands) -> None:
-    parser = nouns.add("list", list_experiments, "list experiments, the newest first")
-    parser.add_argument("--deleted", action="store_true", help="those that were deleted")
-    parser = nouns.add("change", change_experiment, "rename or describe an experiment")
-    _add_name(parser)
-    parser.add_argument("--name", dest="new_name", default=None, metavar="NAME")
-    parser.add_argument("--note", default=None, metavar="TEXT", help="what to say about it")
-    _add_name(
-        nouns.add(
-            "delete",
-            delete_experiment,
-            "take an experiment and its runs out of every list, until it is restored",
-        )
-    )
-    _add_name(
-        nouns.add(
-            "restore",
-            restore_experiment,
-            "bring a deleted experiment back, with the runs it was deleted with",
-        )
-    )
-
-
-def _add_name(parser: Parser) -> None:
-    parser.add_argument("experiment", metavar="EXPERIMENT")
 
 
 def list_runs(given: Given) -> Answer[RunPage] | Answer[list[Group]]:
@@ -236,47 +206,6 @@ def restore_runs(given: Given) -> Answer[list[Run]]:
 
     restored = restore(given.project, given.words.runs, actor=given.actor)
     return Answer(restored, lambda screen, runs: screen.line(f"restored {_refs(runs)}"))
-
-
-def list_experiments(given: Given) -> Answer[list[ExperimentDetails]]:
-    """Experiments."""
-    from cd4ml.loop.experiments import list_experiments as found
-
-    return Answer(found(given.project, deleted=given.words.deleted), _show_experiments)
-
-
-def change_experiment(given: Given) -> Answer[Experiment]:
-    """Rename or describe an experiment."""
-    from cd4ml.loop.experiments import describe_experiment
-
-    words = given.words
-    if words.new_name is None and words.note is None:
-        msg = "cd4ml experiment change: expected --name or --note"
-        raise UsageError(msg, hint="cd4ml experiment change --help")
-    changed = describe_experiment(
-        given.project,
-        words.experiment,
-        new_name=words.new_name,
-        note=words.note,
-        actor=given.actor,
-    )
-    return Answer(changed, lambda screen, each: screen.line(f"changed {each.name}"))
-
-
-def delete_experiment(given: Given) -> Answer[Experiment]:
-    """Delete an experiment."""
-    from cd4ml.loop.experiments import delete_experiment as delete
-
-    deleted = delete(given.project, given.words.experiment, actor=given.actor)
-    return Answer(deleted, _show_deleted_experiment)
-
-
-def restore_experiment(given: Given) -> Answer[Experiment]:
-    """Restore an experiment."""
-    from cd4ml.loop.experiments import restore_experiment as restore
-
-    restored = restore(given.project, given.words.experiment, actor=given.actor)
-    return Answer(restored, lambda screen, each: screen.line(f"restored {each.name}"))
 
 
 def _show_page(screen: Screen, page: RunPage, only: Sequence[str]) -> None:
@@ -429,32 +358,6 @@ def _show_said(screen: Screen, run: Run) -> None:
 def _show_deleted(screen: Screen, runs: list[Run]) -> None:
     screen.line(f"deleted {_refs(runs)}")
     screen.hint(f"cd4ml runs restore {' '.join(run.ref for run in runs)}")
-
-
-def _show_deleted_experiment(screen: Screen, experiment: Experiment) -> None:
-    screen.line(f"deleted {experiment.name}")
-    screen.hint(f"cd4ml experiment restore {experiment.name!r}")
-
-
-def _show_experiments(screen: Screen, found: list[ExperimentDetails]) -> None:
-    from cd4ml.cli.screen import moment
-
-    if not found:
-        screen.line("no experiment")
-        return
-    screen.table(
-        ("experiment", "runs", "made", "by", "note"),
-        (
-            (
-                each.experiment.name,
-                f"{each.n_runs:,}",
-                moment(each.experiment.created_at),
-                each.experiment.created_by,
-                each.experiment.note.partition("\n")[0],
-            )
-            for each in found
-        ),
-    )
 
 
 def _refs(runs: Sequence[Run]) -> str:

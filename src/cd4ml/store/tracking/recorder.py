@@ -33,7 +33,8 @@ class Recorder:
 
     A call returns when its line is in the operating system's hands: it survives `kill -9` of the
     process. A thread takes the lines into the database, several in one transaction. Safe to
-    share between threads; a process that is forked from this one writes a journal of its own.
+    share between threads; a process that is forked from this one writes a journal of its own,
+    which this one collects when it next collects.
 
     Args:
         folder: Where journals are kept: `FOLDER` below the project's state.
@@ -212,6 +213,7 @@ class Recorder:
         """The journal of this process, by one thread at a time."""
         if self._process != os.getpid():  # forked: the lock may be held by nobody who lives here
             inherited = self._segment
+            self._database = None  # connections are not shared with the process before
             self._begin()
             if inherited is not None:
                 inherited.close()

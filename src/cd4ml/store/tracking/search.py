@@ -22,7 +22,7 @@ from cd4ml.store.tracking.where import Field, field_of
 _RUNS, _METRICS = TABLES[Run], TABLES[Metric]
 
 _ASKED = 900  # numbers in one question
-_NUMBERS = sa.bindparam("numbers", expanding=True)
+_NUMBERS: sa.BindParameter[Any] = sa.bindparam("numbers", expanding=True)
 # built once: a list is asked for more often than anything else
 _RUNS_OF = _RUNS.select().where(_RUNS.c.number.in_(_NUMBERS))
 _IS_NAN = sa.type_coerce(_METRICS.c.is_nan, sa.Integer())  # as it comes: rows are made faster
@@ -241,7 +241,7 @@ def _add_metrics(
     nan = float("nan")
     of_run: dict[str, float | None] = {}
     before = None
-    for run, name, value, is_nan in connection.execute(_METRICS_OF, {"numbers": numbers}).all():
+    for run, name, value, is_nan in rows.plain(connection, _METRICS_OF, {"numbers": numbers}):
         if run != before:
             before, of_run = run, metrics.setdefault(run, {})
         of_run[name] = nan if is_nan else value
