@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cd4ml.data.join import join_as_of
     from cd4ml.data.known import known_at
     from cd4ml.data.split import Split, split
+    from cd4ml.loop.from_notebook import log_model
     from cd4ml.loop.read import dataset
     from cd4ml.pipeline.step import Metrics, Model, step
     from cd4ml.records.contract import Condition, Contract, Field
@@ -30,6 +31,7 @@ __all__ = [
     "dataset",
     "join_as_of",
     "known_at",
+    "log_model",
     "split",
     "step",
 ]
@@ -44,6 +46,7 @@ _HOME = {
     "dataset": "cd4ml.loop.read",
     "join_as_of": "cd4ml.data.join",
     "known_at": "cd4ml.data.known",
+    "log_model": "cd4ml.loop.from_notebook",
     "split": "cd4ml.data.split",
     "step": "cd4ml.pipeline.step",
 }
