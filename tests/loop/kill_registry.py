@@ -23,7 +23,9 @@ from tests.loop.world import ANN
 WATCHED = {
     log_model.__file__: {"log_model", "_stored", "_write_down", "_registered"},
     bring_model.__code__.co_filename: {"bring_model", "_run"},
-    registry.__file__: {"add_version", "_begin", "_trace", "set_tags"},
+    registry.register.__code__.co_filename: {"_begin"},
+    registry.add_version.__code__.co_filename: {"add_version", "_trace"},
+    registry.set_tags.__code__.co_filename: {"set_tags"},
     set_alias.__code__.co_filename: {"set_alias", "tag"},
     ledger.__file__: {"append"},
 }

@@ -7,7 +7,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from cd4ml.errors import Conflict, NotFound
-from cd4ml.models.registry_names import require_alias_name
+from cd4ml.models.registry.names import require_alias_name
 from cd4ml.records.ledger_entry import LedgerEntry
 from cd4ml.records.model_version import Alias, AliasMove, ModelVersion
 from cd4ml.store import ledger, rows
