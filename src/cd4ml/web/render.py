@@ -255,7 +255,7 @@ _REFS = tuple(
         (f"release/{_NUMBER}", "/releases/{0}"),
         (f"verdict/{_NUMBER}", "/verdicts/{0}"),
         (f"(?:alert|trigger)/{_NUMBER}", "/monitoring"),
-        (f"(?:approval|job|plan|search)/{_NUMBER}", ""),
+        (f"(?:approval|experiment|job|plan|search)/{_NUMBER}", ""),
         (f"{_NAME}/{_NUMBER}", "/models/{0}/{1}"),
         (f"{_NAME}@{_NUMBER}", "/data/{0}@{1}"),
         ("([0-9a-f]{32})", "/why?ref={0}"),
