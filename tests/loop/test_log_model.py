@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from cd4ml.errors import AlreadyExists, InvalidInput, NotFound, Refused
 from cd4ml.loop import Project
-from cd4ml.loop.candidate import runtime_of
+from cd4ml.loop.candidate import LISTED, logged_models, runtime_of
 from cd4ml.loop.evaluate import evaluate
 from cd4ml.loop.graduate import graduate, package_version
 from cd4ml.loop.log_model import LoggedModel, log_model
@@ -82,8 +82,8 @@ def test_a_logged_model_is_kept_with_its_run(project: Project) -> None:
     with project.database.read() as connection:
         artifacts = rows.find(connection, RunArtifact, run=1)
     assert [(each.path, each.address) for each in artifacts] == [
+        ("delay/cd4ml-model.json", model.address),
         ("delay/estimator.pickle", model.estimator),
-        ("delay/model.json", model.address),
     ]
     assert all(each.n_bytes == len(project.blobs.get(each.address)) for each in artifacts)
     last = entries(project)[-1]
@@ -183,6 +183,34 @@ def test_what_cannot_be_logged_leaves_no_trace(
 def test_a_run_that_is_not_there_has_no_model(project: Project) -> None:
     with pytest.raises(NotFound, match="no run '7'"):
         log_model(project, 7, fitted(), actor=ANN)
+
+
+def test_one_run_has_one_set_of_rows(project: Project) -> None:
+    run, tables = begun(project), halves()
+    logged(project, run, **tables)
+
+    with pytest.raises(AlreadyExists) as caught:
+        logged(project, run, fitted(C=0.1), name="b", training=tables["training"].head(5))
+
+    assert str(caught.value) == (
+        "run/1 has another 'training' already\n"
+        "  hint: all models of a run have the same training and holdout rows"
+    )
+
+
+def test_a_file_of_somebody_else_is_no_list_of_files(project: Project) -> None:
+    run = begun(project)
+    address = project.blobs.put(b'{"learner": {}}')
+    with project.database.write() as connection:
+        at = project.clock.now()
+        for path, where in (("a", address), ("b", "blake3:" + "0" * 64)):
+            artifact = RunArtifact(
+                run=1, path=f"{path}/{LISTED}", address=where, n_bytes=1, logged_at=at
+            )
+            rows.insert(connection, artifact)
+    logged(project, run, name="own")
+
+    assert list(logged_models(project, 1)) == ["own"]
 
 
 class TestFromNotebookToProduction:

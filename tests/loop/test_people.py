@@ -4,7 +4,8 @@ import pytest
 
 from cd4ml.errors import InvalidInput, NotAllowed, NotFound
 from cd4ml.loop import Project
-from cd4ml.loop.people import add_person, people
+from cd4ml.loop.people import add_person, people, unused_roles
+from tests.loop.test_evaluate import change
 from tests.loop.world import ANN, EVE, MAX, actions
 
 
@@ -55,3 +56,10 @@ def test_nobody_is_called_as_the_system_is(project: Project) -> None:
     assert str(refused.value) == (
         "'system' is who does what nobody asked for; a person needs another name"
     )
+
+
+def test_roles_that_the_settings_ask_for_are_used(project: Project) -> None:
+    mine = change(project, "[model]\n", '[model]\ntrusted_by = ["ml-engineer"]\n')
+    person = add_person(mine, "mel", roles=("ml-engineer", "release-manager", "poet"), actor=ANN)
+
+    assert unused_roles(mine, person) == ("poet",)

@@ -6,14 +6,17 @@ import pytest
 
 from cd4ml.errors import Cd4mlError, InvalidInput, NotFound
 from cd4ml.loop import Project
+from cd4ml.loop.graduate import graduate
 from cd4ml.loop.promote import releases
 from cd4ml.loop.retrain import ask
+from cd4ml.loop.train import train
 from cd4ml.loop.watch import collect
 from cd4ml.loop.why import Explanation, why
 from cd4ml.loop.work import work
+from cd4ml.models import registry
 from tests.loop.test_retrain import stand_in
 from tests.loop.test_roll_out import begin
-from tests.loop.world import EVE, live
+from tests.loop.world import ANN, EVE, live
 
 
 def topics(explanation: Explanation) -> list[str]:
@@ -22,6 +25,25 @@ def topics(explanation: Explanation) -> list[str]:
 
 def said(explanation: Explanation, topic: str) -> list[str]:
     return [text for about, text in explanation.sentences if about == topic]
+
+
+def test_a_version_that_was_not_judged_says_so(project: Project) -> None:
+    version = graduate(project, train(project, actor=ANN).run.ref, actor=ANN)
+
+    explanation = why(project, version.ref)
+
+    assert said(explanation, "verdict") == ["not judged yet"]
+    assert said(explanation, "run")[0].startswith("run/1 finished")
+
+
+def test_a_version_without_a_run_says_where_it_came_from(project: Project) -> None:
+    with project.database.write() as connection:
+        at = project.clock.now()
+        for source in ("s3://lab/model", ""):
+            registry.add_version(connection, "lab", source=source, by=ANN, at=at)
+
+    assert said(why(project, "lab/1"), "run") == ["none of this project: s3://lab/model"]
+    assert said(why(project, "lab/2"), "run") == ["none of this project: nobody says where"]
 
 
 def test_a_prediction_leads_to_the_rows_the_code_and_the_people(released: Project) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cd4ml.errors import Conflict, InvalidInput, NotFound
 from cd4ml.models import aliases, registry
-from cd4ml.models.registry_names import require_alias_name
+from cd4ml.models.registry.names import require_alias_name
 from cd4ml.records.model_version import Alias, AliasMove
 from cd4ml.store.database import Database, open_database
 from tests.store.processes import at_once

@@ -216,3 +216,36 @@ def test_refused_requests_leave_no_gap_in_the_numbers(database: Database) -> Non
     refusal(database, AlreadyExists)
 
     assert requested(database, 2).number == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"run": 0},
+            "delay/1 was not released: no run of this project says what it was made of\n"
+            "  hint: cd4ml model add brings a model with the rows of a run",
+        ),
+        (
+            {"artifact": ""},
+            "delay/1 was not released: it is not packaged yet, so nobody could answer\n"
+            "  hint: cd4ml model package delay/1",
+        ),
+        (
+            {"verdict": 0, "artifact": "blake3:another"},
+            "delay/1 was not released: it was never judged by a gate\n  hint: cd4ml gate delay/1",
+        ),
+        (
+            {"deleted_at": NOW},
+            f"delay/1 was not released: it was deleted on {NOW:%Y-%m-%d}\n"
+            "  hint: cd4ml model restore delay/1",
+        ),
+    ],
+)
+def test_a_version_that_nobody_can_vouch_for_is_not_released(
+    database: Database, changes: dict[str, Any], said: str
+) -> None:
+    with database.write() as connection:
+        add_version(connection, 1, **changes)
+
+    assert refusal(database, Refused, 1) == said

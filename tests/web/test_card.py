@@ -9,7 +9,8 @@ import msgspec
 
 from cd4ml.loop import Project
 from cd4ml.loop.card import Card, LearnedFrom, Taken, card
-from cd4ml.loop.registry import describe, tag
+from cd4ml.loop.graduate import graduate
+from cd4ml.loop.registry import describe, remove_alias, set_alias, tag
 from cd4ml.records.model_version import ModelVersion, RegisteredModel
 from cd4ml.records.run import Run
 from cd4ml.records.trust import Trust
@@ -190,3 +191,16 @@ def test_the_console_has_no_card_of_what_is_not_there(client: httpx.Client) -> N
 
     assert answer.status_code == 404
     assert "no model version &#39;diagnosis/9&#39;" in answer.text
+
+
+def test_the_console_shows_how_names_moved(project: Project, client: httpx.Client) -> None:
+    assert "No alias has pointed at it." in read(client, "/models/diagnosis/1").text
+    graduate(project, "run/1", model="second", actor=ADMIN)
+    set_alias(project, "second/1", "shadow", why=HOSTILE, actor=ADMIN)
+    remove_alias(project, "second@shadow", actor=ADMIN)
+
+    text = " ".join(read(client, "/models/second/1").text.split())
+
+    assert "ann took away shadow from second/1" in text
+    assert f"ann pointed shadow at second/1 {HOSTILE}" in text
+    assert "second/1" in read(client, "/models").text

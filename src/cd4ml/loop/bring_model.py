@@ -16,7 +16,7 @@ from cd4ml.loop.written_card import written_card
 from cd4ml.models import registry
 from cd4ml.models.files import NAMES, ModelFiles
 from cd4ml.models.manifest import ESTIMATOR, JOBLIB
-from cd4ml.models.registry_names import require_model_name
+from cd4ml.models.registry.names import require_model_name
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.records.run import Run
 from cd4ml.records.run_artifact import RunArtifact

@@ -37,6 +37,7 @@ from cd4ml.store.tracking.logged import log_artifacts
 if TYPE_CHECKING:
     import polars as pl
 
+_ONE_TABLE = "all models of a run have the same training and holdout rows"
 _NAME = re.compile(r"[\w.-]{1,100}")
 
 
@@ -180,7 +181,8 @@ def _write_down(
             continue
         if step in known:
             msg = f"{run.ref} has another {step!r} already"
-            raise AlreadyExists(msg, hint="call this one something else: name=...")
+            hint = "call this one something else: name=..." if kind == "model" else _ONE_TABLE
+            raise AlreadyExists(msg, hint=hint)
         done = StepRun(
             run=run.number,
             step=step,

@@ -22,7 +22,7 @@ from cd4ml.loop.ingest import show_dataset
 from cd4ml.loop.lineage import Thing, lineage
 from cd4ml.loop.picture import lineage_path, svg
 from cd4ml.loop.promote import ReleaseDetails, release_details, releases
-from cd4ml.loop.registry import models, version_of
+from cd4ml.loop.registry import alias_history, models, version_of
 from cd4ml.loop.runs import RunPage, curve, find_runs, run_details
 from cd4ml.loop.status import status
 from cd4ml.loop.watch import alerts, windows
@@ -270,6 +270,11 @@ def model(project: Project, request: Request) -> Values:
     return {
         "summary": found,
         "verdict": verdict_about(project, ref),
+        "moves": [
+            move
+            for move in alias_history(project, version.model)
+            if version.number in (move.left, move.to)
+        ],
         "releases": [
             release
             for release in releases(project)
