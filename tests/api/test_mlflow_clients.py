@@ -107,9 +107,9 @@ def test_a_client_logs_registers_and_loads_models(client: str, tmp_path: Path) -
         ],
         "stage": [
             "NOT_IMPLEMENTED",
-            "NOT_IMPLEMENTED: cd4ml does not offer this call of MLflow's (POST "
-            "/api/2.0/mlflow/model-versions/transition-stage) (hint: stages are gone from MLflow "
-            "too: use aliases)",
+            "NOT_IMPLEMENTED: cd4ml does not offer MLflow's stages (POST "
+            "/api/2.0/mlflow/model-versions/transition-stage) (hint: MLflow gives them up too: use "
+            "aliases)",
         ],
     }
     if client == NEW:
