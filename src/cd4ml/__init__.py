@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cd4ml.data.join import join_as_of
     from cd4ml.data.known import known_at
     from cd4ml.data.split import Split, split
+    from cd4ml.loop.from_notebook import log_model
     from cd4ml.loop.read import dataset
     from cd4ml.loop.track import current_run, log, run
     from cd4ml.pipeline.step import Metrics, Model, step
@@ -33,6 +34,7 @@ __all__ = [
     "join_as_of",
     "known_at",
     "log",
+    "log_model",
     "run",
     "split",
     "step",
@@ -51,6 +53,7 @@ _HOME = {
     "known_at": "cd4ml.data.known",
     "log": "cd4ml.loop.track",
     "run": "cd4ml.loop.track",
+    "log_model": "cd4ml.loop.from_notebook",
     "split": "cd4ml.data.split",
     "step": "cd4ml.pipeline.step",
 }

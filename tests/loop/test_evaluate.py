@@ -158,7 +158,7 @@ def test_a_run_that_failed_cannot_be_judged(project: Project) -> None:
     ("run", "error", "message"),
     [
         ("run/9", NotFound, "no run '9'\n  hint: known: 1"),
-        ("delay/1", InvalidInput, "expected run/NUMBER, got 'delay/1'\n  hint: for example run/1"),
+        ("delay/1", NotFound, "no model version 'delay/1'\n  hint: there are none yet"),
         ("9" * 5000, InvalidInput, f"expected run/NUMBER, got '{'9' * 5000}'"),
         ("run/0", InvalidInput, "expected run/NUMBER, got 'run/0'"),
         ("run/¹", InvalidInput, "expected run/NUMBER, got 'run/¹'"),

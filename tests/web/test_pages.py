@@ -33,6 +33,7 @@ PATHS = [
     "/runs/1",
     "/models",
     "/models/diagnosis/1",
+    "/models/diagnosis/1/card",
     "/releases",
     "/releases/2",
     "/verdicts",

@@ -136,8 +136,52 @@ class CollectAsked(Asked, frozen=True):
     dry_run: bool = False
 
 
+class RefAndWhy(Asked, frozen=True):
+    """A version, or a model, and why."""
+
+    ref: str
+    why: str = ""
+
+
+class Graduate(Asked, frozen=True):
+    """The run whose model becomes a version, and of which registered model."""
+
+    run: str
+    model: str = ""
+    step: str = ""
+    rows: str = ""  # the run whose training and holdout rows judge it
+    description: str = ""
+    tags: dict[str, str] = {}
+    why: str = ""
+
+
+class AliasAsked(Asked, frozen=True):
+    """The version an alias is to point at, and the number it points at now (0: at none)."""
+
+    ref: str
+    alias: str
+    expected: int | None = None
+    why: str = ""
+
+
+class UnaliasAsked(Asked, frozen=True):
+    """The alias to take away, `model@alias`, and the number it points at now."""
+
+    ref: str
+    expected: int | None = None
+    why: str = ""
+
+
+class Describe(Asked, frozen=True):
+    """What a version or a model is, in words, and tags that it gets."""
+
+    ref: str
+    description: str | None = None
+    tags: dict[str, str] = {}
+
+
 class Judge(Asked, frozen=True):
-    """The run to judge."""
+    """The run, or the version, to judge."""
 
     run: str
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
-from cd4ml.api import bodies
+from cd4ml.api import bodies, registry
 from cd4ml.loop import Project
 
 
@@ -152,12 +152,6 @@ def _comparison(project: Project, asked: bodies.RefsAsked) -> object:
     from cd4ml.loop.compare import compare
 
     return compare(project, asked.refs.split(","))
-
-
-def _models(project: Project, _: bodies.Nothing) -> object:
-    from cd4ml.loop.registry import models
-
-    return models(project)
 
 
 def _judge(project: Project, asked: bodies.Judge, actor: str) -> object:
@@ -348,10 +342,20 @@ ENDPOINTS: tuple[Reading | Asking | Acting | Receiving, ...] = (
     Reading("/runs", bodies.RunsAsked, _runs, "The newest runs with their steps and metrics."),
     Reading("/comparison", bodies.RefsAsked, _comparison, "Runs side by side."),
     Reading("/runs/{number}", bodies.Number, _run, "One run with its steps and metrics."),
-    Reading("/models", bodies.Nothing, _models, "Models and their versions."),
+    Reading("/models", bodies.Nothing, registry.models, "Models and their versions."),
+    Reading("/models/registered", bodies.Nothing, registry.registered, "Registered models."),
+    Reading("/models/card/{ref:path}", bodies.Ref, registry.card, "The card of a version."),
+    Reading("/models/history/{ref:path}", bodies.Ref, registry.history, "Moves of aliases."),
+    Acting("/models/graduate", bodies.Graduate, registry.graduate, "Make a run's model a version."),
+    Acting("/models/package", bodies.Ref, registry.package, "Make what a version answers with."),
+    Acting("/models/alias", bodies.AliasAsked, registry.set_alias, "Point an alias at a version."),
+    Acting("/models/unalias", bodies.UnaliasAsked, registry.remove_alias, "Take an alias away."),
+    Acting("/models/describe", bodies.Describe, registry.describe, "Describe and tag."),
+    Acting("/models/delete", bodies.RefAndWhy, registry.delete, "Hide a version or a model."),
+    Acting("/models/restore", bodies.RefAndWhy, registry.restore, "Bring it back."),
     Reading("/verdicts", bodies.Nothing, _verdicts, "What the gates said of every candidate."),
     Reading("/verdicts/{number}", bodies.Number, _verdict, "One verdict with all its findings."),
-    Acting("/gate", bodies.Judge, _judge, "Judge a run by every gate; a pass makes a version."),
+    Acting("/gate", bodies.Judge, _judge, "Judge a run or a version by every gate."),
     Reading("/releases", bodies.Nothing, _releases, "All releases."),
     Reading("/releases/{number}", bodies.Number, _release, "One release and its history."),
     Acting("/releases", bodies.Offer, _offer, "Request a release."),

@@ -12,6 +12,7 @@ from cd4ml.errors import InvalidInput
 from cd4ml.loop.candidate import LISTED
 from cd4ml.loop.graduate import take_rows
 from cd4ml.loop.refs import number_in
+from cd4ml.loop.written_card import written_card
 from cd4ml.models import registry
 from cd4ml.models.files import NAMES, ModelFiles
 from cd4ml.models.manifest import ESTIMATOR, JOBLIB
@@ -71,14 +72,14 @@ def bring_model(
     form = NAMES.get(path.suffix.lower())
     if form is None:
         msg = f"expected a file named .pkl, .pickle or .joblib, got {path.name!r}"
-        raise InvalidInput(msg, hint="an MLmodel folder: cd4ml import mlflow")
+        raise InvalidInput(msg, hint="an MLmodel folder is imported as one")
     rows_from = number_in(rows_of, "run")
     main = JOBLIB if form == "joblib" else ESTIMATOR
     address = project.blobs.put_file(path)
     files = ModelFiles(form=form, files={main: address}, main=main)
     listed = project.blobs.put_record(files)
     listing = _Listing(files, listed, {main: path.stat().st_size, LISTED: len(canonical(files))})
-    came_from = source or path.name
+    came_from, card = source or path.name, written_card(project)
     with project.database.write() as connection:
         people.actor(connection, actor)
         at = project.clock.now()
@@ -93,6 +94,7 @@ def bring_model(
             run=run.number,
             logged=listed,
             source=came_from,
+            card=card,
             description=description,
             why=f"brought from {came_from}",
             by=actor,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
-import sqlalchemy as sa
 
-from cd4ml.errors import ConfigurationError, InvalidInput, Refused
+from cd4ml.errors import ConfigurationError, Corrupted, InvalidInput, NotFound, Refused
 from cd4ml.loop.contracts import declared
 from cd4ml.models.contract import derive
 from cd4ml.models.files import ModelFiles
@@ -28,7 +27,7 @@ from cd4ml.store.project import Project
 if TYPE_CHECKING:
     import polars as pl
 
-LISTED = "model.json"  # the list of a logged model's files, in its folder of the run
+LISTED = "cd4ml-model.json"  # the list of a logged model's files, in its folder of the run
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +45,21 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     holdout: str
 
 
+class Logged(NamedTuple):
+    """A model that was logged in a run: its list of files, and where that is kept."""
+
+    address: str
+    files: ModelFiles
+
+
+class _Offered(NamedTuple):
+    """A finished run with what its steps made."""
+
+    run: Run
+    outputs: dict[str, str]  # step -> address
+    models: list[str]  # steps
+
+
 def candidate_of(project: Project, number: int, *, model: str = "", step: str = "") -> Candidate:
     """What a run offers.
 
@@ -53,81 +67,128 @@ def candidate_of(project: Project, number: int, *, model: str = "", step: str = 
         project: Whose run.
         number: Its number.
         model: What its versions are called; by default as the step is.
-        step: The step that made it; by default `[model] step`, or the only one that is a model.
+        step: The step that made it, or the name under which it was logged; by default
+            `[model] step`, or the only one that is a model.
 
     Raises:
         NotFound: If there is no such run.
         Refused: If it did not finish.
         ConfigurationError: If its steps are not those that `[model]` names.
     """
-    with project.database.read() as connection:
-        run = rows.get(connection, Run, number)
-        steps = rows.find(connection, StepRun, run=number)
-        logged = logged_models(connection, number)
-    if run.state != "finished":
-        msg = f"{run.ref} is {run.state}, so there is nothing to judge"
-        raise Refused(msg, hint=run.reason.splitlines()[0] if run.reason else "wait until it ends")
-    settings = project.settings.model
-    files = {name: _files(project, address) for name, address in logged.items()}
-    outputs = {name: each.estimator for name, each in files.items() if each.estimator}
-    outputs |= {each.step: each.output for each in steps}
-    models = {*files, *(each.step for each in steps if each.kind == "model")}
-    step = step or settings.step or _only_model(sorted(models))
-    for name, key in (
-        (step, "step"),
-        (settings.training, "training"),
-        (settings.holdout, "holdout"),
-    ):
-        if name not in outputs:
-            msg = f"cd4ml.toml: {run.ref} has no step {name!r} - at `model.{key}`"
-            raise ConfigurationError(msg, hint=f"its steps: {', '.join(sorted(outputs))}")
-    return Candidate(
-        run=run,
-        model=model or step,
-        step=step,
-        estimator=outputs[step],
-        is_joblib=step in files and files[step].form == "joblib",
-        training=outputs[settings.training],
-        holdout=outputs[settings.holdout],
+    offered, logged = _offered(project, number), logged_models(project, number)
+    estimators = {name: each.files.estimator for name, each in logged.items()}
+    estimators |= offered.outputs
+    made = step or project.settings.model.step or _only_model(sorted({*offered.models, *logged}))
+    if made not in estimators:
+        raise _without(offered, made, "step")
+    return _candidate(
+        project,
+        offered,
+        model=model or made,
+        step=made,
+        estimator=estimators[made],
+        is_joblib=made in logged and logged[made].files.form == "joblib",
     )
 
 
 def candidate_behind(project: Project, version: ModelVersion) -> Candidate:
-    """What the run of a version offered when the version was made of it.
+    """A version's own estimator, with the rows of the run that it comes from.
 
     Raises:
-        Refused: If it was made by no run, or by one that did not finish.
+        Refused: If it comes from no run, or from one that did not finish, or if nobody knows its
+            estimator.
         ConfigurationError: If the run's steps are not those that `[model]` names.
     """
     if not version.run:
         msg = f"{version.ref} was made by no run of this project, so no rows say what it is worth"
         raise Refused(msg, hint="cd4ml model add brings a model with the rows of a run")
-    estimator = estimator_of(project, version)
-    with project.database.read() as connection:
-        made = [
-            each.step for each in rows.find(connection, StepRun, run=version.run, output=estimator)
-        ]
-        logged = logged_models(connection, version.run)
-    made += [
-        name for name, files in logged.items() if _files(project, files).estimator == estimator
-    ]
-    return candidate_of(project, version.run, model=version.model, step=made[0] if made else "")
+    offered = _offered(project, version.run)
+    if version.artifact:
+        manifest = project.blobs.get_record(version.artifact, Manifest)
+        estimator, is_joblib = manifest.estimator, manifest.is_joblib
+    else:
+        files = project.blobs.get_record(version.logged, ModelFiles)
+        estimator, is_joblib = files.estimator, files.form == "joblib"
+    if not estimator:
+        raise without_estimator(version)
+    made = [step for step, output in offered.outputs.items() if output == estimator]
+    return _candidate(
+        project,
+        offered,
+        model=version.model,
+        step=made[0] if made else version.model,
+        estimator=estimator,
+        is_joblib=is_joblib,
+    )
 
 
 def estimator_of(project: Project, version: ModelVersion) -> str:
     """The address of a version's fitted estimator; "" if nobody knows one."""
     if version.artifact:
         return project.blobs.get_record(version.artifact, Manifest).estimator
-    return _files(project, version.logged).estimator if version.logged else ""
+    if not version.logged:
+        return ""
+    return project.blobs.get_record(version.logged, ModelFiles).estimator
 
 
-def logged_models(connection: sa.Connection, run: int) -> dict[str, str]:
-    """Name -> address of the list of files, of every model logged in a run."""
-    return {
-        artifact.path.removesuffix(f"/{LISTED}"): artifact.address
-        for artifact in rows.find(connection, RunArtifact, run=run)
-        if artifact.path.endswith(f"/{LISTED}")
-    }
+def without_estimator(version: ModelVersion) -> Refused:
+    """The refusal of a version of which nobody knows what to load."""
+    msg = f"{version.ref} has no file that is known to hold a fitted estimator"
+    return Refused(msg, hint="a pickle or joblib file is known as one: cd4ml model add")
+
+
+def logged_models(project: Project, run: int) -> dict[str, Logged]:
+    """Every model logged in a run, by the name under which it was."""
+    with project.database.read() as connection:
+        artifacts = rows.find(connection, RunArtifact, run=run)
+    found = {}
+    for artifact in artifacts:
+        if artifact.path.endswith(f"/{LISTED}"):
+            with suppress(NotFound, Corrupted):  # somebody else's file of this name
+                files = project.blobs.get_record(artifact.address, ModelFiles)
+                found[artifact.path.removesuffix(f"/{LISTED}")] = Logged(artifact.address, files)
+    return found
+
+
+def _offered(project: Project, number: int) -> _Offered:
+    with project.database.read() as connection:
+        run = rows.get(connection, Run, number)
+        steps = rows.find(connection, StepRun, run=number)
+    if run.state != "finished":
+        msg = f"{run.ref} is {run.state}, so there is nothing to judge"
+        raise Refused(msg, hint=run.reason.splitlines()[0] if run.reason else "wait until it ends")
+    models = [each.step for each in steps if each.kind == "model"]
+    return _Offered(run, {each.step: each.output for each in steps}, models)
+
+
+def _candidate(
+    project: Project,
+    offered: _Offered,
+    *,
+    model: str,
+    step: str,
+    estimator: str,
+    is_joblib: bool,
+) -> Candidate:
+    settings = project.settings.model
+    for name, key in ((settings.training, "training"), (settings.holdout, "holdout")):
+        if name not in offered.outputs:
+            raise _without(offered, name, key)
+    return Candidate(
+        run=offered.run,
+        model=model,
+        step=step,
+        estimator=estimator,
+        is_joblib=is_joblib,
+        training=offered.outputs[settings.training],
+        holdout=offered.outputs[settings.holdout],
+    )
+
+
+def _without(offered: _Offered, name: str, key: str) -> ConfigurationError:
+    msg = f"cd4ml.toml: {offered.run.ref} has no step {name!r} - at `model.{key}`"
+    known = ", ".join(sorted(offered.outputs)) or "none"
+    return ConfigurationError(msg, hint=f"its steps: {known}")
 
 
 def packaged(project: Project, candidate: Candidate, contract: Contract) -> str:
@@ -147,10 +208,6 @@ def packaged(project: Project, candidate: Candidate, contract: Contract) -> str:
             is_trusted=trusted_in(project.database),
             is_joblib=candidate.is_joblib,
         )
-
-
-def _files(project: Project, address: str) -> ModelFiles:
-    return project.blobs.get_record(address, ModelFiles)
 
 
 def contract_of(project: Project, candidate: Candidate) -> Contract:

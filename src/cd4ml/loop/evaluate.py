@@ -24,6 +24,7 @@ from cd4ml.loop.candidate import (
     table,
 )
 from cd4ml.loop.refs import number_in, version_in
+from cd4ml.loop.written_card import written_card
 from cd4ml.models import registry
 from cd4ml.models.manifest import Manifest
 from cd4ml.models.runtime import load
@@ -80,6 +81,7 @@ def evaluate(
     if before is not None and _is_about(project, before, candidate):
         with project.database.read() as connection:
             return _judgement(connection, before)
+    card = written_card(project)
     artifact, contract_address = _packaged(project, candidate, version)
     findings = _findings(project, candidate, artifact, policy, champion)
     with project.database.write() as connection:
@@ -105,7 +107,7 @@ def evaluate(
                 connection, version, artifact=artifact, contract=contract_address, by=actor, at=at
             )
         elif verdict.outcome == "pass":
-            _add_version(connection, project, verdict, contract_address, actor)
+            _add_version(connection, project, verdict, contract_address, card, actor)
         return _judgement(connection, verdict)
 
 
@@ -253,7 +255,12 @@ def _trace(
 
 
 def _add_version(
-    connection: sa.Connection, project: Project, verdict: Verdict, contract: str, actor: str
+    connection: sa.Connection,
+    project: Project,
+    verdict: Verdict,
+    contract: str,
+    card: str,
+    actor: str,
 ) -> ModelVersion:
     if known := _version_judged(connection, verdict):
         return known  # graduated before, or judged again beside another champion
@@ -264,6 +271,7 @@ def _add_version(
         verdict=verdict.number,
         artifact=verdict.artifact,
         contract=contract,
+        card=card,
         why=summary(verdict),
         by=actor,
         at=project.clock.now(),

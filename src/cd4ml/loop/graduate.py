@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from cd4ml.errors import ConfigurationError, InvalidInput, Refused
 from cd4ml.loop.candidate import (
+    Logged,
     candidate_behind,
     candidate_of,
     contract_of,
@@ -21,8 +22,10 @@ from cd4ml.loop.candidate import (
     packaged,
     project_modules,
     table,
+    without_estimator,
 )
 from cd4ml.loop.refs import number_in
+from cd4ml.loop.written_card import written_card
 from cd4ml.models import registry
 from cd4ml.models.files import ModelFiles
 from cd4ml.models.package import package
@@ -85,6 +88,7 @@ def graduate(
             take_rows(connection, project, number, number_in(rows_of, "run"))
     with project.database.read() as connection:
         people.actor(connection, actor)
+    card = written_card(project)
     made = _made(project, number, model, step)
     at = project.clock.now()
     with project.database.write() as connection:
@@ -100,6 +104,7 @@ def graduate(
             artifact=made.artifact,
             contract=made.contract,
             logged=made.logged,
+            card=card,
             description=description,
             tags=tags,
             why=why or f"graduated from run/{number}",
@@ -165,10 +170,10 @@ def _made(project: Project, number: int, model: str, step: str) -> _Made:
     with project.database.read() as connection:
         run = rows.get(connection, Run, number)
         steps = {each.step for each in rows.find(connection, StepRun, run=number)}
-        logged = logged_models(connection, number)
+    logged = logged_models(project, number)
     if run.deleted_at is not None:
         msg = f"{run.ref} was deleted on {run.deleted_at:%Y-%m-%d}"
-        raise Refused(msg, hint=f"cd4ml runs restore {run.ref}")
+        raise Refused(msg, hint="restore it first")
     settings = project.settings.model
     has_rows = {settings.training, settings.holdout} <= steps
     if has_rows and run.state == "finished":
@@ -179,7 +184,7 @@ def _made(project: Project, number: int, model: str, step: str) -> _Made:
             estimator=candidate.estimator,
             artifact=packaged(project, candidate, contract),
             contract=project.blobs.put_record(contract),
-            logged=logged.get(candidate.step, ""),
+            logged=logged[candidate.step].address if candidate.step in logged else "",
         )
     name = step or _only(run, logged)
     if name not in logged:
@@ -187,12 +192,12 @@ def _made(project: Project, number: int, model: str, step: str) -> _Made:
             return _refuse_without_rows(project, run, steps)
         msg = f"{run.ref} has no model logged as {name!r}"
         raise ConfigurationError(msg, hint=f"logged: {', '.join(sorted(logged))}")
-    files = project.blobs.get_record(logged[name], ModelFiles)
-    made = _Made(model=model or name, estimator=files.estimator, logged=logged[name])
+    address, files = logged[name]
+    made = _Made(model=model or name, estimator=files.estimator, logged=address)
     return _packaged_files(project, made, files) if files.sample else made
 
 
-def _only(run: Run, logged: Mapping[str, str]) -> str:
+def _only(run: Run, logged: Mapping[str, Logged]) -> str:
     if len(logged) > 1:
         msg = f"{run.ref} has several models: {', '.join(sorted(logged))}"
         raise ConfigurationError(msg, hint="name one with --step")
@@ -215,8 +220,7 @@ def _packaged_version(project: Project, version: ModelVersion) -> _Made:
         files = project.blobs.get_record(version.logged, ModelFiles)
         made = msgspec.structs.replace(made, estimator=files.estimator)
         if not files.estimator:
-            msg = f"{version.ref} has no file that is known to hold a fitted estimator"
-            raise Refused(msg, hint=f"its files: {', '.join(sorted(files.files))}")
+            raise without_estimator(version)
         if files.sample:
             return _packaged_files(project, made, files)
     candidate = candidate_behind(project, version)

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from cd4ml.errors import AlreadyExists, InvalidInput
 from cd4ml.loop.candidate import LISTED
+from cd4ml.loop.written_card import written_card
 from cd4ml.models import estimator as estimators
 from cd4ml.models import registry
 from cd4ml.models.contract import derive
@@ -36,6 +37,7 @@ from cd4ml.store.tracking.logged import log_artifacts
 if TYPE_CHECKING:
     import polars as pl
 
+_ONE_TABLE = "all models of a run have the same training and holdout rows"
 _NAME = re.compile(r"[\w.-]{1,100}")
 
 
@@ -56,6 +58,7 @@ class _Stored(msgspec.Struct, frozen=True):
     address: str
     tables: dict[str, str]
     sizes: dict[str, int]
+    card: str
 
 
 def log_model(
@@ -143,7 +146,7 @@ def _stored(
         libraries=libraries(),
     )
     sizes = {ESTIMATOR: len(data), LISTED: len(canonical(files))}
-    return _Stored(files, blobs.put_record(files), tables, sizes)
+    return _Stored(files, blobs.put_record(files), tables, sizes, written_card(project))
 
 
 def _requests(project: Project, rows_given: pl.DataFrame | None) -> pl.DataFrame | None:
@@ -178,7 +181,8 @@ def _write_down(
             continue
         if step in known:
             msg = f"{run.ref} has another {step!r} already"
-            raise AlreadyExists(msg, hint="call this one something else: name=...")
+            hint = "call this one something else: name=..." if kind == "model" else _ONE_TABLE
+            raise AlreadyExists(msg, hint=hint)
         done = StepRun(
             run=run.number,
             step=step,
@@ -242,6 +246,7 @@ def _registered(
         register,
         run=run.number,
         logged=stored.address,
+        card=stored.card,
         why=f"logged as {name} of {run.ref}",
         by=actor,
         at=project.clock.now(),

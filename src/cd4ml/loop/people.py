@@ -30,7 +30,7 @@ def add_person(project: Project, name: str, *, roles: tuple[str, ...], actor: st
 def unused_roles(project: Project, person: Actor) -> tuple[str, ...]:
     """Those of a person's roles that `cd4ml.toml` does not mention."""
     settings = project.settings
-    asked = {store.ADMIN}
+    asked = {store.ADMIN, *settings.model.trusted_by}
     asked.update(*(environment.roles for environment in settings.environments.values()))
     asked.update(*(data.readers for data in settings.data.values()))
     return tuple(role for role in person.roles if role not in asked)

@@ -143,11 +143,12 @@ def dataset(
                 if moment is None
                 else version_at(connection, ref, moment)
             )
-        reader = actor or _oneself()
+        reader = actor or oneself()
         return OpenDataset(shown(opened, version, reader), opened.folder, moment, reader)
 
 
-def _oneself() -> str:
+def oneself() -> str:
+    """Who sits here: CD4ML_ACTOR, else the login name, else ""."""
     named = os.environ.get("CD4ML_ACTOR", "")
     try:
         return named or getpass.getuser()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cd4ml.errors import InvalidInput, NotFound
-from cd4ml.loop.candidate import estimator_of
+from cd4ml.loop.candidate import estimator_of, without_estimator
 from cd4ml.loop.reasons import require_reason
 from cd4ml.models import registry
 from cd4ml.models import trust as words
@@ -27,6 +27,7 @@ def trust(project: Project, ref: str, *, why: str, actor: str) -> Trust:
     Raises:
         NotFound: If nothing is stored there, or there is no such version.
         NotAllowed: If the actor may not.
+        Refused: If nobody knows the version's estimator.
         InvalidInput: If no reason is given, or it is no address.
     """
     require_reason(why, f"trusting {ref}", hint=_HINT)
@@ -81,6 +82,5 @@ def _address(project: Project, ref: str, *, must_exist: bool = True) -> str:
         version = registry.find_version(connection, ref)
     address = estimator_of(project, version)
     if not address:
-        msg = f"{version.ref} has no file that is known to hold a fitted estimator"
-        raise NotFound(msg, hint="trust the address of the file that was refused")
+        raise without_estimator(version)
     return address

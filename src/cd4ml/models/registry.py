@@ -106,6 +106,7 @@ def add_version(
     contract: str = "",
     logged: str = "",
     source: str = "",
+    card: str = "",
     description: str = "",
     tags: Mapping[str, str] | None = None,
     why: str = "",
@@ -123,6 +124,7 @@ def add_version(
         contract: Address of the contract its requests must keep; "" likewise.
         logged: Address of the list of files that were logged.
         source: Where these came from, in the words of who brought them.
+        card: Address of what people wrote about its use.
         description: In words, Markdown.
         tags: Name -> value.
         why: For the ledger.
@@ -142,6 +144,7 @@ def add_version(
         contract=contract,
         logged=logged,
         source=source,
+        card=card,
         description=description,
         tags=dict(tags or {}),
         created_at=at,
@@ -164,6 +167,7 @@ def add_version(
             "contract": contract,
             "logged": logged,
             "source": source,
+            "card": card,
         },
     )
     return version

@@ -46,6 +46,8 @@ def trusted_in(database: Database) -> IsTrusted:
 
 def is_ours(connection: sa.Connection, address: str) -> bool:
     """Whether a run of this project pickled these bytes: as a model, not as a file it passed on."""
+    if not address:
+        return False
     made = _STEPS.c.output == address, _STEPS.c.kind == "model"
     return connection.execute(sa.select(_STEPS.c.run).where(*made).limit(1)).first() is not None
 

@@ -40,6 +40,7 @@ class ModelVersion(msgspec.Struct, frozen=True, kw_only=True):
     contract: str  # content address of the contract its requests must keep
     logged: str = ""  # content address of the list of files that were logged; "" for none
     source: str = ""  # where its files came from, in the words of who brought them
+    card: str = ""  # content address of what people wrote about its use, as it was then
     description: str = ""
     tags: dict[str, str] = {}
     created_at: datetime

@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from cd4ml.loop import Project
 from cd4ml.loop.audit import ledger, listed_entries
+from cd4ml.loop.card import card
 from cd4ml.loop.catalog import catalog
 from cd4ml.loop.compare import listed_runs, run_report, runs
 from cd4ml.loop.diff import diff, profile
@@ -26,6 +27,7 @@ from cd4ml.loop.why import why
 from cd4ml.records.plan import Arm
 from cd4ml.records.release import ENDED, Release
 from cd4ml.records.window import Window
+from cd4ml.web.card import card_values
 from cd4ml.web.chart import Chart, Measured, line_chart
 
 Values = dict[str, Any]
@@ -200,6 +202,13 @@ def model(project: Project, request: Request) -> Values:
     }
 
 
+def model_card(project: Project, request: Request) -> Values:
+    """All that the records know about one version, and what people wrote of its use."""
+    return card_values(
+        card(project, f"{request.path_params['model']}/{request.path_params['number']}")
+    )
+
+
 def all_releases(project: Project, _: Request) -> Values:
     """Every release, newest first."""
     return {"releases": releases(project)[::-1]}
@@ -269,6 +278,7 @@ PAGES = (
     Page("/verdicts/{number}", "verdict.html", verdict),
     Page("/models", "models.html", all_models),
     Page("/models/{model}/{number}", "model.html", model),
+    Page("/models/{model}/{number}/card", "card.html", model_card),
     Page("/releases", "releases.html", all_releases),
     Page("/releases/{number}", "release.html", release),
     Page("/monitoring", "monitoring.html", monitoring),

@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse
 
 from cd4ml.loop.picture import lineage_path
 from cd4ml.web.bars import histogram, two_histograms
+from cd4ml.web.markdown import html_of
 
 if TYPE_CHECKING:
     from cd4ml.loop.train import RunReport
@@ -230,6 +231,7 @@ def _templates() -> jinja2.Environment:
         "link": link,
         "linked": linked,
         "metric_names": metric_names,
+        "markdown": html_of,
         "moment": moment,
         "number": number,
         "path": path_of,

@@ -1,4 +1,4 @@
-"""Gates and the versions they let in."""
+"""Gates: judge runs and versions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from cd4ml.cli.words import Commands
 if TYPE_CHECKING:
     from cd4ml.cli.screen import Screen
     from cd4ml.loop.evaluate import Judgement
-    from cd4ml.loop.registry import ModelSummary
     from cd4ml.records.finding import Finding, Outcome
     from cd4ml.records.verdict import Verdict
 
@@ -20,7 +19,7 @@ _SHOWN = 12  # findings that decide nothing
 
 
 def add(commands: Commands) -> None:
-    """`gate` and `model list`."""
+    """`gate`."""
     nouns = commands.group(
         "gate",
         "judge a run by every gate; a pass becomes a model version",
@@ -29,23 +28,26 @@ def add(commands: Commands) -> None:
     parser = nouns.add(
         "judge",
         judge,
-        "judge a run by every gate; a pass becomes a model version",
+        "judge a run or a version by every gate; a run that passes becomes a version",
         "Leaves with 0 (pass), 3 (fail), 4 (inconclusive) or 1 (could not be measured).\n"
         "The verdict is kept whatever it is; asking again gives the same one.",
     )
-    parser.add_argument("run", metavar="RUN", help="run/3 or 3")
+    parser.add_argument("run", metavar="RUN", help="run/3 or 3, or a version: MODEL/NUMBER")
+    parser.add_argument("--model", default="", help="of a run: what its versions are called")
+    parser.add_argument("--step", default="", help="of a run: which of its models")
     nouns.add("list", list_verdicts, "list verdicts, newest first")
     parser = nouns.add("show", show, "show a verdict with every finding")
     parser.add_argument("verdict", metavar="VERDICT", help="verdict/3 or 3")
-    nouns = commands.group("model", "model versions")
-    nouns.add("list", list_models, "list versions, newest first, with the names that point at them")
 
 
 def judge(given: Given) -> Answer[Judgement]:
     """Judge a run."""
     from cd4ml.loop.evaluate import evaluate
 
-    judgement = evaluate(given.project, given.words.run, actor=given.actor)
+    words = given.words
+    judgement = evaluate(
+        given.project, words.run, model=words.model, step=words.step, actor=given.actor
+    )
     return Answer(judgement, _show_judgement, EXIT_CODES[judgement.verdict.outcome])
 
 
@@ -61,13 +63,6 @@ def show(given: Given) -> Answer[Verdict]:
     from cd4ml.loop.evaluate import verdict_of
 
     return Answer(verdict_of(given.project, given.words.verdict), _show_verdict)
-
-
-def list_models(given: Given) -> Answer[list[ModelSummary]]:
-    """All versions."""
-    from cd4ml.loop.registry import models
-
-    return Answer(models(given.project)[::-1], _show_models)
 
 
 def _show_judgement(screen: Screen, judgement: Judgement) -> None:
@@ -132,24 +127,5 @@ def _show_verdicts(screen: Screen, verdicts: list[Verdict]) -> None:
                 verdict.judged_by,
             )
             for verdict in verdicts
-        ),
-    )
-
-
-def _show_models(screen: Screen, summaries: list[ModelSummary]) -> None:
-    from cd4ml.cli.screen import moment
-
-    screen.table(
-        ("version", "known as", "verdict", "from", "since", "by"),
-        (
-            (
-                each.version.ref,
-                ", ".join(each.aliases),
-                each.verdict,
-                f"run/{each.version.run}",
-                moment(each.version.created_at),
-                each.version.created_by,
-            )
-            for each in summaries
         ),
     )

@@ -297,6 +297,7 @@ def upgrade() -> None:
         sa.Column("contract", TEXT, nullable=False),
         sa.Column("logged", TEXT, nullable=False),
         sa.Column("source", TEXT, nullable=False),
+        sa.Column("card", TEXT, nullable=False),
         sa.Column("description", TEXT, nullable=False),
         sa.Column("tags", JSON, nullable=False),
         sa.Column("created_at", UtcDateTime(), nullable=False),

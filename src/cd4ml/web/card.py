@@ -1,0 +1,244 @@
+"""A model's card as Markdown, and as one page that needs nothing else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from cd4ml.web.markdown import below
+from cd4ml.web.render import moment, number, text_of
+
+if TYPE_CHECKING:
+    from cd4ml.loop.card import Card
+    from cd4ml.records.finding import Finding
+
+_STYLE = Path(__file__).parent / "static" / "cd4ml.css"
+_LINK = re.compile(r"</?a\b[^>]*>")
+_NOTHING = "Nothing is recorded.\n"
+
+
+def card_page(card: Card) -> str:
+    """The card as a page: every value escaped, the style inside, no script and no other file."""
+    style = Markup(_STYLE.read_text(encoding="utf-8"))
+    page = text_of("card_report.html", style=style, **card_values(card))
+    return _LINK.sub("", page)  # to the console's pages, which are not there for who has the file
+
+
+def card_values(card: Card) -> dict[str, Any]:
+    """What the templates of a card need."""
+    return {
+        "card": card,
+        "facts": facts_of(card),
+        "origin": origin_of(card),
+        "loading": loading_of(card),
+    }
+
+
+def card_markdown(card: Card) -> str:
+    """The card as Markdown, for a repository or a review.
+
+    What records say has no markup of its own; the description and the text on use and limits
+    are people's own Markdown.
+    """
+    sections = [
+        f"# {_plain(card.version.ref)}\n",
+        _lead(card),
+        *_section("Intended use and limits", below(card.written) or "Nobody wrote anything.\n"),
+        *_section("What it answers", _contract(card)),
+        *_section("What it was made of", _origin(card)),
+        *_section("How good it is", _quality(card)),
+        *_section("Slices", _findings(_slices(card))),
+        *_section("Who agreed", _releases(card)),
+        *_section("How it is loaded", _loading(card)),
+        f"_From the records of {moment(card.as_of)} UTC._\n",
+    ]
+    return "\n".join(sections)
+
+
+def facts_of(card: Card) -> list[tuple[str, str]]:
+    """What is said first of a version: name and value, without what is empty."""
+    version = card.version
+    pairs = [
+        ("version", version.ref),
+        ("known as", ", ".join(card.aliases)),
+        ("verdict", _verdict_words(card)),
+        ("made by", f"run/{version.run}" if version.run else version.source),
+        ("came from", version.source),
+        ("registered", f"{moment(version.created_at)} UTC by {version.created_by}"),
+        ("artifact", version.artifact or "not packaged yet"),
+        *((f"tag {name}", value) for name, value in {**card.model.tags, **version.tags}.items()),
+    ]
+    return [(name, value) for name, value in pairs if value]
+
+
+def origin_of(card: Card) -> list[tuple[str, str]]:
+    """Code, environment and parameters of the run: name and value."""
+    run = card.run
+    if run is None:
+        return []
+    dirty = ", with changes that no commit holds" if run.is_dirty else ""
+    pairs = [
+        ("revision", f"{run.revision}{dirty}" if run.revision else ""),
+        ("code", run.code),
+        ("environment", card.lock or run.environment),
+        ("trained by", run.created_by),
+        ("trained at", f"{moment(run.started_at)} UTC"),
+        ("known at", f"{moment(run.as_of)} UTC" if run.as_of else ""),
+        *((name, f"{value}") for name, value in sorted(run.parameters.items())),
+    ]
+    return [(name, value) for name, value in pairs if value]
+
+
+def loading_of(card: Card) -> list[tuple[str, str]]:
+    """How it answers and why it may be loaded: name and value."""
+    packaged = card.packaged
+    word = card.trust
+    pairs = [
+        ("answers as", _form(card)),
+        ("refused as compiled", packaged.parity.refusal if packaged else ""),
+        ("estimator", card.estimator),
+        ("may be loaded", _why_loaded(card)),
+        ("they said", word.why if word and not card.is_ours else ""),
+        *((packaged.libraries if packaged else {}).items()),
+    ]
+    return [(name, value) for name, value in pairs if value]
+
+
+def _form(card: Card) -> str:
+    if card.packaged is None:
+        return "nothing: it is not packaged yet"
+    parity = card.packaged.parity
+    if card.packaged.kind == "native":
+        return "the estimator itself"
+    return (
+        f"ONNX, within {parity.max_difference:.1e} of the estimator on {parity.n_rows:,} rows"
+        f" ({parity.n_probes:,} of them made up)"
+    )
+
+
+def _why_loaded(card: Card) -> str:
+    if card.is_ours:
+        return "a run of this project made it"
+    if card.trust:
+        return f"{card.trust.given_by} answers for it as {card.trust.role}, since {moment(card.trust.given_at)} UTC"
+    return "no: it was made elsewhere and nobody answers for it" if card.estimator else ""
+
+
+def _verdict_words(card: Card) -> str:
+    verdict = card.verdict
+    return f"{verdict.ref}: {verdict.outcome}" if verdict else "not judged yet"
+
+
+def _slices(card: Card) -> list[Finding]:
+    return [each for each in card.verdict.findings if each.slice] if card.verdict else []
+
+
+def _lead(card: Card) -> str:
+    said = [text for text in (card.model.description, card.version.description) if text]
+    return "\n".join([*(f"{text}\n" for text in said), _pairs(facts_of(card))])
+
+
+def _contract(card: Card) -> str:
+    if not card.takes:
+        return _NOTHING
+    fields = [(field.name, field.takes, field.meaning) for field in card.takes]
+    answer = ""
+    if card.answers:
+        answer = f"\nIt answers {_plain(card.answers.name)}: {_plain(card.answers.takes)}.\n"
+    return _table(("field", "takes", "meaning"), fields) + answer
+
+
+def _origin(card: Card) -> str:
+    data = [
+        (each.name, each.ref, f"{each.n_rows:,}" if each.n_rows else "", each.digest)
+        for each in card.data
+    ]
+    table = _table(("input", "version", "rows", "digest"), data) if data else ""
+    pairs = _pairs(origin_of(card))
+    return "\n".join(part for part in (table, pairs) if part) or _NOTHING
+
+
+def _quality(card: Card) -> str:
+    metrics = [(name, number(value)) for name, value in sorted(card.metrics.items())]
+    parts = [_table(("metric of its run", "value"), metrics)] if metrics else []
+    if card.verdict is None:
+        return "\n".join([*parts, "No gate was asked yet.\n"])
+    verdict = card.verdict
+    beside = f", beside {verdict.champion}" if verdict.champion else ""
+    said = f"{verdict.ref} of {moment(verdict.judged_at)} UTC{beside}: **{verdict.outcome}**\n"
+    whole = [each for each in verdict.findings if not each.slice]
+    older = [
+        f"{each.ref} of {moment(each.judged_at)} UTC: {each.outcome}" for each in card.verdicts[1:]
+    ]
+    before = ["Before: " + "; ".join(older) + "\n"] if older else []
+    return "\n".join([*parts, said, _findings(whole), *before])
+
+
+def _findings(findings: Sequence[Finding]) -> str:
+    if not findings:
+        return _NOTHING
+    columns = ("asked", "value", "interval", "rows", "outcome")
+    rows = [
+        (
+            each.gate or f"{each.metric} on {each.slice}",
+            number(each.value),
+            f"{number(each.low)} to {number(each.high)}"
+            if each.low is not None and each.high is not None
+            else "",
+            f"{each.n_rows:,}",
+            each.outcome if each.is_gated else f"({each.outcome})",
+        )
+        for each in findings
+    ]
+    return _table(columns, rows)
+
+
+def _releases(card: Card) -> str:
+    if not card.releases:
+        return "It was never released.\n"
+    rows = [
+        (
+            each.release.ref,
+            each.release.environment,
+            each.release.state.replace("_", " "),
+            "; ".join(
+                f"{decided.decision} by {decided.decided_by}: {decided.reason}"
+                for decided in each.approvals
+            ),
+        )
+        for each in card.releases
+    ]
+    return _table(("release", "environment", "state", "approvals"), rows)
+
+
+def _loading(card: Card) -> str:
+    return _pairs(loading_of(card)) or _NOTHING
+
+
+def _section(title: str, body: str) -> list[str]:
+    return [f"## {title}\n", body if body.endswith("\n") else f"{body}\n"]
+
+
+def _pairs(pairs: Iterable[tuple[str, str]]) -> str:
+    return "".join(f"- {_plain(name)}: {_plain(value)}\n" for name, value in pairs)
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *([_cell(each) for each in row] for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return _plain(text).replace("|", "\\|")
+
+
+def _plain(text: str) -> str:
+    """A text of the records in one line, so that nothing in it is taken for markup."""
+    line = " ".join(text.split())
+    for character in "\\`*[]<>":
+        line = line.replace(character, f"\\{character}")
+    return line
