@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import httpx
@@ -5,11 +6,15 @@ import pytest
 
 from cd4ml.loop import open_project
 from cd4ml.loop.people import add_person
+from cd4ml.loop.registry import set_alias as move_alias
 from cd4ml.loop.tokens import make_token
+from cd4ml.models.manifest import PROBES, Manifest, Probes
 from cd4ml.records.ledger_entry import LedgerEntry
+from cd4ml.records.model_version import ModelVersion
 from cd4ml.records.run import Run
 from cd4ml.store import rows
 from tests.mlflow_clients import NEW, OLD, SKINNY, ended, lay_out, run, served, start
+from tests.starter import ADMIN
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # the first makes the environments
 
@@ -102,9 +107,9 @@ def test_a_client_logs_registers_and_loads_models(client: str, tmp_path: Path) -
         ],
         "stage": [
             "NOT_IMPLEMENTED",
-            "NOT_IMPLEMENTED: cd4ml does not offer this call of MLflow's (POST "
-            "/api/2.0/mlflow/model-versions/transition-stage) (hint: stages are gone from MLflow "
-            "too: use aliases)",
+            "NOT_IMPLEMENTED: cd4ml does not offer MLflow's stages (POST "
+            "/api/2.0/mlflow/model-versions/transition-stage) (hint: MLflow gives them up too: use "
+            "aliases)",
         ],
     }
     if client == NEW:
@@ -167,3 +172,19 @@ def test_who_has_a_token_acts_under_their_name(tmp_path: Path) -> None:
             if entry.action == "run.finished"
         ]
     assert ended_by == ["ana", "ana", "mlflow"]
+
+
+def test_a_version_of_the_pipeline_answers_in_mlflow_as_it_does_here(folder: Path) -> None:
+    with open_project(folder) as project:
+        with project.database.read() as connection:
+            version = rows.get(connection, ModelVersion, "diagnosis", 1)
+        manifest = project.blobs.get_record(version.artifact, Manifest)
+        probes = project.blobs.get_record(manifest.files[PROBES], Probes)
+        move_alias(project, "diagnosis/1", "challenger", actor=ADMIN)
+    asked = [row for row in probes.rows if None not in row.values()][:20]
+    expected = [probes.scores[probes.rows.index(row)] for row in asked]
+
+    with served(folder) as url:
+        answers = run(NEW, "loads.py", [url, "models:/diagnosis@challenger", json.dumps(asked)])
+
+    assert answers == pytest.approx(expected, abs=1e-9)

@@ -18,13 +18,15 @@ from cd4ml.errors import (
     Unavailable,
 )
 
+EPOCH, LAST = datetime(1970, 1, 1), datetime(9999, 12, 31)  # noqa: DTZ001 - hypothesis wants none
+
 
 @given(st.floats())
 def test_a_number_is_understood_as_it_was_spoken(value: float) -> None:
     assert understood(spoken(value)) == value or math.isnan(value)
 
 
-@given(st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31)))
+@given(st.datetimes(EPOCH, LAST))
 def test_a_moment_is_kept_to_the_millisecond(at: datetime) -> None:
     aware = at.replace(tzinfo=UTC)
 
@@ -32,7 +34,7 @@ def test_a_moment_is_kept_to_the_millisecond(at: datetime) -> None:
 
 
 def test_a_time_that_no_calendar_has_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="^expected milliseconds since 1970, got 9223372036"):
+    with pytest.raises(InvalidInput, match=r"^expected milliseconds since 1970, got 9223372036"):
         moment(2**63 - 1)
 
 

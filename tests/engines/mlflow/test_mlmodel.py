@@ -71,7 +71,7 @@ def test_a_column_that_no_request_carries_is_refused() -> None:
 
 @pytest.mark.parametrize("text", ["- a", "flavors: 3", "{", b"\xff\xfe\x00"])
 def test_what_is_no_model_file_is_refused(text: str | bytes) -> None:
-    with pytest.raises(InvalidInput, match="^the file MLmodel is no MLmodel file: "):
+    with pytest.raises(InvalidInput, match=r"^the file MLmodel is no MLmodel file: "):
         read_model_file(text, "the file MLmodel")
 
 

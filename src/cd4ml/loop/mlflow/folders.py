@@ -11,7 +11,7 @@ from cd4ml.engines.mlflow.mlmodel import FILE, ModelFile, read_model_file
 from cd4ml.errors import InvalidInput
 from cd4ml.models import registry
 from cd4ml.models.files import ModelFiles
-from cd4ml.models.registry_names import require_model_name
+from cd4ml.models.registry.names import require_model_name
 from cd4ml.records.contract import Contract
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.store import people, rows

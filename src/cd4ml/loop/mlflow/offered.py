@@ -19,13 +19,14 @@ _PARTS = {
     "prompt-optimization": "prompt optimisation",
     "workspaces": "workspaces",
     "webhooks": "webhooks",
+    "transition-stage": "stages",
     "users": "users and permissions",
     "server-features": "server features",
     "presigned": "presigned downloads",
     "graphql": "GraphQL of its web page",
 }
 _HINTS = {
-    "model-versions/transition-stage": "stages are gone from MLflow too: use aliases",
+    "model-versions/transition-stage": "MLflow gives them up too: use aliases",
     "users": "cd4ml people",
     "webhooks": "cd4ml's ledger says what happened: cd4ml audit",
 }

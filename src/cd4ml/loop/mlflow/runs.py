@@ -220,7 +220,13 @@ def log_run_inputs(project: Project, asked: messages.LogInputs, actor: str) -> N
     at = project.clock.now()
     with project.database.write() as connection:
         run = _changeable(connection, asked.run)
-        log_inputs(connection, [_input(run, each, at) for each in asked.datasets])
+        known = {
+            (each.name, each.digest) for each in rows.find(connection, RunInput, run=run.number)
+        }
+        given = [_input(run, each, at) for each in asked.datasets]
+        # a metric logged with a dataset names it again, without what it is for
+        new = [each for each in given if each.context or (each.name, each.digest) not in known]
+        log_inputs(connection, new)
         for model in asked.models:
             rows.put(connection, RunModel(run=run.number, model=model.model_id, role="read"))
     return {}
