@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cd4ml.data.join import join_as_of
     from cd4ml.data.known import known_at
     from cd4ml.data.split import Split, split
+    from cd4ml.experiments.reporting import Pruned, report
     from cd4ml.loop.read import dataset
     from cd4ml.pipeline.step import Metrics, Model, step
     from cd4ml.records.contract import Condition, Contract, Field
@@ -25,11 +26,13 @@ __all__ = [
     "Field",
     "Metrics",
     "Model",
+    "Pruned",
     "Split",
     "__version__",
     "dataset",
     "join_as_of",
     "known_at",
+    "report",
     "split",
     "step",
 ]
@@ -40,10 +43,12 @@ _HOME = {
     "Field": "cd4ml.records.contract",
     "Metrics": "cd4ml.pipeline.step",
     "Model": "cd4ml.pipeline.step",
+    "Pruned": "cd4ml.experiments.reporting",
     "Split": "cd4ml.data.split",
     "dataset": "cd4ml.loop.read",
     "join_as_of": "cd4ml.data.join",
     "known_at": "cd4ml.data.known",
+    "report": "cd4ml.experiments.reporting",
     "split": "cd4ml.data.split",
     "step": "cd4ml.pipeline.step",
 }

@@ -159,6 +159,7 @@ def spell_out(typed: list[str]) -> list[str]:
 _DEFAULT_VERBS = {
     "release": ("start", ("list", "show", "abort")),
     "gate": ("judge", ("list", "show")),
+    "search": ("start", ("resume", "show", "list")),
 }
 
 _EPILOG = """\

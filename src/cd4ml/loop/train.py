@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from cd4ml.loop.ingest import ingest
 from cd4ml.loop.known import input_at
 from cd4ml.loop.label import empty_production
 from cd4ml.loop.names import require_name
+from cd4ml.loop.portion import Portion, portion_taken
 from cd4ml.loop.pull import newest_or_pulled
 from cd4ml.pipeline.run import DatasetInput, Hooks, Pipeline, run_pipeline
 from cd4ml.records.run import Metric, Run, StepRun
@@ -30,6 +31,8 @@ from cd4ml.store.project import Project
 
 if TYPE_CHECKING:
     from cd4ml.pipeline.run import Progress
+
+Begins = Callable[[sa.Connection, Run], None]
 
 EMPTY = "empty"  # the version number of a dataset that production has not filled yet
 
@@ -51,6 +54,8 @@ def train(
     as_of: datetime | None = None,
     experiment: str = "default",
     search: int = 0,
+    begins: Begins | None = None,
+    portion: Portion | None = None,
     actor: str,
     progress: Progress | None = None,
 ) -> RunReport:
@@ -65,6 +70,9 @@ def train(
             published, and the rows that had arrived. Files are left as they are.
         experiment: The question that the run belongs to.
         search: The number of the search it is a trial of.
+        begins: Is called in the transaction that begins the run: what it raises keeps the run
+            from beginning.
+        portion: Take only some rows of a dataset.
         actor: Who.
         progress: Is told when a step begins and ends.
 
@@ -83,19 +91,20 @@ def train(
     announced = announcements(project)
     pipeline = pipeline_of(project)
     require_readers(project, pipeline, data or {}, actor=actor)
+    datasets = inputs_of(project, data or {}, actor, as_of)
     run = run_pipeline(
         pipeline,
         database=project.database,
         blobs=project.blobs,
         clock=project.clock,
         actor=actor,
-        datasets=_datasets(project, data or {}, actor, as_of),
+        datasets=datasets if portion is None else portion_taken(datasets, portion),
         as_of=as_of,
         experiment=experiment,
         search=search,
         parameters=overrides,
         progress=progress,
-        hooks=_hooks(project, announced),
+        hooks=_hooks(project, announced, begins),
     )
     with project.database.read() as connection:
         return report_of(connection, run)
@@ -135,9 +144,11 @@ def require_readers(
             require_reader(project, pinned.get(name, name).partition("@")[0], actor=actor)
 
 
-def _hooks(project: Project, announced: Announcements | None) -> Hooks:
+def _hooks(project: Project, announced: Announcements | None, also: Begins | None = None) -> Hooks:
     def begins(connection: sa.Connection, run: Run) -> None:
         admit_run(connection, project, run)
+        if also is not None:
+            also(connection, run)
 
     if announced is None:
         return Hooks(begins=begins)
@@ -156,9 +167,16 @@ def report_of(connection: sa.Connection, run: Run) -> RunReport:
     )
 
 
-def _datasets(
+def inputs_of(
     project: Project, pinned: Mapping[str, str], actor: str, as_of: datetime | None
 ) -> dict[str, DatasetInput]:
+    """The versions that a run takes: those that are pinned, else the newest of each dataset.
+
+    Raises:
+        InvalidInput: If a pinned dataset is not known.
+        NotFound: If a version is not there, or was not yet.
+        ContractViolated: If a new version breaks its contract.
+    """
     unknown = sorted(set(pinned) - set(project.settings.data))
     if unknown:
         known = ", ".join(sorted(project.settings.data)) or "none"

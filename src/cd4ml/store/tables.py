@@ -29,6 +29,7 @@ from cd4ml.records.plan import Plan
 from cd4ml.records.push import Push
 from cd4ml.records.release import Release
 from cd4ml.records.run import Metric, Run, StepRun
+from cd4ml.records.search import Search, Trial, TrialValue
 from cd4ml.records.source_mark import SourceMark
 from cd4ml.records.stored_file import StoredFile
 from cd4ml.records.token import Token
@@ -152,6 +153,9 @@ _table(SourceMark, "source_marks", ("dataset",))
 _table(Run, "runs", ("number",), indexes=(("experiment", "number"), ("search",)))
 _table(StepRun, "step_runs", ("run", "step"), indexes=(("fingerprint",), ("output",)))
 _table(Metric, "metrics", ("run", "name"))
+_table(Search, "searches", ("number",), indexes=(("key",), ("state",)))
+_table(Trial, "trials", ("search", "position"), indexes=(("run",),))
+_table(TrialValue, "trial_values", ("search", "step", "trial"))
 _table(ModelVersion, "model_versions", ("model", "number"), indexes=(("artifact",), ("run",)))
 _table(Alias, "aliases", ("model", "name"))
 _table(Verdict, "verdicts", ("number",), indexes=(("run",),))

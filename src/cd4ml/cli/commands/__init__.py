@@ -13,6 +13,7 @@ from cd4ml.cli.commands import (
     rehearsal,
     releases,
     runs,
+    searches,
     services,
 )
 from cd4ml.cli.words import Commands
@@ -21,6 +22,7 @@ FAMILIES: tuple[Callable[[Commands], None], ...] = (
     project.add,
     data.add,
     runs.add,
+    searches.add,
     judging.add,
     releases.add,
     services.add,

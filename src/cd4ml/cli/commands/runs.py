@@ -134,24 +134,23 @@ def run(given: Given) -> Answer[RunReport] | Answer[SearchReport]:
 def _search(
     given: Given, grid: dict[str, list[Any]], settings: dict[str, Any], datasets: dict[str, str]
 ) -> Answer[SearchReport]:
+    from cd4ml.cli.commands.searches import answer
     from cd4ml.cli.screen import trials
     from cd4ml.loop.search import search
+    from cd4ml.records.settings import SearchSettings
 
     words = given.words
+    wanted = SearchSettings(
+        space=dict(grid),
+        set=settings,
+        data=datasets,
+        trials=words.trials,
+        workers=words.workers or _WORKERS,
+        experiment=words.experiment,
+    )
     with trials(is_quiet=given.is_json) as tell:
-        report = search(
-            given.project,
-            grid={**{name: [value] for name, value in settings.items()}, **grid},
-            data=datasets,
-            as_of=words.as_of,
-            trials=words.trials,
-            workers=words.workers or _WORKERS,
-            experiment=words.experiment,
-            actor=given.actor,
-            progress=tell,
-        )
-    has_run = any(trial.state == "finished" for trial in report.trials)
-    return Answer(report, _show_search, exit_code=0 if has_run else 1)
+        report = search(given.project, wanted, as_of=words.as_of, actor=given.actor, progress=tell)
+    return answer(report)
 
 
 def compare(given: Given) -> Answer[list[RunReport]] | Answer[Comparison]:
@@ -183,16 +182,6 @@ def _show_run(screen: Screen, report: RunReport) -> None:
     )
     screen.facts((name, number(value)) for name, value in report.metrics.items())
     screen.hint(f"cd4ml gate {report.run.ref}")
-
-
-def _show_search(screen: Screen, report: SearchReport) -> None:
-    failed = [trial for trial in report.trials if trial.state == "failed"]
-    screen.title(f"search {report.search}: {len(report.runs)} runs, {len(failed)} trials failed")
-    for trial in failed:
-        values = ", ".join(f"{name}={value}" for name, value in trial.parameters.items())
-        screen.line(f"  - {values}: {trial.reason}")
-    _show_runs(screen, list(report.runs))
-    screen.hint(f"cd4ml compare --search {report.search} --best METRIC")
 
 
 def _show_runs(screen: Screen, reports: list[RunReport]) -> None:
