@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from cd4ml.cli import assignments
@@ -263,7 +264,7 @@ def _show(screen: Screen, report: SearchReport, limit: int) -> None:
     screen.facts(_facts(report))
     metrics = _metrics(report)
     screen.table(
-        ("trial", "run", "state", *plan.space, *metrics, "seconds"),
+        ("trial", "run", "state", *_short(plan.space), *metrics, "seconds"),
         (
             (
                 str(trial.position),
@@ -296,6 +297,15 @@ def _facts(report: SearchReport) -> list[tuple[str, str]]:
         ("portions", _portions_shown(plan)),
         ("experiment", plan.experiment),
         ("by", found.created_by),
+    ]
+
+
+def _short(names: Iterable[str]) -> list[str]:
+    """Parameters without their step, where that leaves no two alike."""
+    whole = list(names)
+    last = [name.rpartition(".")[2] for name in whole]
+    return [
+        short if last.count(short) == 1 else name for name, short in zip(whole, last, strict=True)
     ]
 
 
