@@ -20,7 +20,9 @@ def lay_out(folder: Path) -> None:
 
 
 def offers() -> pl.DataFrame:
-    """One row an offer: `price` in dollars, `speed` in MHz, `hd` and `ram` in MB, `screen` in
+    """The whole table.
+
+    One row an offer: `price` in dollars, `speed` in MHz, `hd` and `ram` in MB, `screen` in
     inches, `cd`, `multi` and `premium` (yes or no), `ads` (offers printed that month), and
     `month`, from 1 (January 1993) to 35.
     """

@@ -119,6 +119,28 @@ def value_at(domain: Domain, share: float) -> Any:
     return domain.low + share * (domain.high - domain.low)
 
 
+def place_of(domain: Domain, value: Any) -> float:
+    """Where a value lies in its domain, from 0 to 1, on the scale it is drawn on.
+
+    Raises:
+        InvalidInput: If it is not one of the named values.
+
+    Examples:
+        >>> place_of(domain_of("a.b", "0.01..100.0:log"), 1.0), place_of(domain_of("a.b", "x,y"), "y")
+        (0.5, 1.0)
+    """
+    if isinstance(domain, Choices):
+        named = [repr(each) for each in domain.values]
+        if repr(value) not in named:
+            msg = f"{value!r} is none of the values that were to be tried"
+            raise InvalidInput(msg)
+        return named.index(repr(value)) / max(1, len(named) - 1)
+    low, high, at = domain.low, domain.high, float(value)
+    if domain.is_log:
+        low, high, at = math.log(low), math.log(high), math.log(at)
+    return min(1.0, max(0.0, (at - low) / (high - low)))
+
+
 def size(space: Space) -> int | None:
     """How many combinations there are; None where they cannot be counted.
 

@@ -12,6 +12,7 @@ import msgspec
 import sqlalchemy as sa
 
 from cd4ml.errors import Conflict, NotFound
+from cd4ml.experiments.mattered import mattered
 from cd4ml.experiments.ownership import is_interrupted
 from cd4ml.experiments.reporting import underway
 from cd4ml.experiments.schedule import best_of
@@ -32,7 +33,7 @@ from cd4ml.loop.train import (
     train,
 )
 from cd4ml.records.run import Run
-from cd4ml.records.search import Search, SearchPlan, Trial, TrialValue
+from cd4ml.records.search import Search, SearchImportance, SearchPlan, Trial, TrialValue
 from cd4ml.records.settings import SearchSettings
 from cd4ml.store import lineage, people, rows
 from cd4ml.store.project import Project, open_project
@@ -41,11 +42,12 @@ _ORPHANS_S = 10.0  # for processes whose search was killed to end as well
 
 
 class SearchReport(msgspec.Struct, frozen=True, kw_only=True):
-    """A search: its trials, the best of them, and its runs, the newest first."""
+    """A search: its trials, the best of them, what mattered, and its runs, the newest first."""
 
     search: Search
     trials: tuple[Trial, ...]
     best: Trial | None
+    mattered: SearchImportance | None
     runs: tuple[RunReport, ...]
 
 
@@ -154,12 +156,14 @@ def search_report(project: Project, ref: str) -> SearchReport:
         found = _as_seen(project, rows.get(connection, Search, number_in(ref, "search")))
         trials = rows.find(connection, Trial, search=found.number)
         runs = list_runs(connection, search=found.number)
-        return SearchReport(
-            search=found,
-            trials=tuple(trials),
-            best=best_of(found.plan, trials) if found.plan.metric else None,
-            runs=tuple(report_of(connection, each.run) for each in runs),
-        )
+        reports = tuple(report_of(connection, each.run) for each in runs)
+    return SearchReport(
+        search=found,
+        trials=tuple(trials),
+        best=best_of(found.plan, trials) if found.plan.metric else None,
+        mattered=mattered(found.plan, trials) if found.plan.metric else None,
+        runs=reports,
+    )
 
 
 def searches(project: Project, *, limit: int = 20) -> list[SearchSummary]:

@@ -119,3 +119,23 @@ class TrialValue(msgspec.Struct, frozen=True, kw_only=True):
     step: int
     trial: int  # its position
     value: float | None  # None where it was not a finite number
+
+
+class ParameterImportance(msgspec.Struct, frozen=True, kw_only=True):
+    """What share of the metric's variance over the space a parameter explains alone, 0 to 1."""
+
+    parameter: str
+    share: float
+
+
+class SearchImportance(msgspec.Struct, frozen=True, kw_only=True):
+    """Which parameters mattered, the most important first.
+
+    `together` is what only combinations explain, `explained` how well the trials can be
+    foretold from their parameters: near 1 the shares can be believed, at 0 they mean nothing.
+    """
+
+    parameters: tuple[ParameterImportance, ...]
+    together: float
+    explained: float
+    n_trials: int

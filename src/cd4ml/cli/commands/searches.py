@@ -13,10 +13,11 @@ from cd4ml.cli.words import Commands, Parser, at_most_a_million, day_or_time
 if TYPE_CHECKING:
     from cd4ml.cli.screen import Screen
     from cd4ml.loop.search import SearchReport, SearchSummary
-    from cd4ml.records.search import SearchPlan, Trial
+    from cd4ml.records.search import SearchImportance, SearchPlan, Trial
     from cd4ml.records.settings import SearchSettings
 
 _SHOWN = 20  # trials
+_BELIEVED = 0.5  # share of the variance of trials that a forest foretells
 _OWN_FLAGS = (
     "sampler",
     "trials",
@@ -282,7 +283,27 @@ def _show(screen: Screen, report: SearchReport, limit: int) -> None:
     for trial in report.trials:
         if trial.state == "failed":
             screen.line(f"  - trial {trial.position}: {trial.reason}")
+    if report.mattered:
+        _show_mattered(screen, report.mattered)
+    if report.best and report.search.state == "finished":
+        n = sum(trial.state == "finished" for trial in report.trials)
+        screen.line(
+            f"The best of {n} looks better than it is: these rows have chosen it.", style="dim"
+        )
     screen.hint(_next(report))
+
+
+def _show_mattered(screen: Screen, mattered: SearchImportance) -> None:
+    screen.title("what mattered")
+    shares = [(each.parameter, each.share) for each in mattered.parameters]
+    screen.facts(
+        (name, f"{share:.0%}") for name, share in (*shares, ("only together", mattered.together))
+    )
+    if mattered.explained < _BELIEVED:
+        screen.line(
+            f"Not to be believed yet: {mattered.n_trials} trials foretell each other badly "
+            f"(R2 {mattered.explained:.2f})."
+        )
 
 
 def _facts(report: SearchReport) -> list[tuple[str, str]]:
