@@ -126,7 +126,10 @@ def place_of(domain: Domain, value: Any) -> float:
         InvalidInput: If it is not one of the named values.
 
     Examples:
-        >>> place_of(domain_of("a.b", "0.01..100.0:log"), 1.0), place_of(domain_of("a.b", "x,y"), "y")
+        >>> (
+        ...     place_of(domain_of("a.b", "0.01..100.0:log"), 1.0),
+        ...     place_of(domain_of("a.b", "x,y"), "y"),
+        ... )
         (0.5, 1.0)
     """
     if isinstance(domain, Choices):
