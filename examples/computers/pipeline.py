@@ -51,12 +51,17 @@ def price(
 
 
 @step
-def evaluation(price: Model, holdout: pl.DataFrame) -> Metrics:
+def scored(price: Model, holdout: pl.DataFrame) -> pl.DataFrame:
+    """The offers of the newest months with the price that the model gives: `score`."""
+    return holdout.with_columns(score=pl.Series(price.predict(holdout.select(MARKET))))
+
+
+@step
+def evaluation(scored: pl.DataFrame) -> Metrics:
     """How far off the prices of the newest months are, in dollars and as a share."""
-    asked = price.predict(holdout.select(MARKET))
-    off = asked - holdout["price"].to_numpy()
+    off = (scored["score"] - scored["price"]).to_numpy()
     return {
         "rmse": float(np.sqrt(np.mean(off**2))),
         "mae": float(np.abs(off).mean()),
-        "mape": float(np.abs(off / holdout["price"].to_numpy()).mean()),
+        "mape": float(np.abs(off / scored["price"].to_numpy()).mean()),
     }

@@ -21,16 +21,16 @@ def mattered(plan: SearchPlan, trials: Iterable[Trial]) -> SearchImportance | No
         trials: Its trials.
     """
     known = [
-        trial
+        (trial.parameters, trial.value)
         for trial in trials
         if trial.state == "finished" and trial.value is not None and trial.rung == 0
     ]
     places = [
-        [place_of(domain, trial.parameters[name]) for name, domain in plan.space.items()]
-        for trial in known
+        [place_of(domain, parameters[name]) for name, domain in plan.space.items()]
+        for parameters, _ in known
     ]
     try:
-        found = importance(places, [trial.value for trial in known], seed=plan.seed % 2**32)
+        found = importance(places, [value for _, value in known], seed=plan.seed % 2**32)
     except UndefinedMeasure:
         return None
     ranked = sorted(zip(plan.space, found.shares, strict=True), key=lambda each: -each[1])

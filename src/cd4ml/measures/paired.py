@@ -165,7 +165,7 @@ def best_of_many(rows: ArrayLike, *, confidence: float = 0.95, seed: int = 0) ->
 def _left_out(values: NDArray[np.float64], chance: np.random.Generator) -> NDArray[np.float64]:
     """The chosen trial's mean on the rows left out, for each time that rows were drawn."""
     n = values.shape[1]
-    found = []
+    found: list[float] = []
     while len(found) < _RESAMPLED:
         weights = np.bincount(chance.integers(0, n, n), minlength=n)
         others = weights == 0

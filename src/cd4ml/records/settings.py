@@ -71,7 +71,8 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """`[model]`: which step makes the model, which rows judge it, and for what.
 
     `step` may be left out when exactly one step returns a Model. The steps
-    `training` and `holdout` give the rows it learned from and is judged on;
+    `training` and `holdout` give the rows it learned from and is judged on; a step named
+    `scored`, where there is one, rows with their `score`, on which runs are compared;
     `target` is their column to predict, `event_time` says when a row happened. No value
     of `key` may be in both (a patient, a ride); without it, no row.
     """
@@ -79,6 +80,7 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     step: str = ""
     training: str = "training"
     holdout: str = "holdout"
+    scored: str = "scored"
     target: str = "target"
     event_time: str = "event_at"
     key: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from cd4ml.experiments.compare import Comparison, Difference
     from cd4ml.loop.search import SearchReport
     from cd4ml.loop.train import RunReport
+    from cd4ml.records.pair import Pair
 
 
 _WORKERS = 2
@@ -215,6 +216,45 @@ def _show_comparison(screen: Screen, comparison: Comparison) -> None:
     if not lines:
         screen.line(f"{', '.join(comparison.runs)} do not differ")
         return
+    _show_differences(screen, comparison, lines)
+    for pair in comparison.pairs:
+        _show_pair(screen, pair)
+
+
+def _show_pair(screen: Screen, pair: Pair) -> None:
+    from cd4ml.cli.screen import counted, number
+
+    screen.line()
+    both = f"{pair.second.run} beside {pair.first.run}"
+    if pair.reason:
+        screen.line(f"{both}: not on the same rows: {pair.reason}")
+        return
+    screen.title(f"{both}, on the same {counted(pair.n_rows, 'row')}")
+    screen.table(
+        ("metric", pair.first.run, pair.second.run, "difference", "95 % interval", "rows", ""),
+        (
+            (
+                f"{each.metric}[{each.slice}]" if each.slice else each.metric,
+                number(each.first),
+                number(each.second),
+                f"{each.difference:+.4g}",
+                f"{each.low:+.4g} to {each.high:+.4g}",
+                f"{each.n:,}",
+                "differs" if each.is_told_apart else "may be chance",
+            )
+            for each in pair.metrics
+        ),
+    )
+    if pair.p_value is not None:
+        screen.line(
+            f"Only {pair.first.run} is right on {pair.only_first}, only {pair.second.run} on "
+            f"{pair.only_second} rows: p = {pair.p_value:.3g} (McNemar)."
+        )
+    if len({each.slice for each in pair.metrics}) > 1:
+        screen.line("Of many slices some differ by chance.", style="dim")
+
+
+def _show_differences(screen: Screen, comparison: Comparison, lines: list[tuple[str, ...]]) -> None:
     columns = [("", *comparison.runs), *lines]
     if len(lines) > len(comparison.runs):  # as narrow as it can be
         screen.table(columns[0], columns[1:])
