@@ -17,6 +17,7 @@ from cd4ml.experiments.ownership import is_interrupted
 from cd4ml.experiments.reporting import underway
 from cd4ml.experiments.schedule import best_of
 from cd4ml.experiments.search import Progress, SearchAtWork
+from cd4ml.experiments.space import place_of
 from cd4ml.experiments.tracking import list_runs
 from cd4ml.experiments.trials import begin_run, new_search, unfinished
 from cd4ml.experiments.workers import Outcome
@@ -181,6 +182,11 @@ def reported_values(project: Project, ref: str) -> dict[int, list[tuple[int, flo
         for each in rows.find(connection, TrialValue, search=number):
             found.setdefault(each.trial, []).append((each.step, each.value))
     return found
+
+
+def places_of(plan: SearchPlan, trial: Trial) -> list[float]:
+    """Where a trial lies in the space, from 0 to 1 along each parameter."""
+    return [place_of(domain, trial.parameters[name]) for name, domain in plan.space.items()]
 
 
 def settings_of(project: Project, name: str) -> SearchSettings:

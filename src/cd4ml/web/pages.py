@@ -12,7 +12,7 @@ from cd4ml.errors import NotFound
 from cd4ml.loop import Project
 from cd4ml.loop.audit import ledger, listed_entries
 from cd4ml.loop.catalog import catalog
-from cd4ml.loop.compare import listed_runs, run_report, runs
+from cd4ml.loop.compare import compare, listed_runs, run_report, runs
 from cd4ml.loop.diff import diff, profile
 from cd4ml.loop.evaluate import models, verdict_of, verdicts
 from cd4ml.loop.impact import impact
@@ -20,6 +20,7 @@ from cd4ml.loop.ingest import show_dataset
 from cd4ml.loop.lineage import Thing, lineage
 from cd4ml.loop.picture import lineage_path, svg
 from cd4ml.loop.promote import ReleaseDetails, release_details, releases
+from cd4ml.loop.search import search_report, searches
 from cd4ml.loop.status import status
 from cd4ml.loop.watch import alerts, windows
 from cd4ml.loop.why import why
@@ -27,6 +28,7 @@ from cd4ml.records.plan import Arm
 from cd4ml.records.release import ENDED, Release
 from cd4ml.records.window import Window
 from cd4ml.web.chart import Chart, Measured, line_chart
+from cd4ml.web.parallel import parallel
 
 Values = dict[str, Any]
 
@@ -168,6 +170,23 @@ def run(project: Project, request: Request) -> Values:
     }
 
 
+def all_searches(project: Project, _: Request) -> Values:
+    """Every search, newest first."""
+    return {"searches": searches(project, limit=_MANY)}
+
+
+def one_search(project: Project, request: Request) -> Values:
+    """One search: its trials, drawn and listed, and what mattered."""
+    report = search_report(project, request.path_params["number"])
+    return {"report": report, "drawn": parallel(report)}
+
+
+def comparison(project: Project, request: Request) -> Values:
+    """Some runs beside each other: `/compare?run=1&run=2`."""
+    asked = request.query_params.getlist("run")
+    return {"comparison": compare(project, asked) if len(asked) > 1 else None}
+
+
 def all_verdicts(project: Project, _: Request) -> Values:
     """Every verdict, newest first: candidates that were refused are remembered too."""
     return {"verdicts": verdicts(project)[::-1]}
@@ -268,6 +287,9 @@ PAGES = (
     Page("/diff", "diff.html", difference),
     Page("/runs", "runs.html", all_runs),
     Page("/runs/{number}", "run.html", run),
+    Page("/compare", "compare.html", comparison),
+    Page("/searches", "searches.html", all_searches),
+    Page("/searches/{number}", "search.html", one_search),
     Page("/verdicts", "verdicts.html", all_verdicts),
     Page("/verdicts/{number}", "verdict.html", verdict),
     Page("/models", "models.html", all_models),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from cd4ml.cli import assignments
 from cd4ml.cli.given import Answer, Given
+from cd4ml.cli.page_file import write_page
 from cd4ml.cli.words import Commands, Parser, UsageError, at_most_a_million, day_or_time
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def add(commands: Commands) -> None:
         "parameters, data, code, environment, metrics. The best value of a metric has a star.",
     )
     parser.add_argument("runs", metavar="RUN", nargs="*", help="run/3 or 3")
+    parser.add_argument("--html", metavar="FILE", default="", help="write it as a page, too")
     parser.add_argument("--experiment", default="", metavar="NAME", help="list only its runs")
     parser.add_argument(
         "--search", type=at_most_a_million, default=0, metavar="NUMBER", help="only its trials"
@@ -160,17 +162,24 @@ def compare(given: Given) -> Answer[list[RunReport]] | Answer[Comparison]:
     if words.runs:
         from cd4ml.loop.compare import compare as find_differences
 
-        return Answer(find_differences(given.project, words.runs), _show_comparison)
+        found = find_differences(given.project, words.runs)
+        if words.html:
+            from cd4ml.web.experiment_report import comparison_report
+
+            write_page(words.html, comparison_report(found))
+        return Answer(found, _show_comparison)
+    if words.html:
+        raise UsageError("cd4ml compare: --html needs runs", hint="cd4ml compare --help")
     from cd4ml.loop.compare import listed_runs
 
-    found = listed_runs(
+    listed = listed_runs(
         given.project,
         experiment=words.experiment,
         search=words.search,
         sort_by=words.best,
         limit=words.limit,
     )
-    return Answer(found, _show_runs)
+    return Answer(listed, _show_runs)
 
 
 def _show_run(screen: Screen, report: RunReport) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cd4ml.cli import assignments
 from cd4ml.cli.given import Answer, Given
+from cd4ml.cli.page_file import write_page
 from cd4ml.cli.words import Commands, Parser, at_most_a_million, day_or_time
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--limit", type=at_most_a_million, default=_SHOWN, metavar="N", help=f"(default: {_SHOWN})"
     )
+    parser.add_argument("--html", metavar="FILE", default="", help="write it as a page, too")
     parser = nouns.add("list", list_searches, "list searches, newest first")
     parser.add_argument(
         "--limit", type=at_most_a_million, default=_SHOWN, metavar="N", help=f"(default: {_SHOWN})"
@@ -237,6 +239,10 @@ def show(given: Given) -> Answer[SearchReport]:
 
     limit = given.words.limit
     report = search_report(given.project, given.words.search)
+    if given.words.html:
+        from cd4ml.web.experiment_report import search_report as page_of
+
+        write_page(given.words.html, page_of(report))
     return Answer(report, lambda screen, value: _show(screen, value, limit))
 
 
