@@ -128,6 +128,21 @@ def test_the_best_trials_lie_above_the_others_and_every_line_ends_at_its_value()
     assert "pruned" in {line.kind for line in drawn.lines}
 
 
+def test_named_values_stand_at_their_axis() -> None:
+    plan = SearchPlan(
+        space={"step.kind": Choices(values=("a", "b", "c"))}, sampler="grid", n_trials=3,
+        metric="auc",
+    )  # fmt: skip
+    found = Search(number=1, key="k", plan=plan, started_at=NOW, created_by="ann")
+    trials = tuple(trial(i, i / 10, "abc"[i]) for i in range(3))
+
+    drawn = parallel(SearchReport(search=found, trials=trials, best=None, mattered=None, runs=()))
+
+    assert drawn is not None
+    axis = drawn.axes[0]
+    assert (axis.low, axis.high, axis.ticks) == ("a", "c", (((TOP + BOTTOM) / 2, "b"),))
+
+
 def test_where_lower_is_better_the_lowest_is_the_best() -> None:
     drawn = parallel(report(trial(0, 0.1), trial(1, 0.9), direction="lower"))
 

@@ -11,16 +11,25 @@ WIDTH, HEIGHT = 720, 240
 TOP, BOTTOM, SIDE = 24, 216, 60
 
 _MOST = 500  # lines, the best ones
+_NAMED = 12  # values of an axis that have room for their names
 _BEST = 0.1  # share of the trials that is drawn as the best ones
 
 
+class Tick(NamedTuple):
+    """A value between the ends of an axis."""
+
+    y: float
+    label: str
+
+
 class Axis(NamedTuple):
-    """An upright axis, with what stands above it and at its ends."""
+    """An upright axis, with what stands above it, at its ends and between."""
 
     x: float
     name: str
     low: str
     high: str
+    ticks: tuple[Tick, ...] = ()
 
 
 class Line(NamedTuple):
@@ -59,7 +68,7 @@ def parallel(report: SearchReport) -> Parallel | None:
     n_best = max(1, round(_BEST * len(ranked)))
     step = (WIDTH - 2 * SIDE) / len(plan.space)
     axes = [
-        Axis(SIDE + i * step, name, *_ends(domain))
+        Axis(SIDE + i * step, name, *_ends(domain), _between(domain))
         for i, (name, domain) in enumerate(plan.space.items())
     ]
     axes.append(Axis(WIDTH - SIDE, plan.metric, f"{low:.4g}", f"{high:.4g}"))
@@ -91,6 +100,15 @@ def _ends(domain: Domain) -> tuple[str, str]:
     if isinstance(domain, Choices):
         return _short(domain.values[0]), _short(domain.values[-1])
     return f"{domain.low:.4g}", f"{domain.high:.4g}"
+
+
+def _between(domain: Domain) -> tuple[Tick, ...]:
+    """The named values between the first and the last, as far as there is room for them."""
+    if not isinstance(domain, Choices) or len(domain.values) > _NAMED:
+        return ()
+    gap = (BOTTOM - TOP) / max(1, len(domain.values) - 1)
+    between = list(enumerate(domain.values))[1:-1]
+    return tuple(Tick(BOTTOM - i * gap, _short(value)) for i, value in between)
 
 
 def _short(value: object) -> str:

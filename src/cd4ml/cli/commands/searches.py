@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from cd4ml.cli import assignments
@@ -214,13 +214,18 @@ def _wanted(given: Given) -> SearchSettings:
     words = given.words
     written = settings_of(given.project, words.name) if words.name else SearchSettings()
     typed = {name: getattr(words, name) for name in _OWN_FLAGS if getattr(words, name) is not None}
-    for field, pairs, option in (
-        ("space", words.space, "--try"),
-        ("set", words.settings, "--set"),
-        ("data", words.datasets, "--data"),
-    ):
-        typed[field] = {**getattr(written, field), **assignments.once(pairs, option)}
+    tried = assignments.once(words.space, "--try", command="search")
+    fixed = assignments.once(words.settings, "--set", command="search")
+    data = assignments.once(words.datasets, "--data", command="search")
+    typed["space"] = {**_without(written.space, fixed), **tried}
+    typed["set"] = {**_without(written.set, tried), **fixed}
+    typed["data"] = {**written.data, **data}
     return msgspec.structs.replace(written, **typed)
+
+
+def _without(written: Mapping[str, Any], typed: Mapping[str, Any]) -> dict[str, Any]:
+    """What is written, without what was typed to be otherwise."""
+    return {name: value for name, value in written.items() if name not in typed}
 
 
 def resume(given: Given) -> Answer[SearchReport]:
