@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from cd4ml.experiments.trials import end_search, new_search
 from cd4ml.loop import Project, open_project
 from cd4ml.loop.evaluate import evaluate
 from cd4ml.loop.init import init
@@ -21,6 +22,7 @@ from cd4ml.records.alert import Alert
 from cd4ml.records.finding import Finding
 from cd4ml.records.plan import Arm, Plan
 from cd4ml.records.release import Release
+from cd4ml.records.search import Choices, SearchPlan, Trial
 from cd4ml.records.window import Window
 from cd4ml.store import rows
 
@@ -36,6 +38,32 @@ def lay_out(folder: Path) -> None:
         evaluate(project, run.ref, actor=ADMIN)
         request(project, "diagnosis/1", to="staging", actor=ADMIN)
         request(project, "diagnosis/1", to="production", reason="the first", actor=ADMIN)
+        searched(project)
+
+
+def searched(project: Project) -> None:
+    """search/1: a grid of one trial, which was run/1."""
+    at = project.clock.now()
+    plan = SearchPlan(
+        space={"diagnosis.strength": Choices(values=(1.0,))},
+        sampler="grid",
+        n_trials=1,
+        metric="auc",
+    )
+    with project.database.write() as connection:
+        begun = new_search(connection, plan, key="", name="", at=at, actor=ADMIN)
+        rows.insert(
+            connection,
+            Trial(
+                search=1,
+                position=0,
+                parameters={"diagnosis.strength": 1.0},
+                state="finished",
+                run=1,
+                value=0.99,
+            ),
+        )
+        end_search(connection, begun, reason="all trials have ended", best=None, at=at)
 
 
 @pytest.fixture

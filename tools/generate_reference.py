@@ -147,6 +147,7 @@ _SECTIONS = (
     ("[monitoring]", settings.MonitoringSettings),
     ("[retrain]", settings.RetrainSettings),
     ("[lineage]", settings.LineageSettings),
+    ("[search.NAME]", settings.SearchSettings),
     ("[rehearsal]", settings.RehearsalSettings),
 )
 
@@ -179,7 +180,13 @@ def type_in_words(kind: Any) -> str:
         >>> type_in_words(tuple[str, ...]), type_in_words(Literal["a", "b"] | None)
         ('list of text', '`"a"` or `"b"`')
     """
-    plain = {str: "text", int: "whole number", float: "number", bool: "`true` or `false`"}
+    plain = {
+        str: "text",
+        int: "whole number",
+        float: "number",
+        bool: "`true` or `false`",
+        Any: "any value",
+    }
     if kind in plain:
         return plain[kind]
     origin, inner = get_origin(kind), [each for each in get_args(kind) if each is not Ellipsis]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cd4ml.data.join import join_as_of
     from cd4ml.data.known import known_at
     from cd4ml.data.split import Split, split
+    from cd4ml.experiments.reporting import Pruned, report
     from cd4ml.loop.from_notebook import log_model
     from cd4ml.loop.read import dataset
     from cd4ml.loop.track import current_run, log, run
@@ -28,6 +29,7 @@ __all__ = [
     "Field",
     "Metrics",
     "Model",
+    "Pruned",
     "Split",
     "__version__",
     "command",
@@ -37,6 +39,7 @@ __all__ = [
     "known_at",
     "log",
     "log_model",
+    "report",
     "run",
     "split",
     "step",
@@ -48,6 +51,7 @@ _HOME = {
     "Field": "cd4ml.records.contract",
     "Metrics": "cd4ml.pipeline.step",
     "Model": "cd4ml.pipeline.step",
+    "Pruned": "cd4ml.experiments.reporting",
     "Split": "cd4ml.data.split",
     "command": "cd4ml.pipeline.command",
     "current_run": "cd4ml.loop.track",
@@ -57,6 +61,7 @@ _HOME = {
     "log": "cd4ml.loop.track",
     "run": "cd4ml.loop.track",
     "log_model": "cd4ml.loop.from_notebook",
+    "report": "cd4ml.experiments.reporting",
     "split": "cd4ml.data.split",
     "step": "cd4ml.pipeline.step",
 }

@@ -25,6 +25,7 @@ from cd4ml.loop.train import train
 from cd4ml.loop.versions import log
 from cd4ml.loop.work import work
 from cd4ml.records.dataset import Dataset, DatasetVersion
+from cd4ml.records.settings import SearchSettings
 from cd4ml.store import rows
 from tests.data.sources.website import website
 from tests.loop.shop import ride, shop
@@ -268,7 +269,7 @@ def test_a_search_that_is_refused_leaves_no_trace(restricted: Project) -> None:
     before = entries(restricted)
 
     with pytest.raises(NotAllowed, match="eve may not read flights"):
-        search(restricted, grid={"delay.strength": [0.1, 0.2]}, actor=EVE)
+        search(restricted, SearchSettings(space={"delay.strength": [0.1, 0.2]}), actor=EVE)
 
     assert (versions(restricted), entries(restricted)) == ([], before)
 

@@ -22,6 +22,7 @@ from cd4ml.records.contract import Contract, Field
 from cd4ml.records.dataset import DatasetVersion
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.records.release import Release
+from cd4ml.records.settings import SearchSettings
 from cd4ml.release.champion import move_champion
 from cd4ml.store import rows
 from tests.loop.test_evaluate import change
@@ -147,7 +148,12 @@ def test_a_search_tries_on_what_was_known(riding: Project) -> None:
     train(riding, actor=ANN)
     later(riding)
 
-    report = search(riding, grid={"delay.strength": [0.5, 2.0]}, as_of=day(4), workers=1, actor=ANN)
+    report = search(
+        riding,
+        SearchSettings(space={"delay.strength": [0.5, 2.0]}, workers=1),
+        as_of=day(4),
+        actor=ANN,
+    )
 
     assert {run.run.refs["rides"] for run in report.runs} == {"rides@1"}
     assert {measured(run) for run in report.runs} == {(2, 11.0)}

@@ -5,17 +5,21 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from cd4ml.errors import InvalidInput, NotFound
-from cd4ml.experiments.search import Trial
-from cd4ml.loop import Project
+from cd4ml.errors import Conflict, InvalidInput, NotFound
+from cd4ml.loop import Project, open_project
 from cd4ml.loop.compare import runs
-from cd4ml.loop.search import search
+from cd4ml.loop.people import add_person
+from cd4ml.loop.search import reported_values, resume, search, search_report, searches
 from cd4ml.loop.train import train
+from cd4ml.records.search import Trial
+from cd4ml.records.settings import SearchSettings
 from tests.loop.world import ANN, actions
 
 ROOT = Path(__file__).parents[2]
@@ -27,16 +31,15 @@ def test_every_combination_is_a_run_and_one_that_fails_ends_nothing(project: Pro
 
     report = search(
         project,
-        grid={"delay.strength": [0.0, 0.1, 1.0]},
-        workers=2,
-        experiment="strength",
+        SearchSettings(space={"delay.strength": [0.0, 0.1, 1.0]}, experiment="strength"),
         actor=ANN,
         progress=lambda trial, done, total: told.append((trial, done, total)),
     )
 
-    assert report.search == 1
+    assert (report.search.number, report.search.state) == (1, "finished")
     assert [trial.state for trial in report.trials] == ["failed", "finished", "finished"]
     assert report.trials[0].reason.startswith("pipeline.py:38: step 'delay' failed: ValueError")
+    assert report.trials[0].run > 0  # which failed, and says where
     finished = {run.run.number: run.run.parameters["delay.strength"] for run in report.runs}
     assert {finished[trial.run] for trial in report.trials[1:]} == {0.1, 1.0}
     assert [(done, total) for _, done, total in told] == [(1, 3), (2, 3), (3, 3)]
@@ -48,9 +51,9 @@ def test_a_search_without_values_begins_nothing(project: Project) -> None:
     before = actions(project)
 
     with pytest.raises(InvalidInput, match=r"the parameter 'delay\.strength' has no value to try"):
-        search(project, grid={"delay.strength": []}, actor=ANN)
+        search(project, SearchSettings(space={"delay.strength": []}), actor=ANN)
     with pytest.raises(NotFound, match="nobody named 'mallory'"):
-        search(project, grid={"delay.strength": [1.0]}, actor="mallory")
+        search(project, SearchSettings(space={"delay.strength": [1.0]}), actor="mallory")
 
     assert actions(project) == before
 
@@ -75,7 +78,7 @@ def test_values_that_no_trial_could_begin_with_begin_nothing(
     before = actions(project)
 
     with pytest.raises(InvalidInput) as refused:
-        search(project, grid=grid, actor=ANN)
+        search(project, SearchSettings(space=grid), actor=ANN)
 
     assert refused.value.message == message
     assert actions(project) == before
@@ -85,7 +88,11 @@ def test_values_that_no_trial_could_begin_with_begin_nothing(
 @pytest.mark.parametrize("name", ["", " ", "two\nlines", "x" * 3000])
 def test_an_experiment_has_a_name_that_can_be_shown(project: Project, name: str) -> None:
     for attempt in (
-        lambda: search(project, grid={"delay.strength": [1.0]}, experiment=name, actor=ANN),
+        lambda: search(
+            project,
+            SearchSettings(space={"delay.strength": [1.0]}, experiment=name),
+            actor=ANN,
+        ),
         lambda: train(project, experiment=name, actor=ANN),
     ):
         with pytest.raises(InvalidInput, match="an experiment has a name of 1 to 100 printable"):
@@ -97,16 +104,18 @@ def test_an_experiment_has_a_name_that_can_be_shown(project: Project, name: str)
 PROGRAM = """
 import sys
 import time
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from cd4ml.loop import open_project
 from cd4ml.loop.search import search
+from cd4ml.records.settings import SearchSettings
 
 if __name__ == "__main__":
     with open_project(Path(sys.argv[1])) as project:
         search(
             project,
-            grid={"delay.strength": [n / 10 for n in range(1, 500)]},
-            workers=2,
+            SearchSettings(space={"delay.strength": [n / 10 for n in range(1, 500)]}),
             actor="ann",
             progress=lambda trial, done, total: print(done, flush=True),
         )
@@ -168,9 +177,275 @@ def test_ctrl_c_ends_a_search_at_once(project: Project, is_for_all: bool) -> Non
 
     assert time.monotonic() - began < 6.0
     assert parent.returncode == 130
-    assert "search 1 was interrupted\n  hint: cd4ml compare --search 1\n" in error
+    assert "search/1 was interrupted\n  hint: cd4ml search resume 1\n" in error
     assert "Traceback" not in error
     while runs(project, state="running"):  # until the system has ended the last trial's process
         assert time.monotonic() - began < 60.0
         time.sleep(0.05)
     assert [report.run.state for report in runs(project)] == ["failed", "failed"]
+    report = search_report(project, "search/1")
+    assert report.search.state == "interrupted"
+    assert [trial.state for trial in report.trials] == ["waiting", "waiting"]
+
+
+TRIVIAL = """
+import time
+
+import polars as pl
+
+from cd4ml import Metrics, report, step
+
+
+@step
+def evaluation(prices: pl.DataFrame, *, x: float = 1.0, wait: float = 0.0) -> Metrics:
+    time.sleep(wait)
+    for epoch in range(1, 4):
+        report(epoch, x * epoch)
+    return {"auc": x, "rows": float(prices.height), "newest": float(prices["day"].min())}
+"""
+
+
+@pytest.fixture
+def trivial(tmp_path: Path) -> Iterator[Project]:
+    """A project whose pipeline takes no time; its auc is its parameter."""
+    folder = tmp_path / "trivial"
+    (folder / "data").mkdir(parents=True)
+    (folder / "pipeline.py").write_text(TRIVIAL)
+    rows = "".join(f"{n},{n % 7}\n" for n in range(1000))
+    (folder / "data" / "prices.csv").write_text(f"day,price\n{rows}")
+    (folder / "cd4ml.toml").write_text(
+        '[project]\nname = "trivial"\n[data.prices]\npath = "data/prices.csv"\n'
+    )
+    with open_project(folder) as project:
+        add_person(project, ANN, roles=(), actor=ANN)
+        yield project
+
+
+def wanted(**changes: object) -> SearchSettings:
+    values: dict[str, object] = {
+        "space": {"evaluation.x": "0..1.0"}, "trials": 6, "metric": "auc", "sampler": "random",
+    }  # fmt: skip
+    return SearchSettings(**{**values, **changes})  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+def test_a_seed_makes_a_search_the_same_again(trivial: Project) -> None:
+    first = search(trivial, wanted(sampler="tpe", trials=12), actor=ANN)
+    again = search(trivial, wanted(sampler="tpe", trials=12), actor=ANN)
+
+    assert (first.search.number, again.search.number) == (1, 2)
+    assert [t.parameters for t in again.trials] == [t.parameters for t in first.trials]
+    assert first.best is not None
+    assert first.best.value == max(trial.value or 0.0 for trial in first.trials)
+    assert [(each.search.number, each.n_ended) for each in searches(trivial)] == [(2, 12), (1, 12)]
+    assert reported_values(trivial, "1")[0] == [
+        (epoch, first.trials[0].parameters["evaluation.x"] * epoch) for epoch in (1, 2, 3)
+    ]
+
+
+@pytest.mark.slow
+def test_trials_on_few_rows_come_before_those_on_many(trivial: Project) -> None:
+    report = search(
+        trivial,
+        wanted(trials=8, portions=(0.25, 0.5, 1.0), portion_by="day"),
+        actor=ANN,
+    )
+
+    assert [trial.rung for trial in report.trials] == [0] * 8 + [1] * 4 + [2] * 2
+    runs_of = {each.run.number: each.metrics for each in report.runs}
+    seen = [(runs_of[t.run]["rows"], runs_of[t.run]["newest"]) for t in report.trials]
+    assert seen == [(250.0, 750.0)] * 8 + [(500.0, 500.0)] * 4 + [(1000.0, 0.0)] * 2
+    assert report.best is not None
+    assert report.best.rung == 2
+    assert report.best.value == max(trial.value or 0.0 for trial in report.trials)
+    digests = {each.run.datasets["prices"] for each in report.runs}
+    assert len(digests) == 3
+
+
+@pytest.mark.slow
+def test_a_hash_takes_the_same_rows_and_more_of_them(trivial: Project) -> None:
+    report = search(trivial, wanted(trials=2, portions=(0.5, 1.0), portion_of="prices"), actor=ANN)
+
+    rows = [each.metrics["rows"] for each in report.runs]
+    assert sorted(rows) == [504.0, 504.0, 1000.0]
+
+
+@pytest.mark.slow
+def test_pruned_trials_end_early_and_are_not_the_best(trivial: Project) -> None:
+    values = [0.5, 0.6, 0.7, 0.8, 0.9, 0.1, 1.0]
+
+    report = search(
+        trivial,
+        SearchSettings(space={"evaluation.x": values}, metric="auc", prune="median", workers=1),
+        actor=ANN,
+    )
+
+    assert [trial.state for trial in report.trials] == ["finished"] * 5 + ["pruned", "finished"]
+    pruned = report.trials[5]
+    assert pruned.reason == "after step 1 worse than the median of 5 trials"
+    assert [step for step, _ in reported_values(trivial, "1")[5]] == [1]
+    assert report.best == report.trials[6]
+
+
+@pytest.mark.slow
+def test_a_search_without_a_better_trial_ends(trivial: Project) -> None:
+    values = [0.9, 0.1, 0.2, 0.3, 0.4, 0.5]
+
+    report = search(
+        trivial,
+        SearchSettings(space={"evaluation.x": values}, metric="auc", patience=3, workers=1),
+        actor=ANN,
+    )
+
+    assert report.search.reason == "no better trial among the last 3"
+    assert len(report.trials) == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "message", "hint"),
+    [
+        ({"sampler": "tpe", "metric": ""},
+         'the sampler "tpe" learns by a metric, and none is named', "--metric auc"),
+        ({"prune": "median", "metric": ""},
+         "trials are pruned by a metric, and none is named", "--metric auc"),
+        ({"sampler": "random", "trials": 0},
+         'the sampler "random" needs the number of trials', "--trials 50"),
+        ({"sampler": "grid"},
+         "a grid tries every combination, and has no number of trials", "--trials 50"),
+        ({"sampler": "grid", "trials": 0},
+         "a grid cannot have every value of the parameter 'evaluation.x'",
+         "give the range a step (0..1:0.1), or --sampler random"),
+        ({"metric": "rows"},
+         "whether higher or lower is better cannot be told from the name 'rows'",
+         "--direction higher, or --direction lower"),
+        ({"portions": (0.5, 0.1, 1.0)},
+         "expected rising portions of the rows from above 0 to 1, got 0.5,0.1,1",
+         "for instance 0.1,0.3,1"),
+        ({"portions": (0.5, 1.0), "portion_of": "flights"},
+         "no step takes a dataset named 'flights'", "known: prices"),
+        ({"set": {"evaluation.x": 1.0}},
+         "the parameter 'evaluation.x' is both tried and set", "what is tried has no one value"),
+        ({"workers": 0}, "expected 1 to 1,000 workers, got 0", ""),
+        ({"minutes": float("nan")}, "expected minutes of 0 or more, got nan", ""),
+        ({"space": {"evaluation.wait": "a..b"}},
+         "the parameter 'evaluation.wait': 'a..b' is no range",
+         "1,2,3 are values, 50..500 a range, 0.01..1:log and 0..1:0.1 ranges with their spacing"),
+    ],
+)  # fmt: skip
+def test_what_no_search_can_be_is_said_before_it_begins(
+    trivial: Project, changes: dict[str, object], message: str, hint: str
+) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        search(trivial, wanted(**changes), actor=ANN)
+
+    assert (refused.value.message, refused.value.hint) == (message, hint)
+    assert searches(trivial) == []
+    assert runs(trivial) == []
+
+
+@pytest.mark.slow
+def test_only_a_search_that_was_interrupted_goes_on(trivial: Project) -> None:
+    search(trivial, wanted(trials=2), actor=ANN)
+
+    with pytest.raises(Conflict) as refused:
+        resume(trivial, "search/1", actor=ANN)
+    with pytest.raises(NotFound, match="no search '7'"):
+        resume(trivial, "7", actor=ANN)
+
+    assert str(refused.value) == (
+        "search/1 is finished: all trials have ended\n  hint: cd4ml search show 1"
+    )
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from cd4ml.loop import open_project
+from cd4ml.loop.search import search
+from cd4ml.records.settings import SearchSettings
+
+if __name__ == "__main__":
+    with open_project(Path(sys.argv[1])) as project:
+        search(
+            project,
+            SearchSettings(
+                space={"evaluation.x": "0..1.0"},
+                set={"evaluation.wait": 0.02},
+                trials=16,
+                metric="auc",
+            ),
+            actor="ann",
+            progress=lambda trial, done, total: print(done, flush=True),
+        )
+"""
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize("by_hand", [False, True], ids=["same command", "resume"])
+def test_a_search_that_is_killed_goes_on_and_repeats_no_trial(
+    trivial: Project, by_hand: bool
+) -> None:
+    program = trivial.folder.parent / "search_program.py"
+    program.write_text(KILLED)
+    command = [sys.executable, str(program), str(trivial.folder)]
+    for n_told in (1, 6):
+        killed = subprocess.Popen(
+            command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)}
+        )
+        assert killed.stdout is not None
+        for _ in range(n_told):
+            killed.stdout.readline()
+        killed.send_signal(signal.SIGKILL)
+        killed.communicate()
+    before = search_report(trivial, "1")
+    assert before.search.state == "interrupted"
+    ended = {t.position: t for t in before.trials if t.state == "finished"}
+    assert len(ended) >= 7
+
+    if by_hand:
+        report = resume(trivial, "1", actor=ANN)
+    else:
+        subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+        report = search_report(trivial, "1")
+
+    assert report.search.state == "finished"
+    assert len(searches(trivial)) == 1
+    assert [(t.position, t.state) for t in report.trials] == [(i, "finished") for i in range(16)]
+    assert {p: report.trials[p] for p in ended} == ended
+    finished = Counter(
+        each.run.parameters["evaluation.x"]
+        for each in runs(trivial, search=1, state="finished", limit=1000)
+    )
+    assert set(finished.values()) == {1}
+    # as if nobody had killed it
+    undisturbed = search(
+        trivial,
+        SearchSettings(space={"evaluation.x": "0..1.0"}, trials=16, metric="auc"),
+        actor=ANN,
+    )
+    assert [t.parameters for t in undisturbed.trials] == [t.parameters for t in report.trials]
+
+
+@pytest.mark.crash
+def test_a_search_does_not_go_on_with_other_code(trivial: Project) -> None:
+    program = trivial.folder.parent / "search_program.py"
+    program.write_text(KILLED)
+    killed = subprocess.Popen(
+        [sys.executable, str(program), str(trivial.folder)],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert killed.stdout is not None
+    killed.stdout.readline()
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    pipeline = trivial.folder / "pipeline.py"
+    pipeline.write_text(pipeline.read_text().replace('"auc": x', '"auc": x / 2'))
+
+    with pytest.raises(Conflict) as refused:
+        resume(trivial, "1", actor=ANN)
+
+    assert str(refused.value) == (
+        "the code that the steps reach has changed since search/1 began\n"
+        "  hint: its other trials could not be compared: begin a new search"
+    )

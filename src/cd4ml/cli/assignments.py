@@ -76,7 +76,7 @@ def plain_value(text: str) -> Any:
         return text
 
 
-def once(pairs: Iterable[tuple[str, Any]], option: str) -> dict[str, Any]:
+def once(pairs: Iterable[tuple[str, Any]], option: str, *, command: str = "run") -> dict[str, Any]:
     """The pairs as a mapping.
 
     Raises:
@@ -87,7 +87,7 @@ def once(pairs: Iterable[tuple[str, Any]], option: str) -> dict[str, Any]:
     together: dict[str, Any] = {}
     for name, value in pairs:
         if name in together:
-            msg = f"cd4ml run: {option} {name} is given twice"
+            msg = f"cd4ml {command}: {option} {name} is given twice"
             raise UsageError(msg, hint="a name has one value; --grid tries several")
         together[name] = value
     return together

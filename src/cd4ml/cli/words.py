@@ -164,6 +164,7 @@ _DEFAULT_VERBS = {
     "release": ("start", ("list", "show", "abort")),
     "gate": ("judge", ("list", "show")),
     "runs": ("list", ("show", "points", "files", "change", "delete", "restore")),
+    "search": ("start", ("resume", "show", "list")),
 }
 
 _EPILOG = """\

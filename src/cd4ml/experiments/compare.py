@@ -10,6 +10,7 @@ import msgspec
 
 from cd4ml.errors import InvalidInput
 from cd4ml.experiments.tracking import TrackedRun, better
+from cd4ml.records.pair import Pair
 from cd4ml.store.address import short
 
 DifferenceKind = Literal["parameter", "data", "code", "environment", "metric"]
@@ -28,10 +29,14 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """Runs beside each other: only what is not the same in all of them."""
+    """Runs beside each other: only what is not the same in all of them.
+
+    `pairs` holds each later run beside the first one, on the rows that both have scored.
+    """
 
     runs: tuple[str, ...]
     differences: tuple[Difference, ...]
+    pairs: tuple[Pair, ...] = ()
 
 
 def compare(runs: Sequence[TrackedRun]) -> Comparison:

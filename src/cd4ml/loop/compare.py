@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from cd4ml.errors import NotFound
 from cd4ml.experiments.compare import Comparison
 from cd4ml.experiments.compare import compare as differences
+from cd4ml.experiments.pairs import SCORE, pair_of
 from cd4ml.experiments.tracking import TrackedRun, list_runs, metric_names, orders, tracked
+from cd4ml.loop.candidate import table
 from cd4ml.loop.interrupted import settle_interrupted
 from cd4ml.loop.refs import number_in
 from cd4ml.loop.train import RunReport, report_of
+from cd4ml.records.pair import Pair
 from cd4ml.records.run import Metric, Run, StepRun
 from cd4ml.store import rows
 from cd4ml.store.project import Project
@@ -144,11 +149,44 @@ def run_report(project: Project, ref: str) -> RunReport:
 
 
 def compare(project: Project, refs: list[str]) -> Comparison:
-    """What differs between some runs, and which is best at what.
+    """What differs between some runs, which is best at what, and whether that may be chance.
+
+    Runs whose step `scored` (`[model] scored`) kept rows with their scores are compared on
+    these rows, each with the first one.
 
     Raises:
         NotFound: If one does not exist.
         InvalidInput: If there are fewer than two.
     """
     with project.database.read() as connection:
-        return differences([tracked(connection, number_in(ref, "run")) for ref in refs])
+        runs = [tracked(connection, number_in(ref, "run")) for ref in refs]
+        found = differences(runs)
+        kept = [_scored_output(connection, project, each.run) for each in runs]
+    return msgspec.structs.replace(found, pairs=_pairs(project, found.runs, kept))
+
+
+def _scored_output(connection: sa.Connection, project: Project, run: Run) -> str:
+    """The address of the rows that a run has scored; "" if it kept none."""
+    steps = rows.find(connection, StepRun, run=run.number, step=project.settings.model.scored)
+    return steps[0].output if steps and steps[0].kind == "table" else ""
+
+
+def _pairs(project: Project, runs: tuple[str, ...], kept: list[str]) -> tuple[Pair, ...]:
+    settings = project.settings.model
+    frames = {
+        run: frame
+        for run, address in zip(runs, kept, strict=True)
+        if address and {settings.target, SCORE} <= set((frame := table(project, address)).columns)
+    }
+    if runs[0] not in frames:
+        return ()
+    return tuple(
+        pair_of(
+            (runs[0], frames[runs[0]]),
+            (run, frames[run]),
+            target=settings.target,
+            slices=settings.slices,
+        )
+        for run in runs[1:]
+        if run in frames and run != runs[0]
+    )

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from cd4ml.data.partition import keys_of, known_keys, missing_keys
 from cd4ml.errors import Cd4mlError, InvalidInput
-from cd4ml.experiments.search import Trial, run_trials
+from cd4ml.experiments.trials import DIED
+from cd4ml.experiments.workers import Outcome, Workers
 from cd4ml.loop.compare import run_report
 from cd4ml.loop.cut import Cut
 from cd4ml.loop.train import RunReport, datasets_now, pipeline_of, prepared, train
 from cd4ml.pipeline.run import DatasetInput
+from cd4ml.records.search import Trial
 from cd4ml.store.project import Project, open_project
 
 if TYPE_CHECKING:
@@ -172,36 +175,58 @@ def _attempted(
     workers: int,
     progress: Progress | None,
 ) -> list[Trial]:
-    trials = [{KEY: key} for key in keys]
+    trials = [Trial(search=0, position=i, parameters={KEY: key}) for i, key in enumerate(keys)]
     if workers > 1:
         apart = functools.partial(_in_process, folder=str(project.folder), attempt=attempt)
-        return run_trials(trials, apart, workers=workers, progress=progress)
-    ended: list[Trial] = []
-    for position, parameters in enumerate(trials):
-        ended.append(_here(position, parameters, attempt, project))
+        outcomes = _at_once(trials, apart, workers)
+    else:
+        outcomes = ((trial, _here(trial, attempt, project)) for trial in trials)
+    ended: dict[int, Trial] = {}
+    for trial, outcome in outcomes:
+        state: Literal["finished", "failed"] = "finished" if outcome.run else "failed"
+        done = msgspec.structs.replace(trial, state=state, run=outcome.run, reason=outcome.reason)
+        ended[trial.position] = done
         if progress is not None:
-            progress(ended[-1], len(ended), len(trials))
-    return ended
+            progress(done, len(ended), len(trials))
+    return [ended[position] for position in sorted(ended)]
 
 
-def _here(
-    position: int, parameters: dict[str, Any], attempt: functools.partial[int], project: Project
-) -> Trial:
+def _at_once(
+    trials: Sequence[Trial], attempt: Callable[[Trial], Outcome], workers: int
+) -> Iterator[tuple[Trial, Outcome]]:
+    """Several keys at a time; whatever was underway when a process died is tried again alone."""
+    waiting, suspects = deque(trials), list[Trial]()
+    with Workers(attempt, workers) as processes:
+        while waiting or processes.n_underway:
+            n_free = min(workers - processes.n_underway, len(waiting))
+            processes.begin([waiting.popleft() for _ in range(n_free)])
+            for trial, outcome in processes.wait():
+                if outcome is None:
+                    suspects.append(trial)
+                else:
+                    yield trial, outcome
+    for suspect in suspects:
+        with Workers(attempt, 1) as processes:
+            processes.begin([suspect])
+            while processes.n_underway:
+                for trial, outcome in processes.wait():
+                    yield trial, outcome or Outcome(reason=DIED)
+
+
+def _here(trial: Trial, attempt: functools.partial[int], project: Project) -> Outcome:
     """One key, in this process."""
     try:
-        run = attempt(parameters, project)
+        return Outcome(run=attempt(trial.parameters, project))
+    except Cd4mlError as error:
+        return Outcome(reason=error.message)
     except Exception as error:  # whatever goes wrong with one key: the next may do better
-        reason = (
-            error.message if isinstance(error, Cd4mlError) else f"{type(error).__name__}: {error}"
-        )
-        return Trial(position=position, parameters=parameters, state="failed", reason=reason)
-    return Trial(position=position, parameters=parameters, state="finished", run=run)
+        return Outcome(reason=f"{type(error).__name__}: {error}")
 
 
-def _in_process(parameters: dict[str, Any], *, folder: str, attempt: functools.partial[int]) -> int:
-    """One key, in a process of its own; returns the number of its run."""
+def _in_process(trial: Trial, *, folder: str, attempt: functools.partial[int]) -> Outcome:
+    """One key, in a process of its own."""
     with open_project(Path(folder)) as project:
-        return attempt(parameters, project)
+        return Outcome(run=attempt(trial.parameters, project))
 
 
 def _attempt(

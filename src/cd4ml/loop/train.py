@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from cd4ml.loop.ingest import ingest
 from cd4ml.loop.known import input_at
 from cd4ml.loop.label import empty_production
 from cd4ml.loop.names import require_name
+from cd4ml.loop.portion import Portion, portion_taken
 from cd4ml.loop.pull import newest_or_pulled
 from cd4ml.loop.remember import beginning, remember
 from cd4ml.loop.run_report import RunReport as RunReport
@@ -33,6 +34,8 @@ from cd4ml.store.project import FILE, Project
 
 if TYPE_CHECKING:
     from cd4ml.pipeline.run import Progress
+
+Begins = Callable[[sa.Connection, Run], None]
 
 EMPTY = "empty"  # the version number of a dataset that production has not filled yet
 
@@ -47,6 +50,8 @@ def train(
     cut: Cut | None = None,
     experiment: str = "default",
     search: int = 0,
+    begins: Begins | None = None,
+    portion: Portion | None = None,
     actor: str,
     words: Sequence[str] | None = None,
     progress: Progress | None = None,
@@ -65,6 +70,9 @@ def train(
         cut: Only the rows of one key.
         experiment: The question that the run belongs to.
         search: The number of the search it is a trial of.
+        begins: Is called in the transaction that begins the run: what it raises keeps the run
+            from beginning.
+        portion: Take only some rows of a dataset.
         actor: Who.
         words: What was typed, if the same words shall be answered from a note (`rerun`) while
             nothing changes.
@@ -95,6 +103,8 @@ def train(
         name: cut_input(project, name, each, cut)
         for name, each in datasets_now(project, wanted.data, actor, as_of).items()
     }
+    if portion is not None:
+        datasets = portion_taken(datasets, portion)
     run = run_pipeline(
         pipeline,
         database=project.database,
@@ -108,7 +118,7 @@ def train(
         purpose=wanted.purpose._replace(partition=str(cut) if cut else ""),
         parameters=wanted.parameters,
         progress=progress,
-        hooks=_hooks(project, announced),
+        hooks=_hooks(project, announced, begins),
     )
     with project.database.read() as connection:
         report = report_of(connection, run)
@@ -193,9 +203,11 @@ def require_readers(
             require_reader(project, read, actor=actor)
 
 
-def _hooks(project: Project, announced: Announcements | None) -> Hooks:
+def _hooks(project: Project, announced: Announcements | None, also: Begins | None = None) -> Hooks:
     def begins(connection: sa.Connection, run: Run) -> None:
         admit_run(connection, project, run)
+        if also is not None:
+            also(connection, run)
 
     if announced is None:
         return Hooks(begins=begins)

@@ -79,7 +79,8 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """`[model]`: which step makes the model, which rows judge it, and for what.
 
     `step` may be left out when exactly one step returns a Model. The steps
-    `training` and `holdout` give the rows it learned from and is judged on;
+    `training` and `holdout` give the rows it learned from and is judged on; a step named
+    `scored`, where there is one, rows with their `score`, on which runs are compared;
     `target` is their column to predict, `event_time` says when a row happened. No value
     of `key` may be in both (a patient, a ride); without it, no row.
     """
@@ -87,6 +88,7 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     step: str = ""
     training: str = "training"
     holdout: str = "holdout"
+    scored: str = "scored"
     target: str = "target"
     event_time: str = "event_at"
     key: tuple[str, ...] = ()
@@ -163,6 +165,34 @@ class LineageSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     openlineage: str = ""
 
 
+class SearchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[search.NAME]`: values of parameters to try, and how: `cd4ml search NAME`.
+
+    `try` has a parameter's values, or its range as a text: `"50..500"`, `"0.01..1:log"`,
+    `"0..1:0.1"`. Without `trials` every combination is tried. With `portions` each trial sees
+    only a share of the rows first, and the best of them more: successive halving.
+    """
+
+    space: dict[str, Any] = msgspec.field(name="try", default_factory=dict)
+    set: dict[str, Any] = {}  # "step.parameter" = the value in all trials
+    sampler: Literal["grid", "random", "tpe"] | None = None
+    trials: int = 0
+    seed: int = 0
+    metric: str = ""
+    direction: Literal["higher", "lower"] | None = None  # which values of the metric are better
+    workers: int = 2  # trials at a time
+    patience: int = 0  # trials without a better one after which the search ends
+    minutes: float = 0.0  # after which no trial begins
+    work_minutes: float = 0.0  # of all trials together, after which none begins
+    prune: Literal["median", "halving"] | None = None  # by what steps report
+    portions: tuple[float, ...] = ()  # of the rows, for instance [0.1, 0.3, 1.0]
+    portion_of: str = ""  # a dataset; may be left out where there is one
+    portion_by: str = ""  # its column of time; else a hash of the row decides
+    data: dict[str, str] = {}  # dataset = "name@number", where it is not the newest
+    environment: str = ""  # whose data and parameters hold, where none are given here
+    experiment: str = "default"
+
+
 class RehearsalSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[rehearsal]`: the module that plays the outside world."""
 
@@ -181,4 +211,5 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     monitoring: MonitoringSettings = MonitoringSettings()
     retrain: RetrainSettings = RetrainSettings()
     lineage: LineageSettings = LineageSettings()
+    search: dict[str, SearchSettings] = {}
     rehearsal: RehearsalSettings = RehearsalSettings()

@@ -90,7 +90,11 @@ def _reworded(error: msgspec.DecodeError) -> str:
 
 def _named(message: str, text: str) -> str:
     """The message, with the name of the dataset or environment that msgspec leaves open."""
-    kinds = {"data": records.DataSettings, "environments": records.EnvironmentSettings}
+    kinds = {
+        "data": records.DataSettings,
+        "environments": records.EnvironmentSettings,
+        "search": records.SearchSettings,
+    }
     for table, kind in kinds.items():
         if f"`{table}[...]" not in message:
             continue

@@ -40,6 +40,7 @@ from cd4ml.records.release import Release
 from cd4ml.records.run import Metric, Run, StepRun
 from cd4ml.records.run_artifact import RunArtifact
 from cd4ml.records.run_input import RunInput
+from cd4ml.records.search import Search, Trial, TrialValue
 from cd4ml.records.source_mark import SourceMark
 from cd4ml.records.stored_file import StoredFile
 from cd4ml.records.token import Token
@@ -182,6 +183,9 @@ _table(LoggedModel, "logged_models", ("id",), indexes=(("experiment",), ("run",)
 _table(LoggedModelFile, "logged_model_files", ("model", "path"), indexes=(("address",),))
 _table(LoggedModelMetric, "logged_model_metrics", ("model", "name", "dataset", "digest"))
 _table(RegisteredModel, "models", ("name",))
+_table(Search, "searches", ("number",), indexes=(("key",), ("state",)))
+_table(Trial, "trials", ("search", "position"), indexes=(("run",),))
+_table(TrialValue, "trial_values", ("search", "step", "trial"))
 _table(ModelVersion, "model_versions", ("model", "number"), indexes=(("artifact",), ("run",)))
 _table(Alias, "aliases", ("model", "name"))
 _table(Trust, "trusts", ("digest",))

@@ -14,7 +14,7 @@ from cd4ml.loop import Project
 from cd4ml.loop.audit import ledger, listed_entries
 from cd4ml.loop.card import card
 from cd4ml.loop.catalog import catalog
-from cd4ml.loop.compare import run_report, runs
+from cd4ml.loop.compare import compare, run_report, runs
 from cd4ml.loop.diff import diff, profile
 from cd4ml.loop.evaluate import verdict_about, verdict_of, verdicts
 from cd4ml.loop.impact import impact
@@ -24,6 +24,7 @@ from cd4ml.loop.picture import lineage_path, svg
 from cd4ml.loop.promote import ReleaseDetails, release_details, releases
 from cd4ml.loop.registry import alias_history, models, version_of
 from cd4ml.loop.runs import RunPage, curve, find_runs, run_details
+from cd4ml.loop.search import search_report, searches
 from cd4ml.loop.status import status
 from cd4ml.loop.watch import alerts, windows
 from cd4ml.loop.why import why
@@ -33,6 +34,7 @@ from cd4ml.records.window import Window
 from cd4ml.web.card import card_values
 from cd4ml.web.chart import Chart, Measured, line_chart
 from cd4ml.web.curve import curve_chart
+from cd4ml.web.parallel import parallel
 
 if TYPE_CHECKING:
     from cd4ml.loop.runs import RunDetails
@@ -247,6 +249,23 @@ def content_type(path: str) -> str:
     return _PICTURES.get(path.rpartition(".")[2].lower(), "")
 
 
+def all_searches(project: Project, _: Request) -> Values:
+    """Every search, newest first."""
+    return {"searches": searches(project, limit=_MANY)}
+
+
+def one_search(project: Project, request: Request) -> Values:
+    """One search: its trials, drawn and listed, and what mattered."""
+    report = search_report(project, request.path_params["number"])
+    return {"report": report, "drawn": parallel(report)}
+
+
+def comparison(project: Project, request: Request) -> Values:
+    """Some runs beside each other: `/compare?run=1&run=2`."""
+    asked = request.query_params.getlist("run")
+    return {"comparison": compare(project, asked) if len(asked) > 1 else None}
+
+
 def all_verdicts(project: Project, _: Request) -> Values:
     """Every verdict, newest first: candidates that were refused are remembered too."""
     return {"verdicts": verdicts(project)[::-1]}
@@ -356,6 +375,9 @@ PAGES = (
     Page("/diff", "diff.html", difference),
     Page("/runs", "runs.html", all_runs),
     Page("/runs/{number}", "run.html", run),
+    Page("/compare", "compare.html", comparison),
+    Page("/searches", "searches.html", all_searches),
+    Page("/searches/{number}", "search.html", one_search),
     Page("/verdicts", "verdicts.html", all_verdicts),
     Page("/verdicts/{number}", "verdict.html", verdict),
     Page("/models", "models.html", all_models),

@@ -18,6 +18,7 @@ from cd4ml.cli.commands import (
     releases,
     reproduction,
     runs,
+    searches,
     services,
     tracking,
 )
@@ -31,6 +32,7 @@ FAMILIES: tuple[Callable[[Commands], None], ...] = (
     reproduction.add,
     tracking.add,
     experiments.add,
+    searches.add,
     judging.add,
     models.add_to,
     releases.add,

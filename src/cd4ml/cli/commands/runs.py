@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from cd4ml.cli import assignments
 from cd4ml.cli.again import taken_apart
 from cd4ml.cli.given import Answer, Given
+from cd4ml.cli.page_file import write_page
 from cd4ml.cli.words import Commands, Parser, UsageError, at_most_a_million, day_or_time
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from cd4ml.loop.partitions import PartitionReport
     from cd4ml.loop.search import SearchReport
     from cd4ml.loop.train import RunReport
+    from cd4ml.records.pair import Pair
 
 
 _WORKERS = 2
@@ -40,6 +42,7 @@ def add(commands: Commands) -> None:
         "parameters, data, code, environment, metrics. The best value of a metric has a star.",
     )
     parser.add_argument("runs", metavar="RUN", nargs="*", help="run/3 or 3")
+    parser.add_argument("--html", metavar="FILE", default="", help="write it as a page, too")
     parser.add_argument("--experiment", default="", metavar="NAME", help="list only its runs")
     parser.add_argument(
         "--search", type=at_most_a_million, default=0, metavar="NUMBER", help="only its trials"
@@ -162,25 +165,24 @@ def run(
 def _search(
     given: Given, grid: dict[str, list[Any]], settings: dict[str, Any], datasets: dict[str, str]
 ) -> Answer[SearchReport]:
+    from cd4ml.cli.commands.searches import answer
     from cd4ml.cli.screen import trials
     from cd4ml.loop.search import search
+    from cd4ml.records.settings import SearchSettings
 
     words = given.words
+    wanted = SearchSettings(
+        space=dict(grid),
+        set=settings,
+        data=datasets,
+        environment=words.environment,
+        trials=words.trials,
+        workers=words.workers or _WORKERS,
+        experiment=words.experiment,
+    )
     with trials(is_quiet=given.is_json) as tell:
-        report = search(
-            given.project,
-            grid={**{name: [value] for name, value in settings.items()}, **grid},
-            data=datasets,
-            environment=words.environment,
-            as_of=words.as_of,
-            trials=words.trials,
-            workers=words.workers or _WORKERS,
-            experiment=words.experiment,
-            actor=given.actor,
-            progress=tell,
-        )
-    has_run = any(trial.state == "finished" for trial in report.trials)
-    return Answer(report, _show_search, exit_code=0 if has_run else 1)
+        report = search(given.project, wanted, as_of=words.as_of, actor=given.actor, progress=tell)
+    return answer(report)
 
 
 def _for_each(
@@ -215,10 +217,17 @@ def compare(given: Given) -> Answer[list[RunReport]] | Answer[Comparison]:
     if words.runs:
         from cd4ml.loop.compare import compare as find_differences
 
-        return Answer(find_differences(given.project, words.runs), _show_comparison)
+        found = find_differences(given.project, words.runs)
+        if words.html:
+            from cd4ml.web.experiment_report import comparison_report
+
+            write_page(words.html, comparison_report(found))
+        return Answer(found, _show_comparison)
+    if words.html:
+        raise UsageError("cd4ml compare: --html needs runs", hint="cd4ml compare --help")
     from cd4ml.loop.compare import listed_runs
 
-    found = listed_runs(
+    listed = listed_runs(
         given.project,
         experiment=words.experiment,
         search=words.search,
@@ -226,7 +235,7 @@ def compare(given: Given) -> Answer[list[RunReport]] | Answer[Comparison]:
         sort_by=words.best,
         limit=words.limit,
     )
-    return Answer(found, _show_runs)
+    return Answer(listed, _show_runs)
 
 
 def show_run(screen: Screen, report: RunReport) -> None:
@@ -279,16 +288,6 @@ def _computed(report: RunReport) -> str:
     return f"{computed} of {len(report.steps)}"
 
 
-def _show_search(screen: Screen, report: SearchReport) -> None:
-    failed = [trial for trial in report.trials if trial.state == "failed"]
-    screen.title(f"search {report.search}: {len(report.runs)} runs, {len(failed)} trials failed")
-    for trial in failed:
-        values = ", ".join(f"{name}={value}" for name, value in trial.parameters.items())
-        screen.line(f"  - {values}: {trial.reason}")
-    _show_runs(screen, list(report.runs))
-    screen.hint(f"cd4ml compare --search {report.search} --best METRIC")
-
-
 def _show_runs(screen: Screen, reports: list[RunReport]) -> None:
     from cd4ml.cli.screen import moment, number
 
@@ -322,6 +321,45 @@ def _show_comparison(screen: Screen, comparison: Comparison) -> None:
     if not lines:
         screen.line(f"{', '.join(comparison.runs)} do not differ")
         return
+    _show_differences(screen, comparison, lines)
+    for pair in comparison.pairs:
+        _show_pair(screen, pair)
+
+
+def _show_pair(screen: Screen, pair: Pair) -> None:
+    from cd4ml.cli.screen import counted, number
+
+    screen.line()
+    both = f"{pair.second.run} beside {pair.first.run}"
+    if pair.reason:
+        screen.line(f"{both}: not on the same rows: {pair.reason}")
+        return
+    screen.title(f"{both}, on the same {counted(pair.n_rows, 'row')}")
+    screen.table(
+        ("metric", pair.first.run, pair.second.run, "difference", "95 % interval", "rows", ""),
+        (
+            (
+                f"{each.metric}[{each.slice}]" if each.slice else each.metric,
+                number(each.first),
+                number(each.second),
+                f"{each.difference:+.4g}",
+                f"{each.low:+.4g} to {each.high:+.4g}",
+                f"{each.n:,}",
+                "differs" if each.is_told_apart else "may be chance",
+            )
+            for each in pair.metrics
+        ),
+    )
+    if pair.p_value is not None:
+        screen.line(
+            f"Only {pair.first.run} is right on {pair.only_first}, only {pair.second.run} on "
+            f"{pair.only_second} rows: p = {pair.p_value:.3g} (McNemar)."
+        )
+    if len({each.slice for each in pair.metrics}) > 1:
+        screen.line("Of many slices some differ by chance.", style="dim")
+
+
+def _show_differences(screen: Screen, comparison: Comparison, lines: list[tuple[str, ...]]) -> None:
     columns = [("", *comparison.runs), *lines]
     if len(lines) > len(comparison.runs):  # as narrow as it can be
         screen.table(columns[0], columns[1:])

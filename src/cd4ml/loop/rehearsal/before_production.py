@@ -23,6 +23,7 @@ from cd4ml.records.approval import StandingApproval
 from cd4ml.records.contract import Contract
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.records.release import Release
+from cd4ml.records.settings import SearchSettings
 from cd4ml.store import rows
 
 FIRST, AGAIN, SEARCH, CORRUPTED = "first", "again", "search", "corrupted"
@@ -102,7 +103,8 @@ def _experiments(stage: Stage) -> RunReport:
     stage.tell.command(f"cd4ml run {options} --workers 2")
     best_first = _trials(stage)
     if not best_first:
-        search(stage.project, grid=stage.world.GRID, workers=2, experiment=SEARCH, actor=SCIENTIST)
+        wanted = SearchSettings(space=dict(stage.world.GRID), workers=2, experiment=SEARCH)
+        search(stage.project, wanted, actor=SCIENTIST)
         best_first = _trials(stage)
     _show_comparison(stage, [report.run.ref for report in best_first])
     expect(len(best_first) > 1, "several trials")

@@ -289,6 +289,45 @@ def upgrade() -> None:
         sa.Column("deleted_at", UtcDateTime()),
     )
     op.create_table(
+        "searches",
+        sa.Column("number", sa.BigInteger(), primary_key=True, autoincrement=False),
+        sa.Column("key", TEXT, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("plan", JSON, nullable=False),
+        sa.Column("state", TEXT, nullable=False),
+        sa.Column("reason", TEXT, nullable=False),
+        sa.Column("owner", TEXT, nullable=False),
+        sa.Column("lease_until", UtcDateTime()),
+        sa.Column("spent_s", sa.Double(), nullable=False),
+        sa.Column("started_at", UtcDateTime(), nullable=False),
+        sa.Column("finished_at", UtcDateTime()),
+        sa.Column("created_by", TEXT, nullable=False),
+    )
+    op.create_index("searches_key_idx", "searches", ["key"])
+    op.create_index("searches_state_idx", "searches", ["state"])
+    op.create_table(
+        "trials",
+        sa.Column("search", sa.BigInteger(), primary_key=True, autoincrement=False),
+        sa.Column("position", sa.BigInteger(), primary_key=True, autoincrement=False),
+        sa.Column("parameters", JSON, nullable=False),
+        sa.Column("rung", sa.BigInteger(), nullable=False),
+        sa.Column("promoted_from", sa.BigInteger()),
+        sa.Column("state", TEXT, nullable=False),
+        sa.Column("attempts", sa.BigInteger(), nullable=False),
+        sa.Column("run", sa.BigInteger(), nullable=False),
+        sa.Column("value", sa.Double()),
+        sa.Column("reason", TEXT, nullable=False),
+        sa.Column("seconds", sa.Double(), nullable=False),
+    )
+    op.create_index("trials_run_idx", "trials", ["run"])
+    op.create_table(
+        "trial_values",
+        sa.Column("search", sa.BigInteger(), primary_key=True, autoincrement=False),
+        sa.Column("step", sa.BigInteger(), primary_key=True, autoincrement=False),
+        sa.Column("trial", sa.BigInteger(), primary_key=True, autoincrement=False),
+        sa.Column("value", sa.Double()),
+    )
+    op.create_table(
         "model_versions",
         sa.Column("model", TEXT, primary_key=True),
         sa.Column("number", sa.BigInteger(), primary_key=True, autoincrement=False),
