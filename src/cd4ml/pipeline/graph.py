@@ -13,6 +13,7 @@ import msgspec
 
 from cd4ml.errors import InvalidInput, PipelineError
 from cd4ml.pipeline.step import Metrics, Model, Step
+from cd4ml.records.resources import Patience, Resources
 from cd4ml.store.address import canonical
 
 _LISTED = 10  # problems in one message
@@ -46,6 +47,8 @@ class StepDeclaration(msgspec.Struct, frozen=True, kw_only=True):
     output: str = ""  # last word of the return hint
     is_cached: bool = True
     columns: dict[str, tuple[str, ...]] = {}  # of the output -> "input.column", ...
+    resources: Resources = Resources()
+    patience: Patience = Patience()
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -229,6 +232,8 @@ def _declaration(step: Step[Any, Any], folder: Path) -> StepDeclaration:
         output=_word(signature.return_annotation),
         is_cached=step.is_cached,
         columns={name: tuple(sources) for name, sources in step.columns.items()},
+        resources=step.resources,
+        patience=step.patience,
     )
 
 
