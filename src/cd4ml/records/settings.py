@@ -147,6 +147,32 @@ class LineageSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     openlineage: str = ""
 
 
+class RunSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[run]`: where the steps of a run are computed.
+
+    In `processes` beside this one, so many `workers` at a time; in-process, for a debugger; or
+    on the Ray cluster at `ray` ("" starts one on this machine). CD4ML_EXECUTOR takes precedence.
+    """
+
+    executor: Literal["processes", "in-process", "ray"] = "processes"
+    workers: int = 1
+    ray: str = ""
+
+
+class PriceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[prices]`: what an hour costs, in one currency; without any, runs have no cost.
+
+    CPUs count by the time that they work, GPUs by the time for which a step has them, memory
+    by a step's peak, the machine by the time that the run takes.
+    """
+
+    cpu_hour: float = 0.0
+    gpu_hour: float = 0.0
+    memory_gb_hour: float = 0.0
+    machine_hour: float = 0.0
+    currency: str = ""
+
+
 class RehearsalSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[rehearsal]`: the module that plays the outside world."""
 
@@ -158,6 +184,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     project: ProjectSettings
     store: StoreSettings = StoreSettings()
+    run: RunSettings = RunSettings()
+    prices: PriceSettings = PriceSettings()
     data: dict[str, DataSettings] = {}
     model: ModelSettings = ModelSettings()
     gate: tuple[GateSettings, ...] = ()

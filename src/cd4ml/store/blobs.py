@@ -50,6 +50,10 @@ class Blobs:
         self._folder = folder
         self._cache = cache
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Another process opens the same store for itself."""
+        return _reopened, (self._url, self._cache)
+
     def put(self, data: bytes) -> str:
         """Store bytes; returns their address. On disk when this returns."""
         address = address_of(data)
@@ -230,6 +234,10 @@ def open_blobs(url: str, *, cache: Path | None = None) -> Blobs:
         msg = f"the blobs' folder {folder} cannot be made: {error.strerror}"
         raise Unavailable(msg, hint="choose another with CD4ML_BLOBS or `[store] blobs`") from None
     return Blobs(LocalStore(prefix=folder), url=str(folder), folder=folder, cache=folder)
+
+
+def _reopened(url: str, cache: Path) -> Blobs:
+    return open_blobs(url, cache=cache)
 
 
 def _chunks(path: Path, address: str) -> Iterator[bytes]:
