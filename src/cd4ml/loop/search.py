@@ -16,6 +16,7 @@ import msgspec
 from cd4ml.experiments.search import Trial, run_trials, sample, start_search
 from cd4ml.experiments.search import grid as combinations
 from cd4ml.experiments.tracking import list_runs
+from cd4ml.loop.executors import Where
 from cd4ml.loop.names import require_name
 from cd4ml.loop.train import RunReport, pipeline_of, report_of, require_readers, train
 from cd4ml.store import people
@@ -132,6 +133,7 @@ def _attempt(
             experiment=experiment,
             search=search,
             actor=actor,
+            where=Where(executor="in-process"),  # this process is a worker itself
         )
     return report.run.number
 

@@ -17,6 +17,7 @@ from cd4ml.gates.policy import policy_of
 from cd4ml.loop.access import admit_run, input_of, require_reader
 from cd4ml.loop.announce import Announcements, announcements
 from cd4ml.loop.contracts import declared
+from cd4ml.loop.executors import Where, open_executor
 from cd4ml.loop.ingest import ingest
 from cd4ml.loop.known import input_at
 from cd4ml.loop.label import empty_production
@@ -29,6 +30,8 @@ from cd4ml.store.address import address_of_record
 from cd4ml.store.project import Project
 
 if TYPE_CHECKING:
+    from cd4ml.pipeline.executors.port import Executor
+    from cd4ml.pipeline.logs import Listener
     from cd4ml.pipeline.run import Progress
 
 EMPTY = "empty"  # the version number of a dataset that production has not filled yet
@@ -53,6 +56,8 @@ def train(
     search: int = 0,
     actor: str,
     progress: Progress | None = None,
+    listener: Listener | None = None,
+    where: Where = Where(),  # noqa: B008 - immutable
 ) -> RunReport:
     """Run the pipeline on the data as it is now; what has not changed is not computed again.
 
@@ -67,6 +72,8 @@ def train(
         search: The number of the search it is a trial of.
         actor: Who.
         progress: Is told when a step begins and ends.
+        listener: Is told what steps print, while they do.
+        where: Where the steps are computed, if not as `[run]` says.
 
     Raises:
         InvalidInput: If a parameter, dataset or value is not known.
@@ -81,28 +88,32 @@ def train(
         people.actor(connection, actor)
     require_name(experiment, "an experiment")
     announced = announcements(project)
-    pipeline = pipeline_of(project)
-    require_readers(project, pipeline, data or {}, actor=actor)
-    run = run_pipeline(
-        pipeline,
-        database=project.database,
-        blobs=project.blobs,
-        clock=project.clock,
-        actor=actor,
-        datasets=_datasets(project, data or {}, actor, as_of),
-        as_of=as_of,
-        experiment=experiment,
-        search=search,
-        parameters=overrides,
-        progress=progress,
-        hooks=_hooks(project, announced),
-    )
+    with open_executor(project, where) as executor:
+        pipeline = pipeline_of(project, executor)
+        require_readers(project, pipeline, data or {}, actor=actor)
+        run = run_pipeline(
+            pipeline,
+            database=project.database,
+            blobs=project.blobs,
+            clock=project.clock,
+            actor=actor,
+            datasets=_datasets(project, data or {}, actor, as_of),
+            as_of=as_of,
+            experiment=experiment,
+            search=search,
+            parameters=overrides,
+            progress=progress,
+            listener=listener,
+            executor=executor,
+            prices=project.settings.prices,
+            hooks=_hooks(project, announced),
+        )
     with project.database.read() as connection:
         return report_of(connection, run)
 
 
-def pipeline_of(project: Project) -> Pipeline:
-    """The project's pipeline as its files are now.
+def pipeline_of(project: Project, executor: Executor | None = None) -> Pipeline:
+    """The project's pipeline as its files are now, imported where it will be computed.
 
     Raises:
         PipelineError: If it cannot be built.
@@ -112,6 +123,7 @@ def pipeline_of(project: Project) -> Pipeline:
         project.settings.project.pipeline,
         datasets=tuple(project.settings.data),
         state=project.state,
+        executor=executor,
     )
 
 

@@ -8,6 +8,8 @@ import msgspec
 
 from cd4ml.records.rollout import RolloutStep
 
+ExecutorName = Literal["processes", "in-process", "ray"]
+
 
 class ProjectSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[project]`: its name and the Python module with the steps."""
@@ -154,7 +156,7 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     on the Ray cluster at `ray` ("" starts one on this machine). CD4ML_EXECUTOR takes precedence.
     """
 
-    executor: Literal["processes", "in-process", "ray"] = "processes"
+    executor: ExecutorName = "processes"
     workers: int = 1
     ray: str = ""
 
