@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, get_args
 
 import msgspec
 
-from cd4ml.errors import ConfigurationError, InvalidInput
+from cd4ml.errors import ConfigurationError
 from cd4ml.pipeline.executors.inline import Inline
 from cd4ml.pipeline.executors.pool import Workers
 from cd4ml.records.settings import ExecutorName
@@ -26,7 +26,7 @@ class Where(msgspec.Struct, frozen=True, kw_only=True):
     """Where a run is computed; what is left open is as `[run]` of cd4ml.toml says."""
 
     executor: str = ""  # "processes", "in-process" or "ray"
-    workers: int = 0  # steps at a time
+    workers: int = 0  # steps at a time; 0: as many as [run] says
     ray: str = ""  # address of a cluster
 
 
@@ -36,7 +36,6 @@ def open_executor(project: Project, where: Where = Where()) -> Iterator[Executor
 
     Raises:
         ConfigurationError: If CD4ML_EXECUTOR names none, or Ray is not installed.
-        InvalidInput: If there are to be less than one worker.
         Unavailable: If the Ray cluster cannot be reached.
     """
     executor = _chosen(project, where)
@@ -51,17 +50,14 @@ def open_executor(project: Project, where: Where = Where()) -> Iterator[Executor
 def _chosen(project: Project, where: Where) -> Executor:
     settings = project.settings.run
     workers = where.workers or settings.workers
-    if workers < 1:
-        msg = f"expected one worker or more, got {workers}"
-        raise InvalidInput(msg)
     name = where.executor or ("ray" if where.ray else _named(settings.executor))
     if name == "in-process":
         return Inline()
     if name == "ray":
         from cd4ml.engines.ray.executor import RayExecutor
 
-        return RayExecutor(where.ray or settings.ray, workers=workers)
-    return Workers(workers)
+        return RayExecutor(where.ray or settings.ray or "local", workers=workers)
+    return Workers(workers or 1)
 
 
 def _named(default: str) -> str:

@@ -13,7 +13,7 @@ import msgspec
 from cd4ml.errors import Cd4mlError, PipelineError, TimedOut, WorkerLost
 from cd4ml.pipeline.cache import find_output
 from cd4ml.pipeline.graph import StepDeclaration
-from cd4ml.pipeline.interruption import terminated_in_order
+from cd4ml.pipeline.interruption import terminated_in_order, undisturbed
 from cd4ml.pipeline.logs import StepLogs
 from cd4ml.pipeline.plan import Outputs, Plan
 from cd4ml.pipeline.recording import EndedStep, Recorder
@@ -71,7 +71,7 @@ class Execution:
         self._works: list[StepWork] = []  # all that were ever ready
         self._ready: list[StepWork] = []
         self._working: list[StepWork] = []
-        self._news: list[str] = []  # steps that begin, not told yet
+        self._news: list[tuple[str, StepState]] = []  # not told yet
         self._ended: list[tuple[StepWork, EndedStep]] = []  # not recorded yet
         self._metrics: dict[str, str] = {}  # metric -> the step it is of
         self._used: list[tuple[Usage, StepDeclaration]] = []
@@ -91,17 +91,21 @@ class Execution:
                 self._recorder.began()
                 self._do_all()
         except BaseException as error:  # also Ctrl-C: what is not running must not say so
-            self._cancel()
-            reason = error.message if isinstance(error, Cd4mlError) else named(error)
-            self._end("failed", printable(reason))
+            with undisturbed():
+                self._cancel()
+                reason = error.message if isinstance(error, Cd4mlError) else named(error)
+                self._end("failed", printable(reason))
+                life.end()
             raise
         else:
-            return self._end("finished")
+            run = self._end("finished")
+            life.end()
+            return run
         finally:
             for work in self._works:
                 work.end_turn()
             self._logs.end()
-            life.end()
+            life.let_go()
 
     def _end(self, state: Literal["finished", "failed"], reason: str = "") -> Run:
         cost = self._cost(self._used)
@@ -129,7 +133,7 @@ class Execution:
         for name in names:
             if not self._lacking[name]:
                 step = self._plan.steps[self._positions[name]]
-                self._news.append(name)
+                self._news.append((name, "running"))
                 work = StepWork(step, self._record_of(step))
                 self._works.append(work)
                 self._ready.append(work)
@@ -161,7 +165,7 @@ class Execution:
         """Take a step from the cache, or have it computed; False if it has to wait."""
         asked = [other.step.resources for other in self._working]
         has_place = has_room(
-            work.step.resources, asked, self._executor.hardware, self._executor.workers
+            work.step.resources, asked, self._executor.capacity, self._executor.workers
         )
         if work.is_to_be_computed and not has_place:
             return False
@@ -182,7 +186,7 @@ class Execution:
 
     def _wait_for_turn(self, work: StepWork) -> bool:
         if not work.is_told_to_wait:
-            self._progress(work.step.name, "waiting", work.seconds)
+            self._news.append((work.step.name, "waiting"))
         work.is_told_to_wait = True
         return False
 
@@ -221,11 +225,9 @@ class Execution:
         if name in self._outputs.found:
             return Source(hint, output=self._outputs.found[name])
         dataset = self._plan.datasets[name]
-        if self._executor.is_apart:
-            if self._executor.tables.get(dataset.digest) is None:
-                self._executor.tables.put(dataset.digest, dataset.scan().collect())
-            return Source(hint, digest=dataset.digest)
-        return Source(hint, digest=dataset.digest, frame=dataset.scan())
+        return Source(
+            hint, digest=dataset.digest, frame=dataset.scan(), holds=len(self._takers[name]) > 1
+        )
 
     def _settle_what_ended(self) -> None:
         futures = [work.future for work in self._working if work.future is not None]
@@ -345,13 +347,13 @@ class Execution:
         self._tell_news()
 
     def _tell_news(self) -> None:
-        """Tell which steps are begun; never while others have ended that are not recorded.
+        """Tell which steps begin or wait; never while others have ended that are not recorded.
 
         Who is told may look at what is recorded, or start a run that wants the same steps.
         """
         news, self._news = self._news, []
-        for name in news:
-            self._progress(name, "running", 0.0)
+        for name, state in news:
+            self._progress(name, state, 0.0)
 
     def _cancel(self) -> None:
         """End what is being computed, and write down what has ended before."""

@@ -22,11 +22,7 @@ def terminated_in_order() -> Iterator[None]:
 
     Only the main thread hears of signals; in others nothing changes.
     """
-    is_ours = (
-        threading.current_thread() is threading.main_thread()
-        and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    )
-    if not is_ours:
+    if not _hears_signals() or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield
         return
 
@@ -38,3 +34,23 @@ def terminated_in_order() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Nothing interrupts the block: who presses Ctrl-C twice still finds the end written down."""
+    if not _hears_signals():
+        yield
+        return
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    for each in before:
+        signal.signal(each, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def _hears_signals() -> bool:
+    return threading.current_thread() is threading.main_thread()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cd4ml.errors import Cd4mlError
 from cd4ml.pipeline.captured import captured
+from cd4ml.pipeline.executors.memory import is_plain
 from cd4ml.pipeline.executors.port import Tables
 from cd4ml.pipeline.graph import StepDeclaration, declared_in, steps_in
 from cd4ml.pipeline.module import imported, origin, traceback_below
@@ -40,7 +41,8 @@ class Source(NamedTuple):
     hint: str
     output: Output | None = None
     digest: str = ""
-    frame: pl.LazyFrame | None = None  # None: it is held ready by the executor
+    frame: pl.LazyFrame | None = None
+    holds: bool = False  # whether a dataset that was read is to be held ready
 
 
 class StepTask(NamedTuple):
@@ -157,7 +159,7 @@ def _attempted(task: StepTask, module: ModuleType) -> tuple[Output | None, Failu
         if os.getpid() != me:  # a process that the step forked, and forgot to end
             os._exit(0)
     output = store(task.blobs, value, hint=task.output, step=task.step)
-    if output.kind == "table" and task.holds:
+    if output.kind == "table" and task.holds and is_plain(value):
         task.tables.put(output.address, value)
     task.tables.drop(task.last)
     return output, None
@@ -170,10 +172,12 @@ def _input(task: StepTask, source: Source) -> Any:
         return held.lazy() if source.hint == "LazyFrame" else held
     if source.output is not None:
         return load(task.blobs, source.output, hint=source.hint)
-    if source.frame is None:
-        msg = f"the rows of {source.digest} are not held ready any more"
-        raise Cd4mlError(msg, hint="run again")
-    return source.frame if source.hint == "LazyFrame" else source.frame.collect()
+    if source.hint == "LazyFrame" or source.frame is None:
+        return source.frame
+    table = source.frame.collect()
+    if source.holds and is_plain(table):
+        task.tables.put(address, table)
+    return table
 
 
 def _collected(value: Any) -> Any:

@@ -152,13 +152,14 @@ class LineageSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 class RunSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[run]`: where the steps of a run are computed.
 
-    In `processes` beside this one, so many `workers` at a time; in-process, for a debugger; or
-    on the Ray cluster at `ray` ("" starts one on this machine). CD4ML_EXECUTOR takes precedence.
+    In `processes` beside this one; in-process, for a debugger; or on the Ray cluster at `ray`
+    ("auto" finds one, "local" starts one on this machine). CD4ML_EXECUTOR takes precedence.
+    So many `workers` compute steps at a time; 0: one process, or as many as a cluster has CPUs.
     """
 
     executor: ExecutorName = "processes"
-    workers: int = 1
-    ray: str = ""
+    workers: int = 0
+    ray: str = ""  # HOST:PORT, auto or local
 
 
 class PriceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

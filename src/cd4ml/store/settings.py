@@ -134,8 +134,8 @@ def _refuse_project(settings: Settings) -> None:
 
 def _refuse_run(settings: Settings) -> None:
     run = settings.run
-    if run.workers < 1:
-        raise _Impossible("run.workers", f"expected 1 or more, got {run.workers}")
+    if run.workers < 0:
+        raise _Impossible("run.workers", f"expected 0 or more, got {run.workers}")
     if run.ray and run.executor != "ray":
         message = f"steps are computed by {run.executor!r}, not on the cluster {run.ray!r}"
         raise _Impossible("run.ray", message, 'executor = "ray" computes them there')

@@ -12,6 +12,7 @@ from cd4ml.cli.commands import (
     project,
     rehearsal,
     releases,
+    run_details,
     runs,
     services,
 )
@@ -21,6 +22,7 @@ FAMILIES: tuple[Callable[[Commands], None], ...] = (
     project.add,
     data.add,
     runs.add,
+    run_details.add,
     judging.add,
     releases.add,
     services.add,

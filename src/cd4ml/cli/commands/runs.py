@@ -100,7 +100,18 @@ def _add_search(parser: Parser) -> None:
         type=at_most_a_million,
         default=0,
         metavar="N",
-        help=f"trials at a time (default: {_WORKERS})",
+        help=f"steps at a time (default: as [run] says), or trials (default: {_WORKERS})",
+    )
+    parser.add_argument(
+        "--in-process",
+        action="store_true",
+        help="compute the steps in this process, for a debugger: no timeouts, no limits",
+    )
+    parser.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        default="",
+        help="compute the steps on this Ray cluster; auto finds one, local starts one here",
     )
 
 
@@ -112,13 +123,14 @@ def run(given: Given) -> Answer[RunReport] | Answer[SearchReport]:
     grid = assignments.once(words.grid, "--grid")
     if grid:
         return _search(given, grid, settings, datasets)
-    for option, is_given in (("--trials", words.trials), ("--workers", words.workers)):
-        if is_given:
-            raise UsageError(f"cd4ml run: {option} needs --grid", hint="cd4ml run --help")
-    from cd4ml.cli.screen import steps
+    if words.trials:
+        raise UsageError("cd4ml run: --trials needs --grid", hint="cd4ml run --help")
+    from cd4ml.cli.run_screen import watched
+    from cd4ml.loop.executors import Where
     from cd4ml.loop.train import train
 
-    with steps(is_quiet=given.is_json) as tell:
+    executor = "in-process" if words.in_process else ""
+    with watched(is_quiet=given.is_json) as watch:
         report = train(
             given.project,
             overrides=settings,
@@ -126,7 +138,9 @@ def run(given: Given) -> Answer[RunReport] | Answer[SearchReport]:
             as_of=words.as_of,
             experiment=words.experiment,
             actor=given.actor,
-            progress=tell,
+            progress=watch.progress,
+            listener=watch.listener,
+            where=Where(executor=executor, workers=words.workers, ray=words.ray),
         )
     return Answer(report, _show_run)
 

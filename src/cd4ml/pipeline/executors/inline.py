@@ -23,13 +23,17 @@ class Inline:
     """
 
     workers = 1
-    is_apart = False
     keeps_output = False
 
     @cached_property
     def hardware(self) -> Hardware:
         """This machine."""
         return present_hardware()
+
+    @property
+    def capacity(self) -> Hardware:
+        """This machine."""
+        return self.hardware
 
     @property
     def tables(self) -> NoTables:

@@ -28,9 +28,7 @@ class NoTables:
 class HeldTables:
     """The tables that this process holds ready, the latest ones, up to a number of bytes.
 
-    A table is held only if it is sure to be what is read back from Parquet: plain columns of
-    numbers, text, dates and times. Who gets it gets a table of its own: adding or replacing a
-    column there changes nothing here.
+    Who gets a table gets one of its own: adding or replacing a column there changes nothing here.
     """
 
     def __init__(self, limit: int = _LIMIT) -> None:
@@ -46,7 +44,7 @@ class HeldTables:
     def put(self, address: str, frame: pl.DataFrame) -> None:
         """Hold a table ready, if there is room; the oldest ones make it."""
         size = int(frame.estimated_size())
-        if address in self._frames or size > self._limit or not _is_plain(frame):
+        if address in self._frames or size > self._limit:
             return
         while self._bytes + size > self._limit:
             self._forget(next(iter(self._frames)))
@@ -82,7 +80,12 @@ class TablesOfTheProcess:
 _HELD = HeldTables()
 
 
-def _is_plain(frame: pl.DataFrame) -> bool:
+def is_plain(frame: pl.DataFrame) -> bool:
+    """Whether a table is sure to be what is read back from Parquet, or comes through Arrow.
+
+    Plain columns of numbers, text, dates and times are; whoever gets one that was held gets
+    the same thing as one who reads it a month later.
+    """
     import polars as pl
 
     plain = (pl.String, pl.Boolean, pl.Date, pl.Datetime, pl.Float32, pl.Float64)

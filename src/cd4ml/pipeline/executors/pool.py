@@ -63,7 +63,6 @@ class Workers:
     libraries, unless the environment says how many there are to be.
     """
 
-    is_apart = False
     keeps_output = True
 
     def __init__(self, workers: int = 1, *, hardware: Hardware | None = None) -> None:
@@ -81,6 +80,11 @@ class Workers:
     def hardware(self) -> Hardware:
         """This machine."""
         return self._given or present_hardware()
+
+    @property
+    def capacity(self) -> Hardware:
+        """This machine."""
+        return self.hardware
 
     @property
     def tables(self) -> TablesOfTheProcess:

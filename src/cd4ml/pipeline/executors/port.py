@@ -45,12 +45,12 @@ class Executor(Protocol):
         """What one call can have at most."""
 
     @property
-    def tables(self) -> Tables:
-        """What its calls may hold ready for one another."""
+    def capacity(self) -> Hardware:
+        """What all calls together can have."""
 
     @property
-    def is_apart(self) -> bool:
-        """Whether work may be done where this machine's files are not."""
+    def tables(self) -> Tables:
+        """What its calls may hold ready for one another."""
 
     @property
     def keeps_output(self) -> bool:

@@ -48,10 +48,12 @@ def main(connection: int, life: int) -> None:
         life: File descriptor of the pipe whose other end the parent holds while it lives.
     """
     end_with_parent(life)
-    os.dup2(2, 1)  # what is printed between calls is nobody's answer
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # nothing that can be printed shall be an error
+        # nothing that can be printed shall be an error; before the descriptors are exchanged,
+        # since a stream asks its file where it stands
+        if isinstance(stream, TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    os.dup2(2, 1)  # what is printed between calls is nobody's answer
     me = os.getpid()
     channel = socket.socket(fileno=connection)
     while (data := receive(channel)) is not None:
