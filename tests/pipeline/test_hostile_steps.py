@@ -76,6 +76,10 @@ class World:
             self.run(steps, **options)
         return caught.value.message
 
+    def runs_into_an_error(self) -> None:
+        with pytest.raises(PipelineError):
+            self.run()
+
     def step(self, name: str, run: int = 1) -> StepRun:
         with self.database.read() as connection:
             return rows.get(connection, StepRun, run, name)
@@ -144,9 +148,9 @@ def slow() -> float:
     return 1.0
 """,
         listener=lambda step, data: heard.append(time.monotonic()),
-        progress=lambda step, state, seconds: heard.append(time.monotonic())
-        if (step, state) == ("slow", "computed")
-        else None,
+        progress=lambda step, state, seconds: (
+            heard.append(time.monotonic()) if (step, state) == ("slow", "computed") else None
+        ),
     )
 
     assert heard[1] - heard[0] > 1.0
@@ -218,7 +222,9 @@ def hanging(before: int) -> int:
     )
     assert time.monotonic() - began < 30
     assert world.log("hanging") == b"waiting\n"
-    assert not [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "600"]]
+    assert not [
+        p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "600"]
+    ]
 
 
 @pytest.mark.parametrize(
@@ -570,7 +576,7 @@ def slow(before: int) -> int:
         raise OSError("away")
     return 7
 """)
-    other = Thread(target=lambda: pytest.raises(PipelineError, world.run))
+    other = Thread(target=world.runs_into_an_error)
     other.start()
     while "slow" not in world.calls():
         time.sleep(0.02)
@@ -652,11 +658,14 @@ def test_a_run_that_is_ended_leaves_no_process_and_goes_on_where_it_was(
     with world.database.read() as connection:
         ended = rows.get(connection, Run, 1)
     assert ended.state == "failed"
-    assert ended.reason == {
-        signal.SIGKILL: "interrupted: its process ended",
-        signal.SIGTERM: "Terminated: 143",
-        signal.SIGINT: "KeyboardInterrupt",
-    }[end]
+    assert (
+        ended.reason
+        == {
+            signal.SIGKILL: "interrupted: its process ended",
+            signal.SIGTERM: "Terminated: 143",
+            signal.SIGINT: "KeyboardInterrupt",
+        }[end]
+    )
     if end != signal.SIGKILL:
         assert process.returncode in (128 + signal.SIGTERM, -signal.SIGINT)
         assert world.step("sleeping").reason == "cancelled"

@@ -14,6 +14,7 @@ from cd4ml.errors import Cd4mlError
 from cd4ml.pipeline.captured import captured
 from cd4ml.pipeline.executors.memory import is_plain
 from cd4ml.pipeline.executors.port import Tables
+from cd4ml.pipeline.executors.worker import begin, loads_first
 from cd4ml.pipeline.graph import StepDeclaration, declared_in, steps_in
 from cd4ml.pipeline.module import imported, origin, traceback_below
 from cd4ml.pipeline.storage import Output, load, store
@@ -91,6 +92,7 @@ def declare(place: Place) -> tuple[StepDeclaration, ...]:
     return declared_in(module, place.folder)
 
 
+@loads_first
 def compute(task: StepTask) -> Computed:
     """Compute a step, and store its output. What goes wrong in the step is returned, not raised."""
     usage: list[Usage] = []
@@ -99,6 +101,7 @@ def compute(task: StepTask) -> Computed:
     with captured(task.log):
         try:
             module, has_imported = _module(task.place)
+            begin()
             with measured() as usage:
                 output, failure = _attempted(task, module)
         except Cd4mlError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
 import sys
 from typing import Any
 
@@ -11,6 +12,8 @@ from cd4ml.errors import ConfigurationError, Unavailable
 from cd4ml.records.hardware import Hardware
 
 LOCAL = "local"
+
+_PATIENCE_S = 5
 
 # a step that is ended takes the processes with it that it has started
 _KILLS_CHILDREN = "RAY_kill_child_processes_on_worker_exit_with_raylet_subreaper"
@@ -45,6 +48,8 @@ def connect(address: str) -> bool:
     """
     if address == LOCAL:
         _guard()
+    else:
+        _refuse_silent(address)
     ray = ray_module()
     if ray.is_initialized():
         return False
@@ -60,10 +65,24 @@ def connect(address: str) -> bool:
             **options,
         )
     except (ConnectionError, RuntimeError, ValueError, TimeoutError, OSError) as error:
-        msg = f"the Ray cluster {address!r} does not answer: {_first_line(error)}"
-        hint = "start one with `ray start --head`, or `--ray local`"
-        raise Unavailable(msg, hint=hint) from None
+        raise _unavailable(address, _first_line(error)) from None
     return True
+
+
+def _refuse_silent(address: str) -> None:
+    """Say at once that nobody listens at HOST:PORT; Ray itself tries for minutes."""
+    host, _, port = address.rpartition(":")
+    if not (host and port.isdigit()):
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=_PATIENCE_S).close()
+    except (OSError, OverflowError) as error:
+        raise _unavailable(address, _first_line(error)) from None
+
+
+def _unavailable(address: str, reason: str) -> Unavailable:
+    msg = f"the Ray cluster {address!r} does not answer: {reason}"
+    return Unavailable(msg, hint="start one with `ray start --head`, or `--ray local`")
 
 
 def _guard() -> None:

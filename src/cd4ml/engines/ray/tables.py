@@ -1,4 +1,4 @@
-"""Tables in Ray's shared memory: every step of a node reads them where they lie."""
+"""Tables in Ray's shared memory: every step of a node reads numbers where they lie."""
 
 from __future__ import annotations
 
@@ -40,12 +40,10 @@ class RayTables:
 
     def put(self, address: str, frame: pl.DataFrame) -> None:
         """Hold a table ready, if there is room."""
-        import polars as pl
-
         ray = ray_module()
         try:
-            table = frame.to_arrow(compat_level=pl.CompatLevel.newest())
-            ray.get(self._owner.hold.remote(address, table), timeout=_PATIENCE_S)
+            # text as Arrow had it first: Ray cannot pass views of strings
+            ray.get(self._owner.hold.remote(address, frame.to_arrow()), timeout=_PATIENCE_S)
         except ray.exceptions.RayError:
             return
 

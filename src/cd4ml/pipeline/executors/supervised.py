@@ -16,10 +16,11 @@ from typing import Any
 
 from cd4ml.errors import Cd4mlError, TimedOut, WorkerLost
 from cd4ml.pipeline.executors.footprint import memory_of_group
-from cd4ml.pipeline.executors.worker import DISCONNECTED, Reply, receive, send
+from cd4ml.pipeline.executors.worker import BEGUN, DISCONNECTED, Reply, receive, send
 from cd4ml.records.resources import in_words
 
 _LOOK_MS = 50  # between two looks at a process that is silent
+_LOADING_S = 900.0  # for libraries to load, before the time of a call with a limit counts
 _START = (
     "import sys; sys.path[:] = {path!r}; from cd4ml.pipeline.executors.worker import main;"
     " main({connection}, {life})"
@@ -59,7 +60,7 @@ class SupervisedProcess:
 
         Args:
             request: The pickled `Request`.
-            timeout_s: How long it may take; 0 for ever.
+            timeout_s: How long it may take, once it has begun; 0 for ever.
             memory: Bytes that the process and those it has started may take; 0 for all.
 
         Raises:
@@ -67,20 +68,27 @@ class SupervisedProcess:
             WorkerLost: If the process ended, or took too much.
             BaseException: What the call itself raised.
         """
-        began = monotonic()
         with suppress(OSError):  # its end is found below
             send(self._channel, request)
+        self._watch(_LOADING_S if timeout_s else 0.0, memory)
+        data = receive(self._channel)
+        while data == BEGUN:
+            self._watch(timeout_s, memory)
+            data = receive(self._channel)
+        if data is None:
+            raise self._lost()
+        return _result(Reply(*pickle.loads(data)))  # noqa: S301 - from our own child
+
+    def _watch(self, timeout_s: float, memory: int) -> None:
+        """Wait until it says something, or has ended."""
+        began = monotonic()
         while not self._answers.poll(_LOOK_MS):
             if not self.is_alive:
-                break
+                return
             if timeout_s and monotonic() - began > timeout_s:
                 self.end()
                 raise TimedOut(f"it took more than {timeout_s:g} s, and was ended")
             self._refuse_more_than(memory)
-        data = receive(self._channel)
-        if data is None:
-            raise self._lost()
-        return _result(Reply(*pickle.loads(data)))  # noqa: S301 - from our own child
 
     def end(self) -> None:
         """End it at once, with all the processes that it has started."""

@@ -16,13 +16,23 @@ import struct
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from io import TextIOWrapper
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 _LENGTH = struct.Struct("!Q")
 _CHUNK = 1 << 20
 DISCONNECTED = 76  # exit code: EX_PROTOCOL of sysexits.h
 _F_SETSIG = 10  # of Linux; Python 3.11 has no name for it
+
+
+BEGUN = b"begun"
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_LOADS_FIRST = "loads_first"
+
+_channels: list[socket.socket] = []  # to the parent, in a worker process
 
 
 class Request(NamedTuple):
@@ -56,6 +66,7 @@ def main(connection: int, life: int) -> None:
     os.dup2(2, 1)  # what is printed between calls is nobody's answer
     me = os.getpid()
     channel = socket.socket(fileno=connection)
+    _channels.append(channel)
     while (data := receive(channel)) is not None:
         reply = _answer(Request(*pickle.loads(data)))  # noqa: S301 - from the parent alone
         if os.getpid() != me:  # a process that the call forked, and forgot to end
@@ -64,6 +75,18 @@ def main(connection: int, life: int) -> None:
             send(channel, pickle.dumps(tuple(reply), pickle.HIGHEST_PROTOCOL))
         except OSError:  # the call has closed what was not its own
             os._exit(DISCONNECTED)
+
+
+def loads_first(function: F) -> F:
+    """A function that loads libraries, and calls `begin` once it has: only then its time counts."""
+    function.__dict__[_LOADS_FIRST] = True
+    return function
+
+
+def begin() -> None:
+    """Tell the parent that the limit of time counts from now; where there is none nobody is told."""
+    for channel in _channels:
+        send(channel, BEGUN)
 
 
 def send(channel: socket.socket, data: bytes) -> None:
@@ -96,6 +119,8 @@ def _answer(request: Request) -> Reply:
     try:
         os.environ.update(request.environment)
         function, arguments = pickle.loads(request.call)  # noqa: S301 - from the parent alone
+        if not getattr(function, _LOADS_FIRST, False):
+            begin()
         value = function(*arguments)
         return Reply(True, pickle.dumps(value, pickle.HIGHEST_PROTOCOL))
     except BaseException as error:
