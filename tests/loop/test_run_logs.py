@@ -1,19 +1,16 @@
 """What steps print can be read later, by who may read what they were given."""
 
-from pathlib import Path
-
 import pytest
 
 from cd4ml.errors import NotAllowed, NotFound, PipelineError
-from cd4ml.loop import Project
+from cd4ml.loop import Project, open_project
 from cd4ml.loop.executors import Where, open_executor
 from cd4ml.loop.run_logs import run_logs
 from cd4ml.loop.train import train
 from cd4ml.pipeline.executors.inline import Inline
 from cd4ml.pipeline.executors.pool import Workers
 from cd4ml.pipeline.logs import log_path, logs_folder
-from cd4ml.store import people
-from tests.loop.world import ANN
+from tests.loop.world import ANN, EVE
 
 PROCESSES = Where(executor="processes")
 
@@ -73,23 +70,19 @@ def test_a_step_that_is_not_there_is_named(project: Project) -> None:
 
 def test_who_may_not_read_the_rows_may_not_read_what_steps_printed(project: Project) -> None:
     train(project, actor=ANN)
-    with project.database.write() as connection:
-        people.add(connection, "eve", roles=(), at=project.clock.now(), by=ANN)
-    restrict(project)
+    add_to_settings(project, "[data.flights]", '[data.flights]\nreaders = ["doctor"]')
 
-    with pytest.raises(NotAllowed) as caught:
-        run_logs(project, "run/1", actor="eve")
+    with open_project(project.folder) as again, pytest.raises(NotAllowed) as caught:
+        run_logs(again, "run/1", actor=EVE)
 
-    assert caught.value.message == (
-        "eve may not read flights: it needs the role doctor, has none"
-    )
+    assert caught.value.message == "eve may not read flights: it needs the role doctor, has none"
 
 
-def restrict(project: Project) -> None:
+def add_to_settings(project: Project, old: str, new: str) -> None:
     settings = project.folder / "cd4ml.toml"
     text = settings.read_text()
-    settings.write_text(text.replace("[data.flights]", '[data.flights]\nreaders = ["doctor"]'))
-    project.__dict__.pop("settings", None)
+    assert old in text
+    settings.write_text(text.replace(old, new))
 
 
 def test_where_a_run_is_computed_can_be_chosen(
@@ -119,6 +112,14 @@ def test_a_variable_that_names_no_executor_is_refused(
     )
 
 
-def test_a_run_has_a_cost_by_the_prices_of_the_project(project: Project, tmp_path: Path) -> None:
-    report = train(project, actor=ANN)
-    assert report.run.cost is None
+def test_a_run_has_a_cost_by_the_prices_of_the_project(project: Project) -> None:
+    assert train(project, actor=ANN).run.cost is None
+    add_to_settings(project, "[project]", "[prices]\ncpu_hour = 3600\n\n[project]")
+    let_say(project, "pass")
+
+    with open_project(project.folder) as again:
+        report = train(again, overrides={"delay.strength": 0.5}, actor=ANN)
+
+    seconds = sum(step.cpu_seconds for step in report.steps)
+    assert seconds > 0
+    assert report.run.cost == pytest.approx(seconds)

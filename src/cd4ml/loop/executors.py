@@ -32,19 +32,18 @@ class Where(msgspec.Struct, frozen=True, kw_only=True):
 
 @contextmanager
 def open_executor(project: Project, where: Where = Where()) -> Iterator[Executor]:  # noqa: B008
-    """The executor of a run, until the block ends; an error in it ends what is being computed.
+    """The executor of a run, until the block ends; what is being computed then is ended.
 
     Raises:
         ConfigurationError: If CD4ML_EXECUTOR names none, or Ray is not installed.
         Unavailable: If the Ray cluster cannot be reached.
     """
     executor = _chosen(project, where)
+    executor.warm()
     try:
         yield executor
-    except BaseException:
-        executor.shutdown(cancel=True)
-        raise
-    executor.shutdown()
+    finally:
+        executor.shutdown(cancel=True)  # what was asked for has ended, or nobody wants it now
 
 
 def _chosen(project: Project, where: Where) -> Executor:

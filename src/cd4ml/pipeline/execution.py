@@ -76,6 +76,7 @@ class Execution:
         self._metrics: dict[str, str] = {}  # metric -> the step it is of
         self._used: list[tuple[Usage, StepDeclaration]] = []
         self._failure: PipelineError | None = None
+        self._is_checked = False  # whether the code that was imported is the one fingerprinted
 
     def run(self) -> Run:
         """Do the steps; returns the finished run.
@@ -244,7 +245,7 @@ class Execution:
 
     def _settle(self, work: StepWork) -> None:
         computed = self._result(work)
-        if computed.has_imported:
+        if computed.has_imported or not self._is_checked:
             self._refuse_edited()
         self._used.append((computed.usage, work.step))
         work.record = msgspec.structs.replace(
@@ -274,6 +275,7 @@ class Execution:
 
     def _refuse_edited(self) -> None:
         """The code that was imported has to be the code that was fingerprinted."""
+        self._is_checked = True
         sources = self._plan.sources
         for path in sources.edited():
             msg = f"{path.relative_to(sources.folder)} was edited while the run began"

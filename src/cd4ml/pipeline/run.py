@@ -27,7 +27,7 @@ from cd4ml.pipeline.plan import DatasetInput, Outputs, Plan
 from cd4ml.pipeline.recording import Hooks, Recorder
 from cd4ml.pipeline.revision import revision_of
 from cd4ml.pipeline.sources import Sources
-from cd4ml.pipeline.task import Place, declare, leave
+from cd4ml.pipeline.task import Place, declare, leave, load_polars, prepare
 from cd4ml.pipeline.usage import Usage
 from cd4ml.records.run import Run
 from cd4ml.records.settings import PriceSettings
@@ -80,11 +80,16 @@ class Pipeline:
             state=state,
             declare=lambda: self._declared(executor),
         )
+        if executor is not None and executor.keeps_output:
+            # what it imports is there when the data are; a run that computes nothing ends it
+            executor.submit(prepare, self.place)
         self.graph: Graph = build(steps, datasets)
 
     def _declared(self, executor: Executor | None) -> tuple[StepDeclaration, ...]:
         if executor is not None:
-            return executor.submit(declare, self.place).result()
+            declared = executor.submit(declare, self.place)
+            load_polars()  # meanwhile: who reads the data needs it here
+            return declared.result()
         try:
             return declare(self.place)
         finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -90,6 +90,17 @@ def declare(place: Place) -> tuple[StepDeclaration, ...]:
     """
     module, _ = _module(place)
     return declared_in(module, place.folder)
+
+
+def prepare(place: Place) -> None:
+    """Import what a project's steps need, before it is needed; what fails is said when it is."""
+    with suppress(Cd4mlError):
+        _module(place)
+
+
+def load_polars() -> None:
+    """Import Polars, before it is needed."""
+    import polars  # noqa: F401
 
 
 @loads_first

@@ -92,7 +92,7 @@ class Workers:
         return TablesOfTheProcess()
 
     def warm(self) -> None:
-        """Start the first process; its libraries load while others get ready to ask it."""
+        """Start the first process: it is there when it is asked."""
         with self._wakes:
             if not (self._spare or self._threads or self._is_closed):
                 self._spare.append(SupervisedProcess(self._environment()))
