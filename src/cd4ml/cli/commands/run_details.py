@@ -61,7 +61,7 @@ def _show(screen: Screen, report: RunReport) -> None:
             ("experiment", run.experiment),
             ("began", f"{moment(run.started_at)} by {run.created_by}"),
             ("machine", ", ".join([*filter(None, machine), *hardware.gpus])),
-            ("cost", "" if run.cost is None else number(run.cost)),
+            ("cost", "" if run.cost is None else f"{run.cost:.4g}"),
         ]
     )
     screen.table(
