@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -236,6 +237,7 @@ def open_blobs(url: str, *, cache: Path | None = None) -> Blobs:
     return Blobs(LocalStore(prefix=folder), url=str(folder), folder=folder, cache=folder)
 
 
+@lru_cache(maxsize=8)  # a worker gets it with each call, and connects once
 def _reopened(url: str, cache: Path) -> Blobs:
     return open_blobs(url, cache=cache)
 

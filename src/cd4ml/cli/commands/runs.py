@@ -122,6 +122,10 @@ def run(given: Given) -> Answer[RunReport] | Answer[SearchReport]:
     datasets = assignments.once(words.datasets, "--data")
     grid = assignments.once(words.grid, "--grid")
     if grid:
+        for option, is_given in (("--in-process", words.in_process), ("--ray", words.ray)):
+            if is_given:
+                msg = f"cd4ml run: {option} is for one run, not for --grid"
+                raise UsageError(msg, hint="cd4ml run --help")
         return _search(given, grid, settings, datasets)
     if words.trials:
         raise UsageError("cd4ml run: --trials needs --grid", hint="cd4ml run --help")
