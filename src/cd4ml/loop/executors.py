@@ -12,11 +12,14 @@ import msgspec
 from cd4ml.errors import ConfigurationError
 from cd4ml.pipeline.executors.inline import Inline
 from cd4ml.pipeline.executors.pool import Workers
+from cd4ml.pipeline.libraries import load_libraries
 from cd4ml.records.settings import ExecutorName
 from cd4ml.store.project import Project
 
 if TYPE_CHECKING:
     from cd4ml.pipeline.executors.port import Executor
+
+__all__ = ["VARIABLE", "Executor", "Where", "open_executor"]
 
 VARIABLE = "CD4ML_EXECUTOR"
 _NAMES = get_args(ExecutorName)
@@ -39,7 +42,8 @@ def open_executor(project: Project, where: Where = Where()) -> Iterator[Executor
         Unavailable: If the Ray cluster cannot be reached.
     """
     executor = _chosen(project, where)
-    executor.warm()
+    if isinstance(executor, Workers):  # it loads them while the run gets ready
+        executor.submit(load_libraries, project.folder, project.settings.project.pipeline)
     try:
         yield executor
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +59,7 @@ def train(
     progress: Progress | None = None,
     listener: Listener | None = None,
     where: Where = Where(),  # noqa: B008 - immutable
+    executor: Executor | None = None,
 ) -> RunReport:
     """Run the pipeline on the data as it is now; what has not changed is not computed again.
 
@@ -74,6 +76,7 @@ def train(
         progress: Is told when a step begins and ends.
         listener: Is told what steps print, while they do.
         where: Where the steps are computed, if not as `[run]` says.
+        executor: Computes them instead, and is left open.
 
     Raises:
         InvalidInput: If a parameter, dataset or value is not known.
@@ -88,8 +91,9 @@ def train(
         people.actor(connection, actor)
     require_name(experiment, "an experiment")
     announced = announcements(project)
-    with open_executor(project, where) as executor:
-        pipeline = pipeline_of(project, executor)
+    opened = nullcontext(executor) if executor else open_executor(project, where)
+    with opened as computing:
+        pipeline = pipeline_of(project, computing)
         require_readers(project, pipeline, data or {}, actor=actor)
         run = run_pipeline(
             pipeline,
@@ -104,7 +108,7 @@ def train(
             parameters=overrides,
             progress=progress,
             listener=listener,
-            executor=executor,
+            executor=computing,
             prices=project.settings.prices,
             hooks=_hooks(project, announced),
         )

@@ -11,6 +11,7 @@ from cd4ml.cli.words import Commands, Parser, UsageError, at_most_a_million, day
 if TYPE_CHECKING:
     from cd4ml.cli.screen import Screen
     from cd4ml.experiments.compare import Comparison, Difference
+    from cd4ml.loop.executors import Executor
     from cd4ml.loop.search import SearchReport
     from cd4ml.loop.train import RunReport
 
@@ -129,11 +130,22 @@ def run(given: Given) -> Answer[RunReport] | Answer[SearchReport]:
         return _search(given, grid, settings, datasets)
     if words.trials:
         raise UsageError("cd4ml run: --trials needs --grid", hint="cd4ml run --help")
+    from cd4ml.loop.executors import Where, open_executor
+
+    kind = "in-process" if words.in_process else ""
+    where = Where(executor=kind, workers=words.workers, ray=words.ray)
+    with open_executor(given.project, where) as executor:
+        return _run_once(given, executor, settings, datasets)
+
+
+def _run_once(
+    given: Given, executor: Executor, settings: dict[str, Any], datasets: dict[str, str]
+) -> Answer[RunReport]:
+    # loaded while the executor's processes load what they need
     from cd4ml.cli.run_screen import watched
-    from cd4ml.loop.executors import Where
     from cd4ml.loop.train import train
 
-    executor = "in-process" if words.in_process else ""
+    words = given.words
     with watched(is_quiet=given.is_json) as watch:
         report = train(
             given.project,
@@ -144,7 +156,7 @@ def run(given: Given) -> Answer[RunReport] | Answer[SearchReport]:
             actor=given.actor,
             progress=watch.progress,
             listener=watch.listener,
-            where=Where(executor=executor, workers=words.workers, ray=words.ray),
+            executor=executor,
         )
     return Answer(report, _show_run)
 

@@ -116,9 +116,6 @@ class RayExecutor:
         """Tables in the cluster's shared memory."""
         return RayTables()
 
-    def warm(self) -> None:
-        """Ray has its workers ready."""
-
     def submit(
         self,
         function: Callable[..., T],

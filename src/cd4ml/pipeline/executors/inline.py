@@ -40,9 +40,6 @@ class Inline:
         """None: what runs here reads its inputs anew."""
         return NoTables()
 
-    def warm(self) -> None:
-        """There is nothing to start."""
-
     def submit(
         self,
         function: Callable[..., T],

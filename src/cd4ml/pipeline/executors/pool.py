@@ -73,7 +73,6 @@ class Workers:
         self._threads: list[threading.Thread] = []
         self._n_idle = 0
         self._is_closed = False
-        self._spare: list[SupervisedProcess] = []
         self._working: set[_Job] = set()
 
     @cached_property
@@ -90,12 +89,6 @@ class Workers:
     def tables(self) -> TablesOfTheProcess:
         """Each process holds its own ready."""
         return TablesOfTheProcess()
-
-    def warm(self) -> None:
-        """Start the first process: it is there when it is asked."""
-        with self._wakes:
-            if not (self._spare or self._threads or self._is_closed):
-                self._spare.append(SupervisedProcess(self._environment()))
 
     def submit(
         self,
@@ -133,9 +126,6 @@ class Workers:
             job.cancel()
         for thread in self._threads:
             thread.join()
-        for process in self._spare:
-            process.close()
-        self._spare.clear()
 
     def _serve(self) -> None:
         """What each thread does: take a job, have its process do it, until there is none."""
@@ -144,7 +134,7 @@ class Workers:
             if process is None or not process.is_alive:
                 if process is not None:
                     process.close()
-                process = self._fresh()
+                process = SupervisedProcess(self._environment())
             self._do(job, process)
             with self._wakes:
                 self._working.discard(job)
@@ -179,12 +169,6 @@ class Workers:
             job.set_exception(CancelledError() if job.is_unwanted else error)
         else:
             job.set_result(value)
-
-    def _fresh(self) -> SupervisedProcess:
-        with self._wakes:
-            if self._spare:
-                return self._spare.pop()
-        return SupervisedProcess(self._environment())
 
     def _devices(self, job: _Job) -> tuple[int, ...]:
         """Which GPUs a job gets: those that no other one has."""

@@ -56,9 +56,6 @@ class Executor(Protocol):
     def keeps_output(self) -> bool:
         """Whether what work prints is to be taken from its process, and kept."""
 
-    def warm(self) -> None:
-        """Work comes soon: what takes time to start may begin to."""
-
     def submit(
         self,
         function: Callable[..., T],
