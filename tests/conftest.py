@@ -39,6 +39,8 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             "CD4ML_TEST_"
         ):
             monkeypatch.delenv(name)
+    # a worker process a run would import scikit-learn a thousand times
+    monkeypatch.setenv("CD4ML_EXECUTOR", "in-process")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     for role in ("AUTHOR", "COMMITTER"):

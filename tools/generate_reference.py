@@ -139,6 +139,8 @@ def settings_page() -> str:
 _SECTIONS = (
     ("[project]", settings.ProjectSettings),
     ("[store]", settings.StoreSettings),
+    ("[run]", settings.RunSettings),
+    ("[prices]", settings.PriceSettings),
     ("[data.NAME]", settings.DataSettings),
     ("[model]", settings.ModelSettings),
     ("[[gate]]", settings.GateSettings),

@@ -31,6 +31,14 @@ class Cd4mlError(Exception):
         self.discreet = discreet
         super().__init__(f"{message}\n  hint: {hint}" if hint else message)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """What another process needs to raise the same."""
+        return _again, (type(self), self.message, self.hint, self.discreet)
+
+
+def _again(kind: type[Cd4mlError], message: str, hint: str, discreet: str) -> Cd4mlError:
+    return kind(message, hint=hint, discreet=discreet)
+
 
 class ConfigurationError(Cd4mlError):
     """`cd4ml.toml`, or a module it names, cannot be read as it should be."""
@@ -72,6 +80,18 @@ class ContractViolated(InvalidInput):
 
 class PipelineError(Cd4mlError):
     """The graph of steps cannot be built, or a step failed."""
+
+
+class WorkerLost(Cd4mlError):
+    """The process that did some work ended before the work did."""
+
+    http_status: ClassVar[int] = 500
+
+
+class TimedOut(Cd4mlError):
+    """Work took longer than it may, and was ended."""
+
+    http_status: ClassVar[int] = 504
 
 
 class Refused(Cd4mlError):

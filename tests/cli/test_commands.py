@@ -222,7 +222,10 @@ def test_a_run_takes_only_what_the_pipeline_knows(shell: Shell) -> None:
     assert "strnegth" in shell.error
     assert shell.json("run --data patients=patients@9")["error"]
     assert shell.json("run --trials 3")["error"] == "cd4ml run: --trials needs --grid"
-    assert shell.json("run --workers 3")["error"] == "cd4ml run: --workers needs --grid"
+    for option in ("--in-process", "--ray auto"):
+        assert shell.json(f"run --grid diagnosis.strength=0.1 {option}")["error"] == (
+            f"cd4ml run: {option.split()[0]} is for one run, not for --grid"
+        )
     for option in ("--trials", "--workers"):
         shell(f"run --grid diagnosis.strength=0.1 {option} 0")
         assert (shell.code, shell.error.splitlines()[0]) == (
@@ -230,6 +233,37 @@ def test_a_run_takes_only_what_the_pipeline_knows(shell: Shell) -> None:
             f"error: cd4ml run: argument {option}: expected a number from 1 to 1,000,000, got '0'",
         )
     assert shell.code == 2
+
+
+@pytest.mark.slow
+def test_a_run_shows_what_its_steps_print_and_keeps_it(
+    shell: Shell, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CD4ML_EXECUTOR", "processes")
+    pipeline = folder / "pipeline.py"
+    text = pipeline.read_text()
+    first_line = "    features = training.drop(TARGET)"
+    assert first_line in text
+    pipeline.write_text(text.replace(first_line, f'    print("learns")\n{first_line}'))
+
+    shell("run --workers 2")
+    assert (shell.code, shell.error) == (0, "diagnosis | learns\n")
+    ref = shell.json("compare")[0]["run"]["number"]
+    said = shell(f"show {ref}")
+    assert f"run/{ref} finished" in said
+    assert f"cd4ml logs run/{ref}" in said
+    assert shell(f"logs {ref}") == "diagnosis | learns\n"
+    assert shell(f"logs {ref} diagnosis") == "learns\n"
+    assert shell(f"logs {ref} evaluation") == "\n"
+    shell(f"logs {ref} dignosis")
+    assert shell.error.splitlines()[0] == f"error: run/{ref} has no step named 'dignosis'"
+    found = shell.json(f"show {ref}")
+    assert found["run"]["hardware"]["cpus"] >= 1
+    diagnosis = next(step for step in found["steps"] if step["step"] == "diagnosis")
+    assert (diagnosis["attempts"], diagnosis["peak_memory"] > 10**7) == (1, True)
+
+    shell("run --in-process --set diagnosis.strength=0.5")
+    assert (shell.code, shell.error) == (0, "")
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@ import io
 import pytest
 from rich.console import Console
 
-from cd4ml.cli.screen import Screen, bar, steps, trials, wrapped
+from cd4ml.cli.screen import Screen, bar, trials, wrapped
 
 
 def shown(width: int = 80) -> tuple[Screen, io.StringIO]:
@@ -116,8 +116,7 @@ def test_wrapping_keeps_every_word() -> None:
 
 
 def test_progress_is_quiet_where_there_is_no_terminal(capfd: pytest.CaptureFixture[str]) -> None:
-    with steps(is_quiet=False) as tell, trials(is_quiet=False) as count:
-        tell("features", "running", 0.0)
+    with trials(is_quiet=False) as count:
         count(None, 1, 2)
 
     assert capfd.readouterr() == ("", "")
@@ -126,23 +125,18 @@ def test_progress_is_quiet_where_there_is_no_terminal(capfd: pytest.CaptureFixtu
 def test_progress_is_quiet_for_machines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stderr", Terminal())
 
-    with steps(is_quiet=True) as tell, trials(is_quiet=True) as count:
-        tell("features", "computed", 0.5)
+    with trials(is_quiet=True) as count:
         count(None, 1, 2)
 
 
-def test_progress_shows_the_step_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_counts_the_trials_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr("sys.stderr", terminal)
 
-    with steps(is_quiet=False) as tell:
-        tell("features", "running", 0.0)
-        tell("features", "computed", 0.5)
     with trials(is_quiet=False) as count:
         count(None, 1, 2)
 
     text = terminal.getvalue()
-    assert "features: computed, 0.5 s" in text
     assert "1/2" in text
 
 

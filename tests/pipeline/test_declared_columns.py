@@ -30,6 +30,8 @@ def code(folder: Path, decorator: str, head: str = "from cd4ml import step") -> 
         ('@step(cache=False, columns={"a": []})', "@step(cache=False)", "from cd4ml import step"),
         ('@cd4ml.step(columns={"a": []})', "@cd4ml.step", "import cd4ml"),
         ('@s(columns={"a": []})', "@s", "from cd4ml import step as s"),
+        ('@step(timeout="2h", retries=3, backoff=2)', "@step", "from cd4ml import step"),
+        ('@step(cpus=2, gpus=1, memory="4GB")', "@step", "from cd4ml import step"),
         ("@step(columns=COLUMNS)", "@step", "from cd4ml import step\nCOLUMNS = {}"),
     ],
 )

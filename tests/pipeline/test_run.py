@@ -515,12 +515,12 @@ def test_a_killed_run_goes_on_where_it_was(
     files_url: str,
     step: str,
 ) -> None:
-    kill = f'called("{step}")\n    import os; os.kill(os.getpid(), {signal.SIGKILL.value})'
+    kill = f'called("{step}")\n    import os; os.kill(os.getppid(), {signal.SIGKILL.value})'
     edit(folder, "pipeline.py", f'called("{step}")', kill)
     command = [sys.executable, "-c", KILLED, str(folder), sqlite_url, files_url]
     root = Path(__file__).parents[2]
     died = subprocess.run(
-        command, cwd=root, env={**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{root / 'src'}"}
+        command, cwd=root, env={**os.environ, "PYTHONPATH": os.pathsep.join([str(root), *sys.path])}
     )
     assert died.returncode == -signal.SIGKILL
     done = calls(folder)[:-1]

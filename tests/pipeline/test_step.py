@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from cd4ml import Metrics, Model, step
+from cd4ml.errors import InvalidInput
 from cd4ml.pipeline.step import Step
+from cd4ml.records.resources import Patience, Resources
 
 
 @step
@@ -78,3 +80,21 @@ model([1.0], speed=2)
 def test_the_marks_survive_as_type_hints() -> None:
     assert Model != Metrics
     assert isinstance(fresh, Step)
+
+
+def test_a_step_says_what_it_asks_for_and_how_long_it_may_take() -> None:
+    @step(timeout="10min", retries=2, backoff=5, cpus=2, gpus=1, memory="4GB")
+    def training() -> int:
+        return 1
+
+    assert (training.resources, training.patience) == (
+        Resources(cpus=2, gpus=1, memory=4_000_000_000),
+        Patience(timeout_s=600, retries=2, backoff_s=5),
+    )
+
+
+def test_an_amount_that_cannot_be_is_refused_where_it_stands() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        step(memory="much")
+
+    assert caught.value.message == "memory: expected bytes, or text such as \"4GB\", got 'much'"

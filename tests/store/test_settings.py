@@ -155,6 +155,12 @@ def test_a_file_that_is_not_there_cannot_be_read(tmp_path: Path) -> None:
 
 
 IMPOSSIBLE = {
+    PROJECT + "[run]\nworkers = -1": "expected 0 or more, got -1 - at `run.workers`",
+    PROJECT + '[run]\nray = "auto"': (
+        "steps are computed by 'processes', not on the cluster 'auto' - at `run.ray`"
+    ),
+    PROJECT + "[prices]\ncpu_hour = -0.1": "expected 0 or more, got -0.1 - at `prices.cpu_hour`",
+    PROJECT + "[prices]\ngpu_hour = nan": "expected 0 or more, got nan - at `prices.gpu_hour`",
     '[project]\nname = ""': "expected a name of 1 to 100 printable characters, got '' - at `project.name`",
     '[project]\nname = " x"': "expected a name of 1 to 100 printable characters, got ' x' - at `project.name`",
     PROJECT + 'pipeline = "pipeline.py"': (

@@ -17,7 +17,6 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
-    SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
 )
@@ -162,35 +161,6 @@ class PlainConsole(Console):
 def plain_console(file: TextIO) -> Console:
     """A plain console that writes to a stream."""
     return PlainConsole(file=file, markup=False, highlight=False, emoji=False)
-
-
-@contextmanager
-def steps(*, is_quiet: bool) -> Iterator[Callable[[str, str, float], None]]:
-    """What a pipeline is doing, on standard error; nothing where there is no terminal.
-
-    Yields:
-        A function to call with a step, its state and its seconds so far.
-    """
-    if is_quiet or not sys.stderr.isatty():
-        yield lambda _step, _state, _seconds: None
-        return
-    spinner = Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
-        TimeElapsedColumn(),
-        console=plain_console(sys.stderr),
-        transient=True,
-    )
-    with spinner as shown:
-        task = shown.add_task("run", total=None)
-
-        def tell(step: str, state: str, seconds: float) -> None:
-            if state == "running":
-                shown.update(task, description=printable(step))
-            else:
-                shown.console.print(_text(f"  {step}: {state}, {seconds:.1f} s", "dim"))
-
-        yield tell
 
 
 @contextmanager

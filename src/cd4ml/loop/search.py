@@ -21,6 +21,7 @@ from cd4ml.experiments.space import place_of
 from cd4ml.experiments.tracking import list_runs
 from cd4ml.experiments.trials import begin_run, new_search, unfinished
 from cd4ml.experiments.workers import Outcome
+from cd4ml.loop.executors import Where
 from cd4ml.loop.interrupted import settle_interrupted
 from cd4ml.loop.portion import Portion, portion_digest
 from cd4ml.loop.refs import number_in
@@ -270,6 +271,7 @@ def _attempt(trial: Trial, *, folder: str, plan: SearchPlan, actor: str) -> Outc
             begins=begins,
             portion=_portion(plan, trial.rung),
             actor=actor,
+            where=Where(executor="in-process"),  # this process is a worker itself
         )
     return Outcome(run=report.run.number, value=report.metrics.get(plan.metric))
 

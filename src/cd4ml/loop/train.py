@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from cd4ml.loop.announce import Announcements, announcements
 from cd4ml.loop.asked import Asked, asked, is_path, version_of_path
 from cd4ml.loop.contracts import declared
 from cd4ml.loop.cut import Cut, cut_input
+from cd4ml.loop.executors import Where, open_executor
 from cd4ml.loop.ingest import ingest
 from cd4ml.loop.known import input_at
 from cd4ml.loop.label import empty_production
@@ -33,6 +35,8 @@ from cd4ml.store.address import address_of_record
 from cd4ml.store.project import FILE, Project
 
 if TYPE_CHECKING:
+    from cd4ml.pipeline.executors.port import Executor
+    from cd4ml.pipeline.logs import Listener
     from cd4ml.pipeline.run import Progress
 
 Begins = Callable[[sa.Connection, Run], None]
@@ -55,6 +59,9 @@ def train(
     actor: str,
     words: Sequence[str] | None = None,
     progress: Progress | None = None,
+    listener: Listener | None = None,
+    where: Where = Where(),  # noqa: B008 - immutable
+    executor: Executor | None = None,
 ) -> RunReport:
     """Run the pipeline on the data as it is now; what has not changed is not computed again.
 
@@ -77,6 +84,9 @@ def train(
         words: What was typed, if the same words shall be answered from a note (`rerun`) while
             nothing changes.
         progress: Is told when a step begins and ends.
+        listener: Is told what steps print, while they do.
+        where: Where the steps are computed, if not as `[run]` says.
+        executor: Computes them instead, and is left open.
 
     Raises:
         InvalidInput: If a parameter, dataset or value is not known.
@@ -89,37 +99,42 @@ def train(
     began = beginning(project, words, actor) if words is not None else None
     policy_of(project.settings.gate)  # a gate that cannot be asked is said before the work
     announced = announcements(project)
-    pipeline = pipeline_of(project)
-    wanted = prepared(
-        project,
-        pipeline,
-        environment=environment,
-        data=data,
-        parameters=overrides,
-        experiment=experiment,
-        actor=actor,
-    )
-    datasets = {
-        name: cut_input(project, name, each, cut)
-        for name, each in datasets_now(project, wanted.data, actor, as_of).items()
-    }
-    if portion is not None:
-        datasets = portion_taken(datasets, portion)
-    run = run_pipeline(
-        pipeline,
-        database=project.database,
-        blobs=project.blobs,
-        clock=project.clock,
-        actor=actor,
-        datasets=datasets,
-        as_of=as_of,
-        experiment=experiment,
-        search=search,
-        purpose=wanted.purpose._replace(partition=str(cut) if cut else ""),
-        parameters=wanted.parameters,
-        progress=progress,
-        hooks=_hooks(project, announced, begins),
-    )
+    opened = nullcontext(executor) if executor else open_executor(project, where)
+    with opened as computing:
+        pipeline = pipeline_of(project, computing)
+        wanted = prepared(
+            project,
+            pipeline,
+            environment=environment,
+            data=data,
+            parameters=overrides,
+            experiment=experiment,
+            actor=actor,
+        )
+        datasets = {
+            name: cut_input(project, name, each, cut)
+            for name, each in datasets_now(project, wanted.data, actor, as_of).items()
+        }
+        if portion is not None:
+            datasets = portion_taken(datasets, portion)
+        run = run_pipeline(
+            pipeline,
+            database=project.database,
+            blobs=project.blobs,
+            clock=project.clock,
+            actor=actor,
+            datasets=datasets,
+            as_of=as_of,
+            experiment=experiment,
+            search=search,
+            purpose=wanted.purpose._replace(partition=str(cut) if cut else ""),
+            parameters=wanted.parameters,
+            progress=progress,
+            listener=listener,
+            executor=computing,
+            prices=project.settings.prices,
+            hooks=_hooks(project, announced, begins),
+        )
     with project.database.read() as connection:
         report = report_of(connection, run)
     if began is not None and as_of is None and not search:
@@ -153,8 +168,8 @@ def prepared(
     return wanted
 
 
-def pipeline_of(project: Project) -> Pipeline:
-    """The project's pipeline as its files are now.
+def pipeline_of(project: Project, executor: Executor | None = None) -> Pipeline:
+    """The project's pipeline as its files are now, imported where it will be computed.
 
     Raises:
         PipelineError: If it cannot be built.
@@ -169,6 +184,7 @@ def pipeline_of(project: Project) -> Pipeline:
         seed=project.settings.project.seed,
         is_shared=project.settings.store.share_steps and project.may_share_blobs,
         variables=project.settings.project.variables,
+        executor=executor,
     )
 
 

@@ -39,6 +39,10 @@ class LifeSign:
         self._path.unlink(missing_ok=True)
         self._file.close()
 
+    def let_go(self) -> None:
+        """Nobody works on the run any more; unless its end was told, it was interrupted."""
+        self._file.close()
+
 
 def end_interrupted(connection: Connection, state: Path, *, at: datetime) -> list[Run]:
     """Mark the runs as failed that were interrupted on this machine; returns them.

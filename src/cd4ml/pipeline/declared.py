@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
-from cd4ml.pipeline.graph import StepDeclaration, declared_in
-from cd4ml.pipeline.module import imported
+from cd4ml.pipeline.graph import StepDeclaration
 from cd4ml.pipeline.sources import Sources
 from cd4ml.store.address import address_of_record
 
@@ -27,7 +27,11 @@ class _Kept(msgspec.Struct, frozen=True):
 
 
 def declared_steps(
-    sources: Sources, *, environment: str, state: Path
+    sources: Sources,
+    *,
+    environment: str,
+    state: Path,
+    declare: Callable[[], tuple[StepDeclaration, ...]],
 ) -> tuple[StepDeclaration, ...]:
     """The steps that the project declares now.
 
@@ -35,6 +39,7 @@ def declared_steps(
         sources: The project's files.
         environment: Address of the installed distributions.
         state: Folder in which the declarations are kept.
+        declare: Imports the project, and says what it declares.
 
     Raises:
         PipelineError: If the module cannot be imported, or a step cannot be declared so.
@@ -43,8 +48,7 @@ def declared_steps(
     kept = _read(state / FILE)
     if kept is not None and kept.key == key:
         return kept.steps
-    with imported(sources.folder, sources.start) as module:
-        steps = declared_in(module, sources.folder)
+    steps = declare()
     _write(state / FILE, _Kept(key, steps))
     return steps
 

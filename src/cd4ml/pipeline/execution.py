@@ -1,92 +1,44 @@
-"""The steps of one run, one after the other, each recorded when it is done."""
+"""The steps of one run: each begun when its inputs are there, and recorded when it is done."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
-from pathlib import Path
-from time import perf_counter
-from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, CancelledError, wait
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from cd4ml.errors import Cd4mlError, Corrupted, NotFound, PipelineError
-from cd4ml.pipeline.alive import LifeSign, end_interrupted
-from cd4ml.pipeline.fingerprint import Reached, ReachedCode, fingerprint
-from cd4ml.pipeline.graph import StepDeclaration, steps_in
-from cd4ml.pipeline.module import imported, origin, traceback_below
-from cd4ml.pipeline.seed import seed_everything
-from cd4ml.pipeline.shared_outputs import share, shared
-from cd4ml.pipeline.sources import Sources
-from cd4ml.pipeline.step_log import logging_step, take_over
-from cd4ml.pipeline.storage import Output, load, store
-from cd4ml.records.lineage import Node
-from cd4ml.records.point import Point
+from cd4ml.errors import Cd4mlError, PipelineError, TimedOut, WorkerLost
+from cd4ml.pipeline.cache import find_output
+from cd4ml.pipeline.graph import StepDeclaration
+from cd4ml.pipeline.interruption import terminated_in_order, undisturbed
+from cd4ml.pipeline.logs import StepLogs
+from cd4ml.pipeline.plan import Outputs, Plan
+from cd4ml.pipeline.recording import EndedStep, Recorder
+from cd4ml.pipeline.shared_outputs import share
+from cd4ml.pipeline.storage import Output
+from cd4ml.pipeline.task import Chance, Computed, Failure, Logging, Source, StepTask, compute, named
+from cd4ml.pipeline.turns import take_turn
+from cd4ml.pipeline.usage import Usage
+from cd4ml.pipeline.work import StepWork, has_room
 from cd4ml.records.run import Run, StepRun
-from cd4ml.store import columns, ledger, lineage, rows
-from cd4ml.store.address import address_of_record
 from cd4ml.store.storable import printable
-from cd4ml.store.tracking.experiments import ensure_experiment
-from cd4ml.store.tracking.logged import log_metrics, milliseconds
 
 if TYPE_CHECKING:
-    import polars as pl
-    import sqlalchemy as sa
-
+    from cd4ml.pipeline.executors.port import Executor
     from cd4ml.store.blobs import Blobs
-    from cd4ml.store.clock import Clock
     from cd4ml.store.database import Database
 
-StepState = Literal["running", "computed", "cached", "failed"]
+StepState = Literal["running", "waiting", "computed", "cached", "failed"]
 Progress = Callable[[str, StepState, float], None]  # step, state, seconds since it began
 
+# a wait without an end is not interrupted once Polars is loaded: its SIGINT handler has SA_RESTART
 _WITHOUT_NUMPY = {"cd4ml", "polars"}
-_KEPT = 20_000  # characters of a traceback: its end
-
-
-def _nobody(step: str, state: StepState, seconds: float) -> None:
-    """Listens to the progress of a run that nobody watches."""
-
-
-def _nothing(*_: object) -> None:
-    """Happens where nothing else shall."""
-
-
-class Hooks(NamedTuple):
-    """What else happens when a run begins, and when it has ended.
-
-    `begins` is called in the transaction that records the run: what it raises, and what it
-    writes, counts for both. `began` and `ended` are called once the record is there.
-    """
-
-    begins: Callable[[sa.Connection, Run], None] = _nothing
-    began: Callable[[Run], None] = _nothing
-    ended: Callable[[Run], None] = _nothing
-
-
-class DatasetInput(NamedTuple):
-    """A dataset version as a run takes it: its ref, its digest, and how to read it."""
-
-    ref: str
-    digest: str
-    scan: Callable[[], pl.LazyFrame]
-
-
-class Plan(NamedTuple):
-    """All that decides what a run computes."""
-
-    sources: Sources
-    state: Path
-    steps: tuple[StepDeclaration, ...]  # in order
-    values: dict[str, Any]  # "step.parameter" -> value
-    datasets: dict[str, DatasetInput]
-    code: dict[str, Reached]  # step -> the code it reaches
-    environment: str
-    seed: int = 0
-    is_shared: bool = True  # whether outputs are taken from, and offered to, other databases
+_LOOK_S = 0.1
+_TURN_S = 0.02  # between two looks whether another run has computed a step
 
 
 class Execution:
@@ -95,234 +47,279 @@ class Execution:
     def __init__(
         self,
         plan: Plan,
-        run: Run,
+        recorder: Recorder,
+        executor: Executor,
         *,
         database: Database,
         blobs: Blobs,
-        clock: Clock,
-        hooks: Hooks,
+        logs: Callable[[Run], StepLogs],
+        cost: Callable[[list[tuple[Usage, StepDeclaration]]], float | None],
+        progress: Progress,
     ) -> None:
         self._plan = plan
-        self._run = run
+        self._recorder = recorder
+        self._executor = executor
         self._database = database
         self._blobs = blobs
-        self._clock = clock
-        self._hooks = hooks
-        self._outputs: dict[str, Output] = {}
-        self._imported: ModuleType | None = None
-        self._identities: dict[str, str] = {}
+        self._open_logs = logs
+        self._cost = cost
+        self._progress = progress
+        self._outputs = Outputs(plan)
+        self._positions = {step.name: place for place, step in enumerate(plan.steps)}
+        self._lacking = {step.name: self._steps_in(step.needs) for step in plan.steps}
+        self._takers: dict[str, set[str]] = {}  # step or dataset -> open steps that need it
+        for step in plan.steps:
+            for name in step.needs:
+                self._takers.setdefault(name, set()).add(step.name)
+        self._works: list[StepWork] = []  # all that were ever ready
+        self._ready: list[StepWork] = []
+        self._working: list[StepWork] = []
+        self._news: list[tuple[str, StepState]] = []  # not told yet
+        self._ended: list[tuple[StepWork, EndedStep]] = []  # not recorded yet
         self._metrics: dict[str, str] = {}  # metric -> the step it is of
+        self._used: list[tuple[Usage, StepDeclaration]] = []
+        self._failure: PipelineError | None = None
+        self._is_checked = False  # whether the code that was imported is the one fingerprinted
 
-    def run(self, progress: Progress | None = None) -> Run:
-        """Do the steps in order; returns the finished run.
+    def run(self) -> Run:
+        """Do the steps; returns the finished run.
 
         Raises:
-            PipelineError: If a step fails; the run is then recorded as failed.
+            PipelineError: If a step fails; the run is then recorded as failed. What others
+                were computing by then is finished and recorded first.
         """
-        life = self._begin()
+        life = self._recorder.begin()
+        self._logs = self._open_logs(self._recorder.run)
         try:
-            self._hooks.began(self._run)
-            with ExitStack() as modules:
-                for position, step in enumerate(self._plan.steps):
-                    self._do(step, position, modules, progress or _nobody)
+            with terminated_in_order():
+                self._recorder.began()
+                with self._recorder.collecting(self._blobs):
+                    self._do_all()
         except BaseException as error:  # also Ctrl-C: what is not running must not say so
-            reason = error.message if isinstance(error, Cd4mlError) else _named(error)
-            self._end("failed", printable(reason))
+            with undisturbed():
+                self._cancel()
+                reason = error.message if isinstance(error, Cd4mlError) else named(error)
+                self._end("failed", printable(reason))
+                life.end()
             raise
         else:
-            return self._end("finished")
-        finally:
+            run = self._end("finished")
             life.end()
-
-    def _begin(self) -> LifeSign:
-        with self._database.write() as connection:
-            at = self._clock.now()
-            end_interrupted(connection, self._plan.state, at=at)
-            ensure_experiment(connection, self._run.experiment, at=at, actor=self._run.created_by)
-            number = rows.next_number(connection, Run)
-            self._run = msgspec.structs.replace(self._run, number=number)
-            rows.insert(connection, self._run)
-            ref = self._run.ref
-            lineage.note(connection, address=ref, kind="run", name=ref, at=at)
-            for digest in self._run.datasets.values():
-                lineage.link(connection, ref, digest, "input")
-            self._hooks.begins(connection, self._run)
-            return LifeSign(self._plan.state, number)
+            return run
+        finally:
+            for work in self._works:
+                work.end_turn()
+            self._logs.end()
+            life.let_go()
 
     def _end(self, state: Literal["finished", "failed"], reason: str = "") -> Run:
-        with self._database.write() as connection:
-            at = self._clock.now()
-            outputs = {name: output.address for name, output in self._outputs.items()}
-            # as it is now: its steps may have tagged and described it
-            run = rows.get(connection, Run, self._run.number, lock=True)
-            self._run = msgspec.structs.replace(
-                run, state=state, reason=reason, outputs=outputs, finished_at=at
-            )
-            rows.replace(connection, self._run)
-            ledger.append(
-                connection,
-                at=at,
-                actor=self._run.created_by,
-                action=f"run.{state}",
-                subject=self._run.ref,
-                reason=reason,
-                details={"code": self._run.code, "datasets": self._run.refs, "outputs": outputs},
-            )
-        self._hooks.ended(self._run)
-        return self._run
+        cost = self._cost(self._used)
+        return self._recorder.end(state, outputs=self._outputs.addresses, cost=cost, reason=reason)
 
-    def _do(
-        self, step: StepDeclaration, position: int, modules: ExitStack, progress: Progress
-    ) -> None:
-        progress(step.name, "running", 0.0)
-        began = perf_counter()
-        record = StepRun(
-            run=self._run.number,
+    def _do_all(self) -> None:
+        self._make_ready([step.name for step in self._plan.steps])
+        while self._ready or self._working:
+            if not self._ended:
+                self._tell_news()
+            if self._failure is None:
+                self._begin_what_can()
+            self._record()
+            self._settle_what_ended()
+            if self._failure is not None and not self._working:
+                self._record()
+                raise self._failure
+        self._record()
+
+    def _steps_in(self, names: Iterable[str]) -> set[str]:
+        return {name for name in names if name in self._positions}
+
+    def _make_ready(self, names: Iterable[str]) -> None:
+        """Of these steps those that lack nothing are ready; kept in the order of the plan."""
+        for name in names:
+            if not self._lacking[name]:
+                step = self._plan.steps[self._positions[name]]
+                self._news.append((name, "running"))
+                work = StepWork(step, self._record_of(step))
+                self._works.append(work)
+                self._ready.append(work)
+        self._ready.sort(key=lambda work: work.record.position)
+
+    def _record_of(self, step: StepDeclaration) -> StepRun:
+        return StepRun(
+            run=self._recorder.run.number,
             step=step.name,
-            position=position,
-            fingerprint=self._fingerprint(step, self._plan.code[step.name]),
+            position=self._positions[step.name],
+            fingerprint=self._outputs.fingerprint(step),
             state="computed",
             kind="json",
         )
-        output = self._from_cache(record) if step.is_cached else None
-        state: StepState = "cached" if output else "computed"
+
+    def _begin_what_can(self) -> None:
+        """Begin steps in the order of the plan, those that follow from cached ones included."""
+        place = 0
+        while place < len(self._ready) and self._failure is None:
+            work = self._ready[place]
+            if not (work.is_due and self._begin(work)):
+                place += 1
+                continue
+            self._ready.remove(work)
+            if work.future is None:  # it was cached: what it made ready may come earlier
+                place = 0
+
+    def _begin(self, work: StepWork) -> bool:
+        """Take a step from the cache, or have it computed; False if it has to wait."""
+        asked = [other.step.resources for other in self._working]
+        has_place = has_room(
+            work.step.resources, asked, self._executor.capacity, self._executor.workers
+        )
+        if work.is_to_be_computed and not has_place:
+            return False
+        if work.step.is_cached and work.turn is None:
+            work.turn = take_turn(self._plan.state, work.record.fingerprint)
+            if work.turn is None:
+                return self._wait_for_turn(work)
+            output = find_output(
+                self._database,
+                self._blobs,
+                work.record.fingerprint,
+                is_shared=self._plan.is_shared,
+            )
+            if output is not None:
+                self._add(work, output, "cached")
+                return True
+            work.is_to_be_computed = True
+            if not has_place:
+                work.end_turn()
+                return False
+        self._submit(work)
+        return True
+
+    def _wait_for_turn(self, work: StepWork) -> bool:
+        if not work.is_told_to_wait:
+            self._news.append((work.step.name, "waiting"))
+        work.is_told_to_wait = True
+        return False
+
+    def _submit(self, work: StepWork) -> None:
+        step = work.step
+        work.n_attempts += 1
+        self._working.append(work)
+        work.future = self._executor.submit(
+            compute,
+            self._task(step),
+            resources=step.resources,
+            timeout_s=step.patience.timeout_s,
+        )
+
+    def _task(self, step: StepDeclaration) -> StepTask:
+        inputs = self._outputs.inputs(step)
+        keeps = self._executor.keeps_output
+        return StepTask(
+            place=self._plan.place,
+            step=step.name,
+            where=step.where,
+            inputs=tuple(self._source(each.name, each.hint) for each in step.inputs),
+            parameters=self._plan.parameters(step),
+            output=step.output,
+            blobs=self._blobs,
+            tables=self._executor.tables,
+            holds=bool(self._takers.get(step.name)),
+            last=tuple(
+                address for name, address in inputs.items() if self._takers[name] == {step.name}
+            ),
+            log=self._logs.path(step.name) if keeps else None,
+            chance=self._chance(step),
+            logging=Logging(self._plan.state, self._recorder.run.number),
+            is_debugged=not keeps,
+        )
+
+    def _chance(self, step: StepDeclaration) -> Chance:
+        imported = self._plan.code[step.name].modules - sys.stdlib_module_names
+        return Chance(self._plan.seed, needs_numpy=bool(imported - _WITHOUT_NUMPY))
+
+    def _source(self, name: str, hint: str) -> Source:
+        if name in self._outputs.found:
+            return Source(hint, output=self._outputs.found[name])
+        dataset = self._plan.datasets[name]
+        return Source(
+            hint, digest=dataset.digest, frame=dataset.scan(), holds=len(self._takers[name]) > 1
+        )
+
+    def _settle_what_ended(self) -> None:
+        futures = [work.future for work in self._working if work.future is not None]
+        if futures:
+            patience = _TURN_S if self._ready else _LOOK_S
+            wait(futures, timeout=patience, return_when=FIRST_COMPLETED)
+        elif self._ready and self._failure is None:
+            time.sleep(_TURN_S)
+        self._logs.follow([work.step.name for work in self._working])
+        for work in list(self._working):
+            if work.future is not None and work.future.done():
+                self._working.remove(work)
+                self._settle(work)
+
+    def _settle(self, work: StepWork) -> None:
+        computed = self._result(work)
+        if computed.has_imported or not self._is_checked:
+            self._refuse_edited()
+        self._used.append((computed.usage, work.step))
+        work.record = msgspec.structs.replace(
+            work.record,
+            seconds=computed.usage.seconds,
+            cpu_seconds=computed.usage.cpu_seconds,
+            peak_memory=computed.usage.peak_memory,
+            worker=computed.worker,
+            attempts=work.n_attempts,
+        )
+        if computed.output is not None:
+            work.record = self._outputs.with_written_files(work.record, work.step)
+            self._add(work, computed.output, "computed")
+        elif computed.failure is not None:
+            self._fail_or_retry(work, computed.failure)
+
+    def _result(self, work: StepWork) -> Computed:
+        assert work.future is not None
         try:
-            if output is None:
-                output = self._compute(step, self._module(modules))
+            return work.future.result()
+        except (TimedOut, WorkerLost, CancelledError) as error:
+            what = error.message if isinstance(error, Cd4mlError) else "it was cancelled"
+            message = f"{work.step.where}: step {work.step.name!r} failed: {what}"
+            hint = error.hint if isinstance(error, Cd4mlError) else ""
+            usage = Usage(seconds=work.seconds)
+            return Computed(None, Failure(message, hint), usage, "", has_imported=False)
+
+    def _refuse_edited(self) -> None:
+        """The code that was imported has to be the code that was fingerprinted."""
+        self._is_checked = True
+        sources = self._plan.sources
+        for path in sources.edited():
+            msg = f"{path.relative_to(sources.folder)} was edited while the run began"
+            raise PipelineError(msg, hint="run again")
+
+    def _add(self, work: StepWork, output: Output, state: Literal["computed", "cached"]) -> None:
+        """A step has its output: what waited for it may begin, and it will be recorded."""
+        step = work.step
+        try:
             metrics = self._metrics_of(step, output)
         except PipelineError as error:
-            self._record_failure(record, error, perf_counter() - began)
-            progress(step.name, "failed", perf_counter() - began)
-            raise
-        seconds = perf_counter() - began
-        self._outputs[step.name] = output
-        self._identities[step.name] = self._identity(step, output)
-        done = msgspec.structs.replace(
-            self._with_written_files(record, step),
+            self._fail(work, Failure(error.message, error.hint))
+            return
+        self._outputs.add(step, output)
+        record = msgspec.structs.replace(
+            work.record,
             state=state,
             kind=output.kind,
             output=output.address,
-            seconds=seconds,
+            log=self._logs.keep(step.name) if state == "computed" else "",
         )
-        self._record(done, step, metrics)
-        if state == "computed" and step.is_cached and self._plan.is_shared:
-            share(self._blobs, done.fingerprint, output)
-        progress(step.name, state, seconds)
-
-    def _fingerprint(self, step: StepDeclaration, code: Reached) -> str:
-        inputs = self._inputs(step)
-        return fingerprint(
-            code=code.address,
-            parameters=self._parameters(step),
-            inputs={name: self._identities.get(name, address) for name, address in inputs.items()},
-            environment=code.environment or self._plan.environment,
-            seed=self._plan.seed,
-        )
-
-    def _identity(self, step: StepDeclaration, output: Output) -> str:
-        """What stands for an output in the fingerprints of the steps that take it.
-
-        The bytes of an estimator hold the names of its classes, not their code: the code
-        that made it and what it imports, and the estimators it was made from, count as well.
-        """
-        if output.kind != "model":
-            return output.address
-        made_from = [self._identities[name] for name in step.needs if name in self._identities]
-        code = self._plan.code[step.name]
-        return address_of_record([output.address, code.address, code.environment, made_from])
-
-    def _with_written_files(self, record: StepRun, step: StepDeclaration) -> StepRun:
-        """The record under the fingerprint that counts the files the step itself wrote.
-
-        The code names a file that was not there before: without this the next run would
-        take it for a new input.
-        """
-        before = self._plan.code[step.name]
-        if not any(path.is_file() for path in before.absent):
-            return record
-        sources = Sources(self._plan.sources.folder, self._plan.sources.start)
-        after = ReachedCode(sources).by(step.module, step.function)
-        if not before.is_extended_by(after):
-            return record  # the code was edited meanwhile
-        after = after._replace(environment=before.environment, variables=before.variables)
-        return msgspec.structs.replace(record, fingerprint=self._fingerprint(step, after))
-
-    def _parameters(self, step: StepDeclaration) -> dict[str, Any]:
-        return {p.name: self._plan.values[f"{step.name}.{p.name}"] for p in step.parameters}
-
-    def _inputs(self, step: StepDeclaration) -> dict[str, str]:
-        """Name -> content address of each input."""
-        return {
-            name: self._outputs[name].address
-            if name in self._outputs
-            else self._plan.datasets[name].digest
-            for name in step.needs
-        }
-
-    def _from_cache(self, wanted: StepRun) -> Output | None:
-        with self._database.read() as connection:
-            found = rows.find(
-                connection,
-                StepRun,
-                fingerprint=wanted.fingerprint,
-                state="computed",
-                limit=1,
-                newest_first=True,
-            )
-        for known in found:
-            try:
-                self._blobs.path(known.output)
-            except (NotFound, Corrupted):
-                break  # compute it again, unless somebody else has it
-            return msgspec.convert((known.kind, known.output), Output)
-        return shared(self._blobs, wanted.fingerprint) if self._plan.is_shared else None
-
-    def _module(self, modules: ExitStack) -> ModuleType:
-        """The pipeline's module, imported once, with the code that was fingerprinted."""
-        if self._imported is None:
-            sources = self._plan.sources
-            self._imported = modules.enter_context(imported(sources.folder, sources.start))
-            for path in sources.edited():
-                msg = f"{path.relative_to(sources.folder)} was edited while the run began"
-                raise PipelineError(msg, hint="run again")
-        return self._imported
-
-    def _compute(self, step: StepDeclaration, module: ModuleType) -> Output:
-        function = steps_in(module)[step.name].function
-        arguments = [self._input(each.name, each.hint) for each in step.inputs]
-        imported_by_step = self._plan.code[step.name].modules - sys.stdlib_module_names
-        seed_everything(
-            self._plan.seed, step.name, needs_numpy=bool(imported_by_step - _WITHOUT_NUMPY)
-        )
-        try:
-            with self._logging(step):
-                value = function(*arguments, **self._parameters(step))
-        except (Exception, SystemExit) as error:
-            where = origin(error, self._plan.sources.folder) or step.where
-            msg = f"{where}: step {step.name!r} failed: {_named(error)}"
-            hint = f"{self._run.ref} keeps the traceback; finished steps will not run again"
-            raise PipelineError(msg, hint=hint) from error
-        try:
-            return store(self._blobs, value, hint=step.output, step=step.name)
-        except PipelineError as error:
-            msg = f"{step.where}: {error.message}"
-            raise PipelineError(msg, hint=error.hint) from error.__cause__
-
-    def _logging(self, step: StepDeclaration) -> AbstractContextManager[None]:
-        return logging_step(
-            self._plan.state,
-            self._run.number,
-            step.name,
-            now=self._clock.now,
-            blobs=lambda: self._blobs,
-            database=lambda: self._database,
-        )
-
-    def _input(self, name: str, hint: str) -> Any:
-        if name in self._outputs:
-            return load(self._blobs, self._outputs[name], hint=hint)
-        frame = self._plan.datasets[name].scan()
-        return frame if hint == "LazyFrame" else frame.collect()
+        inputs = self._outputs.inputs(step)
+        self._ended.append((work, EndedStep(record, step, inputs, metrics)))
+        for name in step.needs:
+            self._takers[name].discard(step.name)
+        takers = self._takers.get(step.name, set())
+        for name in takers:
+            self._lacking[name].discard(step.name)
+        self._make_ready(takers)
 
     def _metrics_of(self, step: StepDeclaration, output: Output) -> dict[str, float]:
         if output.kind != "metrics":
@@ -334,37 +331,62 @@ class Execution:
                 raise PipelineError(msg, hint="a run has one value per metric: rename one of them")
         return metrics
 
-    def _record(self, done: StepRun, step: StepDeclaration, metrics: dict[str, float]) -> None:
-        inputs = self._inputs(step)
-        with self._database.write() as connection:
-            at = self._clock.now()
-            rows.insert(connection, done)
-            points = [Point(name, value, 0, milliseconds(at)) for name, value in metrics.items()]
-            log_metrics(connection, done.run, points)
-            columns.declare(connection, done.output, step.columns, inputs)
-            if done.state == "cached":
-                take_over(connection, done)
-                if rows.count(connection, Node, address=done.output):
-                    return  # else it was computed for another database
-            name = f"{done.step} of {self._run.ref}"
-            lineage.note(connection, address=done.output, kind="step output", name=name, at=at)
-            lineage.link(connection, done.output, self._run.ref, "output")
-            for address in set(inputs.values()) - {done.output}:
-                lineage.link(connection, done.output, address, "input")
+    def _fail_or_retry(self, work: StepWork, failure: Failure) -> None:
+        patience = work.step.patience
+        if failure.may_pass and work.n_attempts <= patience.retries and self._failure is None:
+            work.pause()
+            self._ready.append(work)
+        else:
+            self._fail(work, failure)
 
-    def _record_failure(self, record: StepRun, error: PipelineError, seconds: float) -> None:
-        cause = error.__cause__
-        reason = (
-            traceback_below(cause, self._plan.sources.folder)[-_KEPT:] if cause else error.message
+    def _fail(self, work: StepWork, failure: Failure) -> None:
+        kept = f"{self._recorder.run.ref} keeps the traceback; finished steps will not run again"
+        hint = kept if failure.traceback else failure.hint
+        record = msgspec.structs.replace(
+            work.record,
+            state="failed",
+            reason=printable(failure.traceback or failure.message),
+            log=self._logs.keep(work.step.name),
         )
-        failed = msgspec.structs.replace(
-            record, state="failed", reason=printable(reason), seconds=seconds
-        )
-        with self._database.write() as connection:
-            rows.insert(connection, failed)
+        self._ended.append((work, EndedStep(record, work.step, {}, {})))
+        self._failure = self._failure or PipelineError(failure.message, hint=hint)
 
+    def _record(self) -> None:
+        """Write down what has ended, in one transaction, while the next steps are computed."""
+        if not self._ended:
+            return
+        self._recorder.steps(ended for _, ended in self._ended)
+        ended, self._ended = self._ended, []
+        for work, each in ended:
+            self._share(each)
+            work.end_turn()
+            seconds = work.record.seconds or work.seconds
+            self._progress(work.step.name, each.record.state, seconds)
+        self._tell_news()
 
-def _named(error: BaseException) -> str:
-    """An exception in one line; the traceback has the rest."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    def _share(self, ended: EndedStep) -> None:
+        """Offer what was computed to others who have the same blobs."""
+        record = ended.record
+        if record.state == "computed" and ended.step.is_cached and self._plan.is_shared:
+            output = msgspec.convert((record.kind, record.output), Output)
+            share(self._blobs, record.fingerprint, output)
+
+    def _tell_news(self) -> None:
+        """Tell which steps begin or wait; never while others have ended that are not recorded.
+
+        Who is told may look at what is recorded, or start a run that wants the same steps.
+        """
+        news, self._news = self._news, []
+        for name, state in news:
+            self._progress(name, state, 0.0)
+
+    def _cancel(self) -> None:
+        """End what is being computed, and write down what has ended before."""
+        for work in self._working:
+            if work.future is not None:
+                work.future.cancel()
+        wait([work.future for work in self._working if work.future is not None])
+        for work in self._working:
+            self._fail(work, Failure("cancelled"))
+        self._working.clear()
+        self._record()

@@ -15,6 +15,7 @@ from cd4ml.errors import InvalidInput, PipelineError
 from cd4ml.pipeline.command import Command
 from cd4ml.pipeline.step import Metrics, Model, Step
 from cd4ml.pipeline.storable_hints import STORABLE, returned_by, unstorable
+from cd4ml.records.resources import Patience, Resources
 from cd4ml.store.address import canonical
 
 _LISTED = 10  # problems in one message
@@ -49,6 +50,8 @@ class StepDeclaration(msgspec.Struct, frozen=True, kw_only=True):
     is_cached: bool = True
     columns: dict[str, tuple[str, ...]] = {}  # of the output -> "input.column", ...
     is_command: bool = False  # a program, whatever its language
+    resources: Resources = Resources()
+    patience: Patience = Patience()
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -255,6 +258,8 @@ def _declaration(step: Step[Any, Any], folder: Path) -> StepDeclaration:
         is_cached=step.is_cached,
         columns={name: tuple(sources) for name, sources in step.columns.items()},
         is_command=isinstance(step, Command),
+        resources=step.resources,
+        patience=step.patience,
     )
 
 

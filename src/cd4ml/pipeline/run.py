@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import os
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from time import perf_counter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cd4ml.errors import InvalidInput
+import msgspec
+
+from cd4ml.errors import InvalidInput, PipelineError
+from cd4ml.pipeline.cache import find_output
+from cd4ml.pipeline.cost import cost
 from cd4ml.pipeline.declared import declared_steps
 from cd4ml.pipeline.distributions import Distributions
 from cd4ml.pipeline.environment import present_environment
-from cd4ml.pipeline.execution import DatasetInput, Execution, Hooks, Plan, Progress
+from cd4ml.pipeline.execution import Execution, Progress, StepState
+from cd4ml.pipeline.executors.pool import Workers
 from cd4ml.pipeline.fingerprint import ReachedCode
 from cd4ml.pipeline.graph import Graph, StepDeclaration, build
+from cd4ml.pipeline.logs import Listener, StepLogs, logs_folder
 from cd4ml.pipeline.notes import digest_of_variable
 from cd4ml.pipeline.origin import origin_of
 from cd4ml.pipeline.parameters import values_of
+from cd4ml.pipeline.plan import DatasetInput, Outputs, Plan
+from cd4ml.pipeline.recording import Hooks, Recorder
 from cd4ml.pipeline.sources import Sources
+from cd4ml.pipeline.task import Place, declare, leave, load_polars, prepare
+from cd4ml.pipeline.usage import Usage
 from cd4ml.records.run import Run
+from cd4ml.records.settings import PriceSettings
 from cd4ml.store.address import address_of_record
 
 if TYPE_CHECKING:
+    from cd4ml.pipeline.executors.port import Executor
     from cd4ml.store.blobs import Blobs
     from cd4ml.store.clock import Clock
     from cd4ml.store.database import Database
@@ -52,6 +67,8 @@ class Pipeline:
         is_shared: Whether outputs are taken from, and offered to, others with the same blobs.
         variables: Environment variables that count for every step, beside those that it is
             seen to read.
+        executor: Imports the module, where that is needed to know its steps, and keeps it
+            imported for computing them; this process by default, and then forgets it.
 
     Raises:
         PipelineError: If the module cannot be imported, a step cannot be declared as it
@@ -70,6 +87,7 @@ class Pipeline:
         seed: int = 0,
         is_shared: bool = True,
         variables: Collection[str] = (),
+        executor: Executor | None = None,
     ) -> None:
         self.module = module
         self.seed = seed
@@ -80,11 +98,30 @@ class Pipeline:
         self.sources = Sources(folder, module)
         self.folder = self.sources.folder
         self.environment = present_environment()
+        self.place = Place(self.folder, module, token=os.urandom(8).hex())
         environment = address_of_record(self.environment)
-        steps = declared_steps(self.sources, environment=environment, state=state)
+        steps = declared_steps(
+            self.sources,
+            environment=environment,
+            state=state,
+            declare=lambda: self._declared(executor),
+        )
+        if executor is not None and executor.keeps_output:
+            # what it imports is there when the data are; a run that computes nothing ends it
+            executor.submit(prepare, self.place)
         self.graph: Graph = build(steps, datasets)
         distributions = Distributions(self.environment, state)
         self.reached = ReachedCode(self.sources, distributions, variables)
+
+    def _declared(self, executor: Executor | None) -> tuple[StepDeclaration, ...]:
+        if executor is not None:
+            declared = executor.submit(declare, self.place)
+            load_polars()  # meanwhile: who reads the data needs it here
+            return declared.result()
+        try:
+            return declare(self.place)
+        finally:
+            leave()
 
     def require_possible(self, parameters: Mapping[str, Any]) -> None:
         """Refuse values with which a run could not begin.
@@ -126,13 +163,16 @@ def run_pipeline(
     targets: Collection[str] = (),
     parameters: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
+    listener: Listener | None = None,
     hooks: Hooks = Hooks(),  # noqa: B008 - immutable
+    executor: Executor | None = None,
+    prices: PriceSettings = PriceSettings(),  # noqa: B008 - immutable
 ) -> Run:
     """Run the pipeline, or what the targets need of it; returns the finished run.
 
-    Writes one short transaction per finished step. A step whose fingerprint was computed
-    before, in any run, is taken from there if its output still is what was stored; so a
-    run that was killed, asked for again, goes on where it was.
+    Writes one short transaction for the steps that have finished meanwhile. A step whose
+    fingerprint was computed before, in any run, is taken from there if its output still is
+    what was stored; so a run that was killed, asked for again, goes on where it was.
 
     Args:
         pipeline: Which.
@@ -148,17 +188,23 @@ def run_pipeline(
         targets: Steps to run, with what they need; all by default.
         parameters: "step.parameter" -> value, where it differs from the declared one.
         progress: Is told when a step begins and ends.
+        listener: Is told what steps print, while they do.
         hooks: What else happens when the run begins and has ended.
+        executor: Computes the steps, and is left open; by default one worker process, which
+            ends with the run.
+        prices: What an hour costs.
 
     Raises:
-        InvalidInput: If a target, parameter or dataset is unknown or a value has the wrong
+        InvalidInput: If a target, parameter or dataset is unknown, a value has the wrong
             type; nothing is recorded.
-        PipelineError: If a step fails; the run is recorded as failed, with the reason.
+        PipelineError: If a step asks for more than there is; nothing is recorded. If a step
+            fails; the run is recorded as failed, with the reason.
     """
     steps = pipeline.graph.needed_for(targets)
     taken = _taken(steps, pipeline.graph, datasets)
     plan = Plan(
         sources=pipeline.sources,
+        place=pipeline.place,
         state=pipeline.state,
         steps=steps,
         values=values_of(steps, parameters or {}, pipeline.graph.steps, seed=pipeline.seed),
@@ -195,8 +241,65 @@ def run_pipeline(
         started_at=clock.now(),
         created_by=actor,
     )
-    execution = Execution(plan, run, database=database, blobs=blobs, clock=clock, hooks=hooks)
-    return execution.run(progress)
+    with _open(executor) as opened:
+        _refuse_what_lacks(plan, opened, database, blobs)
+        variables = {**run.variables, **opened.variables}
+        run = msgspec.structs.replace(run, hardware=opened.hardware, variables=variables)
+        began = perf_counter()
+
+        def price(used: list[tuple[Usage, StepDeclaration]]) -> float | None:
+            work = [(usage, step.resources) for usage, step in used]
+            return cost(prices, work, seconds=perf_counter() - began)
+
+        execution = Execution(
+            plan,
+            Recorder(run, state=pipeline.state, database=database, clock=clock, hooks=hooks),
+            opened,
+            database=database,
+            blobs=blobs,
+            logs=lambda run: StepLogs(logs_folder(plan.state, run.number), blobs, listener),
+            cost=price,
+            progress=progress or _nobody,
+        )
+        return execution.run()
+
+
+def _nobody(step: str, state: StepState, seconds: float) -> None:
+    """Listens to the progress of a run that nobody watches."""
+
+
+@contextmanager
+def _open(executor: Executor | None) -> Iterator[Executor]:
+    """The executor that was given; else a worker process for the time of the block."""
+    opened: Executor = executor or Workers()
+    try:
+        yield opened
+    finally:
+        leave()  # what was imported here, if steps were computed here
+        if executor is None:
+            opened.shutdown(cancel=True)
+
+
+def _refuse_what_lacks(plan: Plan, executor: Executor, database: Database, blobs: Blobs) -> None:
+    """Refuse a run before it begins if a step that has to be computed asks for what is not there.
+
+    What was computed elsewhere, and needs nothing that has to be computed, is taken from there.
+    """
+    if not any(executor.hardware.lacks(step.resources) for step in plan.steps):
+        return
+    outputs = Outputs(plan)
+    for step in plan.steps:
+        is_open = any(name in plan.code and name not in outputs.found for name in step.needs)
+        found = (
+            None
+            if is_open or not step.is_cached
+            else find_output(database, blobs, outputs.fingerprint(step), is_shared=plan.is_shared)
+        )
+        if found is not None:
+            outputs.add(step, found)
+        elif missing := executor.hardware.lacks(step.resources):
+            msg = f"{step.where}: step {step.name!r} asks for {missing}"
+            raise PipelineError(msg, hint="run it where there is more, or let it ask for less")
 
 
 def _taken(

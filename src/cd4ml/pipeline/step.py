@@ -6,6 +6,8 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Generic, ParamSpec, TypeVar, overload
 
+from cd4ml.records.resources import Patience, Resources, patience, resources
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -22,13 +24,22 @@ class Step(Generic[P, R]):
     `function` is what was decorated. `is_cached` False asks for a new computation in
     every run, for a step that reads more than its inputs (the time, a web page).
     `columns` says which columns of its inputs each column of its output is made from.
+    `resources` is what it asks for, `patience` how long it may take and how often it is tried.
     """
 
     def __init__(
-        self, function: Callable[P, R], *, is_cached: bool, columns: Columns | None = None
+        self,
+        function: Callable[P, R],
+        *,
+        is_cached: bool,
+        columns: Columns | None = None,
+        resources: Resources = Resources(),  # noqa: B008 - immutable
+        patience: Patience = Patience(),  # noqa: B008 - immutable
     ) -> None:
         self.function = function
         self.is_cached = is_cached
+        self.resources = resources
+        self.patience = patience
         self.columns: Columns = columns or {}
         self.name: str = function.__name__
         functools.update_wrapper(self, function)
@@ -56,7 +67,15 @@ def step(function: Callable[P, R], /) -> Step[P, R]: ...
 
 @overload
 def step(
-    *, cache: bool = True, columns: Columns | None = None
+    *,
+    cache: bool = True,
+    columns: Columns | None = None,
+    timeout: float | str = 0,
+    retries: int = 0,
+    backoff: float | str = 1,
+    cpus: float = 1,
+    gpus: float = 0,
+    memory: int | str = 0,
 ) -> Callable[[Callable[P, R]], Step[P, R]]: ...
 
 
@@ -66,6 +85,12 @@ def step(
     *,
     cache: bool = True,
     columns: Columns | None = None,
+    timeout: float | str = 0,
+    retries: int = 0,
+    backoff: float | str = 1,
+    cpus: float = 1,
+    gpus: float = 0,
+    memory: int | str = 0,
 ) -> Step[P, R] | Callable[[Callable[P, R]], Step[P, R]]:
     """Make a function a step of the pipeline, as `@step` or `@step(cache=False)`.
 
@@ -79,6 +104,15 @@ def step(
         cache: False computes the step in every run; for what reads more than its inputs.
         columns: Column of the output -> the columns of the inputs that it is made from, as
             "input.column". It is told in the lineage and changes nothing else.
+        timeout: Seconds, or "90s", "10min", "2h"; a step that takes longer is ended. 0: none.
+        retries: How often it is tried again when it fails.
+        backoff: The pause before the first of these attempts; each further one is twice as long.
+        cpus: How many CPUs it keeps busy.
+        gpus: How many GPUs it needs.
+        memory: Bytes, or "4GB"; a step that takes more is ended. 0: as much as there is.
+
+    Raises:
+        InvalidInput: If an amount cannot be.
 
     Examples:
         >>> @step
@@ -92,6 +126,10 @@ def step(
         >>> windy.columns
         {'speed': ['weather.wind_speed'], 'hour': []}
     """
-    if function is not None:
-        return Step(function, is_cached=cache, columns=columns)
-    return lambda function: Step(function, is_cached=cache, columns=columns)
+    asked = resources(cpus=cpus, gpus=gpus, memory=memory)
+    waits = patience(timeout=timeout, retries=retries, backoff=backoff)
+
+    def made(function: Callable[P, R]) -> Step[P, R]:
+        return Step(function, is_cached=cache, columns=columns, resources=asked, patience=waits)
+
+    return made if function is None else made(function)

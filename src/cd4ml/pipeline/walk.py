@@ -299,20 +299,23 @@ def _without_what_decides_nothing(statement: Statement) -> Statement:
     arguments = ast.arguments(
         **{**dict(ast.iter_fields(node.args)), "kw_defaults": [None] * len(node.args.kwonlyargs)}
     )
-    decorators = [_without_columns(each, statement.module) for each in node.decorator_list]
+    decorators = [_without_what_is_told(each, statement.module) for each in node.decorator_list]
     changed = {"args": arguments, "decorator_list": decorators}
     bare = ast.FunctionDef(**{**dict(ast.iter_fields(node)), **changed})
     return Statement(ast.fix_missing_locations(bare), statement.module, statement.index)
 
 
-def _without_columns(decorator: ast.expr, module: Module) -> ast.expr:
-    """`@step(columns=...)` as `@step`: what it says is told, and computed with nowhere."""
+_TOLD = {"columns", "timeout", "retries", "backoff", "cpus", "gpus", "memory"}
+
+
+def _without_what_is_told(decorator: ast.expr, module: Module) -> ast.expr:
+    """`@step(columns=..., memory=...)` as `@step`: what they say decides no value."""
     if not isinstance(decorator, ast.Call):
         return decorator
     sources = module.imports.get(next(iter(chain_of(decorator.func)), ""), [])
     if not sources or any(source.module.partition(".")[0] != "cd4ml" for source in sources):
         return decorator  # somebody else's, who may do with it as they like
-    kept = [each for each in decorator.keywords if each.arg != "columns"]
+    kept = [each for each in decorator.keywords if each.arg not in _TOLD]
     if not (kept or decorator.args):
         return decorator.func
     return ast.copy_location(ast.Call(decorator.func, decorator.args, kept), decorator)

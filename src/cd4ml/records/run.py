@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from cd4ml.records.hardware import Hardware
+
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """One execution of the pipeline: code, parameters, data, and how it ended.
@@ -27,6 +29,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     data are those that were known at that moment, and a digest is that of the rows known.
     A run made outside the pipeline (a notebook, another tool) has no code and no steps; its
     parameters are what was logged. One with `deleted_at` is in no list until it is restored.
+    `hardware` is what its steps could have, `cost` what they took by the prices of that day.
     """
 
     number: int
@@ -58,6 +61,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: datetime | None = None
     created_by: str
     deleted_at: datetime | None = None
+    hardware: Hardware = Hardware()
+    cost: float | None = None  # None without prices
 
     @property
     def ref(self) -> str:
@@ -66,7 +71,12 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StepRun(msgspec.Struct, frozen=True, kw_only=True):
-    """One step within a run: computed, taken from the cache, or failed."""
+    """One step within a run: computed, taken from the cache, or failed.
+
+    `cpu_seconds` counts the step's threads and the processes that it waited for, `peak_memory`
+    (bytes) its own process. `worker` is that process, "host:pid"; `log` the address of all that it
+    printed, "" for nothing. What is taken from the cache took and printed nothing.
+    """
 
     run: int
     step: str
@@ -77,6 +87,11 @@ class StepRun(msgspec.Struct, frozen=True, kw_only=True):
     output: str = ""
     seconds: float = 0.0
     reason: str = ""
+    cpu_seconds: float = 0.0
+    peak_memory: int = 0
+    worker: str = ""
+    log: str = ""
+    attempts: int = 0  # how often it was begun
 
 
 class Metric(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,6 +8,8 @@ import msgspec
 
 from cd4ml.records.rollout import RolloutStep
 
+ExecutorName = Literal["processes", "in-process", "ray"]
+
 
 class ProjectSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[project]`: its name and the Python module with the steps.
@@ -193,6 +195,33 @@ class SearchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     experiment: str = "default"
 
 
+class RunSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[run]`: where the steps of a run are computed.
+
+    In `processes` beside this one; in-process, for a debugger; or on the Ray cluster at `ray`
+    ("auto" finds one, "local" starts one on this machine). CD4ML_EXECUTOR takes precedence.
+    So many `workers` compute steps at a time; 0: one process, or as many as a cluster has CPUs.
+    """
+
+    executor: ExecutorName = "processes"
+    workers: int = 0
+    ray: str = ""  # HOST:PORT, auto or local
+
+
+class PriceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[prices]`: what an hour costs, in one currency; without any, runs have no cost.
+
+    CPUs count by the time that they work, GPUs by the time for which a step has them, memory
+    by a step's peak, the machine by the time that the run takes.
+    """
+
+    cpu_hour: float = 0.0
+    gpu_hour: float = 0.0
+    memory_gb_hour: float = 0.0
+    machine_hour: float = 0.0
+    currency: str = ""
+
+
 class RehearsalSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[rehearsal]`: the module that plays the outside world."""
 
@@ -204,6 +233,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     project: ProjectSettings
     store: StoreSettings = StoreSettings()
+    run: RunSettings = RunSettings()
+    prices: PriceSettings = PriceSettings()
     data: dict[str, DataSettings] = {}
     model: ModelSettings = ModelSettings()
     gate: tuple[GateSettings, ...] = ()

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import timedelta
+from functools import lru_cache
 from pathlib import Path
 from threading import get_ident
 from typing import Any, TypeVar
@@ -56,6 +57,10 @@ class Blobs:
     def is_remote(self) -> bool:
         """Whether what is read is a local copy."""
         return self._folder is None
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Another process opens the same store for itself."""
+        return _reopened, (self._url, self._cache)
 
     def put(self, data: bytes) -> str:
         """Store bytes; returns their address. On disk when this returns."""
@@ -267,6 +272,11 @@ def open_blobs(url: str, *, cache: Path | None = None) -> Blobs:
         msg = f"the blobs' folder {folder} cannot be made: {error.strerror}"
         raise Unavailable(msg, hint="choose another with CD4ML_BLOBS or `[store] blobs`") from None
     return Blobs(LocalStore(prefix=folder), url=str(folder), folder=folder, cache=folder)
+
+
+@lru_cache(maxsize=8)  # a worker gets it with each call, and connects once
+def _reopened(url: str, cache: Path) -> Blobs:
+    return open_blobs(url, cache=cache)
 
 
 def _chunks(path: Path, address: str) -> Iterator[bytes]:

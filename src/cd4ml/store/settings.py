@@ -1,7 +1,7 @@
 """Reads `cd4ml.toml`, and refuses what no project can mean.
 
 Types and unknown keys are msgspec's to find. What remains is said here for `[project]`,
-`[data]`, `[model]`, `[monitoring]` and `[retrain]`; the rooms that use them say it for
+`[run]`, `[prices]`, `[data]`, `[model]`, `[monitoring]` and `[retrain]`; the rooms that use them say it for
 gates (`gates.policy`) and rollouts (`release.environments`).
 """
 
@@ -120,6 +120,7 @@ def _is_table(kind: object) -> bool:
 
 def _refuse_impossible(settings: Settings) -> None:
     _refuse_project(settings)
+    _refuse_run(settings)
     _refuse_data(settings)
     _refuse_model(settings.model)
     _refuse_environments(settings)
@@ -134,6 +135,19 @@ def _refuse_project(settings: Settings) -> None:
         raise _Impossible("project.name", message)
     _refuse_unless_module(settings.project.pipeline, "project.pipeline")
     _refuse_unless_module(settings.rehearsal.world, "rehearsal.world")
+
+
+def _refuse_run(settings: Settings) -> None:
+    run = settings.run
+    if run.workers < 0:
+        raise _Impossible("run.workers", f"expected 0 or more, got {run.workers}")
+    if run.ray and run.executor != "ray":
+        message = f"steps are computed by {run.executor!r}, not on the cluster {run.ray!r}"
+        raise _Impossible("run.ray", message, 'executor = "ray" computes them there')
+    for field in msgspec.structs.fields(records.PriceSettings):
+        price = getattr(settings.prices, field.name)
+        if isinstance(price, float) and not (isfinite(price) and price >= 0):
+            raise _Impossible(f"prices.{field.name}", f"expected 0 or more, got {price}")
 
 
 def _refuse_unless_module(name: str, key: str) -> None:

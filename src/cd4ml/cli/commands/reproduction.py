@@ -52,11 +52,11 @@ def add(commands: Commands) -> None:
 
 def reproduce(given: Given) -> Answer[Reproduction]:
     """Make it again."""
-    from cd4ml.cli.screen import steps
+    from cd4ml.cli.run_screen import watched
     from cd4ml.loop.reproduce import reproduce
 
     words = given.words
-    with steps(is_quiet=given.is_json) as tell:
+    with watched(is_quiet=given.is_json) as watch:
         found = reproduce(
             given.project,
             words.ref,
@@ -64,7 +64,7 @@ def reproduce(given: Given) -> Answer[Reproduction]:
             this_environment=words.this_environment,
             to=Path(words.to).absolute() if words.to else None,
             actor=given.actor,
-            progress=tell,
+            progress=watch.progress,
         )
     is_same = found.outcome in ("identical", "within_tolerance")
     return Answer(found, _show, exit_code=0 if is_same else _NOT_REPRODUCED)

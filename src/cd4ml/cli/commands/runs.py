@@ -13,6 +13,7 @@ from cd4ml.cli.words import Commands, Parser, UsageError, at_most_a_million, day
 if TYPE_CHECKING:
     from cd4ml.cli.screen import Screen
     from cd4ml.experiments.compare import Comparison, Difference
+    from cd4ml.loop.executors import Executor
     from cd4ml.loop.partitions import PartitionReport
     from cd4ml.loop.search import SearchReport
     from cd4ml.loop.train import RunReport
@@ -123,7 +124,18 @@ def _add_search(parser: Parser) -> None:
         type=at_most_a_million,
         default=0,
         metavar="N",
-        help=f"trials at a time (default: {_WORKERS}), or keys (default: 1)",
+        help=f"steps at a time (default: as [run] says), trials (default: {_WORKERS}), or keys (default: 1)",
+    )
+    parser.add_argument(
+        "--in-process",
+        action="store_true",
+        help="compute the steps in this process, for a debugger: no timeouts, no limits",
+    )
+    parser.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        default="",
+        help="compute the steps on this Ray cluster; auto finds one, local starts one here",
     )
 
 
@@ -138,16 +150,32 @@ def run(
     if grid and words.for_each:
         raise UsageError("cd4ml run: --grid and --for-each go one at a time", hint="cd4ml run -h")
     if grid:
+        for option, is_given in (("--in-process", words.in_process), ("--ray", words.ray)):
+            if is_given:
+                msg = f"cd4ml run: {option} is for one run, not for --grid"
+                raise UsageError(msg, hint="cd4ml run --help")
         return _search(given, grid, settings, datasets)
-    if words.for_each and not words.trials:
+    if words.trials:
+        raise UsageError("cd4ml run: --trials needs --grid", hint="cd4ml run --help")
+    if words.for_each:
         return _for_each(given, settings, datasets)
-    for option, is_given in (("--trials", words.trials), ("--workers", words.workers)):
-        if is_given:
-            raise UsageError(f"cd4ml run: {option} needs --grid", hint="cd4ml run --help")
-    from cd4ml.cli.screen import steps
+    from cd4ml.loop.executors import Where, open_executor
+
+    kind = "in-process" if words.in_process else ""
+    where = Where(executor=kind, workers=words.workers, ray=words.ray)
+    with open_executor(given.project, where) as executor:
+        return _run_once(given, executor, settings, datasets)
+
+
+def _run_once(
+    given: Given, executor: Executor, settings: dict[str, Any], datasets: dict[str, str]
+) -> Answer[RunReport]:
+    # loaded while the executor's processes load what they need
+    from cd4ml.cli.run_screen import watched
     from cd4ml.loop.train import train
 
-    with steps(is_quiet=given.is_json) as tell:
+    words = given.words
+    with watched(is_quiet=given.is_json) as watch:
         report = train(
             given.project,
             overrides=settings,
@@ -157,7 +185,9 @@ def run(
             experiment=words.experiment,
             actor=given.actor,
             words=taken_apart(given.typed).words if given.typed else None,
-            progress=tell,
+            progress=watch.progress,
+            listener=watch.listener,
+            executor=executor,
         )
     return Answer(report, show_run)
 

@@ -145,6 +145,8 @@ def upgrade() -> None:
         sa.Column("finished_at", UtcDateTime()),
         sa.Column("created_by", TEXT, nullable=False),
         sa.Column("deleted_at", UtcDateTime()),
+        sa.Column("hardware", JSON, nullable=False),
+        sa.Column("cost", sa.Double()),
     )
     op.create_index("runs_experiment_number_idx", "runs", ["experiment", "number"])
     op.create_index("runs_search_idx", "runs", ["search"])
@@ -160,6 +162,11 @@ def upgrade() -> None:
         sa.Column("output", TEXT, nullable=False),
         sa.Column("seconds", sa.Double(), nullable=False),
         sa.Column("reason", TEXT, nullable=False),
+        sa.Column("cpu_seconds", sa.Double(), nullable=False),
+        sa.Column("peak_memory", sa.BigInteger(), nullable=False),
+        sa.Column("worker", TEXT, nullable=False),
+        sa.Column("log", TEXT, nullable=False),
+        sa.Column("attempts", sa.BigInteger(), nullable=False),
     )
     op.create_index("step_runs_fingerprint_idx", "step_runs", ["fingerprint"])
     op.create_index("step_runs_output_idx", "step_runs", ["output"])

@@ -1,0 +1,46 @@
+"""Outputs that were computed before, by whichever run, and still are what was stored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from cd4ml.errors import Corrupted, NotFound
+from cd4ml.pipeline.shared_outputs import shared
+from cd4ml.pipeline.storage import Output
+from cd4ml.records.run import StepRun
+from cd4ml.store import rows
+
+if TYPE_CHECKING:
+    from cd4ml.store.blobs import Blobs
+    from cd4ml.store.database import Database
+
+
+def find_output(
+    database: Database, blobs: Blobs, fingerprint: str, *, is_shared: bool = False
+) -> Output | None:
+    """The output of a step with this fingerprint, verified; None if it has to be computed.
+
+    Args:
+        database: Where this project's steps are recorded.
+        blobs: Where outputs are kept.
+        fingerprint: Of the step.
+        is_shared: Whether what other databases with the same blobs know is taken too.
+    """
+    with database.read() as connection:
+        found = rows.find(
+            connection,
+            StepRun,
+            fingerprint=fingerprint,
+            state="computed",
+            limit=1,
+            newest_first=True,
+        )
+    for known in found:
+        try:
+            blobs.path(known.output)
+        except (NotFound, Corrupted):
+            break  # compute it again, unless somebody else has it
+        return msgspec.convert((known.kind, known.output), Output)
+    return shared(blobs, fingerprint) if is_shared else None

@@ -1,0 +1,116 @@
+"""All that decides what a run computes, and what is known of its outputs so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from cd4ml.pipeline.fingerprint import Reached, ReachedCode, fingerprint
+from cd4ml.pipeline.graph import StepDeclaration
+from cd4ml.pipeline.sources import Sources
+from cd4ml.pipeline.storage import Output
+from cd4ml.pipeline.task import Place
+from cd4ml.records.run import StepRun
+from cd4ml.store.address import address_of_record
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+class DatasetInput(NamedTuple):
+    """A dataset version as a run takes it: its ref, its digest, and how to read it."""
+
+    ref: str
+    digest: str
+    scan: Callable[[], pl.LazyFrame]
+
+
+class Plan(NamedTuple):
+    """All that decides what a run computes."""
+
+    sources: Sources
+    place: Place
+    state: Path
+    steps: tuple[StepDeclaration, ...]  # in order
+    values: dict[str, Any]  # "step.parameter" -> value
+    datasets: dict[str, DatasetInput]
+    code: dict[str, Reached]  # step -> the code it reaches
+    environment: str
+    seed: int = 0
+    is_shared: bool = True  # whether outputs are taken from, and offered to, other databases
+
+    def parameters(self, step: StepDeclaration) -> dict[str, Any]:
+        """Name -> value of each parameter of a step."""
+        return {p.name: self.values[f"{step.name}.{p.name}"] for p in step.parameters}
+
+
+class Outputs:
+    """The outputs of a run as they come, and the fingerprints that follow from them."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self.found: dict[str, Output] = {}
+        self._identities: dict[str, str] = {}
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Step -> content address of its output."""
+        in_order = [step.name for step in self._plan.steps if step.name in self.found]
+        return {name: self.found[name].address for name in in_order}
+
+    def add(self, step: StepDeclaration, output: Output) -> None:
+        """A step has this output."""
+        self.found[step.name] = output
+        self._identities[step.name] = self._identity(step, output)
+
+    def inputs(self, step: StepDeclaration) -> dict[str, str]:
+        """Name -> content address of each input."""
+        return {
+            name: self.found[name].address
+            if name in self.found
+            else self._plan.datasets[name].digest
+            for name in step.needs
+        }
+
+    def fingerprint(self, step: StepDeclaration, code: Reached | None = None) -> str:
+        """The fingerprint of a step whose inputs are there."""
+        inputs = self.inputs(step)
+        reached = code or self._plan.code[step.name]
+        return fingerprint(
+            code=reached.address,
+            parameters=self._plan.parameters(step),
+            inputs={name: self._identities.get(name, address) for name, address in inputs.items()},
+            environment=reached.environment or self._plan.environment,
+            seed=self._plan.seed,
+        )
+
+    def with_written_files(self, record: StepRun, step: StepDeclaration) -> StepRun:
+        """The record under the fingerprint that counts the files the step itself wrote.
+
+        The code names a file that was not there before: without this the next run would
+        take it for a new input.
+        """
+        before = self._plan.code[step.name]
+        if not any(path.is_file() for path in before.absent):
+            return record
+        sources = Sources(self._plan.sources.folder, self._plan.sources.start)
+        after = ReachedCode(sources).by(step.module, step.function)
+        if not before.is_extended_by(after):
+            return record  # the code was edited meanwhile
+        after = after._replace(environment=before.environment, variables=before.variables)
+        return msgspec.structs.replace(record, fingerprint=self.fingerprint(step, after))
+
+    def _identity(self, step: StepDeclaration, output: Output) -> str:
+        """What stands for an output in the fingerprints of the steps that take it.
+
+        The bytes of an estimator hold the names of its classes, not their code: the code
+        that made it and what it imports, and the estimators it was made from, count as well.
+        """
+        if output.kind != "model":
+            return output.address
+        made_from = [self._identities[name] for name in step.needs if name in self._identities]
+        code = self._plan.code[step.name]
+        return address_of_record([output.address, code.address, code.environment, made_from])

@@ -1,0 +1,36 @@
+"""What a piece of work costs its process: time, CPU time, memory at its peak."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import perf_counter
+from typing import NamedTuple
+
+from cd4ml.pipeline.executors import footprint
+
+
+class Usage(NamedTuple):
+    """Seconds, CPU seconds (with those of processes that were waited for), peak in bytes."""
+
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    peak_memory: int = 0
+
+
+@contextmanager
+def measured() -> Iterator[list[Usage]]:
+    """Measure a block; afterwards the list has its usage as its only element."""
+    found: list[Usage] = []
+    footprint.reset_peak()
+    began, cpu = perf_counter(), _cpu_seconds()
+    try:
+        yield found
+    finally:
+        found.append(Usage(perf_counter() - began, _cpu_seconds() - cpu, footprint.peak()))
+
+
+def _cpu_seconds() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
