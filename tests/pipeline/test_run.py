@@ -515,7 +515,9 @@ def test_a_killed_run_goes_on_where_it_was(
     files_url: str,
     step: str,
 ) -> None:
-    kill = f'called("{step}")\n    import os; os.kill(os.getppid(), {signal.SIGKILL.value})'
+    # a moment later: what ended before is written down while the next step is computed
+    end = f"import os, time; time.sleep(1); os.kill(os.getppid(), {signal.SIGKILL.value})"
+    kill = f'called("{step}")\n    {end}'
     edit(folder, "pipeline.py", f'called("{step}")', kill)
     command = [sys.executable, "-c", KILLED, str(folder), sqlite_url, files_url]
     root = Path(__file__).parents[2]
