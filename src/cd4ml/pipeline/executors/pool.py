@@ -178,7 +178,9 @@ class Workers:
         return tuple(free[:wanted]) if wanted else ()
 
     def _environment(self) -> dict[str, str]:
+        # sets have one order in every process, so that what is made of them has the same bytes
+        environment = {} if "PYTHONHASHSEED" in os.environ else {"PYTHONHASHSEED": "0"}
         if self.workers == 1 or any(name in os.environ for name in _THREADS):
-            return {}
+            return environment
         share = str(max(1, usable_cpus() // self.workers))
-        return dict.fromkeys(_THREADS, share)
+        return {**environment, **dict.fromkeys(_THREADS, share)}
