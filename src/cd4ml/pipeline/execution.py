@@ -201,6 +201,9 @@ class Execution:
         return False
 
     def _submit(self, work: StepWork) -> None:
+        # what a step is built on is written down when it begins: it may bring us all down
+        if any(ended.record.state == "computed" for _, ended in self._ended):
+            self._record()
         step = work.step
         work.n_attempts += 1
         self._working.append(work)
@@ -352,7 +355,7 @@ class Execution:
         self._failure = self._failure or PipelineError(failure.message, hint=hint)
 
     def _record(self) -> None:
-        """Write down what has ended, in one transaction, while the next steps are computed."""
+        """Write down what has ended, in one transaction."""
         if not self._ended:
             return
         self._recorder.steps(ended for _, ended in self._ended)

@@ -122,8 +122,10 @@ class Recorder:
         """How the run ended."""
         with self._database.write() as connection:
             at = self._clock.now()
+            # as it is now: others may have said something about it meanwhile
+            run = rows.get(connection, Run, self.run.number, lock=True)
             self.run = msgspec.structs.replace(
-                self.run,
+                run,
                 state=state,
                 reason=reason,
                 outputs=outputs,

@@ -221,6 +221,17 @@ def test_several_processes_share_the_cpus_for_their_threads(
     assert threads == [None, "1"]
 
 
+def test_sets_have_one_order_in_every_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHONHASHSEED", raising=False)
+    hashes = set()
+    for _ in range(2):
+        workers = Workers()
+        hashes.add(workers.submit(hash, "flights").result(30))
+        workers.shutdown()
+
+    assert len(hashes) == 1
+
+
 def test_a_parent_that_is_killed_takes_its_workers_along(tmp_path: Path) -> None:
     """Even one that never lets other threads run, and with what it has started."""
     program = (
