@@ -11,25 +11,24 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from cd4ml.data.formats import Reading, scan
+from cd4ml.data.formats import scan
 from cd4ml.data.known import arrived_by
 from cd4ml.data.partition import rows_of_key
 from cd4ml.errors import Cd4mlError
 from cd4ml.loop.label import empty_production
+from cd4ml.loop.rebuild_plan import Packaged, RebuildPlan, Rebuilt, Recorded, Rows
 from cd4ml.loop.train import pipeline_of
 from cd4ml.pipeline.agreement import Agreement, agreement, answers_agree, judged
-from cd4ml.pipeline.environment import Environment, present_environment
+from cd4ml.pipeline.environment import present_environment
 from cd4ml.pipeline.graph import StepDeclaration
 from cd4ml.pipeline.module import imported
 from cd4ml.pipeline.run import DatasetInput, Pipeline, run_pipeline
 from cd4ml.pipeline.storage import Kind
-from cd4ml.records.contract import Contract
 from cd4ml.records.reproduction import Part, RebuiltStep
 from cd4ml.records.run import Run, StepRun
 from cd4ml.store import rows
@@ -44,63 +43,6 @@ if TYPE_CHECKING:
 
 PACKAGE = "package"
 _MOST_ROWS = 100_000  # for which two models' answers are compared
-
-
-class Rows(msgspec.Struct, frozen=True, kw_only=True):
-    """A dataset as the run took it: where its files are, and which of their rows.
-
-    `reading` is None where production had not filled it yet.
-    """
-
-    ref: str
-    digest: str
-    paths: tuple[str, ...] = ()
-    reading: Reading | None = None
-    contract: Contract | None = None  # says when a row arrived, for `as_of`
-    as_of: datetime | None = None
-    partition: tuple[str, str] | None = None  # column and key
-
-
-class Recorded(msgspec.Struct, frozen=True, kw_only=True):
-    """What a step gave, and a file with its bytes; "" where they are no longer kept."""
-
-    step: str
-    kind: str
-    address: str
-    path: str = ""
-
-
-class Packaged(msgspec.Struct, frozen=True, kw_only=True):
-    """What a model version was packaged from, and its files (name -> address)."""
-
-    estimator: str  # the steps
-    holdout: str
-    contract: Contract
-    files: dict[str, str]
-    paths: dict[str, str]
-
-
-class RebuildPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """All that decides what is made, and what it is compared with."""
-
-    folder: str  # the project's, laid out
-    store: str
-    result: str
-    experiment: str
-    parameters: dict[str, Any]
-    as_of: datetime | None = None
-    datasets: dict[str, Rows]
-    recorded: tuple[Recorded, ...]  # in the order of the steps
-    package: Packaged | None = None
-    tolerance: float
-
-
-class Rebuilt(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of it."""
-
-    steps: tuple[RebuiltStep, ...]
-    code: str
-    environment: Environment
 
 
 def main(path: str) -> None:

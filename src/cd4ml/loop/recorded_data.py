@@ -10,7 +10,7 @@ from cd4ml.data.refs import find_version
 from cd4ml.data.versions import paths_of
 from cd4ml.loop.cut import Cut
 from cd4ml.loop.known import digest_at
-from cd4ml.loop.rebuild import Rows
+from cd4ml.loop.rebuild_plan import Rows
 from cd4ml.records.contract import Contract
 from cd4ml.records.dataset import DatasetVersion
 from cd4ml.records.run import Run

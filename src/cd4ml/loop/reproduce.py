@@ -22,7 +22,7 @@ from cd4ml.errors import (
     Unavailable,
 )
 from cd4ml.loop.access import admit
-from cd4ml.loop.rebuild import Packaged, RebuildPlan, Rebuilt, Recorded
+from cd4ml.loop.rebuild_plan import Packaged, RebuildPlan, Rebuilt, Recorded
 from cd4ml.loop.recorded_data import datasets_of, versions_of
 from cd4ml.loop.refs import number_in, version_in
 from cd4ml.models.manifest import ESTIMATOR, Manifest

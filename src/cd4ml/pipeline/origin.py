@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -51,11 +51,8 @@ def origin_of(
         state: The project's folder for what cd4ml keeps.
         blobs: Where it is kept.
     """
-
-    def is_data(name: str) -> bool:
-        return name not in also and any(_is_in(name, pattern) for pattern in data)
-
-    revision = revision_of(sources.folder, leave_out=is_data)
+    is_data = _data_files(also, data)
+    revision = revision_for(sources.folder, also=also, data=data)
     needed = {*also, *_own(sources, reached)}
     if not revision.commit:
         needed.update(small_files(sources.folder, leave_out=is_data))
@@ -69,6 +66,22 @@ def origin_of(
         lock=kept_lock(environment, sources.folder, state=state, blobs=blobs),
         variables=present_variables(),
     )
+
+
+def revision_for(folder: Path, *, also: Collection[str], data: Collection[str]) -> Revision:
+    """The revision that a run of the project in a folder records: files of datasets are no code.
+
+    Args:
+        folder: The project's.
+        also: Files below it that it is not a project without.
+        data: The paths and patterns of its datasets.
+    """
+    return revision_of(folder, leave_out=_data_files(also, data))
+
+
+def _data_files(also: Collection[str], data: Collection[str]) -> Callable[[str], bool]:
+    """Whether a file, by its path below the project's folder, is that of a dataset."""
+    return lambda name: name not in also and any(_is_in(name, pattern) for pattern in data)
 
 
 def _own(sources: Sources, reached: Iterable[Reached]) -> set[str]:
