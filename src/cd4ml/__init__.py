@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from cd4ml.data.join import join_as_of
     from cd4ml.data.known import known_at
     from cd4ml.data.split import Split, split
+    from cd4ml.experiments.here import current_run, log
     from cd4ml.loop.read import dataset
-    from cd4ml.loop.track import current_run, log, run
+    from cd4ml.loop.track import run
     from cd4ml.pipeline.step import Metrics, Model, step
     from cd4ml.records.contract import Condition, Contract, Field
 
@@ -45,11 +46,11 @@ _HOME = {
     "Metrics": "cd4ml.pipeline.step",
     "Model": "cd4ml.pipeline.step",
     "Split": "cd4ml.data.split",
-    "current_run": "cd4ml.loop.track",
+    "current_run": "cd4ml.experiments.here",
     "dataset": "cd4ml.loop.read",
     "join_as_of": "cd4ml.data.join",
     "known_at": "cd4ml.data.known",
-    "log": "cd4ml.loop.track",
+    "log": "cd4ml.experiments.here",
     "run": "cd4ml.loop.track",
     "split": "cd4ml.data.split",
     "step": "cd4ml.pipeline.step",

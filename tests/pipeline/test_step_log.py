@@ -15,8 +15,8 @@ from cd4ml.records.run import Run
 from cd4ml.records.run_artifact import RunArtifact
 from cd4ml.store import rows
 from cd4ml.store.clock import SystemClock
+from cd4ml.store.tracking.collection import collect
 from cd4ml.store.tracking.history import history, metrics_of
-from cd4ml.store.tracking.journal import collect
 from tests.pipeline.projects import edit, project
 
 if TYPE_CHECKING:

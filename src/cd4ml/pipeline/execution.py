@@ -16,9 +16,10 @@ from cd4ml.errors import Cd4mlError, Corrupted, NotFound, PipelineError
 from cd4ml.pipeline.alive import LifeSign, end_interrupted
 from cd4ml.pipeline.fingerprint import Reached, ReachedCode, fingerprint
 from cd4ml.pipeline.graph import StepDeclaration, steps_in
+from cd4ml.pipeline.logged_steps import take_over
 from cd4ml.pipeline.module import imported, origin, traceback_below
 from cd4ml.pipeline.sources import Sources
-from cd4ml.pipeline.step_log import logging_step, take_over
+from cd4ml.pipeline.step_log import logging_step
 from cd4ml.pipeline.storage import Output, load, store
 from cd4ml.records.point import Point
 from cd4ml.records.run import Run, StepRun
@@ -26,7 +27,8 @@ from cd4ml.store import columns, ledger, lineage, rows
 from cd4ml.store.address import address_of_record
 from cd4ml.store.storable import printable
 from cd4ml.store.tracking.experiments import ensure_experiment
-from cd4ml.store.tracking.logged import log_metrics, milliseconds
+from cd4ml.store.tracking.logged import log_metrics
+from cd4ml.store.tracking.times import milliseconds
 
 if TYPE_CHECKING:
     import polars as pl
