@@ -47,6 +47,7 @@ def test_its_help_is_there_in_two_fifths_of_a_second() -> None:
     [
         "import cd4ml",
         "import cd4ml; cd4ml.step, cd4ml.Model, cd4ml.Metrics",
+        "import cd4ml; cd4ml.log, cd4ml.current_run",
         "from cd4ml.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass",
     ],
 )

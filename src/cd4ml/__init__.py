@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cd4ml.data.join import join_as_of
     from cd4ml.data.known import known_at
     from cd4ml.data.split import Split, split
+    from cd4ml.experiments.here import current_run, log
     from cd4ml.experiments.reporting import Pruned, report
     from cd4ml.loop.from_notebook import log_model
     from cd4ml.loop.read import dataset
@@ -54,11 +55,11 @@ _HOME = {
     "Pruned": "cd4ml.experiments.reporting",
     "Split": "cd4ml.data.split",
     "command": "cd4ml.pipeline.command",
-    "current_run": "cd4ml.loop.track",
+    "current_run": "cd4ml.experiments.here",
     "dataset": "cd4ml.loop.read",
     "join_as_of": "cd4ml.data.join",
     "known_at": "cd4ml.data.known",
-    "log": "cd4ml.loop.track",
+    "log": "cd4ml.experiments.here",
     "run": "cd4ml.loop.track",
     "log_model": "cd4ml.loop.from_notebook",
     "report": "cd4ml.experiments.reporting",

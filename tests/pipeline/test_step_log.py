@@ -14,8 +14,9 @@ from cd4ml.pipeline.run import DatasetInput, Pipeline, run_pipeline
 from cd4ml.records.run import Run
 from cd4ml.records.run_artifact import RunArtifact
 from cd4ml.store import rows
+from cd4ml.store.clock import SystemClock
+from cd4ml.store.tracking.collection import collect
 from cd4ml.store.tracking.history import history, metrics_of
-from cd4ml.store.tracking.journal import collect
 from tests.pipeline.projects import edit, project
 
 if TYPE_CHECKING:
@@ -60,8 +61,8 @@ def started(folder: Path, database: "Database", blobs: "Blobs", clock: "Clock") 
 
 
 @pytest.fixture
-def start(folder: Path, database: "Database", blobs: "Blobs", clock: "Clock") -> Callable[[], Run]:
-    return lambda: started(folder, database, blobs, clock)
+def start(folder: Path, database: "Database", blobs: "Blobs") -> Callable[[], Run]:
+    return lambda: started(folder, database, blobs, SystemClock())
 
 
 def test_a_step_logs_into_its_run(start: Callable[[], Run], database: "Database") -> None:

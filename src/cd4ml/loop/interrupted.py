@@ -6,7 +6,7 @@ from cd4ml.pipeline.alive import end_interrupted, is_interrupted
 from cd4ml.records.run import Run
 from cd4ml.store import rows
 from cd4ml.store.project import Project
-from cd4ml.store.tracking.journal import collect
+from cd4ml.store.tracking.collection import collect
 from cd4ml.store.tracking.recorder import FOLDER
 
 

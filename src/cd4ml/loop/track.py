@@ -1,4 +1,4 @@
-"""Log from a step, a notebook or a script."""
+"""Runs that are made outside the pipeline: in a notebook, a script, another tool."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import getpass
 import os
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
-from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -25,7 +24,7 @@ from cd4ml.store import people, rows
 from cd4ml.store.project import Project, open_project
 from cd4ml.store.storable import printable
 from cd4ml.store.tracking.history import metrics_of
-from cd4ml.store.tracking.recorder import FOLDER, Recorder, current, recording
+from cd4ml.store.tracking.recorder import FOLDER, Recorder, recording
 from cd4ml.store.tracking.runs import Ending, end_run, resume_run, start_run
 
 
@@ -170,36 +169,6 @@ def run(
     if system:
         active.log_system()
     return active
-
-
-def current_run() -> RunLog:
-    """The run that this code is part of: of its step, or of the `with cd4ml.run(...)` around it.
-
-    Raises:
-        InvalidInput: If there is none.
-    """
-    recorder = current()
-    if recorder is None:
-        msg = "nothing is logged here: this code runs neither in a step nor in a run"
-        raise InvalidInput(msg, hint="with cd4ml.run('EXPERIMENT') as run: ...")
-    return RunLog(recorder)
-
-
-def log(
-    values: Mapping[str, Any] | None = None,
-    /,
-    *,
-    step: int | None = None,
-    at: datetime | None = None,
-    **metrics: Any,
-) -> None:
-    """Log values of metrics in the run that this code is part of; see `RunLog.log`.
-
-    Where code is called outside a run, as in a test, nothing is logged.
-    """
-    recorder = current()
-    if recorder is not None:
-        RunLog(recorder).log(values, step=step, at=at, **metrics)
 
 
 def _started(

@@ -11,15 +11,16 @@ import msgspec
 
 from cd4ml.pipeline.alive import LifeSign, end_interrupted
 from cd4ml.pipeline.graph import StepDeclaration
-from cd4ml.pipeline.step_log import take_over
+from cd4ml.pipeline.logged_steps import take_over
 from cd4ml.records.lineage import Node
 from cd4ml.records.point import Point
 from cd4ml.records.run import Run, StepRun
 from cd4ml.store import columns, ledger, lineage, rows
 from cd4ml.store.tracking.experiments import ensure_experiment
-from cd4ml.store.tracking.logged import log_metrics, milliseconds
+from cd4ml.store.tracking.logged import log_metrics
 from cd4ml.store.tracking.recorder import FOLDER
 from cd4ml.store.tracking.recorder import Recorder as Logged
+from cd4ml.store.tracking.times import milliseconds
 
 if TYPE_CHECKING:
     from pathlib import Path

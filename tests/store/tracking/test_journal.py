@@ -15,9 +15,10 @@ from cd4ml.records.run_input import RunInput
 from cd4ml.store import rows
 from cd4ml.store.database import open_database
 from cd4ml.store.segments import Segment, segments_in
-from cd4ml.store.tracking import journal
+from cd4ml.store.tracking import collection
+from cd4ml.store.tracking.collection import collect
 from cd4ml.store.tracking.history import history
-from cd4ml.store.tracking.journal import Data, Entry, File, collect, encoded, in_json
+from cd4ml.store.tracking.journal import Data, Entry, File, encoded, in_json
 from tests.killing import Work, kill_at_every_step
 from tests.store.records import run
 
@@ -159,7 +160,7 @@ def test_lines_of_a_run_that_is_not_there_are_set_aside(begun: "Database", folde
 def test_several_may_collect_at_once(
     begun: "Database", folder: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal, "_BATCH_BYTES", 500)
+    monkeypatch.setattr(collection, "_BATCH_BYTES", 500)
     for worker in range(3):
         write(folder, *losses(*range(100)), name=f"run-1-{worker}").close()
     threads = [Thread(target=collect, args=(begun, folder)) for _ in range(4)]
@@ -204,4 +205,4 @@ def test_a_collector_killed_anywhere_loses_and_doubles_nothing(
 
 def _is_of_the_journal(code: CodeType) -> bool:
     names = ("collect", "_drain", "_take", "_log", "_forget")
-    return code.co_filename == journal.__file__ and code.co_name in names
+    return code.co_filename == collection.__file__ and code.co_name in names

@@ -11,8 +11,8 @@ from cd4ml.records.point import Point, PointChunk
 from cd4ml.records.run import Metric
 from cd4ml.store import rows
 from cd4ml.store.tables import TABLES
-from cd4ml.store.tracking.logged import milliseconds
 from cd4ml.store.tracking.packing import Columns, columns_of, cut, joined, unpack, values_of
+from cd4ml.store.tracking.times import milliseconds
 
 _POINTS = TABLES[PointChunk]
 

@@ -7,7 +7,6 @@ it, of which only the newest one is ever rewritten.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
 from math import isnan
 from typing import Any, NamedTuple
 
@@ -31,13 +30,13 @@ from cd4ml.store.tracking.packing import (
     unpack,
     values_of,
 )
+from cd4ml.store.tracking.times import moment_of
 
 _METRICS, _POINTS = TABLES[Metric], TABLES[PointChunk]
 
 _GROWS_TO = 256  # points; a chunk with fewer is rewritten when more come
 _LARGEST = 4096  # points in a chunk
 _ASKED = 500  # names in one question
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_MS = 253_402_300_799_999  # the end of the year 9999
 _INTEGERS = range(-(2**63), 2**63)
 
@@ -119,21 +118,6 @@ def log_inputs(connection: sa.Connection, inputs: Iterable[RunInput]) -> None:
     """Note data that runs say they have used."""
     for each in inputs:
         rows.put(connection, each)
-
-
-def moment_of(time_ms: int) -> datetime:
-    """A point's time.
-
-    Examples:
-        >>> moment_of(1_000).isoformat()
-        '1970-01-01T00:00:01+00:00'
-    """
-    return _EPOCH + timedelta(milliseconds=time_ms)
-
-
-def milliseconds(moment: datetime) -> int:
-    """A time as points have it."""
-    return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
 class _Known(NamedTuple):

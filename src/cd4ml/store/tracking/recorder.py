@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from cd4ml.errors import Cd4mlError, InvalidInput, Unavailable
 from cd4ml.store.segments import Segment
 from cd4ml.store.storable import problem
-from cd4ml.store.tracking.journal import Data, Entry, File, collect, encoded, in_json
-from cd4ml.store.tracking.logged import milliseconds
+from cd4ml.store.tracking.journal import Data, Entry, File, encoded, in_json
+from cd4ml.store.tracking.times import milliseconds
 
 if TYPE_CHECKING:
     from cd4ml.store.blobs import Blobs
@@ -191,6 +191,8 @@ class Recorder:
                 takes it in.
         """
         if self._database is not None:
+            from cd4ml.store.tracking.collection import collect
+
             collect(self._database(), self._folder, prefix=self.prefix)
 
     def close(self) -> None:
