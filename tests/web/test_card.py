@@ -66,7 +66,7 @@ def test_the_markdown_holds_what_the_records_hold(project: Project) -> None:
     assert text.startswith("# diagnosis/1\n\nBenign or not, of *fine-needle* images\n")
     assert re.findall(r"^## (.*)$", text, re.MULTILINE) == [
         "Intended use and limits",
-        "What it answers",
+        "What it takes and answers",
         "What it was made of",
         "How good it is",
         "Slices",

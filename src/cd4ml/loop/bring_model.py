@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
 
 import sqlalchemy as sa
 
 from cd4ml.errors import InvalidInput
-from cd4ml.loop.candidate import LISTED
 from cd4ml.loop.graduate import take_rows
+from cd4ml.loop.model_files import Listing, listing, write_listing
 from cd4ml.loop.refs import number_in
 from cd4ml.loop.written_card import written_card
 from cd4ml.models import registry
@@ -19,22 +18,11 @@ from cd4ml.models.manifest import ESTIMATOR, JOBLIB
 from cd4ml.models.registry.names import require_model_name
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.records.run import Run
-from cd4ml.records.run_artifact import RunArtifact
-from cd4ml.store import lineage, people, rows
-from cd4ml.store.address import canonical
+from cd4ml.store import people, rows
 from cd4ml.store.project import Project
-from cd4ml.store.tracking.logged import log_artifacts
 from cd4ml.store.tracking.runs import end_run, start_run
 
 _EXPERIMENT = "brought models"
-
-
-class _Listing(NamedTuple):
-    """A model's files, where the list of them is, and how large each is."""
-
-    files: ModelFiles
-    address: str
-    sizes: dict[str, int]
 
 
 def bring_model(
@@ -77,22 +65,21 @@ def bring_model(
     main = JOBLIB if form == "joblib" else ESTIMATOR
     address = project.blobs.put_file(path)
     files = ModelFiles(form=form, files={main: address}, main=main)
-    listed = project.blobs.put_record(files)
-    listing = _Listing(files, listed, {main: path.stat().st_size, LISTED: len(canonical(files))})
+    listed = listing(project.blobs, files, {main: path.stat().st_size})
     came_from, card = source or path.name, written_card(project)
     with project.database.write() as connection:
         people.actor(connection, actor)
         at = project.clock.now()
-        if known := _known(connection, name, listed):
+        if known := _known(connection, name, listed.address):
             return known
-        run = _run(connection, name, listing, came_from, actor, at)
+        run = _run(connection, name, listed, came_from, actor, at)
         take_rows(connection, project, run.number, rows_from)
         end_run(connection, run.number, "finished", at=at, actor=actor)
         return registry.add_version(
             connection,
             name,
             run=run.number,
-            logged=listed,
+            logged=listed.address,
             source=came_from,
             card=card,
             description=description,
@@ -108,25 +95,10 @@ def _known(connection: sa.Connection, name: str, listed: str) -> ModelVersion | 
 
 
 def _run(
-    connection: sa.Connection, name: str, listing: _Listing, source: str, actor: str, at: datetime
+    connection: sa.Connection, name: str, listed: Listing, source: str, actor: str, at: datetime
 ) -> Run:
     """The run that stands for how a model came here; it did not make it, so nobody trusts it."""
-    files, listed, sizes = listing
     note = f"{name}, from {source}"
     run = start_run(connection, experiment=_EXPERIMENT, note=note, at=at, actor=actor)
-    lineage.note(connection, address=listed, kind="model files", name=f"{name} of {run.ref}", at=at)
-    lineage.link(connection, listed, run.ref, "output")
-    log_artifacts(
-        connection,
-        [
-            RunArtifact(
-                run=run.number,
-                path=f"{name}/{path}",
-                address=address,
-                n_bytes=sizes[path],
-                logged_at=at,
-            )
-            for path, address in {**files.files, LISTED: listed}.items()
-        ],
-    )
+    write_listing(connection, run, name, listed, at=at)
     return run

@@ -9,13 +9,14 @@ environment's lock, which is known; nothing is imported again to find out.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
 
 from cd4ml.errors import AlreadyExists, InvalidInput
-from cd4ml.loop.candidate import LISTED
+from cd4ml.loop.model_files import Listing, listing, write_listing
 from cd4ml.loop.written_card import written_card
 from cd4ml.models import estimator as estimators
 from cd4ml.models import registry
@@ -28,11 +29,8 @@ from cd4ml.pipeline.lock import kept_lock
 from cd4ml.pipeline.storage import parquet
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.records.run import Run, StepRun
-from cd4ml.records.run_artifact import RunArtifact
 from cd4ml.store import ledger, lineage, people, rows
-from cd4ml.store.address import canonical
 from cd4ml.store.project import Project
-from cd4ml.store.tracking.logged import log_artifacts
 
 if TYPE_CHECKING:
     import polars as pl
@@ -51,14 +49,16 @@ class LoggedModel(msgspec.Struct, frozen=True, kw_only=True):
     version: ModelVersion | None = None
 
 
-class _Stored(msgspec.Struct, frozen=True):
+class _Stored(NamedTuple):
     """What lies in the blobs before anything is written down."""
 
-    files: ModelFiles
-    address: str
+    listed: Listing
     tables: dict[str, str]
-    sizes: dict[str, int]
     card: str
+
+    @property
+    def estimator(self) -> str:
+        return self.listed.files.estimator
 
 
 def log_model(
@@ -105,8 +105,8 @@ def log_model(
     return LoggedModel(
         run=run,
         name=called,
-        address=stored.address,
-        estimator=stored.files.estimator,
+        address=stored.listed.address,
+        estimator=stored.estimator,
         version=version,
     )
 
@@ -145,8 +145,8 @@ def _stored(
         lock=run.lock or _lock(project),
         libraries=libraries(),
     )
-    sizes = {ESTIMATOR: len(data), LISTED: len(canonical(files))}
-    return _Stored(files, blobs.put_record(files), tables, sizes, written_card(project))
+    listed = listing(blobs, files, {ESTIMATOR: len(data)})
+    return _Stored(listed, tables, written_card(project))
 
 
 def _requests(project: Project, rows_given: pl.DataFrame | None) -> pl.DataFrame | None:
@@ -173,58 +173,49 @@ def _write_down(
     actor: str,
 ) -> None:
     at = project.clock.now()
-    outputs = {name: ("model", stored.files.estimator)}
-    outputs |= {table: ("table", address) for table, address in stored.tables.items()}
-    known = {step.step: step for step in rows.find(connection, StepRun, run=run.number)}
-    for step, (kind, address) in outputs.items():
-        if step in known and known[step].output == address:
-            continue
-        if step in known:
-            msg = f"{run.ref} has another {step!r} already"
-            hint = "call this one something else: name=..." if kind == "model" else _ONE_TABLE
-            raise AlreadyExists(msg, hint=hint)
-        done = StepRun(
-            run=run.number,
-            step=step,
-            position=len(rows.find(connection, StepRun, run=run.number)),
-            fingerprint="",  # of no code that could be looked up: never taken from the cache
-            state="computed",
-            kind=kind,
-            output=address,
-        )
-        rows.insert(connection, done)
-        _trace(connection, done, f"{step} of {run.ref}", at)
-    addresses = {**stored.files.files, LISTED: stored.address}
-    log_artifacts(
-        connection,
-        [
-            RunArtifact(
-                run=run.number,
-                path=f"{name}/{path}",
-                address=address,
-                n_bytes=stored.sizes[path],
-                logged_at=at,
-            )
-            for path, address in addresses.items()
-        ],
-    )
-    lineage.note(
-        connection, address=stored.address, kind="model files", name=f"{name} of {run.ref}", at=at
-    )
-    lineage.link(connection, stored.address, stored.files.estimator, "holds")
+    _add_output(connection, run, name, "model", stored.estimator, at)
+    for table, address in stored.tables.items():
+        _add_output(connection, run, table, "table", address, at)
+    write_listing(connection, run, name, stored.listed, at=at)
+    lineage.link(connection, stored.listed.address, stored.estimator, "holds")
     ledger.append(
         connection,
         at=at,
         actor=actor,
         action="model.logged",
         subject=run.ref,
-        details={"name": name, "files": stored.address, "estimator": stored.files.estimator},
+        details={"name": name, "files": stored.listed.address, "estimator": stored.estimator},
     )
 
 
-def _trace(connection: sa.Connection, done: StepRun, name: str, at: Any) -> None:
-    lineage.note(connection, address=done.output, kind="step output", name=name, at=at)
-    lineage.link(connection, done.output, f"run/{done.run}", "output")
+def _add_output(
+    connection: sa.Connection,
+    run: Run,
+    step: str,
+    kind: Literal["model", "table"],
+    address: str,
+    at: datetime,
+) -> None:
+    known = rows.find(connection, StepRun, run=run.number, step=step)
+    if known and known[0].output == address:
+        return
+    if known:
+        msg = f"{run.ref} has another {step!r} already"
+        hint = "call this one something else: name=..." if kind == "model" else _ONE_TABLE
+        raise AlreadyExists(msg, hint=hint)
+    made = StepRun(
+        run=run.number,
+        step=step,
+        position=rows.count(connection, StepRun, run=run.number),
+        fingerprint="",  # of no code that could be looked up: never taken from the cache
+        state="computed",
+        kind=kind,
+        output=address,
+    )
+    rows.insert(connection, made)
+    name = f"{step} of {run.ref}"
+    lineage.note(connection, address=address, kind="step output", name=name, at=at)
+    lineage.link(connection, address, run.ref, "output")
 
 
 def _registered(
@@ -239,13 +230,13 @@ def _registered(
     if not register:
         return None
     for known in registry.versions(connection, register):
-        if (known.run, known.logged) == (run.number, stored.address):
+        if (known.run, known.logged) == (run.number, stored.listed.address):
             return known  # logged again: the same
     return registry.add_version(
         connection,
         register,
         run=run.number,
-        logged=stored.address,
+        logged=stored.listed.address,
         card=stored.card,
         why=f"logged as {name} of {run.ref}",
         by=actor,

@@ -121,7 +121,8 @@ def history(connection: sa.Connection, model: str, name: str = "") -> list[Alias
         wanted = wanted.where(_LEDGER.c.subject == f"{model}@{name}")
     else:
         # as a range, which the index on subjects answers; LIKE would read the whole ledger
-        wanted = wanted.where(_LEDGER.c.subject.between(f"{model}@", f"{model}{_AFTER_AT}"))
+        subject = _LEDGER.c.subject
+        wanted = wanted.where(subject >= f"{model}@", subject < f"{model}{_AFTER_AT}")
     newest_first = wanted.order_by(_LEDGER.c.sequence.desc())
     moves = [_move_in(entry) for entry in rows.fetch(connection, LedgerEntry, newest_first)]
     return [move for move in moves if move.model == model]

@@ -48,7 +48,7 @@ def card_markdown(card: Card) -> str:
         f"# {_plain(card.version.ref)}\n",
         _lead(card),
         *_section("Intended use and limits", below(card.written) or "Nobody wrote anything.\n"),
-        *_section("What it answers", _contract(card)),
+        *_section("What it takes and answers", _contract(card)),
         *_section("What it was made of", _origin(card)),
         *_section("How good it is", _quality(card)),
         *_section("Slices", _findings(_slices(card))),
