@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cd4ml.data.split import Split, split
     from cd4ml.loop.from_notebook import log_model
     from cd4ml.loop.read import dataset
+    from cd4ml.loop.track import current_run, log, run
     from cd4ml.pipeline.step import Metrics, Model, step
     from cd4ml.records.contract import Condition, Contract, Field
 
@@ -28,10 +29,13 @@ __all__ = [
     "Model",
     "Split",
     "__version__",
+    "current_run",
     "dataset",
     "join_as_of",
     "known_at",
+    "log",
     "log_model",
+    "run",
     "split",
     "step",
 ]
@@ -43,9 +47,12 @@ _HOME = {
     "Metrics": "cd4ml.pipeline.step",
     "Model": "cd4ml.pipeline.step",
     "Split": "cd4ml.data.split",
+    "current_run": "cd4ml.loop.track",
     "dataset": "cd4ml.loop.read",
     "join_as_of": "cd4ml.data.join",
     "known_at": "cd4ml.data.known",
+    "log": "cd4ml.loop.track",
+    "run": "cd4ml.loop.track",
     "log_model": "cd4ml.loop.from_notebook",
     "split": "cd4ml.data.split",
     "step": "cd4ml.pipeline.step",

@@ -145,13 +145,17 @@ def spell_out(typed: list[str]) -> list[str]:
         ['release', 'start', 'delay/1', '--to', 'staging']
         >>> spell_out(["release", "list"])
         ['release', 'list']
+        >>> spell_out(["runs"])
+        ['runs', 'list']
     """
     place = _command_at(typed)
     if place is None or typed[place] not in _DEFAULT_VERBS:
         return typed
     verb, others = _DEFAULT_VERBS[typed[place]]
     following = typed[place + 1 : place + 2]
-    if not following or following[0] in {verb, *others, "-h", "--help"}:
+    if not following:
+        return [*typed, verb] if verb == "list" else typed
+    if following[0] in {verb, *others, "-h", "--help"}:
         return typed
     return [*typed[: place + 1], verb, *typed[place + 1 :]]
 
@@ -159,6 +163,7 @@ def spell_out(typed: list[str]) -> list[str]:
 _DEFAULT_VERBS = {
     "release": ("start", ("list", "show", "abort")),
     "gate": ("judge", ("list", "show")),
+    "runs": ("list", ("show", "points", "files", "change", "delete", "restore")),
 }
 
 _EPILOG = """\

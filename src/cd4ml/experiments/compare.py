@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isnan
 from typing import Any, Literal
 
 import msgspec
@@ -62,15 +63,21 @@ def _lines(kind: DifferenceKind, columns: list[dict[str, Any]]) -> list[Differen
     lines = []
     for name in names:
         values = tuple(column.get(name) for column in columns)
-        if any(value != values[0] or type(value) is not type(values[0]) for value in values):
+        if any(_differs(value, values[0]) for value in values):
             best = _best(name, values) if kind == "metric" else ()
             lines.append(Difference(kind=kind, name=name, values=values, best=best))
     return lines
 
 
+def _differs(one: Any, other: Any) -> bool:
+    if type(one) is not type(other):
+        return True
+    return bool(one != other) and not (one != one and other != other)  # NaN is like NaN
+
+
 def _best(metric: str, values: tuple[float | None, ...]) -> tuple[int, ...]:
     direction = better(metric)
-    known = [value for value in values if value is not None]
+    known = [value for value in values if value is not None and not isnan(value)]
     if direction is None or not known:
         return ()
     best = max(known) if direction == "higher" else min(known)

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
 
-import msgspec
 import sqlalchemy as sa
 
 from cd4ml.records.run import Metric, Run
 from cd4ml.store import rows
 from cd4ml.store.tables import TABLES
+from cd4ml.store.tracking.search import Order, TrackedRun, found_runs, order_of, search_runs
+from cd4ml.store.tracking.where import Field
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+__all__ = ["TrackedRun", "best_first", "better", "list_runs", "metric_names", "orders", "tracked"]
+
 Direction = Literal["higher", "lower"]
 
-_RUNS = TABLES[Run]
 _METRICS = TABLES[Metric]
 
 _LOWER = frozenset(["deviance", "error", "loss", "mae", "mape", "mse", "pinball", "rmse"])
-
-
-class TrackedRun(msgspec.Struct, frozen=True, kw_only=True):
-    """A run and what was measured in it."""
-
-    run: Run
-    metrics: dict[str, float | None]
 
 
 def list_runs(
@@ -35,35 +32,69 @@ def list_runs(
     experiment: str = "",
     search: int = 0,
     state: str = "",
+    where: str = "",
     sort_by: str = "",
+    order: Sequence[Order] = (),
     limit: int | None = None,
+    offset: int = 0,
+    deleted: bool | None = False,
 ) -> list[TrackedRun]:
-    """Runs with their metrics: the newest first, or the best first by one metric.
+    """Runs with their metrics: the newest first, or as asked for.
 
     Args:
         connection: Of a read or write transaction.
         experiment: Only runs of this experiment.
         search: Only the trials of the search with this number.
-        state: Only runs that are "running", "finished" or "failed".
+        state: Only runs that are "running", "finished", "failed" or "killed".
+        where: Only those that this filter lets through; see `store.tracking.where`.
         sort_by: The name of a metric; runs without it come last. A metric of which lower
             is better (`better`) has its lowest value first.
+        order: What else to sort by.
         limit: At most so many.
+        offset: So many of the first are passed over.
+        deleted: Only those that are there (False), were deleted (True), or both (None).
+
+    Raises:
+        InvalidInput: If the filter is none.
     """
-    wanted = sa.select(_RUNS.c.number).limit(limit)
-    for column, value in (
-        (_RUNS.c.experiment, experiment),
-        (_RUNS.c.search, search),
-        (_RUNS.c.state, state),
-    ):
-        wanted = wanted.where(column == value) if value else wanted
-    if sort_by:
-        wanted = _best_first(wanted, sort_by)
-    numbers = list(connection.execute(wanted.order_by(_RUNS.c.number.desc())).scalars())
-    metrics = _metrics_of(connection, wanted.order_by(_RUNS.c.number.desc()))
-    return [
-        TrackedRun(run=rows.get(connection, Run, number), metrics=metrics.get(number, {}))
-        for number in numbers
-    ]
+    asked = {"experiment": experiment, "search": search, "state": state}
+    first = [best_first(sort_by)] if sort_by else []
+    return search_runs(
+        connection,
+        where=where,
+        order=[*first, *order],
+        limit=limit,
+        offset=offset,
+        deleted=deleted,
+        **{name: value for name, value in asked.items() if value},
+    )
+
+
+def best_first(metric: str) -> Order:
+    """The order that puts the best value of a metric first; the highest, if nobody knows."""
+    return Order(Field("metrics", metric), better(metric) != "lower")
+
+
+def orders(text: str) -> list[Order]:
+    """What to sort by, as people type it: fields with commas between them.
+
+    Each may say `asc` or `desc`; of a metric that does not, the best value comes first.
+
+    Raises:
+        InvalidInput: If it is none of that.
+
+    Examples:
+        >>> [order.is_descending for order in orders("metrics.auc, metrics.loss, params.a desc")]
+        [True, False, True]
+    """
+    found = []
+    for part in re.findall(r"(?:`[^`]*`|\"[^\"]*\"|[^,`\"])+", text):
+        order = order_of(part.strip())
+        says_how = part.split()[-1:] in (["asc"], ["desc"])
+        if order.field.kind == "metrics" and not says_how:
+            order = best_first(order.field.name)
+        found.append(order)
+    return found
 
 
 def tracked(connection: Connection, number: int) -> TrackedRun:
@@ -72,9 +103,9 @@ def tracked(connection: Connection, number: int) -> TrackedRun:
     Raises:
         NotFound: If there is no such run.
     """
-    run = rows.get(connection, Run, number)
-    found = rows.find(connection, Metric, run=number)
-    return TrackedRun(run=run, metrics={metric.name: metric.value for metric in found})
+    rows.get(connection, Run, number)
+    (found,) = found_runs(connection, [number])
+    return found
 
 
 def metric_names(connection: Connection) -> list[str]:
@@ -98,21 +129,3 @@ def better(metric: str) -> Direction | None:
         if f"_{name}_" in f"_{'_'.join(words)}_":
             return measure.direction
     return "lower" if _LOWER.intersection(words) else None
-
-
-def _best_first(statement: sa.Select[Any], metric: str) -> sa.Select[Any]:
-    is_it = sa.and_(_METRICS.c.run == _RUNS.c.number, _METRICS.c.name == metric)
-    value = _METRICS.c.value
-    order = value.asc() if better(metric) == "lower" else value.desc()
-    return statement.outerjoin(_METRICS, is_it).order_by(order.nulls_last())
-
-
-def _metrics_of(connection: Connection, runs: sa.Select[Any]) -> dict[int, dict[str, float | None]]:
-    numbers = runs.subquery()
-    statement = sa.select(_METRICS.c.run, _METRICS.c.name, _METRICS.c.value).where(
-        _METRICS.c.run.in_(sa.select(numbers.c.number))
-    )
-    found: dict[int, dict[str, float | None]] = {}
-    for run, name, value in connection.execute(statement.order_by(_METRICS.c.name)):
-        found.setdefault(run, {})[name] = value
-    return found

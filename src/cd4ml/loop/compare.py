@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from cd4ml.errors import NotFound
 from cd4ml.experiments.compare import Comparison
 from cd4ml.experiments.compare import compare as differences
-from cd4ml.experiments.tracking import list_runs, metric_names, tracked
+from cd4ml.experiments.tracking import TrackedRun, list_runs, metric_names, orders, tracked
 from cd4ml.loop.interrupted import settle_interrupted
 from cd4ml.loop.refs import number_in
 from cd4ml.loop.train import RunReport, report_of
-from cd4ml.records.run import Metric, Run
+from cd4ml.records.run import Metric, Run, StepRun
 from cd4ml.store import rows
 from cd4ml.store.project import Project
+from cd4ml.store.tables import TABLES
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+_ASKED = 500  # numbers in one question
 
 
 def runs(
@@ -20,10 +29,30 @@ def runs(
     experiment: str = "",
     search: int = 0,
     state: str = "",
+    where: str = "",
+    sort: str = "",
     sort_by: str = "",
     limit: int = 20,
+    offset: int = 0,
+    deleted: bool = False,
 ) -> list[RunReport]:
-    """Runs with their steps and metrics: the newest first, or the best first by a metric."""
+    """Runs with their steps and metrics: the newest first, or the best first by a metric.
+
+    Args:
+        project: Whose.
+        experiment: Only runs of this experiment.
+        search: Only the trials of this search.
+        state: Only runs in this state.
+        where: Only those that this filter lets through.
+        sort: Fields to sort by, as people type them.
+        sort_by: A metric to sort by before.
+        limit: At most so many.
+        offset: So many of the first are passed over.
+        deleted: Those that were deleted, in place of those that are there.
+
+    Raises:
+        InvalidInput: If the filter or the order is none; the message points at the place.
+    """
     settle_interrupted(project)
     with project.database.read() as connection:
         found = list_runs(
@@ -31,10 +60,34 @@ def runs(
             experiment=experiment,
             search=search,
             state=state,
+            where=where,
             sort_by=sort_by,
+            order=orders(sort),
             limit=limit,
+            offset=offset,
+            deleted=deleted,
         )
-        return [report_of(connection, each.run) for each in found]
+        return _reports(connection, found)
+
+
+def _reports(connection: sa.Connection, found: Sequence[TrackedRun]) -> list[RunReport]:
+    """Runs with what was recorded of their steps, asked for once."""
+    table = TABLES[StepRun]
+    steps: dict[int, list[StepRun]] = {}
+    numbers = [each.run.number for each in found]
+    for i in range(0, len(numbers), _ASKED):
+        asked = table.select().where(table.c.run.in_(numbers[i : i + _ASKED]))
+        for step in rows.fetch(connection, StepRun, asked.order_by(table.c.run, table.c.position)):
+            steps.setdefault(step.run, []).append(step)
+    return [
+        RunReport(
+            run=each.run,
+            steps=tuple(steps.get(each.run.number, [])),
+            metrics=each.metrics,
+            seconds=sum(step.seconds for step in steps.get(each.run.number, [])),
+        )
+        for each in found
+    ]
 
 
 def listed_runs(

@@ -161,7 +161,7 @@ def report_of(connection: sa.Connection, run: Run) -> RunReport:
     return RunReport(
         run=run,
         steps=tuple(steps),
-        metrics={metric.name: metric.value for metric in metrics},
+        metrics={metric.name: metric.number for metric in metrics},
         seconds=sum(step.seconds for step in steps),
     )
 

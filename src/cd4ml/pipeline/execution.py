@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from time import perf_counter
 from types import ModuleType
@@ -18,12 +18,15 @@ from cd4ml.pipeline.fingerprint import Reached, ReachedCode, fingerprint
 from cd4ml.pipeline.graph import StepDeclaration, steps_in
 from cd4ml.pipeline.module import imported, origin, traceback_below
 from cd4ml.pipeline.sources import Sources
+from cd4ml.pipeline.step_log import logging_step, take_over
 from cd4ml.pipeline.storage import Output, load, store
-from cd4ml.records.run import Metric, Run, StepRun
+from cd4ml.records.point import Point
+from cd4ml.records.run import Run, StepRun
 from cd4ml.store import columns, ledger, lineage, rows
 from cd4ml.store.address import address_of_record
 from cd4ml.store.storable import printable
 from cd4ml.store.tracking.experiments import ensure_experiment
+from cd4ml.store.tracking.logged import log_metrics, milliseconds
 
 if TYPE_CHECKING:
     import polars as pl
@@ -276,13 +279,24 @@ class Execution:
         function = steps_in(module)[step.name].function
         arguments = [self._input(each.name, each.hint) for each in step.inputs]
         try:
-            value = function(*arguments, **self._parameters(step))
+            with self._logging(step):
+                value = function(*arguments, **self._parameters(step))
         except (Exception, SystemExit) as error:
             where = origin(error, self._plan.sources.folder) or step.where
             msg = f"{where}: step {step.name!r} failed: {_named(error)}"
             hint = f"{self._run.ref} keeps the traceback; finished steps will not run again"
             raise PipelineError(msg, hint=hint) from error
         return store(self._blobs, value, hint=step.output, step=step.name)
+
+    def _logging(self, step: StepDeclaration) -> AbstractContextManager[None]:
+        return logging_step(
+            self._plan.state,
+            self._run.number,
+            step.name,
+            now=self._clock.now,
+            blobs=lambda: self._blobs,
+            database=lambda: self._database,
+        )
 
     def _input(self, name: str, hint: str) -> Any:
         if name in self._outputs:
@@ -305,10 +319,11 @@ class Execution:
         with self._database.write() as connection:
             at = self._clock.now()
             rows.insert(connection, done)
-            for name, value in metrics.items():
-                rows.insert(connection, Metric(run=done.run, name=name, value=value, logged_at=at))
+            points = [Point(name, value, 0, milliseconds(at)) for name, value in metrics.items()]
+            log_metrics(connection, done.run, points)
             columns.declare(connection, done.output, step.columns, inputs)
             if done.state == "cached":
+                take_over(connection, done)
                 return
             name = f"{done.step} of {self._run.ref}"
             lineage.note(connection, address=done.output, kind="step output", name=name, at=at)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy import event
 
@@ -126,7 +127,9 @@ def _sqlite(url: sa.URL, folder: Path) -> sa.Engine:
         msg = f"a SQLite database is a file that other processes see too, got {shown(url)}"
         raise ConfigurationError(msg, hint="for example sqlite:///.cd4ml/cd4ml.db")
     url = url.set(database=str(folder.absolute() / url.database))
-    engine = sa.create_engine(url, connect_args={"timeout": _PATIENCE_S})
+    engine = sa.create_engine(
+        url, connect_args={"timeout": _PATIENCE_S}, json_deserializer=msgspec.json.decode
+    )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -157,7 +160,9 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 def _postgres(url: sa.URL) -> sa.Engine:
     limits = {} if "connect_timeout" in url.query else {"connect_timeout": _CONNECT_S}
     try:
-        engine = sa.create_engine(url, pool_pre_ping=True, connect_args=limits)
+        engine = sa.create_engine(
+            url, pool_pre_ping=True, connect_args=limits, json_deserializer=msgspec.json.decode
+        )
     except ModuleNotFoundError as error:
         msg = f"PostgreSQL needs the driver {error.name!r}, which is not installed"
         raise ConfigurationError(msg, hint="pip install 'cd4ml[postgres]'") from None

@@ -116,12 +116,47 @@ def find(
 ) -> list[R]:
     """The records whose columns equal the given values, in the order of their primary key."""
     statement = _matching(TABLES[kind], equal, limit, newest_first)
-    return [_record(kind, row) for row in connection.execute(statement)]
+    return [_record(kind, row) for row in connection.execute(statement).all()]
 
 
 def fetch(connection: sa.Connection, kind: type[R], statement: sa.Select[Any]) -> list[R]:
     """The records that a selection of all columns of their table gives, in its order."""
-    return [_record(kind, row) for row in connection.execute(statement)]
+    if connection.dialect.name == "postgresql":
+        return [_record(kind, row) for row in connection.execute(statement).all()]
+    return _as_they_come(kind, plain(connection, statement))
+
+
+def plain(
+    connection: sa.Connection, statement: sa.Select[Any], values: dict[str, Any] | None = None
+) -> list[tuple[Any, ...]]:
+    """The rows of a selection as the driver gives them.
+
+    What SQLAlchemy does with them takes as long as all the rest. Use it for many rows, and only
+    for what every driver gives alike: numbers and texts.
+    """
+    result = connection.execute(statement, values or {})
+    cursor: Any = result.cursor
+    found: list[tuple[Any, ...]] = cursor.fetchall()
+    result.close()
+    return found
+
+
+def _as_they_come(kind: type[R], found: list[tuple[Any, ...]]) -> list[R]:
+    """Records from SQLite's own values: JSON and times are texts there, and booleans numbers."""
+    names, columns = kind.__struct_fields__, TABLES[kind].c
+    decoded = [i for i, name in enumerate(names) if columns[name].type is JSON]
+    flags = [i for i, name in enumerate(names) if isinstance(columns[name].type, sa.Boolean)]
+    records = []
+    for row in found:
+        values = list(row)
+        for i in decoded:
+            values[i] = msgspec.json.decode(row[i]) if row[i] is not None else None
+        for i in flags:
+            values[i] = bool(row[i])
+        records.append(
+            msgspec.convert(dict(zip(names, values, strict=True)), kind, builtin_types=(bytes,))
+        )
+    return records
 
 
 def fetch_with(
@@ -130,7 +165,8 @@ def fetch_with(
     """The same, each record with what the selection gives beside its columns."""
     width = len(kind.__struct_fields__)
     return [
-        (_record(kind, row[:width]), tuple(row[width:])) for row in connection.execute(statement)
+        (_record(kind, row[:width]), tuple(row[width:]))
+        for row in connection.execute(statement).all()
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -15,8 +16,9 @@ from starlette.staticfiles import StaticFiles
 
 from cd4ml.errors import Cd4mlError
 from cd4ml.loop import Project
+from cd4ml.loop.runs import file_of
 from cd4ml.loop.status import is_simulated
-from cd4ml.web.pages import PAGES, Page
+from cd4ml.web.pages import PAGES, Page, content_type
 from cd4ml.web.render import fill
 
 STATIC = Path(__file__).parent / "static"
@@ -31,8 +33,14 @@ def console(project: Project, others: Sequence[BaseRoute] = ()) -> Starlette:
     """
     fault = _fault(project)
     static = Mount("/static", StaticFiles(directory=STATIC))
+    files = Route("/runs/{number}/files/{path:path}", _file(project))
     return Starlette(
-        routes=[*others, static, *(Route(page.path, _show(project, page)) for page in PAGES)],
+        routes=[
+            *others,
+            static,
+            files,
+            *(Route(page.path, _show(project, page)) for page in PAGES),
+        ],
         exception_handlers={Cd4mlError: fault, HTTPException: fault, Exception: fault},
     )
 
@@ -42,6 +50,22 @@ def _show(project: Project, page: Page) -> Callable[[Request], Response]:
         return fill(page.template, **_frame(project, request), **page.values(project, request))
 
     return show
+
+
+def _file(project: Project) -> Callable[[Request], Response]:
+    """A file that a run logged: pictures to look at, everything else only to save."""
+
+    def file(request: Request) -> Response:
+        path = request.path_params["path"]
+        content = file_of(project, request.path_params["number"], path)
+        name = quote(path.rpartition("/")[2])
+        return Response(
+            content,
+            media_type=content_type(path) or "application/octet-stream",
+            headers={"content-disposition": f"attachment; filename*=UTF-8''{name}"},
+        )
+
+    return file
 
 
 def _fault(project: Project) -> Callable[[Request, Exception], Response]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlencode
 
 from markupsafe import Markup
 from starlette.requests import Request
 
+from cd4ml.errors import InvalidInput, NotFound
 from cd4ml.loop import Project
 from cd4ml.loop.audit import ledger, listed_entries
 from cd4ml.loop.card import card
 from cd4ml.loop.catalog import catalog
-from cd4ml.loop.compare import listed_runs, run_report, runs
+from cd4ml.loop.compare import run_report, runs
 from cd4ml.loop.diff import diff, profile
 from cd4ml.loop.evaluate import verdict_about, verdict_of, verdicts
 from cd4ml.loop.impact import impact
@@ -21,6 +23,7 @@ from cd4ml.loop.lineage import Thing, lineage
 from cd4ml.loop.picture import lineage_path, svg
 from cd4ml.loop.promote import ReleaseDetails, release_details, releases
 from cd4ml.loop.registry import models, version_of
+from cd4ml.loop.runs import RunPage, curve, find_runs, run_details
 from cd4ml.loop.status import status
 from cd4ml.loop.watch import alerts, windows
 from cd4ml.loop.why import why
@@ -29,11 +32,17 @@ from cd4ml.records.release import ENDED, Release
 from cd4ml.records.window import Window
 from cd4ml.web.card import card_values
 from cd4ml.web.chart import Chart, Measured, line_chart
+from cd4ml.web.curve import curve_chart
+
+if TYPE_CHECKING:
+    from cd4ml.loop.runs import RunDetails
 
 Values = dict[str, Any]
 
 _FEW = 6
 _MANY = 200
+_LAST = 10**9  # run to begin a page with
+_MOST_CURVES = 24
 
 
 class Page(NamedTuple):
@@ -148,26 +157,94 @@ def difference(project: Project, request: Request) -> Values:
 
 
 def all_runs(project: Project, request: Request) -> Values:
-    """The newest runs, of one experiment if it is asked for."""
-    experiment = request.query_params.get("experiment", "")
-    return {
-        "experiment": experiment,
-        "runs": listed_runs(project, experiment=experiment, limit=_MANY),
-    }
+    """The runs that a filter lets through, in the order asked for, a page at a time."""
+    asked = request.query_params
+    where, sort, experiment = (
+        asked.get(name, "").strip() for name in ("where", "sort", "experiment")
+    )
+    skip = int(asked.get("skip", "")) if asked.get("skip", "").isdecimal() else 0
+    values: Values = {"where": where, "sort": sort, "experiment": experiment, "fault": None}
+    try:
+        page = find_runs(
+            project,
+            where=where,
+            sort=sort,
+            experiment=experiment,
+            limit=_MANY,
+            offset=min(skip, _LAST),
+        )
+    except (InvalidInput, NotFound) as error:
+        if not (where or sort):
+            raise
+        return values | {"fault": error, "runs": (), "turns": None}
+    return values | {"runs": page.runs, "turns": _turns(page, values)}
+
+
+class PageLinks(NamedTuple):
+    """Where in a list one is, and where the pages before and after are; "" for none."""
+
+    text: str
+    before: str
+    after: str
+
+
+def _turns(page: RunPage, asked: Values) -> PageLinks | None:
+    last = page.offset + len(page.runs)
+    if not page.offset and last >= page.total:
+        return None
+
+    def path(skip: int) -> str:
+        words = {name: asked[name] for name in ("where", "sort", "experiment") if asked[name]}
+        return f"/runs?{urlencode({**words, 'skip': skip})}"
+
+    return PageLinks(
+        f"{page.offset + 1 if page.runs else 0} to {last} of {page.total:,}",
+        path(max(0, page.offset - _MANY)) if page.offset else "",
+        path(last) if last < page.total else "",
+    )
 
 
 def run(project: Project, request: Request) -> Values:
-    """One run: what went in, what each step did, what came out, what was said of it."""
+    """One run: what went in, what each step did, what it logged, what was said of it."""
     report = run_report(project, request.path_params["number"])
     ref = report.run.ref
+    details = run_details(project, ref)
     return {
         "report": report,
+        "details": details,
+        "curves": _curves(project, details),
+        "pictures": [each for each in details.files if content_type(each.path)],
         "verdicts": [each for each in verdicts(project) if each.run == report.run.number],
         "versions": [
             each.version for each in models(project) if each.version.run == report.run.number
         ],
         "explanation": why(project, ref),
     }
+
+
+def _curves(project: Project, details: RunDetails) -> list[Chart]:
+    """What was logged more than once, what the machine did last."""
+    drawn = sorted(
+        (each for each in details.metrics if each.n_points > 1),
+        key=lambda each: each.name.startswith("system/"),
+    )
+    charts = (
+        curve_chart(curve(project, details.run.ref, each.name)) for each in drawn[:_MOST_CURVES]
+    )
+    return [chart for chart in charts if chart]
+
+
+_PICTURES = {"png": "image/png", "jpg": "image/jpeg", "gif": "image/gif", "svg": "image/svg+xml"}
+
+
+def content_type(path: str) -> str:
+    """As what a logged file may be shown; "" for one that is only to be saved.
+
+    Examples:
+        >>> content_type("figures/curve.PNG"), content_type("page.html")
+        ('image/png', '')
+    """
+    return _PICTURES.get(path.rpartition(".")[2].lower(), "")
 
 
 def all_verdicts(project: Project, _: Request) -> Values:

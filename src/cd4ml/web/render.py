@@ -51,9 +51,10 @@ _STATES = {
     "good": ("pass", "released", "finished", "done", "approve", "computed"),
     "working": ("rolling_out", "running", "queued", "cached"),
     "attention": ("awaiting_approval", "inconclusive", "drift", "performance"),
-    "bad": ("fail", "failed", "error", "rejected", "reject", "aborted"),
+    "bad": ("fail", "failed", "killed", "error", "rejected", "reject", "aborted"),
 }
 
+_MOST_METRICS = 10  # columns of a table
 _WORST_FIRST = ("error", "fail", "inconclusive", "pass")
 _STATE_OF = {word: state for state, words in _STATES.items() for word in words}
 
@@ -94,8 +95,9 @@ def number(value: float | None) -> str:
 
 
 def metric_names(reports: Iterable[RunReport]) -> list[str]:
-    """The metrics that any of the runs has, in the order they come."""
-    return list(dict.fromkeys(name for report in reports for name in report.metrics))
+    """The first few metrics that any of the runs has, without those of the machine."""
+    names = dict.fromkeys(name for report in reports for name in report.metrics)
+    return [name for name in names if not name.startswith("system/")][:_MOST_METRICS]
 
 
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:
@@ -255,7 +257,7 @@ _REFS = tuple(
         (f"release/{_NUMBER}", "/releases/{0}"),
         (f"verdict/{_NUMBER}", "/verdicts/{0}"),
         (f"(?:alert|trigger)/{_NUMBER}", "/monitoring"),
-        (f"(?:approval|job|plan|search)/{_NUMBER}", ""),
+        (f"(?:approval|experiment|job|plan|search)/{_NUMBER}", ""),
         (f"{_NAME}/{_NUMBER}", "/models/{0}/{1}"),
         (f"{_NAME}@{_NUMBER}", "/data/{0}@{1}"),
         ("([0-9a-f]{32})", "/why?ref={0}"),

@@ -15,6 +15,7 @@ from cd4ml.cli.commands import (
     releases,
     runs,
     services,
+    tracking,
 )
 from cd4ml.cli.words import Commands
 
@@ -22,6 +23,7 @@ FAMILIES: tuple[Callable[[Commands], None], ...] = (
     project.add,
     data.add,
     runs.add,
+    tracking.add,
     judging.add,
     models.add_to,
     releases.add,

@@ -1,0 +1,284 @@
+"""Runs found by what was logged in them: filtered, sorted, paged and grouped by the database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import sqlalchemy as sa
+
+from cd4ml.errors import InvalidInput
+from cd4ml.records.run import Metric, Run
+from cd4ml.store import rows
+from cd4ml.store.tables import TABLES
+from cd4ml.store.tracking.conditions import (
+    column_of,
+    condition_of,
+    number_column_of,
+)
+from cd4ml.store.tracking.where import Field, field_of
+
+_RUNS, _METRICS = TABLES[Run], TABLES[Metric]
+
+_ASKED = 900  # numbers in one question
+_NUMBERS: sa.BindParameter[Any] = sa.bindparam("numbers", expanding=True)
+# built once: a list is asked for more often than anything else
+_RUNS_OF = _RUNS.select().where(_RUNS.c.number.in_(_NUMBERS))
+_IS_NAN = sa.type_coerce(_METRICS.c.is_nan, sa.Integer())  # as it comes: rows are made faster
+_METRICS_OF = (
+    sa.select(_METRICS.c.run, _METRICS.c.name, _METRICS.c.value, _IS_NAN)
+    .where(_METRICS.c.run.in_(_NUMBERS))
+    .order_by(_METRICS.c.run, _METRICS.c.name)
+)
+_MOST_GROUPS = 1000
+_MOST_METRICS = 6  # of a group, where none was asked for
+_LOOKED_AT = 20  # runs, for what metrics there are
+
+
+class TrackedRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A run and the latest value of each of its metrics; NaN where that was it."""
+
+    run: Run
+    metrics: dict[str, float | None]
+
+
+class Order(NamedTuple):
+    """A field to sort by."""
+
+    field: Field
+    is_descending: bool = False
+
+
+class Spread(msgspec.Struct, frozen=True, kw_only=True):
+    """A metric over the runs of a group: of how many, their mean, the lowest, the highest."""
+
+    n: int
+    mean: float | None
+    lowest: float | None
+    highest: float | None
+
+
+class Group(msgspec.Struct, frozen=True, kw_only=True):
+    """Runs that have something in common: what, how many they are, and their metrics."""
+
+    values: tuple[Any, ...]
+    n_runs: int
+    metrics: dict[str, Spread]
+
+
+def search_runs(
+    connection: sa.Connection,
+    *,
+    where: str = "",
+    order: Sequence[Order] = (),
+    limit: int | None = None,
+    offset: int = 0,
+    deleted: bool | None = False,
+    **equal: object,
+) -> list[TrackedRun]:
+    """Runs that a filter lets through, in the order asked for; then the newest first.
+
+    Args:
+        connection: Of a read or write transaction.
+        where: The filter; see `where`. "" lets everything through.
+        order: What to sort by; runs without it come last.
+        limit: At most so many.
+        offset: So many of the first are passed over.
+        deleted: Only those that are there (False), were deleted (True), or both (None).
+        equal: Columns of a run that have to have these values.
+
+    Raises:
+        InvalidInput: If the filter is none; the message points at the place.
+    """
+    chosen = _chosen(connection, where, deleted, equal)
+    statement = _ordered(connection, chosen, order).limit(limit).offset(offset or None)
+    return found_runs(connection, list(connection.execute(statement).scalars()))
+
+
+def count_runs(
+    connection: sa.Connection, *, where: str = "", deleted: bool | None = False, **equal: object
+) -> int:
+    """How many runs a filter lets through.
+
+    Raises:
+        InvalidInput: If the filter is none.
+    """
+    chosen = _chosen(connection, where, deleted, equal).subquery()
+    return connection.execute(sa.select(sa.func.count()).select_from(chosen)).scalar_one()
+
+
+def found_runs(connection: sa.Connection, numbers: Sequence[int]) -> list[TrackedRun]:
+    """Runs with their metrics, in the order of these numbers; those that are not there are left out."""
+    runs: dict[int, Run] = {}
+    metrics: dict[int, dict[str, float | None]] = {}
+    for i in range(0, len(numbers), _ASKED):
+        asked = numbers[i : i + _ASKED]
+        for run in rows.fetch(connection, Run, _RUNS_OF.params(numbers=asked)):
+            runs[run.number] = run
+        _add_metrics(connection, asked, metrics)
+    return [
+        TrackedRun(run=runs[number], metrics=metrics.get(number, {}))
+        for number in numbers
+        if number in runs
+    ]
+
+
+def group_runs(
+    connection: sa.Connection,
+    by: Sequence[Field],
+    *,
+    metrics: Sequence[str] = (),
+    where: str = "",
+    deleted: bool | None = False,
+    **equal: object,
+) -> list[Group]:
+    """Runs put together by what they have in common, each group with its metrics.
+
+    Args:
+        connection: Of a read or write transaction.
+        by: Parameters, tags or attributes; not metrics.
+        metrics: Of which; else the first few that the newest of the runs have, without those
+            of the machine (`system/...`).
+        where: Only the runs that this filter lets through.
+        deleted: See `search_runs`.
+        equal: Columns of a run that have to have these values.
+
+    Returns:
+        The groups in the order of their values, numbers as numbers; a value is None where runs
+        do not have it.
+
+    Raises:
+        InvalidInput: If the filter is none, nothing or a metric is grouped by, or there are
+            more than 1,000 groups.
+    """
+    if not by:
+        raise InvalidInput("expected something to group by", hint="as in params.max_iter")
+    for field in by:
+        if field.kind == "metrics":
+            msg = f"runs are not grouped by a metric, got {field}"
+            raise InvalidInput(msg, hint="by params.NAME, tags.NAME or an attribute")
+    chosen = _chosen(connection, where, deleted, equal).subquery()
+    columns = [column_of(connection, field).label(f"key{i}") for i, field in enumerate(by)]
+    sorts = [number_column_of(connection, field).label(f"sort{i}") for i, field in enumerate(by)]
+    keyed = (
+        sa.select(_RUNS.c.number, *columns, *sorts)
+        .join_from(_RUNS, chosen, chosen.c.number == _RUNS.c.number)
+        .cte("keyed")
+        .prefix_with("MATERIALIZED")
+    )
+    counted = _counted(connection, keyed, len(by))
+    if len(counted) > _MOST_GROUPS:
+        msg = f"grouped by {', '.join(map(str, by))} there are more than {_MOST_GROUPS:,} groups"
+        raise InvalidInput(msg, hint="filter the runs, or group by what fewer values have")
+    names = metrics or _metrics_of_newest(connection, keyed)
+    spreads = _spreads(connection, keyed, names)
+    return [Group(values=key, n_runs=n, metrics=spreads.get(key, {})) for key, n in counted]
+
+
+def order_of(text: str) -> Order:
+    """A field with its direction, as people type it.
+
+    Raises:
+        InvalidInput: If it is none.
+
+    Examples:
+        >>> order_of("metrics.auc desc").is_descending
+        True
+    """
+    words = text.strip().rsplit(maxsplit=1)
+    if len(words) == 2 and words[1].lower() in ("asc", "desc"):
+        return Order(field_of(words[0]), words[1].lower() == "desc")
+    return Order(field_of(text))
+
+
+def _chosen(
+    connection: sa.Connection, where: str, deleted: bool | None, equal: dict[str, object]
+) -> sa.Select[Any]:
+    chosen = sa.select(_RUNS.c.number)
+    if deleted is not None:
+        there = _RUNS.c.deleted_at.is_(None)
+        chosen = chosen.where(sa.not_(there) if deleted else there)
+    for name, value in equal.items():
+        chosen = chosen.where(_RUNS.c[name] == value)
+    return chosen.where(condition_of(connection, where)) if where.strip() else chosen
+
+
+def _ordered(
+    connection: sa.Connection, chosen: sa.Select[Any], order: Sequence[Order]
+) -> sa.Select[Any]:
+    for field, is_descending in order:
+        if field.kind == "metrics":
+            metric = _METRICS.alias()
+            is_it = sa.and_(metric.c.run == _RUNS.c.number, metric.c.name == field.name)
+            chosen = chosen.outerjoin(metric, is_it)
+            columns: list[sa.ColumnElement[Any]] = [metric.c.value]
+        elif field.kind == "attributes":
+            columns = [column_of(connection, field)]
+        else:
+            columns = [number_column_of(connection, field), column_of(connection, field)]
+        for column in columns:
+            directed = column.desc() if is_descending else column.asc()
+            chosen = chosen.order_by(directed.nulls_last())
+    return chosen.order_by(_RUNS.c.number.desc())
+
+
+def _add_metrics(
+    connection: sa.Connection,
+    numbers: Sequence[int],
+    metrics: dict[int, dict[str, float | None]],
+) -> None:
+    nan = float("nan")
+    of_run: dict[str, float | None] = {}
+    before = None
+    for run, name, value, is_nan in rows.plain(connection, _METRICS_OF, {"numbers": numbers}):
+        if run != before:
+            before, of_run = run, metrics.setdefault(run, {})
+        of_run[name] = nan if is_nan else value
+
+
+def _counted(connection: sa.Connection, keyed: sa.CTE, n: int) -> list[tuple[tuple[Any, ...], int]]:
+    keys = [keyed.c[f"key{i}"] for i in range(n)]
+    first = [sa.func.min(keyed.c[f"sort{i}"]).asc().nulls_last() for i in range(n)]
+    statement = (sa.select(*keys, sa.func.count()).group_by(*keys).order_by(*first, *keys)).limit(
+        _MOST_GROUPS + 1
+    )
+    return [(tuple(row[:-1]), row[-1]) for row in connection.execute(statement)]
+
+
+def _spreads(
+    connection: sa.Connection, keyed: sa.CTE, names: Sequence[str]
+) -> dict[tuple[Any, ...], dict[str, Spread]]:
+    value = _METRICS.c.value
+    keys = [column for column in keyed.c if column.name.startswith("key")]
+    statement = (
+        sa.select(
+            *keys,
+            _METRICS.c.name,
+            sa.func.count(value),
+            sa.func.avg(value),
+            sa.func.min(value),
+            sa.func.max(value),
+        )
+        .join_from(keyed, _METRICS, _METRICS.c.run == keyed.c.number)
+        .where(_METRICS.c.name.in_(names))
+        .group_by(*keys, _METRICS.c.name)
+        .order_by(_METRICS.c.name)
+    )
+    spreads: dict[tuple[Any, ...], dict[str, Spread]] = {}
+    for *key, name, n, mean, lowest, highest in connection.execute(statement):
+        spread = Spread(n=n, mean=mean, lowest=lowest, highest=highest)
+        spreads.setdefault(tuple(key), {})[name] = spread
+    return spreads
+
+
+def _metrics_of_newest(connection: sa.Connection, keyed: sa.CTE) -> list[str]:
+    newest = sa.select(keyed.c.number).order_by(keyed.c.number.desc()).limit(_LOOKED_AT)
+    statement = (
+        sa.select(_METRICS.c.name)
+        .distinct()
+        .where(_METRICS.c.run.in_(newest), _METRICS.c.name.not_like("system/%"))
+        .order_by(_METRICS.c.name)
+        .limit(_MOST_METRICS)
+    )
+    return list(connection.execute(statement).scalars())
