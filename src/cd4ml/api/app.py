@@ -16,6 +16,7 @@ from starlette.routing import Mount, Route
 from cd4ml.api.actor import acting, named
 from cd4ml.api.answers import Fault, error_response, json_response
 from cd4ml.api.guard import Guard
+from cd4ml.api.mlflow import MlflowFirst, is_streamed
 from cd4ml.api.routes import ENDPOINTS, Acting, Asking, Reading, Received, Receiving
 from cd4ml.errors import Cd4mlError, InvalidInput, refused_by_system
 from cd4ml.loop import Project
@@ -58,7 +59,8 @@ def control_plane(
         exception_handlers=_HANDLERS,
     )
     app = console(project, [Mount("/api", api)])
-    return Guard(app, hosts=hosts, max_body=max_body)
+    both = MlflowFirst(project, app)
+    return Guard(both, hosts=hosts, max_body=max_body, is_streamed=is_streamed)
 
 
 def _open_stores(project: Project) -> None:

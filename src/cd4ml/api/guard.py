@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -45,8 +45,24 @@ class Guard:
     server never allows (CORS).
     """
 
-    def __init__(self, app: ASGIApp, *, hosts: Iterable[str], max_body: int) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        hosts: Iterable[str],
+        max_body: int,
+        is_streamed: Callable[[Scope], bool] = lambda _: False,
+    ) -> None:
+        """Guard an application.
+
+        Args:
+            app: What answers.
+            hosts: Names besides the loopback ones under which it may be reached.
+            max_body: The longest body that is read, in bytes.
+            is_streamed: Which requests may be longer: their bodies go to disk as they arrive.
+        """
         self._app = app
+        self._is_streamed = is_streamed
         self._hosts = frozenset(name.lower() for name in (*LOOPBACK, *hosts))
         self._max_body = max_body
 
@@ -64,18 +80,20 @@ class Guard:
             await send(message)
 
         headers = Headers(scope=scope)
-        refusal = self._refusal(headers)
+        is_limited = not self._is_streamed(scope)
+        refusal = self._refusal(headers, is_limited=is_limited)
         if refusal is not None:
             await error_response(refusal)(scope, receive, send_with_headers)
             return
-        await self._app(scope, self._limited(receive), send_with_headers)
+        read = self._limited(receive) if is_limited else receive
+        await self._app(scope, read, send_with_headers)
 
-    def _refusal(self, headers: Headers) -> Cd4mlError | None:
+    def _refusal(self, headers: Headers, *, is_limited: bool) -> Cd4mlError | None:
         name = host_name(headers.get("host", ""))
         if name not in self._hosts:
             hint = "cd4ml up --allow-host NAME lets browsers use another name"
             return NotAllowed(f"this server is not named {name!r}", hint=hint)
-        length = headers.get("content-length", "0")
+        length = headers.get("content-length", "0") if is_limited else "0"
         if not length.isdigit() or int(length) > self._max_body:
             return self._too_large()
         return None

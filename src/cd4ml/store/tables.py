@@ -25,6 +25,13 @@ from cd4ml.records.job import Job
 from cd4ml.records.ledger_entry import LedgerEntry
 from cd4ml.records.lineage import ColumnEdge, Edge, Node
 from cd4ml.records.log_file import LogFile, LogMark
+from cd4ml.records.logged_model import (
+    ForeignRun,
+    LoggedModel,
+    LoggedModelFile,
+    LoggedModelMetric,
+    RunModel,
+)
 from cd4ml.records.model_version import Alias, ModelVersion, RegisteredModel
 from cd4ml.records.plan import Plan
 from cd4ml.records.point import PointChunk
@@ -169,6 +176,11 @@ _table(Experiment, "experiments", ("number",), unique=("name",))
 _table(PointChunk, "points", ("run", "metric", "start"))
 _table(RunArtifact, "run_artifacts", ("run", "path"), indexes=(("address",),))
 _table(RunInput, "run_inputs", ("run", "name", "digest", "context"), indexes=(("digest",),))
+_table(RunModel, "run_models", ("run", "model", "role"), indexes=(("model",),))
+_table(ForeignRun, "foreign_runs", ("id",), indexes=(("run",),))
+_table(LoggedModel, "logged_models", ("id",), indexes=(("experiment",), ("run",)))
+_table(LoggedModelFile, "logged_model_files", ("model", "path"), indexes=(("address",),))
+_table(LoggedModelMetric, "logged_model_metrics", ("model", "name", "dataset", "digest"))
 _table(RegisteredModel, "models", ("name",))
 _table(ModelVersion, "model_versions", ("model", "number"), indexes=(("artifact",), ("run",)))
 _table(Alias, "aliases", ("model", "name"))

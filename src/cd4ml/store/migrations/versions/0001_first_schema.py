@@ -225,6 +225,59 @@ def upgrade() -> None:
     )
     op.create_index("run_inputs_digest_idx", "run_inputs", ["digest"])
     op.create_table(
+        "run_models",
+        sa.Column("run", sa.BigInteger(), primary_key=True, autoincrement=False),
+        sa.Column("model", TEXT, primary_key=True),
+        sa.Column("role", TEXT, primary_key=True),
+        sa.Column("step", sa.BigInteger(), nullable=False),
+    )
+    op.create_index("run_models_model_idx", "run_models", ["model"])
+    op.create_table(
+        "foreign_runs",
+        sa.Column("id", TEXT, primary_key=True),
+        sa.Column("run", sa.BigInteger(), nullable=False),
+        sa.Column("digest", TEXT, nullable=False),
+        sa.Column("brought_at", UtcDateTime(), nullable=False),
+    )
+    op.create_index("foreign_runs_run_idx", "foreign_runs", ["run"])
+    op.create_table(
+        "logged_models",
+        sa.Column("id", TEXT, primary_key=True),
+        sa.Column("experiment", sa.BigInteger(), nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("kind", TEXT, nullable=False),
+        sa.Column("run", sa.BigInteger(), nullable=False),
+        sa.Column("state", TEXT, nullable=False),
+        sa.Column("parameters", JSON, nullable=False),
+        sa.Column("tags", JSON, nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("created_by", TEXT, nullable=False),
+        sa.Column("changed_at", UtcDateTime(), nullable=False),
+        sa.Column("deleted_at", UtcDateTime()),
+    )
+    op.create_index("logged_models_experiment_idx", "logged_models", ["experiment"])
+    op.create_index("logged_models_run_idx", "logged_models", ["run"])
+    op.create_table(
+        "logged_model_files",
+        sa.Column("model", TEXT, primary_key=True),
+        sa.Column("path", TEXT, primary_key=True),
+        sa.Column("address", TEXT, nullable=False),
+        sa.Column("n_bytes", sa.BigInteger(), nullable=False),
+    )
+    op.create_index("logged_model_files_address_idx", "logged_model_files", ["address"])
+    op.create_table(
+        "logged_model_metrics",
+        sa.Column("model", TEXT, primary_key=True),
+        sa.Column("name", TEXT, primary_key=True),
+        sa.Column("dataset", TEXT, primary_key=True),
+        sa.Column("digest", TEXT, primary_key=True),
+        sa.Column("run", sa.BigInteger(), nullable=False),
+        sa.Column("value", sa.Double()),
+        sa.Column("is_nan", sa.Boolean(), nullable=False),
+        sa.Column("step", sa.BigInteger(), nullable=False),
+        sa.Column("logged_at", UtcDateTime(), nullable=False),
+    )
+    op.create_table(
         "models",
         sa.Column("name", TEXT, primary_key=True),
         sa.Column("description", TEXT, nullable=False),

@@ -1,0 +1,453 @@
+"""Bring a whole MLflow history over: experiments, runs, files, models, aliases.
+
+A run is one transaction, after its files are stored: killed at any moment, the same command
+goes on where it was. What was brought over and has not changed since is passed over; a run
+that went on is brought up to date. Nothing is loaded, and nothing is changed over there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from cd4ml.engines.mlflow.entities import moment
+from cd4ml.engines.mlflow.past import (
+    Past,
+    PastExperiment,
+    PastInput,
+    PastLoggedModel,
+    PastModel,
+    PastPoint,
+    PastRun,
+    PastVersion,
+)
+from cd4ml.errors import Conflict, InvalidInput
+from cd4ml.loop.mlflow.folders import model_files
+from cd4ml.loop.mlflow.ids import our_name
+from cd4ml.loop.mlflow.past_files import FilesThere
+from cd4ml.loop.mlflow.told import CONTEXT, NAME, NOTE
+from cd4ml.models import aliases, registry
+from cd4ml.records.experiment import Experiment
+from cd4ml.records.logged_model import ForeignRun, LoggedModel, LoggedModelFile, RunModel
+from cd4ml.records.model_version import ModelVersion, RegisteredModel
+from cd4ml.records.point import Point, PointChunk
+from cd4ml.records.run import Metric, Run
+from cd4ml.records.run_artifact import RunArtifact
+from cd4ml.records.run_input import RunInput
+from cd4ml.release.champion import CHAMPION
+from cd4ml.store import ledger, lineage, people, rows
+from cd4ml.store.address import address_of, canonical
+from cd4ml.store.tables import TABLES
+from cd4ml.store.tracking.experiments import (
+    change_experiment,
+    create_experiment,
+    delete_experiment,
+)
+from cd4ml.store.tracking.logged import log_artifacts, log_inputs, log_metrics
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from cd4ml.store.project import Project
+
+State = Literal["running", "finished", "failed", "killed"]
+
+_STATES: dict[str, State] = {
+    "RUNNING": "running",
+    "SCHEDULED": "running",
+    "FINISHED": "finished",
+    "FAILED": "failed",
+    "KILLED": "killed",
+}
+_MODEL_STATES: dict[int, Literal["pending", "ready", "failed"]] = {
+    1: "pending",
+    2: "ready",
+    3: "failed",
+}
+_MOST_NAMED = 20  # things in the report that could not be brought
+
+
+class Brought(msgspec.Struct, kw_only=True):
+    """What came over, and what did not: with the reason, the first twenty of them."""
+
+    experiments: int = 0
+    runs: int = 0
+    updated: int = 0  # runs that had gone on since they were brought
+    known: int = 0  # runs that were here as they are there
+    points: int = 0
+    files: int = 0
+    logged_models: int = 0
+    models: int = 0
+    versions: int = 0
+    aliases: int = 0
+    left: list[str] = []
+    n_left: int = 0
+
+    def leave(self, what: str) -> None:
+        """Note what could not be brought, and why."""
+        self.n_left += 1
+        if len(self.left) < _MOST_NAMED:
+            self.left.append(what)
+
+
+def open_past(source: str) -> Past:
+    """The history at a place: a database's URL, or a folder `mlruns`.
+
+    Raises:
+        NotFound: If nothing is there.
+        InvalidInput: If it holds no history of MLflow's.
+    """
+    if "://" in source:
+        from cd4ml.engines.mlflow.past_database import PastDatabase
+
+        return PastDatabase(source)
+    from cd4ml.engines.mlflow.past_folder import PastFolder
+
+    return PastFolder(Path(source))
+
+
+def bring_over(
+    project: Project,
+    source: str,
+    *,
+    artifacts: Path | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+    actor: str,
+) -> Brought:
+    """Bring a whole MLflow history over.
+
+    Experiments are known by name, runs and logged models by the ids they keep, versions by
+    model and number: a number that is taken here by other files is left, and said so.
+
+    Args:
+        project: Where to.
+        source: `sqlite:///mlflow.db`, another database's URL, or the folder `mlruns`.
+        artifacts: Where files lie that MLflow kept behind its server (`mlflow-artifacts:/`), as
+            `mlflow server --artifacts-destination` has it; `mlartifacts` beside the database
+            by default.
+        progress: Is told what is being brought.
+        actor: Who brings it.
+
+    Raises:
+        NotFound: If nothing is there, or the actor is not known.
+        InvalidInput: If it holds no history of MLflow's.
+        Unavailable: If it does not answer.
+    """
+    with project.database.read() as connection:
+        people.actor(connection, actor)
+    past = open_past(source)
+    try:
+        return _Bringing(project, past, FilesThere(source, artifacts), actor).all(progress)
+    finally:
+        past.close()
+
+
+class _Bringing:
+    """One walk through a history."""
+
+    def __init__(self, project: Project, past: Past, there: FilesThere, actor: str) -> None:
+        self._project = project
+        self._past = past
+        self._there = there
+        self._actor = actor
+        self._report = Brought()
+        self._experiments: dict[str, Experiment] = {}  # by MLflow's id
+
+    def all(self, progress: Callable[[str], None]) -> Brought:
+        """Everything, in an order in which what is pointed at comes first."""
+        gone = []
+        for each in self._past.experiments():
+            self._experiment(each)
+            gone += [each.id] if each.is_deleted else []
+        ids = self._past.run_ids()
+        for i, id in enumerate(ids):
+            if i % 100 == 0:
+                progress(f"run {i + 1:,} of {len(ids):,}")
+            self._run(self._past.run(id))
+        for model in self._past.logged_models():
+            self._logged_model(model)
+        for registered in self._past.models():
+            self._model(registered)
+        for version in self._past.versions():
+            self._version(version)
+        for registered in self._past.models():
+            self._aliases(registered)
+        for id in gone:
+            self._delete(self._experiments[id])
+        self._enter()
+        return self._report
+
+    @property
+    def _at(self) -> datetime:
+        return self._project.clock.now()
+
+    def _experiment(self, past: PastExperiment) -> None:
+        tags = {key: value for key, value in past.tags.items() if key != NOTE}
+        note = past.tags.get(NOTE, "")
+        with self._project.database.write() as connection:
+            known = rows.find(connection, Experiment, name=our_name(past.name))
+            if not known:
+                made = create_experiment(
+                    connection,
+                    our_name(past.name),
+                    note=note,
+                    tags=tags,
+                    at=self._moment(past.created_ms),
+                    actor=self._actor,
+                )
+                self._report.experiments += 1
+                self._experiments[past.id] = made
+                return
+            added = {key: value for key, value in tags.items() if key not in known[0].tags}
+            found = known[0]
+            if added:
+                found = change_experiment(
+                    connection, found.number, tags=added, at=self._at, actor=self._actor
+                )
+            self._experiments[past.id] = found
+
+    def _delete(self, experiment: Experiment) -> None:
+        with self._project.database.write() as connection:
+            delete_experiment(connection, experiment.number, at=self._at, actor=self._actor)
+
+    def _run(self, past: PastRun) -> None:
+        digest = address_of(canonical(past._asdict() | {"inputs": [*map(list, past.inputs)]}))
+        with self._project.database.read() as connection:
+            known = rows.find(connection, ForeignRun, id=past.id)
+        if known and known[0].digest == digest:
+            self._report.known += 1
+            return
+        files = self._files(past.artifacts, f"run {past.id}")
+        with self._project.database.write() as connection:
+            number = self._keep_run(connection, past, known[0].run if known else 0)
+            points = list(self._points(past))
+            log_metrics(connection, number, points)
+            log_inputs(connection, [_input(number, each, self._at) for each in past.inputs])
+            log_artifacts(
+                connection,
+                [
+                    RunArtifact(
+                        run=number, path=path, address=address, n_bytes=size, logged_at=self._at
+                    )
+                    for path, (address, size) in files.items()
+                ],
+            )
+            for model, step in past.outputs:
+                made = RunModel(run=number, model=model, role="made", step=step)
+                rows.put(connection, made)
+            brought = ForeignRun(id=past.id, run=number, digest=digest, brought_at=self._at)
+            rows.put(connection, brought)
+        self._report.points += len(points)
+        self._report.updated += bool(known)
+        self._report.runs += not known
+
+    def _keep_run(self, connection: Connection, past: PastRun, number: int) -> int:
+        """The run's row; of one that is known, without the points that come again."""
+        run = _run(past, self._experiments[past.experiment], self._actor, self._at)
+        if number:
+            for kind in (Metric, PointChunk):
+                table = TABLES[kind]
+                connection.execute(table.delete().where(table.c.run == number))
+            rows.replace(connection, msgspec.structs.replace(run, number=number))
+            return number
+        run = msgspec.structs.replace(run, number=rows.next_number(connection, Run))
+        rows.insert(connection, run)
+        lineage.note(connection, address=run.ref, kind="run", name=run.ref, at=self._at)
+        return run.number
+
+    def _points(self, past: PastRun) -> Iterator[Point]:
+        found: Iterator[PastPoint] = self._past.points(past.id)
+        for name, value, step, time_ms in found:
+            yield Point(name, value, step, max(0, time_ms))
+
+    def _logged_model(self, past: PastLoggedModel) -> None:
+        with self._project.database.read() as connection:
+            known = rows.find(connection, LoggedModel, id=past.id)
+            changed_at = self._moment(past.changed_ms)
+            if known and known[0].changed_at == changed_at:
+                return
+        files = self._files(past.artifacts, f"logged model {past.id}")
+        with self._project.database.write() as connection:
+            model = LoggedModel(
+                id=past.id,
+                experiment=self._experiments[past.experiment].number,
+                name=past.name,
+                kind=past.kind,
+                run=self._number_of(connection, past.run),
+                state=_MODEL_STATES.get(past.status, "pending"),
+                parameters=past.params,
+                tags=past.tags,
+                created_at=self._moment(past.created_ms),
+                created_by=self._actor,
+                changed_at=changed_at,
+                deleted_at=self._at if past.is_deleted else None,
+            )
+            rows.put(connection, model)
+            for path, (address, size) in files.items():
+                file = LoggedModelFile(model=past.id, path=path, address=address, n_bytes=size)
+                rows.put(connection, file)
+        self._report.logged_models += not known
+
+    def _model(self, past: PastModel) -> None:
+        with self._project.database.write() as connection:
+            known = rows.find(connection, RegisteredModel, name=past.name)
+            if known:
+                return
+            try:
+                registry.register(
+                    connection,
+                    past.name,
+                    description=past.description,
+                    tags=past.tags,
+                    by=self._actor,
+                    at=self._at,
+                )
+            except InvalidInput as error:
+                self._report.leave(f"model {past.name}: {error.message}")
+                return
+        self._report.models += 1
+
+    def _version(self, past: PastVersion) -> None:
+        with self._project.database.read() as connection:
+            if not rows.find(connection, RegisteredModel, name=past.model):
+                return  # said with the model
+            taken = rows.find(connection, ModelVersion, model=past.model, number=past.number)
+        ref = f"{past.model}/{past.number}"
+        files = self._version_files(past)
+        addresses = {path: address for path, (address, _) in files.items()}
+        listed = model_files(self._project, past.model, addresses)
+        logged = self._project.blobs.put_record(listed)
+        if taken:
+            if taken[0].logged != logged:
+                self._report.leave(f"version {ref}: the number is taken here by other files")
+            return
+        tags = past.tags if past.stage == "None" else {**past.tags, "mlflow.stage": past.stage}
+        with self._project.database.write() as connection:
+            self._number_next(connection, past)
+            registry.add_version(
+                connection,
+                past.model,
+                run=self._number_of(connection, past.run),
+                logged=logged,
+                source=past.source,
+                description=past.description,
+                tags=tags,
+                why="brought over from MLflow",
+                by=self._actor,
+                at=self._at,
+            )
+        self._report.versions += 1
+
+    def _number_next(self, connection: Connection, past: PastVersion) -> None:
+        """Let the next version have the number it has there: gaps of deleted ones stay."""
+        while rows.last_number(connection, ModelVersion, past.model) < past.number - 1:
+            rows.next_number(connection, ModelVersion, past.model)
+
+    def _version_files(self, past: PastVersion) -> dict[str, tuple[str, int]]:
+        source = past.source.removeprefix("models:/")
+        with self._project.database.read() as connection:
+            known = rows.find(connection, LoggedModelFile, model=source)
+        if known:
+            return {each.path: (each.address, each.n_bytes) for each in known}
+        return self._files(past.artifacts, f"version {past.model}/{past.number}")
+
+    def _aliases(self, past: PastModel) -> None:
+        for name, number in past.aliases.items():
+            ref = f"{past.name}@{name}"
+            if name == CHAMPION and self._project.settings.environments:
+                self._report.leave(f"alias {ref}: only a release moves it here")
+                continue
+            try:
+                with self._project.database.write() as connection:
+                    before = aliases.alias(connection, past.name, name)
+                    at, by = self._at, self._actor
+                    if before is None:
+                        aliases.move(connection, past.name, name, number, by=by, at=at)
+                        self._report.aliases += 1
+                    elif before.number != number:
+                        self._report.leave(f"alias {ref}: it points at {past.name}/{before.number}")
+            except (Conflict, InvalidInput) as error:
+                self._report.leave(f"alias {ref}: {error.message}")
+
+    def _files(self, place: str, whose: str) -> dict[str, tuple[str, int]]:
+        """Store the files that lie at a place; path -> address and size."""
+        folder = self._there.folder(place)
+        if folder is None:
+            if place:
+                self._report.leave(f"files of {whose}: {place} cannot be read from here")
+            return {}
+        found = {}
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                size = path.stat().st_size
+                name = path.relative_to(folder).as_posix()
+                found[name] = (self._project.blobs.put_file(path), size)
+        self._report.files += len(found)
+        return found
+
+    def _number_of(self, connection: Connection, id: str) -> int:
+        found = rows.find(connection, ForeignRun, id=id) if id else []
+        return found[0].run if found else 0
+
+    def _moment(self, ms: int) -> datetime:
+        return moment(ms) if ms else self._at
+
+    def _enter(self) -> None:
+        report = self._report
+        if not (report.runs or report.updated or report.versions or report.experiments):
+            return
+        with self._project.database.write() as connection:
+            ledger.append(
+                connection,
+                at=self._at,
+                actor=self._actor,
+                action="history.brought",
+                subject="mlflow",
+                details={
+                    "experiments": report.experiments,
+                    "runs": report.runs,
+                    "updated": report.updated,
+                    "versions": report.versions,
+                },
+            )
+
+
+def _run(past: PastRun, experiment: Experiment, actor: str, at: datetime) -> Run:
+    named = {NAME, NOTE}
+    return Run(
+        number=0,  # given when it is kept
+        experiment=experiment.name,
+        name=past.name or past.tags.get(NAME, ""),
+        note=past.tags.get(NOTE, ""),
+        tags={key: value for key, value in past.tags.items() if key not in named}
+        | ({"mlflow.user": past.user} if past.user else {}),
+        state=_STATES[past.status],
+        revision=past.tags.get("mlflow.source.git.commit", ""),
+        parameters=dict(past.params),
+        started_at=moment(past.started_ms) if past.started_ms else at,
+        finished_at=moment(past.ended_ms) if past.ended_ms else None,
+        created_by=actor,
+        deleted_at=(moment(past.deleted_ms) if past.deleted_ms else at)
+        if past.is_deleted
+        else None,
+    )
+
+
+def _input(run: int, past: PastInput, at: datetime) -> RunInput:
+    tags = dict(past.tags)
+    return RunInput(
+        run=run,
+        name=past.name,
+        digest=past.digest,
+        context=tags.pop(CONTEXT, ""),
+        source=past.source,
+        source_type=past.source_type,
+        schema=past.schema,
+        profile=past.profile,
+        tags=tags,
+        logged_at=at,
+    )
