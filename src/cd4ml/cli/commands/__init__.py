@@ -8,6 +8,7 @@ from cd4ml.cli.commands import (
     history,
     judging,
     lineage,
+    mlflow,
     models,
     people,
     project,
@@ -31,6 +32,7 @@ FAMILIES: tuple[Callable[[Commands], None], ...] = (
     feedback.add,
     history.add,
     lineage.add,
+    mlflow.add,
     people.add,
     rehearsal.add,
 )
