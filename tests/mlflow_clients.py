@@ -41,11 +41,15 @@ def lay_out(folder: Path, *lines: str) -> Path:
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[str]:
+def served(folder: Path, **variables: str) -> Iterator[str]:
     """`cd4ml up` in a project; its address."""
     command = [sys.executable, "-m", "cd4ml", "--json", "up", "--port", "0"]
     with subprocess.Popen(
-        ends_with_parent(command), cwd=folder, stdout=subprocess.PIPE, text=True
+        ends_with_parent(command),
+        cwd=folder,
+        env={**os.environ, **variables},
+        stdout=subprocess.PIPE,
+        text=True,
     ) as server:
         try:
             assert server.stdout is not None

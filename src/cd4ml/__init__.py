@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cd4ml.experiments.reporting import Pruned, report
     from cd4ml.loop.from_notebook import log_model
     from cd4ml.loop.read import dataset
-    from cd4ml.loop.track import current_run, log, run
+    from cd4ml.loop.track import run
     from cd4ml.pipeline.command import command
     from cd4ml.pipeline.step import Metrics, Model, step
     from cd4ml.records.contract import Condition, Contract, Field
@@ -60,9 +60,9 @@ _HOME = {
     "join_as_of": "cd4ml.data.join",
     "known_at": "cd4ml.data.known",
     "log": "cd4ml.experiments.here",
-    "run": "cd4ml.loop.track",
     "log_model": "cd4ml.loop.from_notebook",
     "report": "cd4ml.experiments.reporting",
+    "run": "cd4ml.loop.track",
     "split": "cd4ml.data.split",
     "step": "cd4ml.pipeline.step",
 }

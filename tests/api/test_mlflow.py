@@ -328,3 +328,151 @@ def test_a_version_of_the_pipeline_is_a_folder_that_mlflow_loads(
     told = client.get(f"{FILES}/artifacts/versions/diagnosis/1/MLmodel").json()
     assert told["flavors"]["python_function"]["loader_module"] == "cd4ml_answers"
     assert told["metadata"]["cd4ml_version"] == "diagnosis/1"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"metrics": [{"key": "m", "value": 1, "step": 2**63}]},
+        {"metrics": [{"key": "m", "value": 1, "timestamp": -5}]},
+        {"metrics": [{"key": "m\0", "value": 1}]},
+        {"params": [{"key": "p", "value": "nul \0"}]},
+        {"tags": [{"key": "t", "value": "nul \0"}]},
+        {"tags": [{"key": "t" * 300, "value": ""}]},
+        {"metrics": [{"key": "m", "value": 1, "model_id": "m-nobody's"}]},
+    ],
+)
+def test_what_no_database_keeps_is_refused_with_the_whole_batch(
+    client: httpx.Client, fields: dict[str, Any]
+) -> None:
+    id = begun(client)
+    seen = client.get(f"{API}/runs/get", params={"run_id": id}).json()
+    good = {"params": [{"key": "good", "value": "1"}], "tags": [{"key": "good", "value": "1"}]}
+
+    refused = client.post(f"{API}/runs/log-batch", json={"run_id": id, **good, **fields})
+
+    assert refused.status_code in (400, 404), refused.text
+    assert client.get(f"{API}/runs/get", params={"run_id": id}).json() == seen
+
+
+def test_half_a_surrogate_pair_is_refused(client: httpx.Client) -> None:
+    id = begun(client)
+    body = f'{{"run_id": "{id}", "key": "t", "value": "\\ud800"}}'
+    headers = {"content-type": "application/json"}
+
+    refused = client.post(f"{API}/runs/set-tag", content=body, headers=headers)
+
+    assert fault(refused)[:2] == (400, "INVALID_PARAMETER_VALUE")
+
+
+def test_a_deleted_run_takes_nothing_until_it_is_restored(client: httpx.Client) -> None:
+    id = begun(client, run_name="gone")
+    client.post(f"{API}/runs/delete", json={"run_id": id})
+    metric = {"run_id": id, "key": "m", "value": 1}
+
+    status, code, message = fault(client.post(f"{API}/runs/log-metric", json=metric))
+    assert (status, code) == (400, "INVALID_PARAMETER_VALUE")
+    assert message.startswith(f"run/{id.removeprefix('run-')} was deleted")
+
+    client.post(f"{API}/runs/restore", json={"run_id": id})
+    assert client.post(f"{API}/runs/log-metric", json=metric).json() == {}
+
+
+def test_runs_are_found_by_the_data_they_were_given(client: httpx.Client) -> None:
+    id = begun(client)
+    data = {"name": "flights", "digest": "d1", "source_type": "local", "source": "{}"}
+    context = [{"key": "mlflow.data.context", "value": "training"}]
+    given = {"run_id": id, "datasets": [{"dataset": data, "tags": context}]}
+    client.post(f"{API}/runs/log-inputs", json=given)
+    again = {"run_id": id, "datasets": [{"dataset": data}]}  # as a metric with a dataset does
+    client.post(f"{API}/runs/log-inputs", json=again)
+
+    for words, n in (
+        ("dataset.name = 'flights'", 1),
+        ("dataset.digest IN ('d1', 'd2') and dataset.context = 'training'", 1),
+        ("dataset.name = 'trains'", 0),
+    ):
+        asked = {"experiment_ids": ["0"], "filter": words}
+        found = client.post(f"{API}/runs/search", json=asked).json()["runs"]
+        assert [run["info"]["run_id"] for run in found] == [id] * n
+    listed = client.post(f"{API}/experiments/search-datasets", json={"experiment_ids": ["0"]})
+    assert listed.json()["dataset_summaries"] == [
+        {"experiment_id": "0", "name": "flights", "digest": "d1", "context": "training"}
+    ]
+
+
+def test_a_long_history_comes_by_pages_and_thinned(client: httpx.Client) -> None:
+    id = begun(client)
+    points = [{"key": "m", "value": i, "timestamp": 1_000 + i, "step": i} for i in range(5_000)]
+    client.post(f"{API}/runs/log-batch", json={"run_id": id, "metrics": points})
+    asked: dict[str, Any] = {"run_id": id, "metric_key": "m", "max_results": 2_000}
+    steps, sizes = [], []
+    while True:
+        page = client.get(f"{API}/metrics/get-history", params=asked).json()
+        steps += [each["step"] for each in page["metrics"]]
+        sizes.append(len(page["metrics"]))
+        if not page["next_page_token"]:
+            break
+        asked["page_token"] = page["next_page_token"]
+
+    assert (sizes, steps) == ([2_000, 2_000, 1_000], list(range(5_000)))
+    thin = client.get(
+        f"{API}/metrics/get-history-bulk-interval",
+        params={"run_ids": [id], "metric_key": "m", "start_step": 1_000, "max_results": 10},
+    ).json()["metrics"]
+    assert len(thin) == 11
+    assert (thin[0]["step"], thin[-1]["step"], thin[0]["run_id"]) == (1_000, 4_999, id)
+    none = client.get(f"{API}/metrics/get-history", params={"run_id": id, "metric_key": "x"})
+    assert none.json() == {"metrics": [], "next_page_token": ""}
+
+
+def test_runs_are_sorted_by_what_some_of_them_have(client: httpx.Client) -> None:
+    made = client.post(f"{API}/experiments/create", json={"name": "sorted"}).json()
+    experiment = made["experiment_id"]
+    for name, auc, depth in (("a", 0.2, "7"), ("b", None, "3"), ("c", 0.9, None)):
+        id = begun(client, experiment_id=experiment, run_name=name)
+        metrics = [] if auc is None else [{"key": "auc", "value": auc}]
+        params = [] if depth is None else [{"key": "depth", "value": depth}]
+        logged = {"run_id": id, "metrics": metrics, "params": params}
+        client.post(f"{API}/runs/log-batch", json=logged)
+
+    def order(*by: str) -> str:
+        asked = {"experiment_ids": [experiment], "order_by": list(by)}
+        runs = client.post(f"{API}/runs/search", json=asked).json()["runs"]
+        return "".join(run["info"]["run_name"] for run in runs)
+
+    assert order("metrics.auc DESC") == "cab"
+    assert order("metrics.auc") == "acb"
+    assert order("params.depth ASC") == "bac"
+    assert order("run_name DESC") == "cba"
+    assert order("attributes.start_time ASC") == "abc"
+    assert order() == "cba"
+
+
+def test_logged_models_are_found_by_their_metrics_on_a_dataset(client: httpx.Client) -> None:
+    ids = []
+    for name, auc in (("tree", 0.7), ("line", 0.9)):
+        run = begun(client)
+        asked = {"experiment_id": "0", "name": name, "source_run_id": run}
+        model = client.post(f"{API}/logged-models", json=asked).json()["model"]["info"]
+        metric = {"key": "auc", "value": auc, "timestamp": 5, "model_id": model["model_id"]}
+        metric |= {"dataset_name": "flights", "dataset_digest": "d1"}
+        client.post(f"{API}/runs/log-batch", json={"run_id": run, "metrics": [metric, metric]})
+        ended = {"status": "LOGGED_MODEL_READY"}
+        client.patch(f"{API}/logged-models/{model['model_id']}", json=ended)
+        ids.append(model["model_id"])
+
+    def found(**fields: Any) -> list[str]:
+        asked = {"experiment_ids": ["0"], **fields}
+        models = client.post(f"{API}/logged-models/search", json=asked).json()["models"]
+        return [each["info"]["name"] for each in models]
+
+    by_auc = [{"field_name": "metrics.auc", "ascending": False, "dataset_name": "flights"}]
+    assert found(order_by=by_auc) == ["line", "tree"]
+    assert found(filter="metrics.auc > 0.8") == ["line"]
+    assert found(filter="status = 'READY' and name = 'tree'") == ["tree"]
+    assert found(filter="metrics.auc > 0.1", datasets=[{"dataset_name": "trains"}]) == []
+    history = client.get(f"{API}/metrics/get-history", params={"run_id": run, "metric_key": "auc"})
+    assert len(history.json()["metrics"]) == 2  # one batch is taken as it is
+    client.delete(f"{API}/logged-models/{ids[0]}")
+    assert found() == ["line"]

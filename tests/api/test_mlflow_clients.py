@@ -19,10 +19,32 @@ from tests.starter import ADMIN
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # the first makes the environments
 
 
-@pytest.mark.parametrize("client", [NEW, SKINNY, OLD])
-def test_a_client_tracks_runs_and_finds_them_again(client: str, tmp_path: Path) -> None:
-    with served(lay_out(tmp_path / "flights")) as url:
-        heard = run(client, "tracking.py", [url])
+IN_PARTS = {  # of 5 MB, as clients send what has more than 500 MB
+    "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "true",
+    "MLFLOW_MULTIPART_UPLOAD_MINIMUM_FILE_SIZE": "10000000",
+    "MLFLOW_MULTIPART_UPLOAD_CHUNK_SIZE": "5242880",
+}
+
+
+@pytest.mark.parametrize(
+    ("client", "kind", "variables"),
+    [
+        (NEW, "sqlite", {}),
+        (NEW, "postgres", IN_PARTS),
+        (SKINNY, "sqlite", IN_PARTS),
+        (OLD, "sqlite", {}),
+    ],
+)
+def test_a_client_tracks_runs_and_finds_them_again(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    client: str,
+    kind: str,
+    variables: dict[str, str],
+) -> None:
+    database = request.getfixturevalue(f"{kind}_url")
+    with served(lay_out(tmp_path / "flights"), CD4ML_DATABASE=database) as url:
+        heard = run(client, "tracking.py", [url], **variables)
 
     assert heard.pop("refused") == {
         "param": "INVALID_PARAMETER_VALUE",

@@ -48,16 +48,16 @@ POST   runs/update                       UpdateRun             runs.update
 POST   runs/delete                       RunById               runs.delete
 POST   runs/restore                      RunById               runs.restore
 POST   runs/search                       SearchRuns            search.search
-POST   runs/log-metric                   LogMetric             runs.log_metric
-POST   runs/log-parameter                LogParam              runs.log_param
-POST   runs/set-tag                      SetTag                runs.set_tag
+POST   runs/log-metric                   LogMetric             logging.log_metric
+POST   runs/log-parameter                LogParam              logging.log_param
+POST   runs/set-tag                      SetTag                logging.set_tag
 POST   runs/delete-tag                   DeleteTag             runs.delete_tag
-POST   runs/log-batch                    LogBatch              runs.log_batch
-POST   runs/log-inputs                   LogInputs             runs.log_run_inputs
-POST   runs/outputs                      LogOutputs            runs.log_outputs
-POST   runs/log-model                    LogModel              runs.log_model
-GET    metrics/get-history               MetricHistory         runs.metric_history
-GET    metrics/get-history-bulk-interval BulkHistory           runs.bulk_history
+POST   runs/log-batch                    LogBatch              logging.log_batch
+POST   runs/log-inputs                   LogInputs             logging.log_run_inputs
+POST   runs/outputs                      LogOutputs            logging.log_outputs
+POST   runs/log-model                    LogModel              logging.log_model
+GET    metrics/get-history               MetricHistory         histories.metric_history
+GET    metrics/get-history-bulk-interval BulkHistory           histories.bulk_history
 GET    artifacts/list                    ListArtifacts         files.list_run_artifacts
 POST   logged-models                     CreateLoggedModel     logged_models.create
 POST   logged-models/search              SearchLoggedModels    logged_models.search
@@ -81,14 +81,14 @@ DELETE registered-models/delete-tag      ModelTag              registry.delete_m
 POST   registered-models/alias           SetAlias              registry.set_alias
 GET    registered-models/alias           AliasAsked            registry.version_by_alias
 DELETE registered-models/alias           AliasAsked            registry.delete_alias
-POST   model-versions/create             CreateModelVersion    registry.create_version
-GET    model-versions/get                VersionAsked          registry.get_version
-PATCH  model-versions/update             UpdateVersion         registry.update_version
-DELETE model-versions/delete             VersionAsked          registry.delete_version
-GET    model-versions/search             Search                registry.search_versions
-GET    model-versions/get-download-uri   VersionAsked          registry.download_uri
-POST   model-versions/set-tag            VersionTag            registry.set_version_tag
-DELETE model-versions/delete-tag         VersionTag            registry.delete_version_tag
+POST   model-versions/create             CreateModelVersion    versions.create_version
+GET    model-versions/get                VersionAsked          versions.get_version
+PATCH  model-versions/update             UpdateVersion         versions.update_version
+DELETE model-versions/delete             VersionAsked          versions.delete_version
+GET    model-versions/search             Search                versions.search_versions
+GET    model-versions/get-download-uri   VersionAsked          versions.download_uri
+POST   model-versions/set-tag            VersionTag            versions.set_version_tag
+DELETE model-versions/delete-tag         VersionTag            versions.delete_version_tag
 """
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from cd4ml.errors import InvalidInput, NotFound, Refused
 from cd4ml.loop import Project, open_project
-from cd4ml.loop.mlflow.bring_over import Brought, bring_over
+from cd4ml.loop.mlflow.bring_over import bring_over
+from cd4ml.loop.mlflow.brought import Brought
 from cd4ml.loop.mlflow.exported import export_version
 from cd4ml.loop.mlflow.folders import import_folder
 from cd4ml.loop.people import add_person

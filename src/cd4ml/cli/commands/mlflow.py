@@ -11,7 +11,7 @@ from cd4ml.cli.words import Commands
 
 if TYPE_CHECKING:
     from cd4ml.cli.screen import Screen
-    from cd4ml.loop.mlflow.bring_over import Brought
+    from cd4ml.loop.mlflow.brought import Brought
     from cd4ml.records.model_version import ModelVersion
 
 

@@ -18,7 +18,6 @@ from cd4ml.engines.mlflow.entities import moment
 from cd4ml.engines.mlflow.past import (
     Past,
     PastExperiment,
-    PastInput,
     PastLoggedModel,
     PastModel,
     PastPoint,
@@ -26,10 +25,12 @@ from cd4ml.engines.mlflow.past import (
     PastVersion,
 )
 from cd4ml.errors import Conflict, InvalidInput
+from cd4ml.loop.mlflow.brought import Brought
 from cd4ml.loop.mlflow.folders import model_files
 from cd4ml.loop.mlflow.ids import our_name
 from cd4ml.loop.mlflow.past_files import FilesThere
-from cd4ml.loop.mlflow.told import CONTEXT, NAME, NOTE
+from cd4ml.loop.mlflow.past_runs import input_from, run_from
+from cd4ml.loop.mlflow.told import NOTE
 from cd4ml.models import aliases, registry
 from cd4ml.records.experiment import Experiment
 from cd4ml.records.logged_model import ForeignRun, LoggedModel, LoggedModelFile, RunModel
@@ -37,7 +38,6 @@ from cd4ml.records.model_version import ModelVersion, RegisteredModel
 from cd4ml.records.point import Point, PointChunk
 from cd4ml.records.run import Metric, Run
 from cd4ml.records.run_artifact import RunArtifact
-from cd4ml.records.run_input import RunInput
 from cd4ml.release.champion import CHAMPION
 from cd4ml.store import ledger, lineage, people, rows
 from cd4ml.store.address import address_of, canonical
@@ -54,44 +54,11 @@ if TYPE_CHECKING:
 
     from cd4ml.store.project import Project
 
-State = Literal["running", "finished", "failed", "killed"]
-
-_STATES: dict[str, State] = {
-    "RUNNING": "running",
-    "SCHEDULED": "running",
-    "FINISHED": "finished",
-    "FAILED": "failed",
-    "KILLED": "killed",
-}
 _MODEL_STATES: dict[int, Literal["pending", "ready", "failed"]] = {
     1: "pending",
     2: "ready",
     3: "failed",
 }
-_MOST_NAMED = 20  # things in the report that could not be brought
-
-
-class Brought(msgspec.Struct, kw_only=True):
-    """What came over, and what did not: with the reason, the first twenty of them."""
-
-    experiments: int = 0
-    runs: int = 0
-    updated: int = 0  # runs that had gone on since they were brought
-    known: int = 0  # runs that were here as they are there
-    points: int = 0
-    files: int = 0
-    logged_models: int = 0
-    models: int = 0
-    versions: int = 0
-    aliases: int = 0
-    left: list[str] = []
-    n_left: int = 0
-
-    def leave(self, what: str) -> None:
-        """Note what could not be brought, and why."""
-        self.n_left += 1
-        if len(self.left) < _MOST_NAMED:
-            self.left.append(what)
 
 
 def open_past(source: str) -> Past:
@@ -226,7 +193,7 @@ class _Bringing:
             number = self._keep_run(connection, past, known[0].run if known else 0)
             points = list(self._points(past))
             log_metrics(connection, number, points)
-            log_inputs(connection, [_input(number, each, self._at) for each in past.inputs])
+            log_inputs(connection, [input_from(number, each, self._at) for each in past.inputs])
             log_artifacts(
                 connection,
                 [
@@ -247,7 +214,7 @@ class _Bringing:
 
     def _keep_run(self, connection: Connection, past: PastRun, number: int) -> int:
         """The run's row; of one that is known, without the points that come again."""
-        run = _run(past, self._experiments[past.experiment], self._actor, self._at)
+        run = run_from(past, self._experiments[past.experiment], self._actor, self._at)
         if number:
             for kind in (Metric, PointChunk):
                 table = TABLES[kind]
@@ -414,40 +381,3 @@ class _Bringing:
                     "versions": report.versions,
                 },
             )
-
-
-def _run(past: PastRun, experiment: Experiment, actor: str, at: datetime) -> Run:
-    named = {NAME, NOTE}
-    return Run(
-        number=0,  # given when it is kept
-        experiment=experiment.name,
-        name=past.name or past.tags.get(NAME, ""),
-        note=past.tags.get(NOTE, ""),
-        tags={key: value for key, value in past.tags.items() if key not in named}
-        | ({"mlflow.user": past.user} if past.user else {}),
-        state=_STATES[past.status],
-        revision=past.tags.get("mlflow.source.git.commit", ""),
-        parameters=dict(past.params),
-        started_at=moment(past.started_ms) if past.started_ms else at,
-        finished_at=moment(past.ended_ms) if past.ended_ms else None,
-        created_by=actor,
-        deleted_at=(moment(past.deleted_ms) if past.deleted_ms else at)
-        if past.is_deleted
-        else None,
-    )
-
-
-def _input(run: int, past: PastInput, at: datetime) -> RunInput:
-    tags = dict(past.tags)
-    return RunInput(
-        run=run,
-        name=past.name,
-        digest=past.digest,
-        context=tags.pop(CONTEXT, ""),
-        source=past.source,
-        source_type=past.source_type,
-        schema=past.schema,
-        profile=past.profile,
-        tags=tags,
-        logged_at=at,
-    )

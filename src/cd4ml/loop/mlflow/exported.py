@@ -65,7 +65,9 @@ def export_version(project: Project, ref: str, folder: Path) -> list[str]:
         version = registry.find_version(connection, ref)
     files = version_files(project, version)
     if not files:
-        raise InvalidInput(f"{version.ref} has no files yet", hint="judge its run: cd4ml evaluate")
+        raise InvalidInput(
+            f"{version.ref} has no files yet", hint=f"cd4ml model package {version.ref}"
+        )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         msg = f"{folder} holds something already"
         raise InvalidInput(msg, hint="name a folder that does not exist")

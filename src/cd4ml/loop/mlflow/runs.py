@@ -1,34 +1,17 @@
-"""Runs that MLflow's clients begin, log into, end, delete and restore."""
+"""Runs that MLflow's clients begin, end, rename, delete and restore."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from cd4ml.engines.mlflow import messages
 from cd4ml.engines.mlflow.entities import (
-    DatasetInput,
-    KeyValue,
-    Metric,
-    milliseconds,
     moment,
-    spoken,
-    understood,
 )
-from cd4ml.errors import AlreadyExists, Conflict, InvalidInput, NotFound
-from cd4ml.experiments.logged_models import log_model_metrics
-from cd4ml.loop.mlflow.ids import experiment_to_fill, run_id, run_of
-from cd4ml.loop.mlflow.paging import Page, page_of
-from cd4ml.loop.mlflow.told import CONTEXT, NAME, NOTE, told_info, told_runs
-from cd4ml.records.logged_model import LoggedModelMetric, RunModel
-from cd4ml.records.point import Point
-from cd4ml.records.run import Metric as MetricRow
+from cd4ml.errors import Conflict, InvalidInput, NotFound
+from cd4ml.loop.mlflow.ids import experiment_to_fill, run_of
+from cd4ml.loop.mlflow.told import NAME, NOTE, told_info, told_runs
 from cd4ml.records.run import Run
-from cd4ml.records.run_input import RunInput
-from cd4ml.store import rows
-from cd4ml.store.tracking.history import columns_from, history
-from cd4ml.store.tracking.logged import log_inputs, log_metrics, log_parameters
 from cd4ml.store.tracking.runs import (
     Ending,
     change_run,
@@ -101,7 +84,7 @@ def update(project: Project, asked: messages.UpdateRun, actor: str) -> dict[str,
     status, at = _status(asked.status), project.clock.now()
     ended_at = moment(asked.end_time) if asked.end_time else None
     with project.database.write() as connection:
-        run = _changeable(connection, asked.run) if status else run_of(connection, asked.run)
+        run = changeable(connection, asked.run) if status else run_of(connection, asked.run)
         if asked.run_name:
             run = change_run(connection, run.number, name=asked.run_name, at=at, actor=actor)
         if status in _ENDINGS:
@@ -142,56 +125,6 @@ def restore(project: Project, asked: messages.RunById, actor: str) -> Nothing:
     return {}
 
 
-def log_metric(project: Project, asked: messages.LogMetric, actor: str) -> Nothing:
-    """One value of a metric."""
-    one = messages.LoggedMetric(
-        key=asked.key,
-        value=asked.value,
-        timestamp=asked.timestamp,
-        step=asked.step,
-        model_id=asked.model_id,
-        dataset_name=asked.dataset_name,
-        dataset_digest=asked.dataset_digest,
-    )
-    return log_batch(project, messages.LogBatch(run_id=asked.run, metrics=[one]), actor)
-
-
-def log_param(project: Project, asked: messages.LogParam, actor: str) -> Nothing:
-    """One parameter."""
-    pair = KeyValue(asked.key, asked.value)
-    return log_batch(project, messages.LogBatch(run_id=asked.run, params=[pair]), actor)
-
-
-def set_tag(project: Project, asked: messages.SetTag, actor: str) -> Nothing:
-    """One tag: `mlflow.runName` is the run's name, `mlflow.note.content` its note."""
-    pair = KeyValue(asked.key, asked.value)
-    return log_batch(project, messages.LogBatch(run_id=asked.run, tags=[pair]), actor)
-
-
-def log_batch(project: Project, asked: messages.LogBatch, actor: str) -> Nothing:
-    """Values, parameters and tags of one run, all of them or none.
-
-    Raises:
-        NotFound: If there is no such run.
-        Conflict: If the pipeline made it: only its tags can change.
-        InvalidInput: If a parameter has another value already, or something cannot be kept.
-    """
-    at = project.clock.now()
-    points = [_point(each, at) for each in asked.metrics]
-    _refuse_many(asked)
-    with project.database.write() as connection:
-        has_values = bool(asked.metrics or asked.params)
-        run = _changeable(connection, asked.run) if has_values else _there(connection, asked.run)
-        if asked.params:
-            _log_parameters(connection, run, {each.key: each.value for each in asked.params})
-        if asked.tags:
-            _tag(connection, run, {each.key: each.value for each in asked.tags}, at, actor)
-        if points:
-            log_metrics(connection, run.number, _unknown(connection, run, asked.metrics, points))
-            log_model_metrics(connection, _of_models(run, asked.metrics, at))
-    return {}
-
-
 def delete_tag(project: Project, asked: messages.DeleteTag, actor: str) -> Nothing:
     """Take a tag of a run away.
 
@@ -211,133 +144,6 @@ def delete_tag(project: Project, asked: messages.DeleteTag, actor: str) -> Nothi
     return {}
 
 
-def log_run_inputs(project: Project, asked: messages.LogInputs, actor: str) -> Nothing:
-    """Datasets and models that a run read.
-
-    Raises:
-        NotFound: If there is no such run.
-    """
-    at = project.clock.now()
-    with project.database.write() as connection:
-        run = _changeable(connection, asked.run)
-        known = {
-            (each.name, each.digest) for each in rows.find(connection, RunInput, run=run.number)
-        }
-        given = [_input(run, each, at) for each in asked.datasets]
-        # a metric logged with a dataset names it again, without what it is for
-        new = [each for each in given if each.context or (each.name, each.digest) not in known]
-        log_inputs(connection, new)
-        for model in asked.models:
-            rows.put(connection, RunModel(run=run.number, model=model.model_id, role="read"))
-    return {}
-
-
-def log_outputs(project: Project, asked: messages.LogOutputs, actor: str) -> Nothing:
-    """Models that a run made.
-
-    Raises:
-        NotFound: If there is no such run.
-    """
-    with project.database.write() as connection:
-        run = _changeable(connection, asked.run)
-        for model in asked.models:
-            made = RunModel(run=run.number, model=model.model_id, role="made", step=model.step)
-            rows.put(connection, made)
-    return {}
-
-
-def log_model(project: Project, asked: messages.LogModel, actor: str) -> Nothing:
-    """What clients before MLflow 3 tell of a model among a run's artifacts: kept as a tag.
-
-    Raises:
-        NotFound: If there is no such run.
-    """
-    import json
-
-    key = "mlflow.log-model.history"
-    with project.database.write() as connection:
-        run = _there(connection, asked.run)
-        try:
-            told = [*json.loads(run.tags.get(key, "[]")), json.loads(asked.model_json)]
-        except ValueError:
-            raise InvalidInput("expected JSON as model_json") from None
-        at = project.clock.now()
-        change_run(connection, run.number, tags={key: json.dumps(told)}, at=at, actor=actor)
-    return {}
-
-
-def metric_history(
-    project: Project, asked: messages.MetricHistory, actor: str
-) -> dict[str, object]:
-    """The points of one metric of a run, by pages; none if it has no such metric.
-
-    Raises:
-        NotFound: If there is no such run.
-        InvalidInput: If the page cannot be.
-    """
-    most = _MOST_POINTS
-    page = page_of(asked.page_token, asked.max_results, usual=_USUAL_POINTS, most=most)
-    with project.database.read() as connection:
-        run = run_of(connection, asked.run)
-        points = _points(connection, run, asked.metric_key, page)
-    shown = [_told(point) for point in points[: page.size]]
-    token = page.next_token(is_more=len(points) > page.size)
-    return {"metrics": shown, "next_page_token": token}
-
-
-def bulk_history(project: Project, asked: messages.BulkHistory, actor: str) -> dict[str, object]:
-    """The points of one metric of some runs, thinned to about as many steps as are asked for.
-
-    Raises:
-        NotFound: If there is no such run.
-    """
-    most = asked.max_results or 2_500
-    found: list[Metric] = []
-    with project.database.read() as connection:
-        for id in asked.run_ids:
-            run = run_of(connection, id)
-            points = _points(connection, run, asked.metric_key, Page(0, _MOST_METRICS))
-            chosen = [point for point in points if _is_between(point.step, asked)]
-            every = -(-len(chosen) // most) or 1
-            kept = [each for i, each in enumerate(chosen) if i % every == 0 or each is chosen[-1]]
-            found += [_told(point, run_id(connection, run.number)) for point in kept]
-    return {"metrics": found}
-
-
-def _points(connection: Connection, run: Run, name: str, page: Page) -> list[Point]:
-    if not rows.find(connection, MetricRow, run=run.number, name=name):
-        return []
-    return history(connection, run.number, name, start=page.start, limit=page.size + 1)
-
-
-def _is_between(step: int, asked: messages.BulkHistory) -> bool:
-    after = asked.start_step is None or step >= asked.start_step
-    return after and (asked.end_step is None or step <= asked.end_step)
-
-
-def _told(point: Point, run: str = "") -> Metric:
-    value = float("nan") if point.value is None else point.value
-    return Metric(
-        key=point.name, value=spoken(value), timestamp=point.time_ms, step=point.step, run_id=run
-    )
-
-
-def _there(connection: Connection, id: str) -> Run:
-    run = run_of(connection, id, lock=True)
-    if run.deleted_at is not None:
-        msg = f"{run.ref} was deleted, so nothing can be logged in it"
-        raise InvalidInput(msg, hint=f"MlflowClient().restore_run({id!r})")
-    return run
-
-
-def _changeable(connection: Connection, id: str) -> Run:
-    run = _there(connection, id)
-    if run.code:
-        msg = f"{run.ref} was made by the pipeline: what it recorded cannot be changed"
-        raise Conflict(msg, hint="tag it, or begin a run of your own: mlflow.start_run()")
-    return run
-
-
 def _status(asked: str | int) -> str:
     status = _STATUSES.get(int(asked), "?") if str(asked).isdigit() else str(asked)
     if status not in ("", *_STATUSES.values()):
@@ -346,112 +152,28 @@ def _status(asked: str | int) -> str:
     return status
 
 
-def _point(logged: messages.LoggedMetric, at: datetime) -> Point:
-    _refuse_key(logged.key)
-    time_ms = logged.timestamp or milliseconds(at)
-    return Point(logged.key, understood(logged.value), logged.step, time_ms)
+def there(connection: Connection, id: str) -> Run:
+    """The run with an id, locked, if something can be logged in it.
 
-
-def _of_models(
-    run: Run, logged: list[messages.LoggedMetric], at: datetime
-) -> list[LoggedModelMetric]:
-    found = []
-    for each in logged:
-        if not each.model_id:
-            continue
-        value = understood(each.value)
-        is_nan = value != value
-        found.append(
-            LoggedModelMetric(
-                model=each.model_id,
-                name=each.key,
-                dataset=each.dataset_name,
-                digest=each.dataset_digest,
-                run=run.number,
-                value=None if is_nan else value,
-                is_nan=is_nan,
-                step=each.step,
-                logged_at=moment(each.timestamp) if each.timestamp else at,
-            )
-        )
-    return found
-
-
-def _unknown(
-    connection: Connection, run: Run, logged: list[messages.LoggedMetric], points: list[Point]
-) -> list[Point]:
-    """The points that the run does not have yet.
-
-    MLflow's clients log a point that they have logged again to say which model it is of.
+    Raises:
+        NotFound: If there is none.
+        InvalidInput: If it was deleted.
     """
-    return [
-        point
-        for each, point in zip(logged, points, strict=True)
-        if not (each.model_id and _has(connection, run, point))
-    ]
+    run = run_of(connection, id, lock=True)
+    if run.deleted_at is not None:
+        msg = f"{run.ref} was deleted, so nothing can be logged in it"
+        raise InvalidInput(msg, hint=f"MlflowClient().restore_run({id!r})")
+    return run
 
 
-def _has(connection: Connection, run: Run, point: Point) -> bool:
-    import numpy as np
+def changeable(connection: Connection, id: str) -> Run:
+    """The same, if a client may change what it recorded.
 
-    if not rows.find(connection, MetricRow, run=run.number, name=point.name):
-        return False
-    known = columns_from(connection, run.number, point.name)
-    is_then = (known.steps == point.step) & (known.times_ms == point.time_ms)
-    is_it = known.values == point.value
-    if point.value is not None and point.value != point.value:
-        is_it = np.isnan(known.values)
-    return bool(np.any(is_then & is_it))
-
-
-def _log_parameters(connection: Connection, run: Run, parameters: dict[str, str]) -> None:
-    for key in parameters:
-        _refuse_key(key)
-    try:
-        log_parameters(connection, run.number, parameters, is_fixed=True)
-    except AlreadyExists as error:
-        raise InvalidInput(error.message, hint="log it under another name") from None
-
-
-def _tag(
-    connection: Connection, run: Run, tags: Mapping[str, str], at: datetime, actor: str
-) -> None:
-    for key in tags:
-        _refuse_key(key)
-    change_run(
-        connection,
-        run.number,
-        name=tags.get(NAME),
-        note=tags.get(NOTE),
-        tags={key: value for key, value in tags.items() if key not in (NAME, NOTE)},
-        at=at,
-        actor=actor,
-    )
-
-
-def _input(run: Run, given: DatasetInput, at: datetime) -> RunInput:
-    tags = {tag.key: tag.value for tag in given.tags}
-    return RunInput(
-        run=run.number,
-        name=given.dataset.name,
-        digest=given.dataset.digest,
-        context=tags.pop(CONTEXT, ""),
-        source=given.dataset.source,
-        source_type=given.dataset.source_type,
-        schema=given.dataset.schema,
-        profile=given.dataset.profile,
-        tags=tags,
-        logged_at=at,
-    )
-
-
-def _refuse_key(key: str) -> None:
-    if not key or len(key) > _LONGEST_KEY:
-        msg = f"expected a name of 1 to {_LONGEST_KEY} characters, got {key!r:.80}"
-        raise InvalidInput(msg)
-
-
-def _refuse_many(asked: messages.LogBatch) -> None:
-    if len(asked.metrics) > _MOST_METRICS:
-        msg = f"a batch has at most {_MOST_METRICS:,} metrics, got {len(asked.metrics):,}"
-        raise InvalidInput(msg, hint="send several batches")
+    Raises:
+        Conflict: If the pipeline made it.
+    """
+    run = there(connection, id)
+    if run.code:
+        msg = f"{run.ref} was made by the pipeline: what it recorded cannot be changed"
+        raise Conflict(msg, hint="tag it, or begin a run of your own: mlflow.start_run()")
+    return run
