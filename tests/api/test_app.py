@@ -22,6 +22,8 @@ READINGS = [
     "/api/datasets/patients?as_of=2999-12-31",
     "/api/runs?limit=1",
     "/api/runs/1",
+    "/api/searches?limit=1",
+    "/api/searches/1",
     "/api/models",
     "/api/verdicts",
     "/api/verdicts/1",

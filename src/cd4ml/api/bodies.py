@@ -76,6 +76,12 @@ class RunsAsked(Asked, frozen=True):
     limit: Limit = 20
 
 
+class SearchesAsked(Asked, frozen=True):
+    """The newest `limit` searches."""
+
+    limit: Limit = 20
+
+
 class RefsAsked(Asked, frozen=True):
     """Runs to compare, separated by commas: `run/1,run/3`."""
 

@@ -142,6 +142,18 @@ def _runs(project: Project, asked: bodies.RunsAsked) -> object:
     return runs(project, experiment=asked.experiment, search=asked.search, limit=asked.limit)
 
 
+def _searches(project: Project, asked: bodies.SearchesAsked) -> object:
+    from cd4ml.loop.search import searches
+
+    return searches(project, limit=asked.limit)
+
+
+def _search(project: Project, asked: bodies.Number) -> object:
+    from cd4ml.loop.search import search_report
+
+    return search_report(project, asked.number)
+
+
 def _run(project: Project, asked: bodies.Number) -> object:
     from cd4ml.loop.compare import run_report
 
@@ -348,6 +360,8 @@ ENDPOINTS: tuple[Reading | Asking | Acting | Receiving, ...] = (
     Reading("/runs", bodies.RunsAsked, _runs, "The newest runs with their steps and metrics."),
     Reading("/comparison", bodies.RefsAsked, _comparison, "Runs side by side."),
     Reading("/runs/{number}", bodies.Number, _run, "One run with its steps and metrics."),
+    Reading("/searches", bodies.SearchesAsked, _searches, "The newest searches, how far they are."),
+    Reading("/searches/{number}", bodies.Number, _search, "One search: trials and what mattered."),
     Reading("/models", bodies.Nothing, _models, "Models and their versions."),
     Reading("/verdicts", bodies.Nothing, _verdicts, "What the gates said of every candidate."),
     Reading("/verdicts/{number}", bodies.Number, _verdict, "One verdict with all its findings."),
