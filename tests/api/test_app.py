@@ -27,6 +27,8 @@ READINGS = [
     "/api/runs/1",
     "/api/runs/1/logged",
     "/api/experiments",
+    "/api/searches?limit=1",
+    "/api/searches/1",
     "/api/models",
     "/api/models/registered",
     "/api/models/card/diagnosis/1",

@@ -1,7 +1,9 @@
 """Processes that attempt trials: several at once, and what a bad one does to the others."""
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from cd4ml.experiments.workers import Ended, Workers
 from cd4ml.records.search import Trial
@@ -53,6 +55,25 @@ def test_who_was_underway_when_a_process_died_has_no_outcome_and_others_go_on(
 
     assert [each.outcome for each in died] == [None, None]
     assert [each.outcome.run for each in after if each.outcome] == [100]
+
+
+class Losing(ThreadPoolExecutor):
+    """Loses the second trial alone, as an executor with a process a call does."""
+
+    def submit(self, *call: Any, **options: Any) -> "Future[Any]":
+        if call[-1].position != 1:
+            return super().submit(*call, **options)
+        lost: Future[Any] = Future()
+        lost.set_exception(RuntimeError("its worker was lost"))
+        return lost
+
+
+def test_another_executor_may_lose_one_trial_and_keep_the_others(tmp_path: Path) -> None:
+    with Workers(partial(attempt, tmp_path), 2, Losing) as workers:
+        workers.begin(trials("", "", ""))
+        found = all_of(workers)
+
+    assert [each.outcome is None for each in found] == [False, True, False]
 
 
 def test_no_trials_need_no_process() -> None:

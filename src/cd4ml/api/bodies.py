@@ -98,6 +98,12 @@ class DescribeRun(Asked, frozen=True):
     untag: tuple[str, ...] = ()
 
 
+class SearchesAsked(Asked, frozen=True):
+    """The newest `limit` searches."""
+
+    limit: Limit = 20
+
+
 class RefsAsked(Asked, frozen=True):
     """Runs to compare, separated by commas: `run/1,run/3`."""
 

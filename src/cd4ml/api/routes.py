@@ -194,6 +194,18 @@ def _experiments(project: Project, _: bodies.Nothing) -> object:
     return list_experiments(project)
 
 
+def _searches(project: Project, asked: bodies.SearchesAsked) -> object:
+    from cd4ml.loop.search import searches
+
+    return searches(project, limit=asked.limit)
+
+
+def _search(project: Project, asked: bodies.Number) -> object:
+    from cd4ml.loop.search import search_report
+
+    return search_report(project, asked.number)
+
+
 def _run(project: Project, asked: bodies.Number) -> object:
     from cd4ml.loop.compare import run_report
 
@@ -411,6 +423,8 @@ ENDPOINTS: tuple[Reading | Asking | Acting | Receiving, ...] = (
     Acting("/models/describe", bodies.Describe, registry.describe, "Describe and tag."),
     Acting("/models/delete", bodies.RefAndWhy, registry.delete, "Hide a version or a model."),
     Acting("/models/restore", bodies.RefAndWhy, registry.restore, "Bring it back."),
+    Reading("/searches", bodies.SearchesAsked, _searches, "The newest searches, how far they are."),
+    Reading("/searches/{number}", bodies.Number, _search, "One search: trials and what mattered."),
     Reading("/verdicts", bodies.Nothing, _verdicts, "What the gates said of every candidate."),
     Reading("/verdicts/{number}", bodies.Number, _verdict, "One verdict with all its findings."),
     Acting("/gate", bodies.Judge, _judge, "Judge a run or a version by every gate."),

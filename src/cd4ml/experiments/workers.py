@@ -111,7 +111,7 @@ class Workers:
 
     def _ended(self, future: Future[Outcome]) -> Ended:
         trial = self._underway.pop(future)
-        is_dead = isinstance(future.exception(), BrokenExecutor)
+        is_dead = future.exception() is not None  # what a trial raises comes as words
         return Ended(trial, None if is_dead else future.result())
 
     def _close(self) -> None:

@@ -15,6 +15,7 @@ from cd4ml.errors import Conflict, NotFound
 from cd4ml.experiments.mattered import mattered
 from cd4ml.experiments.ownership import is_interrupted
 from cd4ml.experiments.reporting import underway
+from cd4ml.experiments.samplers import sampler_of
 from cd4ml.experiments.schedule import best_of
 from cd4ml.experiments.search import Progress, SearchAtWork
 from cd4ml.experiments.space import place_of
@@ -90,11 +91,13 @@ def search(
             no run could begin with; nothing is tried then.
         NotAllowed: If a step takes a restricted dataset and the actor has none of its roles.
         Conflict: If another process is at work on the same search.
+        ConfigurationError: If the sampler is not installed.
         KeyboardInterrupt: If it was interrupted; says how to go on.
     """
     with project.database.read() as connection:
         people.actor(connection, actor)
     plan = plan_of(project, wanted, as_of=as_of, actor=actor)
+    sampler_of(plan)  # what is not installed is said before anything is written
     key = key_of(plan)
     with project.database.write() as connection:
         begun = unfinished(connection, key) or new_search(
