@@ -26,11 +26,12 @@ from cd4ml.data.versions import newest_version
 from cd4ml.errors import Cd4mlError
 from cd4ml.pipeline import notes, signs
 from cd4ml.pipeline.notes import Note, Question
-from cd4ml.pipeline.revision import revision_of
+from cd4ml.pipeline.origin import revision_for
 from cd4ml.pipeline.signs import Sign
 from cd4ml.pipeline.status import Asked
 from cd4ml.records.dataset import DatasetVersion
 from cd4ml.records.run import Run, StepRun
+from cd4ml.records.settings import PriceSettings
 from cd4ml.store import bare
 from cd4ml.store.address import address_of
 from cd4ml.store.project import FILE, Project
@@ -104,12 +105,14 @@ def _note(
     pinned: Mapping[str, str],
 ) -> Note:
     _refuse_unclear(project, pipeline)
+    if report.run.name or report.run.note or report.run.tags:
+        raise _Unclear  # what was said of this run is not said of the next one
     found = {
         **_code(project, pipeline, begun_ns),
         **_data(project, report.run, pinned),
         **_outputs(project, report),
     }
-    status, differing = _git(project, report.run)
+    status, differing = _git(project, pipeline, report.run)
     found |= differing
     if len(found) > notes.MOST:
         raise _Unclear
@@ -142,6 +145,8 @@ def _refuse_unclear(project: Project, pipeline: Pipeline) -> None:
             raise _Unclear  # code that nobody looks after
     if not all(step.is_cached for step in pipeline.graph.steps):
         raise _Unclear
+    if project.settings.prices != PriceSettings():
+        raise _Unclear  # what it costs is its own
     if project.settings.lineage.openlineage or os.environ.get("OPENLINEAGE_URL"):
         raise _Unclear
 
@@ -262,10 +267,10 @@ def _outputs(project: Project, report: RunReport) -> dict[str, Sign]:
     return found
 
 
-def _git(project: Project, run: Run) -> tuple[str, dict[str, Sign]]:
+def _git(project: Project, pipeline: Pipeline, run: Run) -> tuple[str, dict[str, Sign]]:
     """What git said, and the files that differ from the commit."""
     status = Asked(str(project.folder)).answer()
-    revision = revision_of(project.folder)
+    revision = revision_for(project.folder, also=pipeline.also, data=pipeline.data)
     patch = address_of(revision.patch) if revision.is_dirty else ""
     if (revision.commit, patch) != (run.revision, run.patch):
         raise _Unclear
@@ -347,15 +352,34 @@ def _rows(connection: sqlite3.Connection, report: RunReport) -> dict[str, list[d
     steps = bare.rows_of(connection, "step_runs", "run", run.number)
     blank = _blank_step()
     return {
-        "runs": bare.rows_of(connection, "runs", "number", run.number),
+        "runs": _without(
+            bare.rows_of(connection, "runs", "number", run.number),
+            "number",
+            "started_at",
+            "finished_at",
+        ),
         "step_runs": [
             {**blank, **{name: step[name] for name in _OF_THE_STEP}}
             for step in sorted(steps, key=lambda step: int(step["position"]))
         ],
-        "metrics": bare.rows_of(connection, "metrics", "run", run.number),
+        "metrics": _metrics(bare.rows_of(connection, "metrics", "run", run.number)),
+        "run_artifacts": _without(
+            bare.rows_of(connection, "run_artifacts", "run", run.number), "run"
+        ),
         "nodes": [{"kind": "run"}],
         "edges": [{"parent": d, "role": "input"} for d in sorted(set(run.datasets.values()))],
     }
+
+
+def _without(rows: list[dict[str, Any]], *names: str) -> list[dict[str, Any]]:
+    return [{k: v for k, v in row.items() if k not in names} for row in rows]
+
+
+def _metrics(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Metrics of outputs are measured anew; those that steps logged stay what they were."""
+    outputs = _without([row for row in rows if not row["by"]], "run", "logged_at")
+    logged = [{**row, "history_of": row["history_of"] or row["run"]} for row in rows if row["by"]]
+    return [*outputs, *_without(logged, "run")]
 
 
 def _blank_step() -> dict[str, Any]:

@@ -119,7 +119,7 @@ def _recorded(note: notes.Note, at: datetime) -> Again:
         own = _own(number, moment)
         for table, rows in note.rows.items():
             for row in rows:
-                bare.insert(connection, table, {**row, **own[table]})
+                bare.insert(connection, table, {**own[table], **row})
         report = _report(note, own)
         bare.append(connection, _entry(report["run"], moment))
     return Again(
@@ -137,6 +137,7 @@ def _own(number: int, moment: str) -> dict[str, dict[str, Any]]:
         "runs": {"number": number, "started_at": moment, "finished_at": moment},
         "step_runs": {"run": number},
         "metrics": {"run": number, "logged_at": moment},
+        "run_artifacts": {"run": number},
         "nodes": {"address": ref, "name": ref, "seen_at": moment},
         "edges": {"child": ref},
     }

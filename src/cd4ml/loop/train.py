@@ -137,8 +137,13 @@ def train(
         )
     with project.database.read() as connection:
         report = report_of(connection, run)
-    if began is not None and as_of is None and not search:
-        remember(project, pipeline, began, report, data or {})
+    is_plain = as_of is None and cut is None and portion is None and not search
+    if (
+        began is not None
+        and is_plain
+        and not any(is_path(project, v) for v in wanted.data.values())
+    ):
+        remember(project, pipeline, began, report, wanted.data)
     return report
 
 
