@@ -647,7 +647,7 @@ def test_a_run_that_is_ended_leaves_no_process_and_goes_on_where_it_was(
     assert {each.name() for each in family} >= {"sleep"}
 
     process.send_signal(end)
-    process.communicate(timeout=30)
+    said = process.communicate(timeout=30)[1].decode()
 
     _, alive = psutil.wait_procs(family, timeout=10)
     assert alive == []
@@ -669,3 +669,5 @@ def test_a_run_that_is_ended_leaves_no_process_and_goes_on_where_it_was(
     if end != signal.SIGKILL:
         assert process.returncode in (128 + signal.SIGTERM, -signal.SIGINT)
         assert world.step("sleeping").reason == "cancelled"
+    if end == signal.SIGINT:
+        assert "run/1 was interrupted\n  hint: the same command goes on there\n" in said

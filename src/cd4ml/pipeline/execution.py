@@ -87,6 +87,7 @@ class Execution:
         Raises:
             PipelineError: If a step fails; the run is then recorded as failed. What others
                 were computing by then is finished and recorded first.
+            KeyboardInterrupt: If it was interrupted; says how to go on.
         """
         life = self._recorder.begin()
         self._logs = self._open_logs(self._recorder.run)
@@ -101,6 +102,8 @@ class Execution:
                 reason = error.message if isinstance(error, Cd4mlError) else named(error)
                 self._end("failed", printable(reason))
                 life.end()
+            if isinstance(error, KeyboardInterrupt):
+                raise KeyboardInterrupt(self._interrupted) from None
             raise
         else:
             run = self._end("finished")
@@ -111,6 +114,10 @@ class Execution:
                 work.end_turn()
             self._logs.end()
             life.let_go()
+
+    @property
+    def _interrupted(self) -> str:
+        return f"{self._recorder.run.ref} was interrupted\n  hint: the same command goes on there"
 
     def _end(self, state: Literal["finished", "failed"], reason: str = "") -> Run:
         cost = self._cost(self._used)
