@@ -58,7 +58,11 @@ def start(blobs: "Blobs", clock: "SimulatedClock") -> Start:
     def run(folder: Path, database: Database, **options: Any) -> tuple[Run, dict[str, str]]:
         version = DatasetInput("flights@1", address_of(b"flights"), FLIGHTS.lazy)
         pipeline = Pipeline(
-            folder, "pipeline", state=folder / ".cd4ml", datasets=["flights"], **options
+            folder,
+            "pipeline",
+            state=folder / ".cd4ml",
+            datasets=["flights"],
+            **{"takes_models": True, **options},
         )
         run = run_pipeline(
             pipeline,
@@ -141,6 +145,16 @@ def test_who_does_not_share_takes_nothing_and_offers_nothing(
     edit(here, "pipeline.py", "> 0", "> 1")
     start(there, theirs)
     assert start(here, ours, is_shared=False)[1]["table"] == "computed"
+
+
+def test_models_are_made_here_unless_those_who_offer_them_are_trusted(
+    start: Start, here: Path, there: Path, ours: Database, theirs: Database
+) -> None:
+    start(here, ours)
+
+    _, states = start(there, theirs, takes_models=False)
+
+    assert states == {"table": "cached", "model": "computed", "scores": "cached"}
 
 
 def test_a_step_that_is_never_cached_is_not_offered(

@@ -1,22 +1,25 @@
 """What steps log: attributed, taken over from the cache, kept when the run is killed."""
 
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+import cd4ml
+from cd4ml.errors import PipelineError
+from cd4ml.pipeline.logged_steps import collect_logged, keep_lines
 from cd4ml.pipeline.run import DatasetInput, Pipeline, run_pipeline
+from cd4ml.pipeline.step_log import logging_step
 from cd4ml.records.run import Run
 from cd4ml.records.run_artifact import RunArtifact
 from cd4ml.store import rows
+from cd4ml.store.blobs import open_blobs
 from cd4ml.store.clock import SystemClock
-from cd4ml.store.tracking.collection import collect
+from cd4ml.store.segments import segments_in
 from cd4ml.store.tracking.history import history, metrics_of
+from cd4ml.store.tracking.recorder import FOLDER
 from tests.pipeline.projects import edit, project
 
 if TYPE_CHECKING:
@@ -101,36 +104,34 @@ def test_a_cached_step_has_logged_what_it_logged_when_it_was_computed(
     assert files == ["notes/delay.txt"]
 
 
-KILLED = """
-import sys
-from pathlib import Path
-from cd4ml.store.blobs import open_blobs
-from cd4ml.store.clock import SystemClock
-from cd4ml.store.database import open_database
-from tests.pipeline.test_step_log import started
-folder, database, blobs = sys.argv[1:]
-started(Path(folder), open_database(database), open_blobs(blobs), SystemClock())
-"""
-
-
 @pytest.mark.crash
 def test_what_a_killed_step_logged_is_kept(
-    start: Callable[[], Run],
-    database: "Database",
-    database_url: str,
-    blobs_url: str,
-    folder: Path,
+    start: Callable[[], Run], database: "Database", folder: Path
 ) -> None:
     kill = f"import os; os.kill(os.getpid(), {signal.SIGKILL.value})\n    current_run()"
     edit(folder, "pipeline.py", "current_run().log_text", f"{kill}.log_text")
-    root = Path(__file__).parents[2]
-    command = [sys.executable, "-c", KILLED, str(folder), database_url, blobs_url]
-    died = subprocess.run(command, cwd=root, env={**os.environ, "PYTHONPATH": str(root)})
-    assert died.returncode == -signal.SIGKILL
 
-    collect(database, folder / ".cd4ml" / "logged", only_abandoned=True)
+    with pytest.raises(PipelineError, match="'delay' failed"):
+        start()
 
     with database.read() as connection:
         assert [point.value for point in history(connection, 1, "loss")] == pytest.approx(
             [1, 1 / 2, 1 / 3]
         )
+
+
+def test_lines_from_another_machine_are_taken_in(
+    start: Callable[[], Run], database: "Database", folder: Path, tmp_path: Path
+) -> None:
+    run = start()
+    elsewhere = tmp_path / "elsewhere"
+    blobs = open_blobs(str(tmp_path / "others"), cache=tmp_path / "cache")
+    with logging_step(elsewhere, run.number, "delay", now=SystemClock().now, blobs=lambda: blobs):
+        cd4ml.log(far=0.5)
+    lines = b"".join(path.read_bytes() for path in segments_in(elsewhere / FOLDER))
+
+    keep_lines(folder / ".cd4ml", run.number, lines)
+    collect_logged(database, folder / ".cd4ml", run.number)
+
+    with database.read() as connection:
+        assert [point.value for point in history(connection, run.number, "far")] == [0.5]

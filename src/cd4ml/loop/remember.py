@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 _LOCKS = ("uv.lock", "pylock.toml", "requirements*.txt")
 _ASKED = 500  # digests in one question
-_OF_THE_STEP = ("run", "step", "position", "fingerprint", "kind", "output")
+_OF_THE_STEP = ("step", "position", "fingerprint", "kind", "output")
 
 
 class Beginning(NamedTuple):
@@ -386,7 +386,7 @@ def _blank_step() -> dict[str, Any]:
     """What a step that was taken from the cache says where it has nothing of its own to say."""
     blank: dict[str, Any] = {}
     for field in msgspec.structs.fields(StepRun):
-        if field.name not in _OF_THE_STEP:
+        if field.name != "run" and field.name not in _OF_THE_STEP:
             default = field.default
             blank[field.name] = None if default is msgspec.NODEFAULT else default
     return {**blank, "state": "cached"}

@@ -188,6 +188,7 @@ def pipeline_of(project: Project, executor: Executor | None = None) -> Pipeline:
         state=project.state,
         seed=project.settings.project.seed,
         is_shared=project.settings.store.share_steps and project.may_share_blobs,
+        takes_models=project.settings.store.share_models,
         variables=project.settings.project.variables,
         executor=executor,
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from cd4ml.errors import Corrupted, NotFound
 from cd4ml.pipeline.shared_outputs import shared
-from cd4ml.pipeline.storage import Output
+from cd4ml.pipeline.storage import Kind, Output
 from cd4ml.records.run import StepRun
 from cd4ml.store import rows
 
@@ -18,7 +19,11 @@ if TYPE_CHECKING:
 
 
 def find_output(
-    database: Database, blobs: Blobs, fingerprint: str, *, is_shared: bool = False
+    database: Database,
+    blobs: Blobs,
+    fingerprint: str,
+    *,
+    shared_kinds: Collection[Kind] = (),
 ) -> Output | None:
     """The output of a step with this fingerprint, verified; None if it has to be computed.
 
@@ -26,7 +31,7 @@ def find_output(
         database: Where this project's steps are recorded.
         blobs: Where outputs are kept.
         fingerprint: Of the step.
-        is_shared: Whether what other databases with the same blobs know is taken too.
+        shared_kinds: The kinds that are also taken from other databases with the same blobs.
     """
     with database.read() as connection:
         found = rows.find(
@@ -43,4 +48,5 @@ def find_output(
         except (NotFound, Corrupted):
             break  # compute it again, unless somebody else has it
         return msgspec.convert((known.kind, known.output), Output)
-    return shared(blobs, fingerprint) if is_shared else None
+    known_there = shared(blobs, fingerprint) if shared_kinds else None
+    return known_there if known_there and known_there.kind in shared_kinds else None

@@ -15,12 +15,13 @@ from cd4ml.errors import Cd4mlError, PipelineError, TimedOut, WorkerLost
 from cd4ml.pipeline.cache import find_output
 from cd4ml.pipeline.graph import StepDeclaration
 from cd4ml.pipeline.interruption import terminated_in_order, undisturbed
+from cd4ml.pipeline.logged_steps import collect_logged, keep_lines
 from cd4ml.pipeline.logs import StepLogs
 from cd4ml.pipeline.plan import Outputs, Plan
 from cd4ml.pipeline.recording import EndedStep, Recorder
 from cd4ml.pipeline.shared_outputs import share
 from cd4ml.pipeline.storage import Output
-from cd4ml.pipeline.task import Chance, Computed, Failure, Logging, Source, StepTask, compute, named
+from cd4ml.pipeline.task import Chance, Computed, Failure, Logged, Source, StepTask, compute, named
 from cd4ml.pipeline.turns import take_turn
 from cd4ml.pipeline.usage import Usage
 from cd4ml.pipeline.work import StepWork, has_room
@@ -94,8 +95,7 @@ class Execution:
         try:
             with terminated_in_order():
                 self._recorder.began()
-                with self._recorder.collecting(self._blobs):
-                    self._do_all()
+                self._do_all()
         except BaseException as error:  # also Ctrl-C: what is not running must not say so
             with undisturbed():
                 self._cancel()
@@ -189,7 +189,7 @@ class Execution:
                 self._database,
                 self._blobs,
                 work.record.fingerprint,
-                is_shared=self._plan.is_shared,
+                shared_kinds=self._plan.shared_kinds,
             )
             if output is not None:
                 self._add(work, output, "cached")
@@ -239,7 +239,7 @@ class Execution:
             ),
             log=self._logs.path(step.name) if keeps else None,
             chance=self._chance(step),
-            logging=Logging(self._plan.state, self._recorder.run.number),
+            logged=Logged(self._plan.state.absolute(), self._recorder.run.number),
             is_debugged=not keeps,
         )
 
@@ -263,13 +263,19 @@ class Execution:
         elif self._ready and self._failure is None:
             time.sleep(_TURN_S)
         self._logs.follow([work.step.name for work in self._working])
+        self._collect()
         for work in list(self._working):
             if work.future is not None and work.future.done():
                 self._working.remove(work)
                 self._settle(work)
 
+    def _collect(self) -> None:
+        """Let what the steps log be seen while they are computed."""
+        collect_logged(self._database, self._plan.state, self._recorder.run.number)
+
     def _settle(self, work: StepWork) -> None:
         computed = self._result(work)
+        keep_lines(self._plan.state, self._recorder.run.number, computed.lines)
         if computed.has_imported or not self._is_checked:
             self._refuse_edited()
         self._used.append((computed.usage, work.step))
@@ -365,6 +371,7 @@ class Execution:
         """Write down what has ended, in one transaction."""
         if not self._ended:
             return
+        self._collect()
         self._recorder.steps(ended for _, ended in self._ended)
         ended, self._ended = self._ended, []
         for work, each in ended:

@@ -1,7 +1,8 @@
-"""What a step that is taken from the cache had logged where it was computed."""
+"""What steps log, taken into the database: while they compute, and where they are cached."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -9,9 +10,28 @@ import msgspec
 from cd4ml.records.run import Metric, StepRun
 from cd4ml.records.run_artifact import RunArtifact
 from cd4ml.store import rows
+from cd4ml.store.segments import Segment
+from cd4ml.store.tracking.collection import collect
+from cd4ml.store.tracking.recorder import FOLDER, prefix_of
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
+
+    from cd4ml.store.database import Database
+
+
+def collect_logged(database: Database, state: Path, run: int) -> None:
+    """Take what the steps of a run have logged until now into the database."""
+    collect(database, state / FOLDER, prefix=prefix_of(run))
+
+
+def keep_lines(state: Path, run: int, lines: bytes) -> None:
+    """Put lines that came from another machine into a journal of this one."""
+    if lines:
+        journal = Segment(state / FOLDER, f"{prefix_of(run)}elsewhere")
+        for line in lines.splitlines():
+            journal.append(line)
+        journal.close()
 
 
 def take_over(connection: sa.Connection, cached: StepRun) -> None:

@@ -97,4 +97,6 @@ def _beyond(folder: Path, revision: Revision, needed: Iterable[str]) -> list[str
 
 def _is_in(name: str, pattern: str) -> bool:
     """Whether a file is the dataset's: its one file, below its folder, or in its glob."""
-    return name == pattern or name.startswith(f"{pattern.rstrip('/')}/") or fnmatchcase(name, pattern)
+    return (
+        name == pattern or name.startswith(f"{pattern.rstrip('/')}/") or fnmatchcase(name, pattern)
+    )

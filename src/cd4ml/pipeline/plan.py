@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import msgspec
 
 from cd4ml.pipeline.fingerprint import Reached, ReachedCode, fingerprint
 from cd4ml.pipeline.graph import StepDeclaration
 from cd4ml.pipeline.sources import Sources
-from cd4ml.pipeline.storage import Output
+from cd4ml.pipeline.storage import Kind, Output
 from cd4ml.pipeline.task import Place
 from cd4ml.records.run import StepRun
 from cd4ml.store.address import address_of_record
@@ -41,6 +41,13 @@ class Plan(NamedTuple):
     environment: str
     seed: int = 0
     is_shared: bool = True  # whether outputs are taken from, and offered to, other databases
+    takes_models: bool = False  # also models: loading one runs code
+
+    @property
+    def shared_kinds(self) -> frozenset[Kind]:
+        """The kinds of output that are taken from other databases with the same blobs."""
+        kinds = frozenset[Kind](get_args(Kind)) if self.is_shared else frozenset[Kind]()
+        return kinds if self.takes_models else kinds - {"model"}
 
     def parameters(self, step: StepDeclaration) -> dict[str, Any]:
         """Name -> value of each parameter of a step."""

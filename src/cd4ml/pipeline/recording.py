@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -18,8 +17,6 @@ from cd4ml.records.run import Run, StepRun
 from cd4ml.store import columns, ledger, lineage, rows
 from cd4ml.store.tracking.experiments import ensure_experiment
 from cd4ml.store.tracking.logged import log_metrics
-from cd4ml.store.tracking.recorder import FOLDER
-from cd4ml.store.tracking.recorder import Recorder as Logged
 from cd4ml.store.tracking.times import milliseconds
 
 if TYPE_CHECKING:
@@ -27,7 +24,6 @@ if TYPE_CHECKING:
 
     import sqlalchemy as sa
 
-    from cd4ml.store.blobs import Blobs
     from cd4ml.store.clock import Clock
     from cd4ml.store.database import Database
 
@@ -88,22 +84,6 @@ class Recorder:
     def began(self) -> None:
         """Tell who wants to know that it has begun."""
         self._hooks.began(self.run)
-
-    @contextmanager
-    def collecting(self, blobs: Blobs) -> Iterator[None]:
-        """While it lasts, what steps log, in whichever process, comes into the database."""
-        logged = Logged(
-            self._state / FOLDER,
-            self.run.number,
-            now=self._clock.now,
-            database=lambda: self._database,
-            blobs=lambda: blobs,
-            watches=True,
-        )
-        try:
-            yield
-        finally:
-            logged.close()
 
     def steps(self, ended: Iterable[EndedStep]) -> None:
         """Steps that have ended, all in one transaction."""

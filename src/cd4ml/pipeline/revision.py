@@ -37,9 +37,7 @@ class Revision(NamedTuple):
         return bool(self.patch)
 
 
-def revision_of(
-    folder: Path, *, leave_out: Callable[[str], bool] = lambda name: False
-) -> Revision:
+def revision_of(folder: Path, *, leave_out: Callable[[str], bool] = lambda name: False) -> Revision:
     """The revision of the repository that the folder is in, with its changes below the folder.
 
     Args:

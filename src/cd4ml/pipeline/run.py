@@ -65,6 +65,7 @@ class Pipeline:
         data: The paths and patterns of the datasets' own files, which are no code.
         seed: Of the chance in its steps.
         is_shared: Whether outputs are taken from, and offered to, others with the same blobs.
+        takes_models: Whether models are taken from them too: loading one runs code.
         variables: Environment variables that count for every step, beside those that it is
             seen to read.
         executor: Imports the module, where that is needed to know its steps, and keeps it
@@ -86,12 +87,14 @@ class Pipeline:
         data: Collection[str] = (),
         seed: int = 0,
         is_shared: bool = True,
+        takes_models: bool = False,
         variables: Collection[str] = (),
         executor: Executor | None = None,
     ) -> None:
         self.module = module
         self.seed = seed
         self.is_shared = is_shared
+        self.takes_models = takes_models
         self.state = state
         self.also = also
         self.data = data
@@ -212,6 +215,7 @@ def run_pipeline(
         code={step.name: pipeline.reached.by(step.module, step.function) for step in steps},
         seed=pipeline.seed,
         is_shared=pipeline.is_shared,
+        takes_models=pipeline.takes_models,
         environment=blobs.put_record(pipeline.environment),
     )
     origin = origin_of(
@@ -293,7 +297,9 @@ def _refuse_what_lacks(plan: Plan, executor: Executor, database: Database, blobs
         found = (
             None
             if is_open or not step.is_cached
-            else find_output(database, blobs, outputs.fingerprint(step), is_shared=plan.is_shared)
+            else find_output(
+                database, blobs, outputs.fingerprint(step), shared_kinds=plan.shared_kinds
+            )
         )
         if found is not None:
             outputs.add(step, found)

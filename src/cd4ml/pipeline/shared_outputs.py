@@ -3,7 +3,8 @@
 An entry says which output a fingerprint gave. Who clones a project, or works on another
 machine or branch with another database, finds there what others have computed. An output is
 taken only if its bytes are what its address says. That the entry tells the truth rests on
-who may write to the blob store: whoever may, decides what others load.
+who may write to the blob store: whoever may, decides what others load. Loading a model runs
+code, so models are taken only where `[store] share_models` says that those people are trusted.
 """
 
 from __future__ import annotations

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from contextlib import AbstractContextManager, ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,6 +24,8 @@ from cd4ml.pipeline.step_log import logging_step
 from cd4ml.pipeline.storage import Output, load, store
 from cd4ml.pipeline.usage import Usage, measured
 from cd4ml.store.clock import open_clock
+from cd4ml.store.segments import segments_in
+from cd4ml.store.tracking.recorder import FOLDER
 
 if TYPE_CHECKING:
     import polars as pl
@@ -64,7 +68,7 @@ class StepTask(NamedTuple):
     last: tuple[str, ...]  # addresses that nobody needs after it
     log: Path | None
     chance: Chance
-    logging: Logging
+    logged: Logged
     is_debugged: bool  # an interrupt is then the user's, not the step's
 
 
@@ -75,8 +79,8 @@ class Chance(NamedTuple):
     needs_numpy: bool = False  # whether the step may import numpy itself, later
 
 
-class Logging(NamedTuple):
-    """Where what a step logs is written down, for the process of the run to collect."""
+class Logged(NamedTuple):
+    """Where what a step logs belongs: a run, and the folder that has its journals."""
 
     state: Path
     run: int
@@ -99,6 +103,7 @@ class Computed(NamedTuple):
     usage: Usage
     worker: str
     has_imported: bool  # whether the code was imported for it
+    lines: bytes = b""  # that it logged, where the run's journals are on another machine
 
 
 def declare(place: Place) -> tuple[StepDeclaration, ...]:
@@ -128,11 +133,12 @@ def compute(task: StepTask) -> Computed:
     usage: list[Usage] = []
     has_imported = False
     output = failure = None
+    lines: list[bytes] = []
     with captured(task.log):
         try:
             module, has_imported = _module(task.place)
             begin()
-            with measured() as usage:
+            with measured() as usage, _logging(task) as lines:
                 output, failure = _attempted(task, module)
         except Cd4mlError as error:
             failure = Failure(error.message, error.hint, may_pass=False)
@@ -142,7 +148,22 @@ def compute(task: StepTask) -> Computed:
         usage=usage[0] if usage else Usage(),
         worker=f"{socket.gethostname()}:{os.getpid()}",
         has_imported=has_imported,
+        lines=b"".join(lines),
     )
+
+
+@contextmanager
+def _logging(task: StepTask) -> Iterator[list[bytes]]:
+    """Let the step log; gives the lines that nobody can collect from where they are."""
+    lines: list[bytes] = []
+    with ExitStack() as stack:
+        is_here = task.logged.state.is_dir()
+        state = task.logged.state if is_here else Path(stack.enter_context(TemporaryDirectory()))
+        now = open_clock(task.logged.state).now
+        with logging_step(state, task.logged.run, task.step, now=now, blobs=lambda: task.blobs):
+            yield lines
+        if not is_here:
+            lines += [path.read_bytes() for path in segments_in(state / FOLDER)]
 
 
 def leave() -> None:
@@ -182,8 +203,7 @@ def _attempted(task: StepTask, module: ModuleType) -> tuple[Output | None, Failu
     me = os.getpid()
     seed_everything(task.chance.seed, task.step, needs_numpy=task.chance.needs_numpy)
     try:
-        with _logging(task):
-            value = _collected(function(*arguments, **task.parameters))
+        value = _collected(function(*arguments, **task.parameters))
     except (Exception, SystemExit) as error:
         return None, _failed(task, error)
     except KeyboardInterrupt as error:
@@ -202,12 +222,6 @@ def _attempted(task: StepTask, module: ModuleType) -> tuple[Output | None, Failu
         task.tables.put(output.address, value)
     task.tables.drop(task.last)
     return output, None
-
-
-def _logging(task: StepTask) -> AbstractContextManager[None]:
-    state, run = task.logging
-    now = open_clock(state).now
-    return logging_step(state, run, task.step, now=now, blobs=lambda: task.blobs)
 
 
 def _input(task: StepTask, source: Source) -> Any:

@@ -36,6 +36,7 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     database: str = "sqlite:///.cd4ml/cd4ml.db"
     blobs: str = ".cd4ml/blobs"
     share_steps: bool = True
+    share_models: bool = False  # also those that run code when they are loaded
 
 
 class DataSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
