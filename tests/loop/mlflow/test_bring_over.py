@@ -200,7 +200,7 @@ def test_killed_anywhere_the_same_command_brings_the_rest(
             found = everything(project)
         (tmp_path / f"found{n}").write_bytes(msgspec.json.encode(found))
 
-    watched = ("_run", "_keep_run", "_logged_model", "_version", "_aliases")
+    watched = ("_run", "_version")
     n_kills = kill_at_every_step(
         attempt,
         lambda code: code.co_name in watched and code.co_filename.endswith("bring_over.py"),
@@ -210,7 +210,7 @@ def test_killed_anywhere_the_same_command_brings_the_rest(
         bring_over(project, source, actor=ANA)
         undisturbed = msgspec.json.encode(everything(project))
 
-    assert n_kills > 25
+    assert n_kills > 12
     for n in range(n_kills):
         assert (tmp_path / f"found{n}").read_bytes() == undisturbed
 
