@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Literal
 
 import msgspec
 
+from cd4ml.data.csv_scan import header_of, names_of, scan_csv
 from cd4ml.data.leading_zeros import with_leading_zeros
 from cd4ml.errors import InvalidInput
 from cd4ml.records.contract import Contract, FieldType
@@ -128,9 +129,7 @@ def scan(paths: Sequence[Path], reading: Reading) -> pl.LazyFrame:
         return pl.scan_parquet(list(paths), glob=False, hive_partitioning=False)
     types = {name: getattr(pl, type_) for name, type_ in reading.columns}
     if reading.format == "csv":
-        frame = pl.scan_csv(
-            list(paths), schema=types, null_values=_null_values(reading), glob=False
-        )
+        frame = scan_csv(paths, types, missing=_null_values(reading))
     else:
         frame = pl.scan_ndjson(_literal(paths), schema=types)
     return frame.with_columns(
@@ -263,14 +262,22 @@ def _seen_types(path: Path, format_: Format, keeps_na: tuple[str, ...]) -> dict[
             frame = pl.scan_ndjson(_literal([path]), infer_schema_length=None)
         else:
             _refuse_header(path)
-            names = pl.scan_csv([path], infer_schema=False, glob=False).collect_schema().names()
-            _refuse_other_separators(path, names)
-            nulls = {name: MISSING for name in names if name not in keeps_na}
-            frame = pl.scan_csv([path], infer_schema_length=None, null_values=nulls, glob=False)
+            frame = _inferred(path, keeps_na)
         schema = frame.collect_schema()
     except pl.exceptions.PolarsError as error:
         raise unreadable(path, error) from None
     return {name: _plain_type(path, name, type_) for name, type_ in schema.items()}
+
+
+def _inferred(path: Path, keeps_na: tuple[str, ...]) -> pl.LazyFrame:
+    import polars as pl
+
+    texts = pl.scan_csv([path], infer_schema=False, glob=False)
+    names = dict(zip(texts.collect_schema().names(), names_of(path), strict=True))
+    _refuse_other_separators(path, list(names))
+    nulls = {raw: MISSING for raw, name in names.items() if name not in keeps_na}
+    frame = pl.scan_csv([path], infer_schema_length=None, null_values=nulls, glob=False)
+    return frame.rename(names)
 
 
 def _plain_type(path: Path, name: str, type_: pl.DataType) -> str:
@@ -305,8 +312,7 @@ def _has_line_ends(first: bytes, rest: IO[bytes]) -> bool:
 
 def _refuse_header(path: Path) -> None:
     """Polars would give a second name to a column, and none to one without."""
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        names = next(csv.reader(file), [])
+    names = header_of(path)
     if len(names) > 1 and "" in names:
         msg = f"{path}: column {names.index('') + 1} has no name"
         raise InvalidInput(msg, hint="name it, or write the file without it (to_csv(index=False))")
