@@ -7,7 +7,6 @@ as its `Reading`; from then on the same bytes are the same table.
 from __future__ import annotations
 
 import codecs
-import csv
 from collections.abc import Sequence
 from glob import escape
 from pathlib import Path
@@ -17,6 +16,7 @@ import msgspec
 
 from cd4ml.data.csv_scan import header_of, names_of, scan_csv
 from cd4ml.data.leading_zeros import with_leading_zeros
+from cd4ml.data.unreadable import unreadable
 from cd4ml.errors import InvalidInput
 from cd4ml.records.contract import Contract, FieldType
 
@@ -176,45 +176,20 @@ def utc(text: pl.Expr, *, ends_day: bool = False) -> pl.Expr:
     return pl.when(is_date).then(times.dt.offset_by("1d")).otherwise(times) if ends_day else times
 
 
-def unreadable(path: Path, error: Exception) -> InvalidInput:
-    """The refusal of a file that Polars cannot read."""
-    ragged = _longer_line(path)
-    if ragged:
-        return InvalidInput(
-            f"{path}: {ragged}", hint='a text with a comma in it stands in "quotes"'
-        )
-    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    msg = f"{path} cannot be read as {SUFFIXES.get(path.suffix.lower(), 'a table')}"
-    hint = "is it whole, and what its name says it is?"
-    return InvalidInput(f"{msg}: {first}", hint=hint, discreet=msg)  # Polars quotes values
-
-
 def unreadable_among(paths: Sequence[Path], reading: Reading, error: Exception) -> InvalidInput:
-    """The refusal that names which of the files Polars cannot read."""
+    """The refusal that names which of the files Polars cannot read.
+
+    A file that is no table is named before one with a value of another type.
+    """
     import polars as pl
 
-    for path in paths:
-        try:
-            scan([path], reading).select(pl.len(), pl.all().null_count()).collect()
-        except pl.exceptions.PolarsError as own:
-            return unreadable(path, own)
-    return unreadable(paths[0], error)
-
-
-def _longer_line(path: Path) -> str:
-    """Which line of a CSV file has more columns than the first, in words; "" if none has."""
-    if SUFFIXES.get(path.suffix.lower()) != "csv":
-        return ""
-    with path.open(newline="", encoding="utf-8", errors="replace") as file:
-        lines = csv.reader(file)
-        n_columns = len(next(lines, []))
-        try:
-            for line in lines:
-                if len(line) > n_columns:
-                    return f"line {lines.line_num:,} has {len(line)} columns instead of {n_columns}"
-        except csv.Error:
-            return ""
-    return ""
+    for scanned in (scan_text, scan):
+        for path in paths:
+            try:
+                scanned([path], reading).select(pl.len(), pl.all().null_count()).collect()
+            except pl.exceptions.PolarsError as own:
+                return unreadable(path, reading.format, own)
+    return unreadable(paths[0], reading.format, error)
 
 
 def _literal(paths: Sequence[Path]) -> list[str]:
@@ -249,7 +224,7 @@ def _parquet_types(path: Path) -> dict[str, str]:
         frame = pl.scan_parquet([path], glob=False, hive_partitioning=False)
         return {name: str(type_) for name, type_ in frame.collect_schema().items()}
     except pl.exceptions.PolarsError as error:
-        raise unreadable(path, error) from None
+        raise unreadable(path, "parquet", error) from None
 
 
 def _seen_types(path: Path, format_: Format, keeps_na: tuple[str, ...]) -> dict[str, str]:
@@ -265,7 +240,7 @@ def _seen_types(path: Path, format_: Format, keeps_na: tuple[str, ...]) -> dict[
             frame = _inferred(path, keeps_na)
         schema = frame.collect_schema()
     except pl.exceptions.PolarsError as error:
-        raise unreadable(path, error) from None
+        raise unreadable(path, format_, error) from None
     return {name: _plain_type(path, name, type_) for name, type_ in schema.items()}
 
 
