@@ -7,18 +7,21 @@ as its `Reading`; from then on the same bytes are the same table.
 from __future__ import annotations
 
 import codecs
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from glob import escape
+from itertools import chain
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal
 
 import msgspec
 
 from cd4ml.data.csv_scan import header_of, names_of, scan_csv
+from cd4ml.data.json_lines import mixed_columns
+from cd4ml.data.large_numbers import with_inexact
 from cd4ml.data.leading_zeros import with_leading_zeros
 from cd4ml.data.unreadable import unreadable
 from cd4ml.errors import InvalidInput
-from cd4ml.records.contract import Contract, FieldType
+from cd4ml.records.contract import Contract, Field, FieldType
 
 if TYPE_CHECKING:
     import polars as pl
@@ -32,7 +35,6 @@ SUFFIXES: dict[str, Format] = {
     ".jsonl": "ndjson",
 }
 
-_WHOLE = ("Int64", "Int128")
 _LONGEST_LINE = 1 << 20  # bytes that are looked at at once
 _WRITTEN_TIME = ("datetime", "String")
 
@@ -60,7 +62,8 @@ def reading_of(paths: Sequence[Path], contract: Contract | None = None) -> Readi
 
     Without a contract a column has the narrowest type that all of its values fit (integer,
     number, boolean, else text); times stay text, and so do integers of a CSV file of which
-    some are written with leading zeros.
+    some are written with leading zeros, whole numbers of more than 64 bits, and numbers
+    with a whole one among them that a float cannot hold exactly.
 
     Raises:
         InvalidInput: If a file is of no known format, of another one than the first, cannot
@@ -75,9 +78,7 @@ def reading_of(paths: Sequence[Path], contract: Contract | None = None) -> Readi
     seen = [_seen_types(path, format_, keeps_na) for path in paths]
     _refuse_differences(paths, [dict.fromkeys(types, "") for types in seen])
     types = {name: _common([types[name] for types in seen]) for name in seen[0]}
-    if format_ == "csv":
-        whole = [n for n, type_ in types.items() if type_ in _WHOLE and n not in declared]
-        types |= dict.fromkeys(with_leading_zeros(paths, whole), "String")
+    types |= dict.fromkeys(_texts(paths, format_, types, declared), "String")
     for name, field in declared.items():
         if name in types:
             types[name] = _declared(types[name], field.type, format_)
@@ -89,6 +90,22 @@ def reading_of(paths: Sequence[Path], contract: Contract | None = None) -> Readi
         arrivals=_arrivals(times, contract),
         keeps_na=keeps_na,
     )
+
+
+def _texts(
+    paths: Sequence[Path], format_: Format, types: dict[str, str], declared: Mapping[str, Field]
+) -> Collection[str]:
+    """The columns that look like numbers, and would not be the same as numbers."""
+    if format_ == "ndjson":
+        numbers = tuple(name for name, field in declared.items() if field.type != "string")
+        mixed = (mixed_columns(path, types, numbers) for path in paths)
+        large = (n for n, type_ in types.items() if type_ == "Int128" and n not in numbers)
+        return {*large, *chain.from_iterable(mixed)}
+    free = {name: type_ for name, type_ in types.items() if name not in declared}
+    large = (name for name, type_ in free.items() if type_ == "Int128")
+    whole = [name for name, type_ in free.items() if type_ == "Int64"]
+    floats = [name for name, type_ in free.items() if type_ == "Float64"]
+    return {*large, *with_leading_zeros(paths, whole), *with_inexact(paths, floats)}
 
 
 def reread(reading: Reading, contract: Contract) -> Reading:
