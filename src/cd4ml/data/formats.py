@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Literal
 
 import msgspec
 
+from cd4ml.data.blank_lines import has_blank_lines
 from cd4ml.data.csv_scan import header_of, names_of, scan_csv
 from cd4ml.data.json_lines import mixed_columns
 from cd4ml.data.large_numbers import with_inexact
@@ -48,6 +49,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     Parquet, which knows its own. Columns in `times` are written as text and read as UTC; a
     date alone is the beginning of its day, in the columns of `arrivals` its end.
     In the columns of `keeps_na` the text "NA" is a value, in all others it is missing.
+    `skips_empty`: rows without any value are blank lines, and left out; said only where it is so.
     """
 
     format: Format
@@ -55,6 +57,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     times: tuple[str, ...] = ()
     arrivals: tuple[str, ...] = ()
     keeps_na: tuple[str, ...] = ()
+    skips_empty: bool | msgspec.UnsetType = msgspec.UNSET  # other readings stay the same record
 
 
 def reading_of(paths: Sequence[Path], contract: Contract | None = None) -> Reading:
@@ -89,7 +92,13 @@ def reading_of(paths: Sequence[Path], contract: Contract | None = None) -> Readi
         times=times,
         arrivals=_arrivals(times, contract),
         keeps_na=keeps_na,
+        skips_empty=_has_blank_lines(paths, format_, len(types)) or msgspec.UNSET,
     )
+
+
+def _has_blank_lines(paths: Sequence[Path], format_: Format, n_columns: int) -> bool:
+    # in a single column a blank line is how a missing value is written
+    return format_ == "csv" and n_columns > 1 and any(map(has_blank_lines, paths))
 
 
 def _texts(
@@ -128,6 +137,7 @@ def reread(reading: Reading, contract: Contract) -> Reading:
         times=times,
         arrivals=_arrivals(times, contract),
         keeps_na=keeps_na,
+        skips_empty=reading.skips_empty,
     )
 
 
@@ -147,6 +157,8 @@ def scan(paths: Sequence[Path], reading: Reading) -> pl.LazyFrame:
     types = {name: getattr(pl, type_) for name, type_ in reading.columns}
     if reading.format == "csv":
         frame = scan_csv(paths, types, missing=_null_values(reading))
+        if reading.skips_empty:
+            frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
     else:
         frame = pl.scan_ndjson(_literal(paths), schema=types)
     return frame.with_columns(
