@@ -89,3 +89,16 @@ def test_of_many_files_the_one_that_is_no_table_is_named(tmp_path: Path) -> None
         check_files(paths, reading_of(paths, contract), contract)
 
     assert refused.value.message == f"{paths[2]}: line 3 has 3 columns instead of 2"
+
+
+def test_files_that_are_tables_one_by_one_are_not_blamed(tmp_path: Path) -> None:
+    paths = [tmp_path / "1.csv", tmp_path / "2.csv"]
+    paths[0].write_text('"say ""hi""",b\n1,2\n')
+    paths[1].write_text('say "hi",b\n1,2\n')
+
+    with pytest.raises(InvalidInput) as refused:
+        rows_of(TableFiles(paths, [], "*.csv"))
+
+    said = f"{paths[0]} to {paths[1]} can be read as csv one by one, not as one table"
+    assert refused.value.message.startswith(f"{said}: ")
+    assert refused.value.discreet == said

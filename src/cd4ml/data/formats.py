@@ -218,7 +218,12 @@ def unreadable_among(paths: Sequence[Path], reading: Reading, error: Exception) 
                 scanned([path], reading).select(pl.len(), pl.all().null_count()).collect()
             except pl.exceptions.PolarsError as own:
                 return unreadable(path, reading.format, own)
-    return unreadable(paths[0], reading.format, error)
+    if len(paths) == 1:
+        return unreadable(paths[0], reading.format, error)
+    first = str(error).strip().partition("\n")[0]
+    msg = f"{paths[0]} to {paths[-1]} can be read as {reading.format} one by one, not as one table"
+    hint = "write all of them in the same way"
+    return InvalidInput(f"{msg}: {first}", hint=hint, discreet=msg)
 
 
 def _literal(paths: Sequence[Path]) -> list[str]:
