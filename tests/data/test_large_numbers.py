@@ -57,6 +57,16 @@ def test_they_keep_the_contract_that_they_suggest(tmp_path: Path, numbers: list[
         assert values(path, contract) == numbers
 
 
+def test_ids_that_are_text_may_all_be_small_in_the_next_file(tmp_path: Path) -> None:
+    first = in_json(tmp_path, LARGE[0]).rename(tmp_path / "1.ndjson")
+    contract = suggest(scan([first], reading_of([first])), "a").contract
+
+    assert values(in_json(tmp_path, ["7", "9007199254740993"]), contract) == [
+        "7",
+        "9007199254740993",
+    ]
+
+
 def test_numbers_of_more_than_38_digits_are_texts_in_csv(tmp_path: Path) -> None:
     assert values(in_csv(tmp_path, ["9" * 45, "1"])) == ["9" * 45, "1"]
     assert values(in_csv(tmp_path, ["9" * 45, "1.5"])) == ["9" * 45, "1.5"]

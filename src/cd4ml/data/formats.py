@@ -369,4 +369,5 @@ def _declared(seen: str, declared: FieldType, format_: Format) -> str:
     wanted = {"integer": "Int64", "number": "Float64", "string": "String", "boolean": "Boolean"}
     if format_ == "csv" or (seen, declared) == ("Int64", "number"):
         return wanted[declared]
-    return seen
+    # of ids that are text because some are too large, a file may hold none of these
+    return "String" if declared == "string" and seen in ("Int64", "Int128") else seen
