@@ -91,6 +91,15 @@ def test_what_a_float_holds_stays_a_number(tmp_path: Path, numbers: list[str]) -
     assert values(in_json(tmp_path, numbers)) == expected
 
 
+def test_missing_values_among_them_hide_nothing(tmp_path: Path) -> None:
+    assert values(in_csv(tmp_path, ["NA", "9007199254740993", "", "1.5"])) == [
+        None,
+        "9007199254740993",
+        None,
+        "1.5",
+    ]
+
+
 def test_a_whole_number_with_zeros_after_its_point_is_whole(tmp_path: Path) -> None:
     numbers = ["9007199254740993.0", "1.5"]
 

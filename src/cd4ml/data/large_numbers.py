@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cd4ml.data.csv_scan import scan_csv_texts
+from cd4ml.data.csv_scan import names_of, scan_csv, scan_csv_texts
 
 if TYPE_CHECKING:
     import polars as pl
 
 _CHUNK = 2**16  # bytes: as many as lie in a processor's cache
 _DIGITS = 16  # up to 15 are exact in a float
+_EXACT = 2**53  # up to here a float holds every whole number
 _BEFORE = b',\n" +-'  # a whole number
 _HIGH_BITS, _HIGH_BITS_OF_DIGITS = 0xF0F0F0F0F0F0F0F0, 0x3030303030303030
 
@@ -79,18 +80,35 @@ def _columns(path: Path, names: Sequence[str]) -> frozenset[str]:
 
     try:
         texts = scan_csv_texts(path)
-        met = texts.select(_inexact(pl.col(name)).any().alias(name) for name in names)
-        row = met.collect().row(0, named=True)
+        large = _large(path, names)
+        met = texts.select(_inexact(pl.col(name)).any().alias(name) for name in large)
+        row = met.collect().row(0, named=True) if large else {}
     except pl.exceptions.PolarsError:  # whoever reads the rows says what is wrong with them
         return frozenset()
-    return frozenset(name for name, is_met in row.items() if is_met)
+    return frozenset(name for name in large if row[name])
+
+
+def _large(path: Path, names: Sequence[str]) -> list[str]:
+    """The columns with numbers that may be inexact: as numbers they are read faster than as texts.
+
+    All of them, if some value is no number, such as "NA".
+    """
+    import polars as pl
+
+    types = {name: pl.Float64() if name in names else pl.String() for name in names_of(path)}
+    is_large = scan_csv([path], types).select((pl.col(names).abs() >= _EXACT).any())
+    try:
+        row = is_large.collect().row(0, named=True)
+    except pl.exceptions.PolarsError:
+        return list(names)
+    return [name for name in names if row[name]]
 
 
 def _inexact(text: pl.Expr) -> pl.Expr:
     """Where a text is a whole number that a float cannot hold; a larger one is no Int128 either."""
     import polars as pl
 
-    large = pl.when(text.cast(pl.Float64, strict=False).abs() >= 2**53).then(text)
+    large = pl.when(text.cast(pl.Float64, strict=False).abs() >= _EXACT).then(text)
     whole = large.str.extract(rf"^ *\+?(-?[0-9]{{{_DIGITS},}})(?:\.0*)?$")
     number = whole.cast(pl.Int128, strict=False)
     is_exact = number.cast(pl.Float64).cast(pl.Int128, strict=False) == number
