@@ -24,11 +24,10 @@ _LARGEST = 2**127
 
 
 class Reason(NamedTuple):
-    """What is wrong with a file, in words; `value` is a part of them that stands in the file."""
+    """What is wrong with a file, in words that quote none of its values."""
 
     text: str
     hint: str
-    value: str = ""
 
 
 def unreadable(path: Path, format_: str, error: Exception) -> InvalidInput:
@@ -41,8 +40,7 @@ def unreadable(path: Path, format_: str, error: Exception) -> InvalidInput:
     """
     reason = _reason(path, format_)
     if reason is not None:
-        msg = f"{path}: {reason.text}"
-        return InvalidInput(f"{msg}{reason.value}", hint=reason.hint, discreet=msg)
+        return InvalidInput(f"{path}: {reason.text}", hint=reason.hint)
     first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     msg = f"{path} cannot be read as {format_}"
     hint = "is it whole, and what its name says it is?"
