@@ -186,8 +186,11 @@ def _show_run(screen: Screen, report: RunReport) -> None:
 
 
 def _show_search(screen: Screen, report: SearchReport) -> None:
+    from cd4ml.cli.screen import counted
+
     failed = [trial for trial in report.trials if trial.state == "failed"]
-    screen.title(f"search {report.search}: {len(report.runs)} runs, {len(failed)} trials failed")
+    runs, trials = counted(len(report.runs), "run"), counted(len(failed), "trial")
+    screen.title(f"search {report.search}: {runs}, {trials} failed")
     for trial in failed:
         values = ", ".join(f"{name}={value}" for name, value in trial.parameters.items())
         screen.line(f"  - {values}: {trial.reason}")
