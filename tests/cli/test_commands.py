@@ -87,11 +87,12 @@ def test_versions_are_named_laid_out_and_checked(shell: Shell, tmp_path: Path) -
     assert shell("data tag patients@1 first") == "patients@first is patients@1\n"
     assert "first" in shell("data log patients")
     said = shell(f"data checkout patients@first --to {tmp_path / 'out'}")
-    assert said.startswith("patients@1: 1 files, ")
+    assert said.startswith("patients@1: 1 file, ")
     path = shell.json("data get patients@first data/patients.csv")
     laid_out = (tmp_path / "out" / "data" / "patients.csv").read_bytes()
     assert Path(path).read_bytes() == laid_out
     assert shell("data untag patients first") == "patients has no tag first now\n"
+    assert shell("data verify patients@1").startswith("1 file of 1 version read, ")
     assert shell.json("data verify")["damaged"] == []
     Path(path).chmod(0o644)
     Path(path).write_bytes(laid_out.replace(b"1", b"2", 1))

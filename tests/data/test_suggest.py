@@ -77,6 +77,43 @@ def test_the_file_explains_itself_and_comes_back() -> None:
     assert contract_from_toml(text, "x.toml") == contract
 
 
+@pytest.mark.parametrize("ids", [[1, 2], [1, 2, 3]])
+def test_numbers_that_count_the_rows_have_no_maximum(ids: list[int]) -> None:
+    field = suggested(pl.DataFrame({"id": ids})).fields[0]
+
+    assert field == Field("id", "integer", minimum=0)
+
+
+def test_limits_of_whole_numbers_are_whole() -> None:
+    fields = suggested(pl.DataFrame({"a": [1, 2, 2], "b": [7, 7, 7], "c": [-3, -2, -2]})).fields
+
+    assert [(field.minimum, field.maximum) for field in fields] == [(0, 3), (3, 11), (-4, -1)]
+
+
+def test_a_column_without_values_says_that_its_type_is_a_guess(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("a,b\n")
+
+    contract, notes = suggest(scan([path], reading_of([path])), "c")
+
+    assert '# no value was seen, so that the type is a guess\n[field.b]\ntype = "string"\n' in (
+        to_toml(contract, notes)
+    )
+    known = pl.DataFrame({"a": [None, None]}, schema={"a": pl.Int64})
+    assert suggest(known.lazy(), "c").notes["a"] == "no value was seen, 2 missing"
+
+
+def test_times_are_written_in_one_form(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("a,at\n1,2026-05-01 10:00:00+02:00\n2,2026-05-01T08:30Z\n3,2026-05-02\n")
+    texts = scan([path], reading_of([path]))
+    contract, notes = suggest(texts, "c")
+    times = scan([path], reading_of([path], contract))
+
+    assert notes["at"] == ("seen 2026-05-01T08:00:00Z to 2026-05-02T00:00:00Z, 3 different values")
+    assert suggest(times, "c").notes["at"] == notes["at"]
+
+
 def test_a_pair_of_columns_may_be_the_key() -> None:
     frame = pl.DataFrame({"day": [1, 1, 2, 2], "hour": [1, 2, 1, 2], "x": [0.5, 0.1, 0.2, 0.5]})
 
@@ -168,14 +205,14 @@ def broken_in(path: Path, contract: Contract) -> list[str]:
     return [f"{f.gate}: {f.reason}" for f in found if f.outcome != "pass"]
 
 
-def test_whole_numbers_beyond_64_bits_are_numbers(tmp_path: Path) -> None:
+def test_whole_numbers_beyond_64_bits_are_texts(tmp_path: Path) -> None:
     path = tmp_path / "large.csv"
-    path.write_text("n,m\n99999999999999999999,1e400\n1,2\n")
+    path.write_text("n,m\n99999999999999999999,1e400\n10000000000000000000,2\n")
 
     contract = suggest(scan([path], reading_of([path])), "large").contract
 
     assert contract.fields == (
-        Field("n", "number", minimum=0, maximum=1.5e20),
+        Field("n", "string", pattern="[0-9]{20}"),
         Field("m", "number", minimum=1, finite=False),
     )
     assert broken_in(path, contract) == []

@@ -188,15 +188,18 @@ def test_wherever_it_is_killed_the_same_command_goes_on(folder: Path) -> None:
     [
         (
             b"a,b\n1,\xff\xfe\n",
-            "{path} cannot be read as csv: invalid utf-8 sequence\n"
-            "  hint: is it whole, and what its name says it is?",
+            "{path}: line 2 is no text in UTF-8\n  hint: save the file as UTF-8",
         ),
         (
             b"a,b\n1,2,3\n",
             "{path}: line 2 has 3 columns instead of 2\n"
             '  hint: a text with a comma in it stands in "quotes"',
         ),
-        (b'a,b\n1,"x\n2,3\n', '{path} cannot be read as csv: could not parse `"x'),
+        (
+            b'a,b\n1,"x\n2,3\n',
+            "{path}: line 2 has a quote that is not closed, or stands inside of a text\n"
+            '  hint: a text with a quote in it stands in quotes, the quote doubled: "say ""hi"""',
+        ),
         (
             b"a,b,c\nx,2,3\ny;2;3\n",
             "odd.csv: columns are separated by ',' in the first line, but not in 1 of 2 rows,"

@@ -137,7 +137,7 @@ def test_a_source_that_cannot_be_read_asks_for_attention(
     said = f"http {site.url}/rides.csv: the server answers 403 Forbidden"
     data = status(hourly).stages[0]
     assert data.state == "attention"
-    assert data.facts == (("rides", f"not read: {said}"), ("rides@1", "1 rows"))
+    assert data.facts == (("rides", f"not read: {said}"), ("rides@1", "1 row"))
     assert caplog.records[-1].getMessage().startswith(f"job/2 pull failed: {said}")
 
 

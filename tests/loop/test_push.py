@@ -54,7 +54,7 @@ def test_a_batch_is_a_version_and_the_next_one_appends_to_it(project: Project) -
     assert table(project, "rides@2")["ride"].to_list() == [1, 2, 3]
     details = show_dataset(project, "rides@2")
     assert details.version.source == "pushed"
-    assert details.version.note == "1 rows pushed as tuesday"
+    assert details.version.note == "1 row pushed as tuesday"
     assert details.version.outcome == "pass"
     assert details.parents == ("rides@1",)
 

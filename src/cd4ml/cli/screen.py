@@ -261,14 +261,14 @@ def moment(at: datetime | None) -> str:
     return "" if at is None else f"{at:%Y-%m-%d %H:%M}"
 
 
-def counted(amount: int, noun: str) -> str:
+def counted(amount: int, noun: str, many: str = "") -> str:
     """So many of something.
 
     Examples:
-        >>> counted(1, "label"), counted(1000, "label")
-        ('1 label', '1,000 labels')
+        >>> counted(1, "label"), counted(1000, "label"), counted(2, "entry", "entries")
+        ('1 label', '1,000 labels', '2 entries')
     """
-    return f"{amount:,} {noun}{'' if amount == 1 else 's'}"
+    return f"{amount:,} {noun if amount == 1 else many or f'{noun}s'}"
 
 
 def short(address: str) -> str:

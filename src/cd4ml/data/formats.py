@@ -7,17 +7,22 @@ as its `Reading`; from then on the same bytes are the same table.
 from __future__ import annotations
 
 import codecs
-import csv
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from glob import escape
+from itertools import chain
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal
 
 import msgspec
 
+from cd4ml.data.blank_lines import has_blank_lines
+from cd4ml.data.csv_scan import header_of, names_of, scan_csv
+from cd4ml.data.json_lines import mixed_columns
+from cd4ml.data.large_numbers import with_inexact
 from cd4ml.data.leading_zeros import with_leading_zeros
+from cd4ml.data.unreadable import unreadable
 from cd4ml.errors import InvalidInput
-from cd4ml.records.contract import Contract, FieldType
+from cd4ml.records.contract import Contract, Field, FieldType
 
 if TYPE_CHECKING:
     import polars as pl
@@ -31,7 +36,6 @@ SUFFIXES: dict[str, Format] = {
     ".jsonl": "ndjson",
 }
 
-_WHOLE = ("Int64", "Int128")
 _LONGEST_LINE = 1 << 20  # bytes that are looked at at once
 _WRITTEN_TIME = ("datetime", "String")
 
@@ -45,6 +49,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     Parquet, which knows its own. Columns in `times` are written as text and read as UTC; a
     date alone is the beginning of its day, in the columns of `arrivals` its end.
     In the columns of `keeps_na` the text "NA" is a value, in all others it is missing.
+    `skips_empty`: rows without any value are blank lines, and left out; said only where it is so.
     """
 
     format: Format
@@ -52,6 +57,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     times: tuple[str, ...] = ()
     arrivals: tuple[str, ...] = ()
     keeps_na: tuple[str, ...] = ()
+    skips_empty: bool | msgspec.UnsetType = msgspec.UNSET  # other readings stay the same record
 
 
 def reading_of(paths: Sequence[Path], contract: Contract | None = None) -> Reading:
@@ -59,7 +65,8 @@ def reading_of(paths: Sequence[Path], contract: Contract | None = None) -> Readi
 
     Without a contract a column has the narrowest type that all of its values fit (integer,
     number, boolean, else text); times stay text, and so do integers of a CSV file of which
-    some are written with leading zeros.
+    some are written with leading zeros, whole numbers of more than 64 bits, and numbers
+    with a whole one among them that a float cannot hold exactly.
 
     Raises:
         InvalidInput: If a file is of no known format, of another one than the first, cannot
@@ -74,9 +81,7 @@ def reading_of(paths: Sequence[Path], contract: Contract | None = None) -> Readi
     seen = [_seen_types(path, format_, keeps_na) for path in paths]
     _refuse_differences(paths, [dict.fromkeys(types, "") for types in seen])
     types = {name: _common([types[name] for types in seen]) for name in seen[0]}
-    if format_ == "csv":
-        whole = [n for n, type_ in types.items() if type_ in _WHOLE and n not in declared]
-        types |= dict.fromkeys(with_leading_zeros(paths, whole), "String")
+    types |= dict.fromkeys(_texts(paths, format_, types, declared), "String")
     for name, field in declared.items():
         if name in types:
             types[name] = _declared(types[name], field.type, format_)
@@ -87,7 +92,29 @@ def reading_of(paths: Sequence[Path], contract: Contract | None = None) -> Readi
         times=times,
         arrivals=_arrivals(times, contract),
         keeps_na=keeps_na,
+        skips_empty=_has_blank_lines(paths, format_, len(types)) or msgspec.UNSET,
     )
+
+
+def _has_blank_lines(paths: Sequence[Path], format_: Format, n_columns: int) -> bool:
+    # in a single column a blank line is how a missing value is written
+    return format_ == "csv" and n_columns > 1 and any(map(has_blank_lines, paths))
+
+
+def _texts(
+    paths: Sequence[Path], format_: Format, types: dict[str, str], declared: Mapping[str, Field]
+) -> Collection[str]:
+    """The columns that look like numbers, and would not be the same as numbers."""
+    if format_ == "ndjson":
+        numbers = tuple(name for name, field in declared.items() if field.type != "string")
+        mixed = (mixed_columns(path, types, numbers) for path in paths)
+        large = (n for n, type_ in types.items() if type_ == "Int128" and n not in numbers)
+        return {*large, *chain.from_iterable(mixed)}
+    free = {name: type_ for name, type_ in types.items() if name not in declared}
+    large = (name for name, type_ in free.items() if type_ == "Int128")
+    whole = [name for name, type_ in free.items() if type_ == "Int64"]
+    floats = [name for name, type_ in free.items() if type_ == "Float64"]
+    return {*large, *with_leading_zeros(paths, whole), *with_inexact(paths, floats)}
 
 
 def reread(reading: Reading, contract: Contract) -> Reading:
@@ -110,6 +137,7 @@ def reread(reading: Reading, contract: Contract) -> Reading:
         times=times,
         arrivals=_arrivals(times, contract),
         keeps_na=keeps_na,
+        skips_empty=reading.skips_empty,
     )
 
 
@@ -128,9 +156,9 @@ def scan(paths: Sequence[Path], reading: Reading) -> pl.LazyFrame:
         return pl.scan_parquet(list(paths), glob=False, hive_partitioning=False)
     types = {name: getattr(pl, type_) for name, type_ in reading.columns}
     if reading.format == "csv":
-        frame = pl.scan_csv(
-            list(paths), schema=types, null_values=_null_values(reading), glob=False
-        )
+        frame = scan_csv(paths, types, missing=_null_values(reading))
+        if reading.skips_empty:
+            frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
     else:
         frame = pl.scan_ndjson(_literal(paths), schema=types)
     return frame.with_columns(
@@ -177,45 +205,25 @@ def utc(text: pl.Expr, *, ends_day: bool = False) -> pl.Expr:
     return pl.when(is_date).then(times.dt.offset_by("1d")).otherwise(times) if ends_day else times
 
 
-def unreadable(path: Path, error: Exception) -> InvalidInput:
-    """The refusal of a file that Polars cannot read."""
-    ragged = _longer_line(path)
-    if ragged:
-        return InvalidInput(
-            f"{path}: {ragged}", hint='a text with a comma in it stands in "quotes"'
-        )
-    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    msg = f"{path} cannot be read as {SUFFIXES.get(path.suffix.lower(), 'a table')}"
-    hint = "is it whole, and what its name says it is?"
-    return InvalidInput(f"{msg}: {first}", hint=hint, discreet=msg)  # Polars quotes values
-
-
 def unreadable_among(paths: Sequence[Path], reading: Reading, error: Exception) -> InvalidInput:
-    """The refusal that names which of the files Polars cannot read."""
+    """The refusal that names which of the files Polars cannot read.
+
+    A file that is no table is named before one with a value of another type.
+    """
     import polars as pl
 
-    for path in paths:
-        try:
-            scan([path], reading).select(pl.len(), pl.all().null_count()).collect()
-        except pl.exceptions.PolarsError as own:
-            return unreadable(path, own)
-    return unreadable(paths[0], error)
-
-
-def _longer_line(path: Path) -> str:
-    """Which line of a CSV file has more columns than the first, in words; "" if none has."""
-    if SUFFIXES.get(path.suffix.lower()) != "csv":
-        return ""
-    with path.open(newline="", encoding="utf-8", errors="replace") as file:
-        lines = csv.reader(file)
-        n_columns = len(next(lines, []))
-        try:
-            for line in lines:
-                if len(line) > n_columns:
-                    return f"line {lines.line_num:,} has {len(line)} columns instead of {n_columns}"
-        except csv.Error:
-            return ""
-    return ""
+    for scanned in (scan_text, scan):
+        for path in paths:
+            try:
+                scanned([path], reading).select(pl.len(), pl.all().null_count()).collect()
+            except pl.exceptions.PolarsError as own:
+                return unreadable(path, reading.format, own)
+    if len(paths) == 1:
+        return unreadable(paths[0], reading.format, error)
+    first = str(error).strip().partition("\n")[0]
+    msg = f"{paths[0]} to {paths[-1]} can be read as {reading.format} one by one, not as one table"
+    hint = "write all of them in the same way"
+    return InvalidInput(f"{msg}: {first}", hint=hint, discreet=msg)
 
 
 def _literal(paths: Sequence[Path]) -> list[str]:
@@ -250,7 +258,7 @@ def _parquet_types(path: Path) -> dict[str, str]:
         frame = pl.scan_parquet([path], glob=False, hive_partitioning=False)
         return {name: str(type_) for name, type_ in frame.collect_schema().items()}
     except pl.exceptions.PolarsError as error:
-        raise unreadable(path, error) from None
+        raise unreadable(path, "parquet", error) from None
 
 
 def _seen_types(path: Path, format_: Format, keeps_na: tuple[str, ...]) -> dict[str, str]:
@@ -263,14 +271,22 @@ def _seen_types(path: Path, format_: Format, keeps_na: tuple[str, ...]) -> dict[
             frame = pl.scan_ndjson(_literal([path]), infer_schema_length=None)
         else:
             _refuse_header(path)
-            names = pl.scan_csv([path], infer_schema=False, glob=False).collect_schema().names()
-            _refuse_other_separators(path, names)
-            nulls = {name: MISSING for name in names if name not in keeps_na}
-            frame = pl.scan_csv([path], infer_schema_length=None, null_values=nulls, glob=False)
+            frame = _inferred(path, keeps_na)
         schema = frame.collect_schema()
     except pl.exceptions.PolarsError as error:
-        raise unreadable(path, error) from None
+        raise unreadable(path, format_, error) from None
     return {name: _plain_type(path, name, type_) for name, type_ in schema.items()}
+
+
+def _inferred(path: Path, keeps_na: tuple[str, ...]) -> pl.LazyFrame:
+    import polars as pl
+
+    texts = pl.scan_csv([path], infer_schema=False, glob=False)
+    names = dict(zip(texts.collect_schema().names(), names_of(path), strict=True))
+    _refuse_other_separators(path, list(names))
+    nulls = {raw: MISSING for raw, name in names.items() if name not in keeps_na}
+    frame = pl.scan_csv([path], infer_schema_length=None, null_values=nulls, glob=False)
+    return frame.rename(names)
 
 
 def _plain_type(path: Path, name: str, type_: pl.DataType) -> str:
@@ -305,8 +321,7 @@ def _has_line_ends(first: bytes, rest: IO[bytes]) -> bool:
 
 def _refuse_header(path: Path) -> None:
     """Polars would give a second name to a column, and none to one without."""
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        names = next(csv.reader(file), [])
+    names = header_of(path)
     if len(names) > 1 and "" in names:
         msg = f"{path}: column {names.index('') + 1} has no name"
         raise InvalidInput(msg, hint="name it, or write the file without it (to_csv(index=False))")
@@ -354,4 +369,5 @@ def _declared(seen: str, declared: FieldType, format_: Format) -> str:
     wanted = {"integer": "Int64", "number": "Float64", "string": "String", "boolean": "Boolean"}
     if format_ == "csv" or (seen, declared) == ("Int64", "number"):
         return wanted[declared]
-    return seen
+    # of ids that are text because some are too large, a file may hold none of these
+    return "String" if declared == "string" and seen in ("Int64", "Int128") else seen

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from cd4ml.data.csv_scan import scan_csv_texts
+
 _CHUNK = 2**16  # bytes: as many as lie in a processor's cache
 _COMMA, _LINE_END, _QUOTE, _ZERO = b',\n"0'
 _FOLLOWING = b'0123456789,\r\n"'
@@ -56,13 +58,12 @@ def _is_in(text: bytes) -> bool:
 def _columns(path: Path, names: Sequence[str]) -> frozenset[str]:
     import polars as pl
 
-    texts = pl.scan_csv([path], infer_schema=False, glob=False)
     met = [
         (pl.col(name).str.starts_with("0") & (pl.col(name).str.len_bytes() > 1)).any()
         for name in names
     ]
     try:
-        row = texts.select(met).collect().row(0, named=True)
+        row = scan_csv_texts(path).select(met).collect().row(0, named=True)
     except pl.exceptions.PolarsError:  # whoever reads the rows says what is wrong with them
         return frozenset()
     return frozenset(name for name, is_met in row.items() if is_met)

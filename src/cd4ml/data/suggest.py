@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -148,6 +149,8 @@ def _range(column: pl.Series, kind: FieldType) -> dict[str, Any]:
         return limits
     low, high = float(finite.min()), float(finite.max())  # type: ignore[arg-type]
     least, most = _below(low, high), _above(low, high)
+    if kind == "integer":
+        least, most = float(math.floor(least)), float(math.ceil(most))
     if kind == "integer" and {low, high} <= {0.0, 1.0}:
         least, most = 0.0, 1.0
     has_lowest = not (numbers == float("-inf")).any()
@@ -188,7 +191,7 @@ def _rounded(value: float, direction: Any) -> float:
 
 def _numbers_rows(column: pl.Series) -> bool:
     """Whether a column counts rows, so that the next ones are above all that were seen."""
-    return len(column) > 2 and column.null_count() == 0 and column.n_unique() == len(column)
+    return len(column) > 1 and column.null_count() == 0 and column.n_unique() == len(column)
 
 
 def _texts(column: pl.Series) -> dict[str, Any]:
@@ -229,14 +232,38 @@ def _event_time(fields: list[Field]) -> str:
 
 
 def _seen(column: pl.Series, kind: FieldType) -> str:
+    import polars as pl
+
     n_null, n_unique = column.null_count(), column.n_unique()
     said = [f"{n_unique:,} different values"]
-    if kind in ("integer", "number", "datetime") and n_null < len(column):
-        said = [f"seen {_short(column.min())} to {_short(column.max())}", *said]
+    if n_null == len(column):
+        is_guess = column.dtype == pl.String
+        said = [f"no value was seen{', so that the type is a guess' if is_guess else ''}"]
+    elif kind in ("integer", "number", "datetime"):
+        least, most = _extremes(column, kind)
+        said = [f"seen {least} to {most}", *said]
     if n_null:
         said.append(f"{n_null:,} missing")
     return ", ".join(said)
 
 
+def _extremes(column: pl.Series, kind: FieldType) -> tuple[str, str]:
+    import polars as pl
+
+    if kind == "datetime" and column.dtype == pl.String:
+        column = column.to_frame("at").select(utc(pl.col("at"))).to_series()
+    return _short(column.min()), _short(column.max())
+
+
 def _short(value: object) -> str:
+    """A number, or a time in UTC, as people write it.
+
+    Examples:
+        >>> from datetime import UTC, datetime
+        >>> _short(datetime(2026, 5, 1, 8, tzinfo=UTC)), _short(0.25)
+        ('2026-05-01T08:00:00Z', '0.25')
+    """
+    if isinstance(value, datetime):
+        at = value.astimezone(UTC) if value.tzinfo else value
+        return at.isoformat().replace("+00:00", "Z")
     return f"{value:g}" if isinstance(value, int | float) else str(value)

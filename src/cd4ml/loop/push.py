@@ -129,7 +129,7 @@ def _publish(
         dataset=arrival.dataset,
         at=at,
         actor=arrival.actor,
-        note=f"{n_rows:,} rows pushed as {arrival.key}",
+        note=f"{n_rows:,} {'row' if n_rows == 1 else 'rows'} pushed as {arrival.key}",
         parents=(before.digest,) if before else (),
     )
     push = Push(

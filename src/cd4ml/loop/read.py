@@ -106,7 +106,8 @@ class OpenDataset:
     def __repr__(self) -> str:
         version = self.version
         files = f"{version.n_files:,} file{'s' if version.n_files != 1 else ''}"
-        rows = f"{version.n_rows:,} rows, " if version.kind == "table" else ""
+        rows = f"{version.n_rows:,} row{'s' if version.n_rows != 1 else ''}, "
+        rows = rows if version.kind == "table" else ""
         said = f"{version.ref}: {rows}{files}, {version.created_at:%Y-%m-%d %H:%M} UTC"
         return f"<{said} as of {self.as_of.isoformat()}>" if self.as_of else f"<{said}>"
 

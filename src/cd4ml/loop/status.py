@@ -72,7 +72,7 @@ def _data(connection: sa.Connection) -> Stage:
     if not newest:
         return Stage(name="data", headline="no dataset yet: cd4ml data add NAME")
     broken = [version.ref for version in newest.values() if version.outcome == "fail"]
-    facts = tuple((version.ref, f"{version.n_rows:,} rows") for version in newest.values())
+    facts = tuple((version.ref, _counted(version.n_rows, "row")) for version in newest.values())
     return Stage(
         name="data",
         headline=_counted(rows.count(connection, Dataset), "dataset"),

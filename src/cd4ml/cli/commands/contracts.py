@@ -91,9 +91,12 @@ def _show_all(screen: Screen, checked: CheckedData) -> None:
 
 
 def _show(screen: Screen, checked: CheckedData, *, is_all: bool) -> None:
+    from cd4ml.cli.screen import counted
+
     n_broken = sum(f.outcome != "pass" and f.is_gated for f in checked.findings)
-    rules = f"{len(checked.findings)} rules"
-    kept = f"keeps all {rules}" if not n_broken else f"breaks {n_broken} of {rules}"
+    n_rules = len(checked.findings)
+    kept = f"keeps {'all ' if n_rules > 1 else ''}{counted(n_rules, 'rule')}"
+    kept = f"breaks {n_broken} of {n_rules} rules" if n_broken else kept
     screen.title(f"{checked.what} {kept} of the contract {checked.contract}")
     screen.facts((("rows", f"{checked.n_rows:,}"), ("outcome", checked.outcome)))
     shown = [f for f in checked.findings if is_all or f.outcome != "pass"]

@@ -165,10 +165,11 @@ def show_version(screen: Screen, version: DatasetVersion, *, is_stored: bool = F
 
 
 def _set_aside(version: DatasetVersion) -> str:
+    from cd4ml.cli.screen import counted
+
     if not version.quarantine:
         return ""
-    rows = "1 row" if version.n_quarantined == 1 else f"{version.n_quarantined:,} rows"
-    return f"{rows} set aside: {version.quarantine}"
+    return f"{counted(version.n_quarantined, 'row')} set aside: {version.quarantine}"
 
 
 def _show_catalog(screen: Screen, entries: list[Entry]) -> None:
@@ -179,11 +180,13 @@ def _show_catalog(screen: Screen, entries: list[Entry]) -> None:
 
 
 def _entry(entry: Entry) -> tuple[str, ...]:
+    from cd4ml.cli.screen import counted
+
     dataset, newest = entry.dataset, entry.newest
     if newest is None:
         return dataset.name, dataset.owner, "none yet", "", "", _marks(entry), dataset.description
     checked = newest.outcome if newest.contract else "none"
-    rows = f"{newest.n_rows:,}" if newest.kind == "table" else f"{newest.n_files:,} files"
+    rows = f"{newest.n_rows:,}" if newest.kind == "table" else counted(newest.n_files, "file")
     marks = _marks(entry)
     return dataset.name, dataset.owner, newest.ref, checked, rows, marks, dataset.description
 

@@ -71,7 +71,10 @@ def _show_explanation(screen: Screen, explanation: Explanation) -> None:
 
 
 def _show_audit(screen: Screen, report: AuditReport) -> None:
-    screen.line(f"the ledger holds: {report.entries:,} entries", style="green")
+    from cd4ml.cli.screen import counted
+
+    entries = counted(report.entries, "entry", "entries")
+    screen.line(f"the ledger holds: {entries}", style="green")
     screen.facts((("head", report.head),))
 
 

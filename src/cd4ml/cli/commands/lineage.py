@@ -82,7 +82,10 @@ def _show_lineage(screen: Screen, found: Lineage) -> None:
     if not found.things:
         screen.line("it came from nothing that is known, and nothing was made from it", indent=2)
     if found.n_left_out:
-        screen.hint(f"{found.n_left_out:,} more things are farther away; --limit N shows them")
+        more = (
+            "1 more thing is" if found.n_left_out == 1 else f"{found.n_left_out:,} more things are"
+        )
+        screen.hint(f"{more} farther away; --limit N shows them")
 
 
 def _lines(found: Lineage, sign: int) -> list[tuple[str, ...]]:
@@ -101,7 +104,11 @@ def _lines(found: Lineage, sign: int) -> list[tuple[str, ...]]:
 
 
 def _show_impact(screen: Screen, found: Impact) -> None:
-    screen.title(f"if {found.of.label} is wrong, {found.n_things:,} things are affected")
+    from cd4ml.cli.screen import counted
+
+    verb = "is" if found.n_things == 1 else "are"
+    things = counted(found.n_things, "thing")
+    screen.title(f"if {found.of.label} is wrong, {things} {verb} affected")
     screen.facts(
         (
             *(("in charge", name) for name in found.in_charge),

@@ -87,7 +87,10 @@ def _write(path: Path, found: DatasetDiff) -> None:
 
 
 def _show_profile(screen: Screen, table: TableSummary) -> None:
-    screen.title(f"{table.ref}: {table.n_rows:,} rows, {len(table.columns)} columns")
+    from cd4ml.cli.screen import counted
+
+    rows, columns = counted(table.n_rows, "row"), counted(len(table.columns), "column")
+    screen.title(f"{table.ref}: {rows}, {columns}")
     screen.table(
         ("column", "missing", "distinct", "values", "histogram"),
         (

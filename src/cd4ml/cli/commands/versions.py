@@ -145,17 +145,18 @@ def _show_tag(screen: Screen, tag: Tag) -> None:
 
 
 def _show_checkout(screen: Screen, done: Checkout) -> None:
-    from cd4ml.cli.screen import size
+    from cd4ml.cli.screen import counted, size
 
-    screen.line(f"{done.version}: {done.n_files:,} files, {size(done.n_bytes)}, in {done.folder}")
+    files = counted(done.n_files, "file")
+    screen.line(f"{done.version}: {files}, {size(done.n_bytes)}, in {done.folder}")
 
 
 def _show_verification(screen: Screen, found: Verification) -> None:
-    from cd4ml.cli.screen import size
+    from cd4ml.cli.screen import counted, size
 
+    files, versions = counted(found.n_files, "file"), counted(found.n_versions, "version")
     screen.line(
-        f"{found.n_files:,} files of {found.n_versions:,} versions read, {size(found.n_bytes)}:"
-        f" {len(found.damaged) or 'none'} damaged"
+        f"{files} of {versions} read, {size(found.n_bytes)}: {len(found.damaged) or 'none'} damaged"
     )
     if found.damaged:
         screen.table(
@@ -166,14 +167,15 @@ def _show_verification(screen: Screen, found: Verification) -> None:
 
 
 def _show_removal(screen: Screen, done: Removal, is_rehearsed: bool) -> None:
-    from cd4ml.cli.screen import size
+    from cd4ml.cli.screen import counted, size
 
-    versions = f"{len(done.versions):,} version{'' if len(done.versions) == 1 else 's'}"
+    versions, files = counted(len(done.versions), "version"), counted(done.n_files, "file")
     verb = "would be removed" if is_rehearsed else "removed"
-    screen.line(f"{versions} {verb}: {done.n_files:,} files, {size(done.n_bytes)} free")
+    screen.line(f"{versions} {verb}: {files}, {size(done.n_bytes)} free")
     for ref in done.versions[:_SHOWN]:
         screen.line(ref, indent=2)
     if len(done.versions) > _SHOWN:
         screen.line(f"... and {len(done.versions) - _SHOWN:,} more", indent=2)
     if done.n_unknown:
-        screen.line(f"{done.n_unknown:,} objects of interrupted adds among them", indent=2)
+        objects = counted(done.n_unknown, "object")
+        screen.line(f"{objects} of interrupted adds among them", indent=2)
