@@ -76,6 +76,13 @@ def test_a_mistake_is_shown_beside_what_was_typed(
     assert f'value="{next(iter(params.values())).replace(">", "&gt;")}"' in answer.text
 
 
+def test_each_run_stands_once_in_the_list(client: httpx.Client, logged: int) -> None:
+    page = client.get("/runs").text
+
+    assert page.count("<table") == 1
+    assert page.count(f">run/{logged}</a>") == 1
+
+
 def test_many_runs_come_in_pages(
     client: httpx.Client, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

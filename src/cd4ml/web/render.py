@@ -95,6 +95,16 @@ def number(value: float | None) -> str:
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4f}"
 
 
+def parameter(value: object) -> object:
+    """The value of a parameter, with no more digits than are read.
+
+    Examples:
+        >>> parameter(0.07340722402312366), parameter(100), parameter("gini")
+        ('0.0734072', 100, 'gini')
+    """
+    return f"{value:.6g}" if isinstance(value, float) else value
+
+
 def metric_names(reports: Iterable[RunReport]) -> list[str]:
     """The first few metrics that any of the runs has, without those of the machine."""
     names = dict.fromkeys(name for report in reports for name in report.metrics)
@@ -237,6 +247,7 @@ def _templates() -> jinja2.Environment:
         "markdown": html_of,
         "moment": moment,
         "number": number,
+        "parameter": parameter,
         "path": path_of,
         "short": short,
         "size": size,
