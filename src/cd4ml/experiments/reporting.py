@@ -45,15 +45,13 @@ class _Underway(NamedTuple):
 @contextmanager
 def underway(trial: Trial, folder: Path) -> Iterator[None]:
     """Within the block, `report` speaks of this trial; also in processes begun there."""
-    before = os.environ.get(_TRIAL)
+    before = os.environ.get(_TRIAL, "")
     os.environ[_TRIAL] = f"{trial.search}/{trial.position}/{folder}"
     try:
         yield
     finally:
-        if before is None:
-            del os.environ[_TRIAL]
-        else:
-            os.environ[_TRIAL] = before
+        # not taken away: adding it again could move what Polars' threads read at that moment
+        os.environ[_TRIAL] = before
 
 
 def report(step: int, value: float) -> None:
