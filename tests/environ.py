@@ -8,6 +8,8 @@ that has crashed whole test runs. Here every change makes a new list, and no lis
 import ctypes
 import os
 
+Text = str | bytes | os.PathLike[str] | os.PathLike[bytes]  # as `os.putenv` takes it
+
 _libc = ctypes.CDLL(None)
 _environ = ctypes.c_void_p.in_dll(_libc, "environ")
 _kept: list[object] = []  # every list there has been, for who may still read it
@@ -19,12 +21,12 @@ def change_safely() -> None:
     os.unsetenv = _unset
 
 
-def _put(name: str | bytes, value: str | bytes) -> None:
-    name, value = os.fsencode(name), os.fsencode(value)
-    _replace([*_without(name), name + b"=" + value])
+def _put(name: Text, value: Text) -> None:
+    named = os.fsencode(name)
+    _replace([*_without(named), named + b"=" + os.fsencode(value)])
 
 
-def _unset(name: str | bytes) -> None:
+def _unset(name: Text) -> None:
     _replace(_without(os.fsencode(name)))
 
 
