@@ -14,7 +14,7 @@ from concurrent.futures import (
     ProcessPoolExecutor,
     wait,
 )
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.process import BaseProcess
 from time import monotonic, perf_counter
@@ -86,6 +86,11 @@ class Workers:
         with _interrupts_held_back():  # processes begin with them held back
             for trial in trials:
                 self._underway[self._submit(trial)] = trial
+            # the thread of the pool that notices when processes die may have listed them before
+            # the last one was there; it lists them anew whenever it is asked for something
+            if self._pool is not None:
+                with suppress(BrokenExecutor):
+                    self._pool.submit(int)
 
     def _submit(self, trial: Trial) -> Future[Outcome]:
         self._pool = self._pool or self._executor(self._n)
