@@ -2,15 +2,39 @@
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
+
+_ROOT = Path(__file__).parents[1]
 
 Step = tuple[str, int]  # a source line
 Work = Callable[[], object]
 IsWatched = Callable[[CodeType], bool]
+
+
+def apart(program: Callable[..., object], *words: str) -> str:
+    """What a function prints, called in a fresh process: one that has threads must not fork.
+
+    Args:
+        program: Stands at the top of a module of tests, and takes texts.
+        words: The texts.
+    """
+    call = f"import sys; from {program.__module__} import {program.__name__} as call"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{call}; call(*sys.argv[1:])", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=_ROOT,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(_ROOT), *sys.path])},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def kill_at_every_step(

@@ -1,5 +1,6 @@
 """A search at work: whatever ends its process, no trial is lost and none that ended is repeated."""
 
+import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -22,7 +23,7 @@ from cd4ml.store.database import Database, open_database
 from tests.experiments.attempts import NOW, attempt, recorded
 from tests.experiments.plans import plan
 from tests.experiments.runs import run as a_run
-from tests.killing import kill_at_every_step
+from tests.killing import apart, kill_at_every_step
 
 
 def begin(database: Database, which: SearchPlan) -> Search:
@@ -189,12 +190,9 @@ def _is_watched(code: CodeType) -> bool:
     return code.co_filename in WATCHED
 
 
-@pytest.mark.crash
-@pytest.mark.timeout(600)
-def test_a_search_killed_at_any_step_loses_no_trial_and_repeats_none_that_ended(
-    tmp_path: Path, sqlite_template: Path
-) -> None:
-    """Threads try them, so that a kill ends all at once, whatever each is at."""
+def kill_searches(folder: str, template: str) -> None:
+    """Threads try them, so that a kill ends all at once, whatever each is at; prints how many."""
+    tmp_path, sqlite_template = Path(folder), Path(template)
     n_trials = 3
     which = plan({"step.x": list(range(n_trials))}, sampler="grid", n_trials=n_trials)
 
@@ -228,6 +226,14 @@ def test_a_search_killed_at_any_step_loses_no_trial_and_repeats_none_that_ended(
         # each finished run belongs to one trial, and each trial has one
         assert sorted(finished) == sorted(trial.run for trial in found)
 
-    killed = kill_at_every_step(prepare, _is_watched, afterwards=afterwards)
+    sys.stdout.write(str(kill_at_every_step(prepare, _is_watched, afterwards=afterwards)))
 
-    assert killed > 60
+
+@pytest.mark.crash
+@pytest.mark.timeout(600)
+def test_a_search_killed_at_any_step_loses_no_trial_and_repeats_none_that_ended(
+    tmp_path: Path, sqlite_template: Path
+) -> None:
+    killed = apart(kill_searches, str(tmp_path), str(sqlite_template))
+
+    assert int(killed) > 60

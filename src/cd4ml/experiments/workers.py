@@ -88,7 +88,7 @@ class Workers:
                 self._underway[self._submit(trial)] = trial
             # the thread of the pool that notices when processes die may have listed them before
             # the last one was there; it lists them anew whenever it is asked for something
-            if self._pool is not None:
+            if isinstance(self._pool, ProcessPoolExecutor):
                 with suppress(BrokenExecutor):
                     self._pool.submit(int)
 

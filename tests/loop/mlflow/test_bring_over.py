@@ -1,5 +1,6 @@
 import shutil
 import sqlite3
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from cd4ml.records.run import Metric, Run
 from cd4ml.records.run_artifact import RunArtifact
 from cd4ml.store import ledger, rows
 from cd4ml.store.tracking.history import history
-from tests.killing import kill_at_every_step
+from tests.killing import apart, kill_at_every_step
 from tests.mlflow_clients import NEW, OLD, lay_out
 from tests.mlflow_clients import run as run_client
 
@@ -173,22 +174,17 @@ def test_a_folder_mlruns_comes_over_also_after_it_was_moved(
     assert bring_over(project, str(moved / "mlruns"), actor=ANA).known == 4
 
 
-@pytest.mark.crash
-@pytest.mark.timeout(600)
-def test_killed_anywhere_the_same_command_brings_the_rest(
-    past: tuple[Path, Path, dict[str, Any]], tmp_path: Path
-) -> None:
-    source = f"sqlite:///{past[0]}"
-
-    template = lay_out(tmp_path / "template")
+def kill_imports(database: str, into: str) -> None:
+    """Imports killed at one step after another; prints how many."""
+    source, folder = f"sqlite:///{database}", Path(into)
+    template = lay_out(folder / "template")
     with open_project(template) as project:
         add_person(project, ANA, roles=(), actor=ANA)
 
     def opened(n: int) -> Project:
-        folder = tmp_path / f"p{n}"
-        if not folder.exists():
-            shutil.copytree(template, folder)
-        return open_project(folder)
+        if not (folder / f"p{n}").exists():
+            shutil.copytree(template, folder / f"p{n}")
+        return open_project(folder / f"p{n}")
 
     def attempt(n: int) -> Any:
         project = opened(n)
@@ -198,7 +194,7 @@ def test_killed_anywhere_the_same_command_brings_the_rest(
         with opened(n) as project:
             bring_over(project, source, actor=ANA)
             found = everything(project)
-        (tmp_path / f"found{n}").write_bytes(msgspec.json.encode(found))
+        (folder / f"found{n}").write_bytes(msgspec.json.encode(found))
 
     watched = ("_run", "_version")
     n_kills = kill_at_every_step(
@@ -208,9 +204,19 @@ def test_killed_anywhere_the_same_command_brings_the_rest(
     )
     with opened(n_kills + 1) as project:
         bring_over(project, source, actor=ANA)
-        undisturbed = msgspec.json.encode(everything(project))
+        (folder / "undisturbed").write_bytes(msgspec.json.encode(everything(project)))
+    sys.stdout.write(str(n_kills))
+
+
+@pytest.mark.crash
+@pytest.mark.timeout(600)
+def test_killed_anywhere_the_same_command_brings_the_rest(
+    past: tuple[Path, Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    n_kills = int(apart(kill_imports, str(past[0]), str(tmp_path)))
 
     assert n_kills > 12
+    undisturbed = (tmp_path / "undisturbed").read_bytes()
     for n in range(n_kills):
         assert (tmp_path / f"found{n}").read_bytes() == undisturbed
 
