@@ -10,8 +10,6 @@ import os
 # Two cores: threads of OpenMP and Polars in parallel test processes only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("POLARS_MAX_THREADS", "2")
-# As cd4ml sets it where it loads pyarrow, which other libraries may do first here.
-os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
 import shutil
 from collections.abc import Iterator
@@ -21,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.environ import change_safely
 from tests.services import postgres, s3
 from tests.services.processes import ServiceUnavailable
 
@@ -29,6 +28,9 @@ if TYPE_CHECKING:
     from cd4ml.store.clock import SimulatedClock
     from cd4ml.store.database import Database
     from cd4ml.store.file_store import FileStore
+
+
+change_safely()  # before any library has threads
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -60,9 +59,6 @@ def frames(url: sa.URL, query: str, *, what: str) -> Iterator[pl.DataFrame]:
 
 
 def _driver(url: sa.URL, what: str) -> Any:
-    # before pyarrow is loaded: its own allocator has crashed where the thread that loaded it had
-    # ended (apache/arrow#50471, #50908), and sources are read on threads
-    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     name = f"adbc_driver_{backend_of(url)}"
     try:
         import_module("pyarrow")
