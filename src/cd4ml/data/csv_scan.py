@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,3 +71,26 @@ def _raw_names(path: Path) -> list[str]:
     import polars as pl
 
     return pl.scan_csv([path], infer_schema=False, glob=False).collect_schema().names()
+
+
+def columns_met(
+    paths: Sequence[Path],
+    names: Sequence[str],
+    *,
+    might_be_in: Callable[[Path], bool],
+    met_in: Callable[[Path, Sequence[str]], frozenset[str]],
+) -> frozenset[str]:
+    """Those of some columns in which something stands that is looked for.
+
+    Args:
+        paths: CSV files.
+        names: The columns.
+        might_be_in: Whether it may stand anywhere in a file: a quick look.
+        met_in: In which of some columns of such a file it stands: the file is parsed for that.
+    """
+    found: frozenset[str] = frozenset()
+    for path in paths:
+        left = [name for name in names if name not in found]
+        if left and might_be_in(path):
+            found |= met_in(path, left)
+    return found

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cd4ml.data.csv_scan import names_of, scan_csv, scan_csv_texts
+from cd4ml.data.csv_scan import columns_met, names_of, scan_csv, scan_csv_texts
 
 if TYPE_CHECKING:
     import polars as pl
@@ -28,12 +28,7 @@ def with_inexact(paths: Sequence[Path], names: Sequence[str]) -> frozenset[str]:
         paths: CSV files.
         names: Columns that hold numbers.
     """
-    found: frozenset[str] = frozenset()
-    for path in paths:
-        left = [name for name in names if name not in found]
-        if left and _is_anywhere(path):
-            found |= _columns(path, left)
-    return found
+    return columns_met(paths, names, might_be_in=_is_anywhere, met_in=_columns)
 
 
 def is_inexact(number: int) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from cd4ml.data.csv_scan import scan_csv_texts
+from cd4ml.data.csv_scan import columns_met, scan_csv_texts
 
 _CHUNK = 2**16  # bytes: as many as lie in a processor's cache
 _COMMA, _LINE_END, _QUOTE, _ZERO = b',\n"0'
@@ -21,12 +21,7 @@ def with_leading_zeros(paths: Sequence[Path], names: Sequence[str]) -> frozenset
         paths: CSV files.
         names: Columns that hold whole numbers.
     """
-    found: frozenset[str] = frozenset()
-    for path in paths:
-        left = [name for name in names if name not in found]
-        if left and _is_anywhere(path):
-            found |= _columns(path, left)
-    return found
+    return columns_met(paths, names, might_be_in=_is_anywhere, met_in=_columns)
 
 
 def _is_anywhere(path: Path) -> bool:
