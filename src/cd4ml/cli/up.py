@@ -10,11 +10,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from cd4ml.errors import Unavailable
 from cd4ml.loop import Project
 
+if TYPE_CHECKING:
+    import uvicorn
+
 INTERVAL_S = 1.0  # between two turns of the background work
+_LOOKING_S = 0.02  # between two looks whether this process answers
 GRACE_S = 10  # for answers, and for the turn of work, under way when the process is told to end
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -45,16 +50,16 @@ def run(
 
     own = () if host in (*_LOOPBACK, *_EVERYWHERE) else (host,)
     app = control_plane(project, hosts=(*hosts, *own))
-    with _listening(host, port) as listener, _working(project, is_on=works):
+    config = uvicorn.Config(
+        app,
+        access_log=False,
+        log_level="warning",
+        timeout_graceful_shutdown=GRACE_S,
+        server_header=False,
+    )
+    server = uvicorn.Server(config)
+    with _listening(host, port) as listener, _working(project, server, is_on=works):
         _say_where(listener, host, is_json=is_json)
-        config = uvicorn.Config(
-            app,
-            access_log=False,
-            log_level="warning",
-            timeout_graceful_shutdown=GRACE_S,
-            server_header=False,
-        )
-        server = uvicorn.Server(config)
 
         def end(_signal: int, _frame: FrameType | None) -> None:
             # before uvicorn listens to signals, and when it repeats the one that ended it;
@@ -80,17 +85,14 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
 
 
 @contextmanager
-def _working(project: Project, *, is_on: bool) -> Iterator[None]:
+def _working(project: Project, server: uvicorn.Server, *, is_on: bool) -> Iterator[None]:
     if not is_on:
         yield
         return
-    from cd4ml.loop.work import work_until
-
     stop = threading.Event()
     worker = threading.Thread(
-        target=work_until,
-        args=(project, stop),
-        kwargs={"owner": owner(), "interval_s": INTERVAL_S},
+        target=_work,
+        args=(project, server, stop),
         name="background-work",
         daemon=True,  # a turn that outlasts the grace is left: its lease ends, another goes on
     )
@@ -100,6 +102,15 @@ def _working(project: Project, *, is_on: bool) -> Iterator[None]:
     finally:
         stop.set()
         worker.join(GRACE_S)
+
+
+def _work(project: Project, server: uvicorn.Server, stop: threading.Event) -> None:
+    # what the work imports would take half of the time until somebody is answered
+    while not server.started and not stop.wait(_LOOKING_S):
+        pass
+    from cd4ml.loop.work import work_until
+
+    work_until(project, stop, owner=owner(), interval_s=INTERVAL_S)
 
 
 def owner() -> str:

@@ -10,7 +10,6 @@ import msgspec
 from cd4ml.errors import NotFound
 from cd4ml.experiments.compare import Comparison
 from cd4ml.experiments.compare import compare as differences
-from cd4ml.experiments.pairs import SCORE, pair_of
 from cd4ml.experiments.tracking import TrackedRun, list_runs, metric_names, orders, tracked
 from cd4ml.loop.candidate import table
 from cd4ml.loop.interrupted import settle_interrupted
@@ -172,6 +171,8 @@ def _scored_output(connection: sa.Connection, project: Project, run: Run) -> str
 
 
 def _pairs(project: Project, runs: tuple[str, ...], kept: list[str]) -> tuple[Pair, ...]:
+    from cd4ml.experiments.pairs import SCORE, pair_of
+
     settings = project.settings.model
     frames = {
         run: frame
