@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 
 from cd4ml.errors import InvalidInput
+from cd4ml.models.registry import version_in as version_in
 
 _MOST_DIGITS = 9
 
@@ -24,23 +25,6 @@ def number_in(ref: str, kind: str) -> int:
         msg = f"expected {kind}/NUMBER, got {ref!r}"
         raise InvalidInput(msg, hint=f"for example {kind}/1")
     return int(text)
-
-
-def version_in(ref: str) -> tuple[str, int]:
-    """The model and number in `model/number`.
-
-    Raises:
-        InvalidInput: If it has another form.
-
-    Examples:
-        >>> version_in("delay/2")
-        ('delay', 2)
-    """
-    model, _, number = ref.rpartition("/")
-    if not model or not _is_number(number):
-        msg = f"expected MODEL/NUMBER, got {ref!r}"
-        raise InvalidInput(msg, hint="cd4ml model list shows the versions")
-    return model, int(number)
 
 
 def dataset_version_in(ref: str) -> tuple[str, int]:
