@@ -93,9 +93,7 @@ def failure(start: Start) -> str:
     return caught.value.message
 
 
-def test_it_reads_files_and_writes_one(
-    start: Start, database: Database, files_url: str, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_it_reads_files_and_writes_one(start: Start, database: Database, files_url: str) -> None:
     run = start()
 
     blobs = open_blobs(files_url)
@@ -103,7 +101,8 @@ def test_it_reads_files_and_writes_one(
     assert blobs.get(run.outputs["twice"]) == b"[20, 40]"
     with database.read() as connection:
         assert [(m.name, m.value) for m in rows.find(connection, Metric, run=1)] == [("rows", 2.0)]
-    assert "cleaning" in capfd.readouterr().err
+        cleaned = rows.find(connection, StepRun, run=1, step="cleaned")[0]
+    assert b"cleaning" in blobs.get(cleaned.log)
 
 
 def test_its_parameters_are_parameters(start: Start, database: Database, files_url: str) -> None:

@@ -257,7 +257,7 @@ def lazy(before: int) -> list:
     return (number for number in range(3))
 """)
 
-    assert message == "step 'lazy' returned a generator, which cannot be stored"
+    assert message == "pipeline.py:18: step 'lazy' returned a generator, which cannot be stored"
 
 
 def test_a_step_that_changes_its_input_changes_nobody_elses(world: World) -> None:
