@@ -18,6 +18,7 @@ from cd4ml.loop.people import add_person
 from cd4ml.loop.search import search
 from cd4ml.loop.train import train
 from cd4ml.loop.versions import tag
+from cd4ml.records.settings import SearchSettings
 from tests.loop.test_ingest import add_flights, traces
 from tests.loop.world import ANN, BEGIN, EVE, HOUR, flights
 
@@ -177,9 +178,8 @@ def test_a_flag_wins_over_the_environment(project: Project, sample: str) -> None
 @pytest.mark.slow
 def test_every_trial_of_a_search_takes_the_environment(project: Project, sample: str) -> None:
     with under(project, STAGING) as opened:
-        report = search(
-            opened, grid={"delay.strength": [1.0, 2.0]}, environment="qa", workers=1, actor=ANN
-        )
+        wanted = SearchSettings(space={"delay.strength": [1.0, 2.0]}, environment="qa", workers=1)
+        report = search(opened, wanted, actor=ANN)
 
     assert {each.run.refs["flights"] for each in report.runs} == {"flights_sample@1"}
     assert {each.run.parameters["delay.strength"] for each in report.runs} == {1.0, 2.0}

@@ -218,9 +218,9 @@ def test_two_runs_are_compared_by_what_differs(project: Project) -> None:
 def test_a_clone_with_the_same_blobs_computes_nothing_again(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shares: bool
 ) -> None:
-    if not shares:
-        append = "\n[store]\nshare_steps = false\n"
-        (project.folder / "cd4ml.toml").write_text((project.folder / "cd4ml.toml").read_text() + append)  # fmt: skip
+    policy = "share_models = true" if shares else "share_steps = false"
+    settings = project.folder / "cd4ml.toml"
+    settings.write_text(f"[store]\n{policy}\n\n{settings.read_text()}")
     clone = tmp_path / "clone"
     shutil.copytree(project.folder, clone)
     monkeypatch.setenv("CD4ML_BLOBS", str(tmp_path / "team"))

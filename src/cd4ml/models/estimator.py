@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cd4ml.errors import InvalidInput
+from cd4ml.models.pickled import dumps
 
 if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
-
-_PROTOCOL = 5
 
 
 def dump(estimator: Any) -> bytes:
@@ -28,7 +27,7 @@ def dump(estimator: Any) -> bytes:
         InvalidInput: If it holds something that cannot be stored, such as a lambda.
     """
     try:
-        return pickle.dumps(estimator, protocol=_PROTOCOL)
+        return dumps(estimator)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         msg = f"the {type(estimator).__name__} cannot be stored: {error}"
         hint = "use functions defined at the top of a module instead of lambdas and local ones"

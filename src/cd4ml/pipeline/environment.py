@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from itertools import filterfalse
 
 import msgspec
 
 _METADATA = (".dist-info", ".egg-info")
+_INSTALLED = ("site-packages", "dist-packages")
 
 # what decides results though it is no code: the order of sets, and how sums are split
 VARIABLES = (
@@ -86,13 +88,18 @@ def differences(recorded: Environment, present: Environment) -> tuple[str, ...]:
 
 def _distributions() -> dict[str, str]:
     found: dict[str, str] = {}
-    for folder in sys.path:
+    for folder in filterfalse(_is_vendored, sys.path):
         for name in _listed(folder or "."):
             stem, suffix = os.path.splitext(name)
             parts = stem.split("-")
             if suffix in _METADATA and len(parts) >= 2:
                 found.setdefault(parts[0].lower(), parts[1])  # the first on the path counts
     return found
+
+
+def _is_vendored(folder: str) -> bool:
+    """Whether a folder is a library's own, inside what is installed (Ray has one)."""
+    return any(f"{os.sep}{name}{os.sep}" in folder.rstrip(os.sep) for name in _INSTALLED)
 
 
 def _listed(folder: str) -> list[str]:
