@@ -199,7 +199,9 @@ def type_in_words(kind: Any) -> str:
         return plain[kind]
     origin, inner = get_origin(kind), [each for each in get_args(kind) if each is not Ellipsis]
     if origin is Literal:
-        return " or ".join(f'`"{value}"`' for value in inner)
+        return " or ".join(
+            f'`"{value}"`' if isinstance(value, str) else f"`{value}`" for value in inner
+        )
     if origin in (Union, UnionType):
         return " or ".join(type_in_words(each) for each in inner if each is not type(None))
     if origin in (tuple, list):
