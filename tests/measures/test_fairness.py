@@ -14,7 +14,8 @@ from sklearn.metrics import accuracy_score, precision_score, recall_score
 from cd4ml.measures.calibration import calibration_in_the_large
 from cd4ml.measures.cells import count_cells, roll_up
 from cd4ml.measures.estimate import UndefinedMeasure, wilson
-from cd4ml.measures.fairness import RATES, Gap, equalised_odds, gap, rates
+from cd4ml.measures.fairness import Gap, equalised_odds, gap, rates
+from cd4ml.measures.named_rates import RATES
 from tests.measures.messages import exactly
 
 N = 3000

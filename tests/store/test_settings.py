@@ -99,6 +99,17 @@ def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
             "invalid value 'metrik' - at `gate[0].kind`",
             f"the kinds of gate are {', '.join(sorted(map(kind_of, KINDS_OF_GATE)))}",
         ),
+        (
+            PROJECT
+            + "[[gate]]\nkind = 'fairness'\nmetric = 'recall'\ngroups = ['sex']\nby = 'sex'",
+            "expected one of interval, value, got 'sex' - at `gate[0].by`",
+            MANUAL,
+        ),
+        (
+            PROJECT + "[[gate]]\nkind = 'fairness'\nmetric = 'recall'\ngroups = [3]",
+            "expected `str | array`, got `int` - at `gate[0].groups[0]`",
+            MANUAL,
+        ),
         ("gate = 3\n" + PROJECT, "expected `array`, got `int` - at `gate`", MANUAL),
         ("gate = [3]\n" + PROJECT, "expected `object`, got `int` - at `gate[0]`", MANUAL),
         (

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cd4ml.gates import metric
+from cd4ml.gates import fairness, metric, representation
+from cd4ml.records.representation import Representation
 
 if TYPE_CHECKING:
     import msgspec
@@ -32,4 +33,8 @@ class Kind(NamedTuple):
 
 KINDS: dict[str, Kind] = {
     "metric": Kind(metric.require_possible, metric.judge),
+    "fairness": Kind(fairness.require_possible, fairness.judge),
+    "representation": Kind(
+        representation.require_possible, representation.judge, record=Representation
+    ),
 }

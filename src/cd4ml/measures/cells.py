@@ -82,7 +82,7 @@ def count_cells(
         (pl.col("outcome") & pl.col("answer")).sum().alias("hits"),
         pl.col("said").sum(),
     )
-    values = _texts(counted.select(keys.columns))
+    values = texts_of(counted.select(keys.columns))
     return _gathered(
         tuple(groups),
         values,
@@ -142,6 +142,32 @@ def group_name(columns: Sequence[str], values: Sequence[str]) -> str:
     return ", ".join(f"{column}={value}" for column, value in pairs) or "all rows"
 
 
+def texts_of(keys: pl.DataFrame) -> list[tuple[str, ...]]:
+    """The values of each row as text; what is missing, or nan, is "null".
+
+    Args:
+        keys: One column a grouping.
+
+    Returns:
+        A tuple a row.
+
+    Source:
+        None: words.
+
+    Examples:
+        >>> import polars as pl
+        >>> texts_of(pl.DataFrame({"sex": ["f", None], "band": [1, 2]}))
+        [('f', '1'), ('null', '2')]
+    """
+    import polars as pl
+
+    texts = keys.select(
+        pl.col(name).cast(pl.String).fill_null("null").replace("NaN", "null")
+        for name in keys.columns
+    )
+    return texts.rows()
+
+
 def _keys(groups: Mapping[str, Any], n_rows: int) -> pl.DataFrame:
     """One column a grouping, under names that nothing else has."""
     import polars as pl
@@ -163,17 +189,6 @@ def _series(values: ArrayLike) -> pl.Series:
 
     array = np.asarray(values)
     return pl.Series(array.tolist(), strict=False) if array.dtype == object else pl.Series(array)
-
-
-def _texts(keys: pl.DataFrame) -> list[tuple[str, ...]]:
-    """The values of each row as text; what is missing, or nan, is "null"."""
-    import polars as pl
-
-    texts = keys.select(
-        pl.col(name).cast(pl.String).fill_null("null").replace("NaN", "null")
-        for name in keys.columns
-    )
-    return texts.rows()
 
 
 def _gathered(

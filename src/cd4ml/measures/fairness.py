@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from math import inf, nan
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cd4ml.measures.cells import Cells, Counts, group_name
 from cd4ml.measures.estimate import Estimate, UndefinedMeasure, wilson
+from cd4ml.measures.named_rates import RATES
 
 
 class GroupRate(NamedTuple):
@@ -26,28 +27,6 @@ class Gap(NamedTuple):
 
     difference: float
     ratio: float  # of the smaller to the larger, at most 1
-
-
-class Rate(NamedTuple):
-    """A rate that groups can be compared by: what is counted, of which rows, and if none is there."""
-
-    name: str
-    better: Literal["higher", "lower", ""]
-    of: str  # the rows that it is a share of, in words
-
-
-RATES: dict[str, Rate] = {
-    each.name: each
-    for each in (
-        Rate("selection_rate", "higher", "row"),
-        Rate("recall", "higher", "row with a favourable outcome"),
-        Rate("false_positive_rate", "lower", "row with an unfavourable outcome"),
-        Rate("precision", "higher", "row with a favourable answer"),
-        Rate("accuracy", "higher", "row"),
-        Rate("calibration", "", "row"),
-        Rate("base_rate", "", "row"),
-    )
-}
 
 
 def rates(cells: Cells, rate: str, *, confidence: float = 0.95) -> list[GroupRate]:
@@ -196,7 +175,7 @@ def _counted(cells: Cells, rate: str) -> tuple[Counts, Counts]:
         "base_rate": (favourable, n),
     }
     if rate not in table:
-        raise ValueError(f"there is no rate {rate!r}; known: {', '.join(sorted(table))}")
+        raise ValueError(f"there is no rate {rate!r}; known: {', '.join(sorted(RATES))}")
     return table[rate]
 
 

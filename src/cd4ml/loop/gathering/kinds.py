@@ -7,9 +7,12 @@ from typing import Any
 
 import msgspec
 
+from cd4ml.loop.gathering import representation
 from cd4ml.loop.gathering.asked import Asked
 
 # (asked, the policy's gates of this kind) -> the kind's own record (`gates.kinds.Kind.record`)
 Gather = Callable[[Asked, tuple[Any, ...]], msgspec.Struct]
 
-GATHER: dict[str, Gather] = {}
+GATHER: dict[str, Gather] = {
+    "representation": representation.gather,
+}
