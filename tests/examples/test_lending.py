@@ -107,8 +107,8 @@ def test_what_is_balanced_passes_and_asks_nobody_of_race(project: Project) -> No
     groups = [each.slice for each in judgement.verdict.findings if each.metric == "selection_rate"]
     assert groups == [
         *("black=no", "black=yes", "single=no", "single=yes"),
-        *("black=no, single=no", "black=no, single=yes"),
-        *("black=yes, single=no", "black=yes, single=yes"),
+        *("black=no & single=no", "black=no & single=yes"),
+        *("black=yes & single=no", "black=yes & single=yes"),
     ]
 
 

@@ -7,12 +7,16 @@ import polars as pl
 import pytest
 
 from cd4ml.errors import ConfigurationError
+from cd4ml.gates.between_groups import across, asked_of
 from cd4ml.gates.evidence import Evidence
 from cd4ml.gates.fairness import METRICS
 from cd4ml.gates.judge import judge
 from cd4ml.gates.policy import policy_of
 from cd4ml.gates.stored import store_evidence, stored_evidence
 from cd4ml.gates.verdicts import outcome_of
+from cd4ml.measures.estimate import wilson
+from cd4ml.measures.fairness import GroupRate
+from cd4ml.measures.named_rates import RATES
 from cd4ml.measures.proportions import ratio_of_shares
 from cd4ml.records.fairness_gate import FairnessGate
 from cd4ml.records.finding import Finding
@@ -27,6 +31,10 @@ def gate(**changes: Any) -> FairnessGate:
         {} if {"ratio_at_least", "difference_at_most"} & changes.keys() else {"ratio_at_least": 0.8}
     )
     return FairnessGate(**(fields | limits | changes))
+
+
+def limit(asked: FairnessGate) -> str:
+    return "difference" if asked.ratio_at_least is None else "ratio"
 
 
 def findings(asked: FairnessGate, seen: Evidence) -> list[Finding]:
@@ -159,7 +167,7 @@ def test_two_columns_are_crossed_and_each_is_asked_alone() -> None:
     assert (alone.value, alone.outcome) == (1.0, "pass")
     assert crossed.gate == "selection_rate ratio at least 0.8 across sex x age"
     assert (crossed.value, crossed.outcome) == (0.5, "fail")
-    assert crossed.reason == "sex=f, age=old 0.5 (100 rows) beside sex=f, age=young 1 (100 rows)"
+    assert crossed.reason == "sex=f & age=old 0.5 (100 rows) beside sex=f & age=young 1 (100 rows)"
 
 
 def test_a_group_of_five_decides_nothing_and_is_not_forgotten() -> None:
@@ -255,7 +263,7 @@ def test_rows_that_make_no_groups_are_errors_with_their_reason() -> None:
 
     def reason(asked: FairnessGate, rows: Evidence) -> str:
         (found,) = findings(asked, rows)
-        assert found.outcome == "error"
+        assert (found.outcome, found.metric) == ("error", f"{asked.metric} {limit(asked)}")
         return found.reason
 
     assert reason(gate(groups=("race",)), seen) == (
@@ -366,3 +374,20 @@ def test_a_gate_that_cannot_be_meant_is_refused_when_it_is_read(
 
     expected = f"cd4ml.toml: {message}" + (f"\n  hint: {hint}" if hint else "")
     assert str(refused.value) == expected
+
+
+def test_by_interval_models_on_the_limit_are_hardly_ever_passed_or_failed() -> None:
+    """Three groups, of which one has exactly four fifths of the others' rate."""
+    chance = np.random.default_rng(0)
+    (asked,) = asked_of(RATES["selection_rate"], ("sex",), gate(by="interval"), (0.8, None))
+    outcomes = []
+    for _ in range(300):
+        sizes, shares = (150, 400, 600), (0.4, 0.5, 0.5)
+        found = [
+            GroupRate(f"sex={i}", n, counted := int(chance.binomial(n, share)), wilson(counted, n))
+            for i, (n, share) in enumerate(zip(sizes, shares, strict=True))
+        ]
+        outcomes.append(across(asked, found).outcome)
+
+    assert outcomes.count("pass") / 300 <= 0.05
+    assert outcomes.count("fail") / 300 <= 0.05

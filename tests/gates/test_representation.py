@@ -171,9 +171,10 @@ def test_rows_that_were_not_counted_are_errors_with_their_reason() -> None:
         assert found.outcome == "error"
         return found.reason
 
-    assert reason(gate(groups=("age",), share_at_least=0.8), seen) == (
-        "training rows were not counted by 'age', only by sex"
-    )
+    (unknown, known) = findings(gate(groups=("age", "sex"), share_at_least=0.8), seen)
+    assert (unknown.gate, unknown.outcome) == ("representation across age", "error")
+    assert unknown.reason == "training rows were not counted by 'age', only by sex"
+    assert known.outcome == "fail"
     assert reason(gate(share_at_least=0.8), seen._replace(gathered={})) == (
         "the training rows were not counted by groups"
     )
@@ -229,7 +230,7 @@ def test_it_is_judged_again_from_what_is_stored(blobs: Blobs) -> None:
         (
             {"groups": (("sex", "age"),), "share_at_least": 0.8, "shares": {"sex=f": 0.5}},
             "'sex=f' is a group of none of ['sex x age'] - at `gate[0].shares`",
-            'written "sex=..., age=..."',
+            'written "sex=... & age=..."',
         ),
         (
             {"share_at_least": 0.8, "shares": {"sex=f": 50.0}},
@@ -264,11 +265,11 @@ def test_a_gate_that_cannot_be_meant_is_refused_when_it_is_read(
 
 
 def test_a_value_may_hold_what_separates_columns() -> None:
-    asked = gate(groups=("city",), share_at_least=0.8, shares={"city=Washington, DC": 0.1})
+    asked = gate(groups=("city",), share_at_least=0.8, shares={"city=Portland & Salem": 0.1})
     crossed = gate(
         groups=("city", ("city", "sex")),
         share_at_least=0.8,
-        shares={"city=Boston": 0.1, "city=Boston, sex=f": 0.05},
+        shares={"city=Boston": 0.1, "city=Boston & sex=f": 0.05},
     )
 
     assert policy_of((asked, crossed)).gates == (asked, crossed)

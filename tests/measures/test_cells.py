@@ -102,7 +102,7 @@ def test_scores_that_are_no_probabilities_have_no_mean_probability() -> None:
 
 
 def test_a_group_is_named_by_its_columns() -> None:
-    assert group_name(("black", "single"), ("yes", "no")) == "black=yes, single=no"
+    assert group_name(("black", "single"), ("yes", "no")) == "black=yes & single=no"
     assert group_name((), ()) == "all rows"
 
 

@@ -77,8 +77,11 @@ def judge(gate: FairnessGate, evidence: Evidence) -> list[Finding]:
         groups = _groups(columns, evidence)
         if isinstance(groups, str):
             findings += [unmeasured(each, groups) for each in asked]
-        else:
+            continue
+        try:
             findings += _compared(gate, asked, groups, evidence)
+        except ValueError as error:
+            findings += [unmeasured(each, str(error)) for each in asked]
     return findings
 
 

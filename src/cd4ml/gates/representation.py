@@ -12,6 +12,7 @@ from cd4ml.gates.group_limits import (
     require_ratio,
 )
 from cd4ml.gates.refusal import refused
+from cd4ml.measures.named_rates import AND
 from cd4ml.records.groupings import Grouping, groupings_of
 from cd4ml.records.representation_gate import RepresentationGate
 
@@ -70,7 +71,7 @@ def _of(gate: RepresentationGate, group: str) -> Grouping:
 
 
 def _is_named_by(columns: Grouping, group: str) -> bool:
-    pattern = ", ".join(f"{re.escape(column)}=.*" for column in columns)
+    pattern = AND.join(f"{re.escape(column)}=.*" for column in columns)
     return re.fullmatch(pattern, group) is not None
 
 
@@ -82,7 +83,7 @@ def _require_shares(gate: RepresentationGate, path: str) -> None:
     for group, share in gate.shares.items():
         if not _of(gate, group):
             msg = f"{group!r} is a group of none of {[' x '.join(each) for each in groupings]}"
-            example = ", ".join(f"{column}=..." for column in groupings[0])
+            example = AND.join(f"{column}=..." for column in groupings[0])
             raise refused(msg, path, hint=f'written "{example}"')
         if not 0 < share <= 1:
             msg = f"a share of people is above 0 and at most 1, got {share:g}"
@@ -104,10 +105,18 @@ def judge(gate: RepresentationGate, evidence: Evidence) -> list[Finding]:
         gate: What is asked.
         evidence: With the training rows, counted, and the holdout's table.
     """
-    from cd4ml.gates.represented import on_grouping
+    findings: list[Finding] = []
+    for columns in groupings_of(gate.groups):
+        findings += _on_grouping(gate, columns, evidence)
+    return findings
 
-    return [
-        finding
-        for columns in groupings_of(gate.groups)
-        for finding in on_grouping(gate, columns, stated_of(gate, columns), evidence)
-    ]
+
+def _on_grouping(gate: RepresentationGate, columns: Grouping, evidence: Evidence) -> list[Finding]:
+    from cd4ml.gates.represented import on_grouping
+    from cd4ml.records.finding import Finding
+
+    try:
+        return on_grouping(gate, columns, stated_of(gate, columns), evidence)
+    except ValueError as error:  # what these rows do not define
+        asked = f"{KIND} across {' x '.join(columns)}"
+        return [Finding(gate=asked, metric=KIND, outcome="error", reason=str(error))]

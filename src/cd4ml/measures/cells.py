@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cd4ml.measures.classification import labelled_scores
+from cd4ml.measures.named_rates import AND
 
 if TYPE_CHECKING:
     import polars as pl
@@ -136,10 +137,10 @@ def group_name(columns: Sequence[str], values: Sequence[str]) -> str:
 
     Examples:
         >>> group_name(("black", "single"), ("yes", "no"))
-        'black=yes, single=no'
+        'black=yes & single=no'
     """
     pairs = zip(columns, values, strict=True)
-    return ", ".join(f"{column}={value}" for column, value in pairs) or "all rows"
+    return AND.join(f"{column}={value}" for column, value in pairs) or "all rows"
 
 
 def texts_of(keys: pl.DataFrame) -> list[tuple[str, ...]]:

@@ -16,7 +16,7 @@ from cd4ml.measures.named_rates import RATES
 class GroupRate(NamedTuple):
     """A rate of one group; `estimate` is None where the group has no row that it is a share of."""
 
-    group: str  # "black=yes, single=no"
+    group: str  # "black=yes & single=no"
     n_rows: int  # of the group
     counted: int  # rows that count, of the `n` of the estimate
     estimate: Estimate | None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+AND = " & "  # between the columns of a group: "black=yes & single=no"
+
 
 class Rate(NamedTuple):
     """A share of certain rows, by its name.
