@@ -50,7 +50,9 @@ def test_swapping_the_classes_changes_nothing(rows: list[tuple[bool, float]]) ->
     labels, said = (np.array(column) for column in zip(*rows, strict=True))
 
     assert brier(~labels, 1 - said).value == pytest.approx(brier(labels, said).value)
-    assert log_loss(~labels, 1 - said).value == pytest.approx(log_loss(labels, said).value)
+    # 1 - said keeps few digits of a tiny probability: floats near 1 lie 1e-16 apart
+    turned = log_loss(~labels, 1 - said).value
+    assert turned == pytest.approx(log_loss(labels, said).value, rel=0.02)
 
 
 @given(forecasts)

@@ -27,7 +27,8 @@ def named_choices(message: str, kind: type[msgspec.Struct]) -> str:
     if found is None:
         return message
     value, place = found[1], found[2].removeprefix("$.")
-    words = _words(inspect.type_info(kind), _PART.findall(place))
+    # kinds of the same table may have the same key
+    words = dict.fromkeys(_words(inspect.type_info(kind), _PART.findall(place)))
     return f"expected one of {', '.join(words)}, got {value} - at `{place}`" if words else message
 
 
