@@ -131,7 +131,7 @@ def one_big_file(ground: Ground) -> None:
         return {f"{side.name} {how}": side.add("big", in_process=HOW[how])}
 
     turns = [lambda side=side, how=how: turn(side, how) for how in HOW for side in (ours, dvc)]
-    cost = in_turn(turns, rounds=2)
+    cost = in_turn(turns, rounds=5)
     for how in HOW:
         copied, theirs = cost[f"{ours.name} {how}"], cost[f"{dvc.name} {how}"]
         figure(f"2 GB {how}: `dvc add`", theirs.wall_s, "s")
