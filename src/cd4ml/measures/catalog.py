@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -13,11 +14,35 @@ from cd4ml.measures.classification import (
     accuracy,
     accuracy_difference,
     correct_answers,
+    false_positive_rate,
     labelled_scores,
+    precision,
+    recall,
+)
+from cd4ml.measures.decisions import (
+    f1,
+    f1_difference,
+    false_positive_rate_difference,
+    precision_difference,
+    recall_difference,
 )
 from cd4ml.measures.estimate import Estimate
 from cd4ml.measures.named import NAMED, Named
 from cd4ml.measures.ranking import auc, auc_difference
+from cd4ml.measures.regression import (
+    absolute_errors,
+    mae,
+    mae_difference,
+    mape,
+    mape_difference,
+    median_absolute_error,
+    median_absolute_error_difference,
+    r2,
+    r2_difference,
+    relative_errors,
+    rmse,
+    rmse_difference,
+)
 from cd4ml.measures.scoring import (
     brier,
     brier_difference,
@@ -31,13 +56,33 @@ from cd4ml.measures.scoring import (
 class Measure(Named, frozen=True, kw_only=True):
     """One measure with all that a judge needs: how it is computed, compared, and trivially had."""
 
-    function: Callable[[ArrayLike, ArrayLike], Estimate]  # (y_true, score)
-    # (y_true, score_a, score_b): a - b on the same rows; None where no paired interval exists
-    difference: Callable[[ArrayLike, ArrayLike, ArrayLike], Estimate] | None
-    # (y_true, base_rate): what a model that answers the base rate for all rows gets on them
+    function: Callable[..., Estimate]  # (y_true, score, *, confidence)
+    # (y_true, score_a, score_b, *, confidence): a - b on the same rows; None without an interval
+    difference: Callable[..., Estimate] | None
+    # (y_true, constant): what a model that gives every row the same answer gets on them
     trivial: Callable[[ArrayLike, float], float]
     # (y_true, score): one value a row whose mean is the measure; None where there is none
-    rows: Callable[[ArrayLike, ArrayLike], NDArray[np.float64]] | None
+    rows: Callable[..., NDArray[np.float64]] | None
+
+
+def at_threshold(measure: Measure, threshold: float) -> Measure:
+    """The measure where a score counts as a positive answer from another value on.
+
+    Args:
+        measure: One that `has_threshold`.
+        threshold: Smallest score that counts as a positive answer.
+
+    Examples:
+        >>> at_threshold(MEASURES["recall"], 0.2).function([1, 1], [0.3, 0.1]).value
+        0.5
+    """
+    changed = {
+        name: partial(getattr(measure, name), threshold=threshold)
+        for name in ("function", "difference", "rows")
+        if getattr(measure, name) is not None
+    }
+    trivial = _constant(changed["function"])
+    return msgspec.structs.replace(measure, **changed, trivial=trivial)
 
 
 def _constant(function: Callable[[ArrayLike, ArrayLike], Estimate]) -> Callable[..., float]:
@@ -84,6 +129,69 @@ MEASURES: dict[str, Measure] = {
             difference=accuracy_difference,
             trivial=_constant(accuracy),
             rows=correct_answers,
+        ),
+        _measure(
+            "recall",
+            function=recall,
+            difference=recall_difference,
+            trivial=_constant(recall),
+            rows=None,
+        ),
+        _measure(
+            "precision",
+            function=precision,
+            difference=precision_difference,
+            trivial=_constant(precision),
+            rows=None,
+        ),
+        _measure(
+            "false_positive_rate",
+            function=false_positive_rate,
+            difference=false_positive_rate_difference,
+            trivial=_constant(false_positive_rate),
+            rows=None,
+        ),
+        _measure(
+            "f1",
+            function=f1,
+            difference=f1_difference,
+            trivial=_constant(f1),
+            rows=None,
+        ),
+        _measure(
+            "mae",
+            function=mae,
+            difference=mae_difference,
+            trivial=_constant(mae),
+            rows=absolute_errors,
+        ),
+        _measure(
+            "rmse",
+            function=rmse,
+            difference=rmse_difference,
+            trivial=_constant(rmse),
+            rows=None,
+        ),
+        _measure(
+            "median_absolute_error",
+            function=median_absolute_error,
+            difference=median_absolute_error_difference,
+            trivial=_constant(median_absolute_error),
+            rows=None,
+        ),
+        _measure(
+            "mape",
+            function=mape,
+            difference=mape_difference,
+            trivial=_constant(mape),
+            rows=relative_errors,
+        ),
+        _measure(
+            "r2",
+            function=r2,
+            difference=r2_difference,
+            trivial=_constant(r2),
+            rows=None,
         ),
     )
 }
