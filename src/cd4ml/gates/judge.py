@@ -11,6 +11,7 @@ from cd4ml.gates.evidence import Evidence
 from cd4ml.gates.kinds import KINDS
 from cd4ml.gates.limits import no_worse_than
 from cd4ml.gates.sliced import on_slices
+from cd4ml.gates.weak import weakest_slices
 from cd4ml.measures.catalog import MEASURES
 from cd4ml.records.finding import Finding
 from cd4ml.records.gate import Gate, MetricGate, kind_of
@@ -24,8 +25,10 @@ def judge(gates: tuple[Gate, ...], evidence: Evidence) -> tuple[Finding, ...]:
 
     - Beside the champion: each gated measure against the champion's value on the same rows. It is
       shown and decides nothing.
-    - Each gated measure on each slice; slices decide nothing. Their interval is held against the
+    - Each gated measure on each value of `[model] slices`; they decide nothing. Their interval is held against the
       gate's floor or ceiling, else against the trivial model's level.
+    - The weakest slices in the first gated measure, searched among all columns and pairs of
+      them, if any is worse than all rows beyond chance.
 
     Args:
         gates: Of a policy (see `policy_of`).
@@ -39,7 +42,10 @@ def judge(gates: tuple[Gate, ...], evidence: Evidence) -> tuple[Finding, ...]:
         for gate in gates
         if isinstance(gate, MetricGate) and not unfit(evidence, MEASURES[gate.metric])
     ]
-    return (*findings, *_beside_champion(shown, evidence), *on_slices(shown, evidence))
+    more = [*_beside_champion(shown, evidence), *on_slices(shown, evidence)]
+    if shown:
+        more += weakest_slices(MEASURES[shown[0].metric], evidence)
+    return (*findings, *more)
 
 
 def _on_gate(gate: Gate, evidence: Evidence) -> list[Finding]:

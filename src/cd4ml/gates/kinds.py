@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cd4ml.gates import metric, trend
+from cd4ml.gates import metric, slices, trend
 from cd4ml.records.history import History
 
 if TYPE_CHECKING:
@@ -33,5 +33,6 @@ class Kind(NamedTuple):
 
 KINDS: dict[str, Kind] = {
     "metric": Kind(metric.require_possible, metric.judge),
+    "slices": Kind(slices.require_possible, slices.judge),
     "trend": Kind(trend.require_possible, trend.judge, record=History),
 }

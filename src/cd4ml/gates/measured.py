@@ -22,12 +22,15 @@ def measure_of(gate: MetricGate, evidence: Evidence) -> Measure:
     Raises:
         UndefinedMeasure: If rows are to be drawn together by a column that the holdout lacks.
     """
-    measure = MEASURES[gate.metric]
-    if gate.threshold is not None:
-        measure = at_threshold(measure, gate.threshold)
+    measure = measure_at(gate.metric, gate.threshold)
     if gate.interval == "bootstrap":
         measure = _drawn(measure, _groups(evidence, gate.together) if gate.together else None)
     return measure
+
+
+def measure_at(name: str, threshold: float | None) -> Measure:
+    """A measure where scores count as answers from a threshold on, if one is given."""
+    return MEASURES[name] if threshold is None else at_threshold(MEASURES[name], threshold)
 
 
 def _drawn(measure: Measure, together: NDArray[Any] | None) -> Measure:

@@ -40,7 +40,7 @@ def require_possible(gate: MetricGate, path: str) -> None:
     if gate.by == "interval" and not has_value_limit:
         hint = "comparisons are always decided by the interval of the difference"
         raise refused("there is no at_least or at_most to be met", f"{path}.by", hint=hint)
-    _require_threshold(gate, measure, path)
+    require_threshold(gate.threshold, measure, path)
     if gate.together and gate.interval != "bootstrap":
         message = f"rows of one {gate.together!r} are drawn together only by the bootstrap"
         raise refused(message, f"{path}.together", hint='interval = "bootstrap"')
@@ -94,6 +94,22 @@ def require_floor_or_ceiling(
         raise refused(msg, f"{path}.at_most", hint="no model could pass")
 
 
+def require_threshold(threshold: float | None, measure: Named, path: str) -> None:
+    """Refuse a threshold for what does not depend on one.
+
+    Raises:
+        ConfigurationError: With the measures that do.
+    """
+    if threshold is None:
+        return
+    if not measure.has_threshold:
+        names = ", ".join(name for name, each in NAMED.items() if each.has_threshold)
+        msg = f"{measure.name} does not depend on a threshold"
+        raise refused(msg, f"{path}.threshold", hint=f"those that do: {names}")
+    if not isfinite(threshold):
+        raise refused(f"a threshold is a finite number, got {threshold}", f"{path}.threshold")
+
+
 def judge(gate: MetricGate, evidence: Evidence) -> list[Finding]:
     """A finding for each limit that a gate sets.
 
@@ -135,17 +151,6 @@ def _on(of: Any, held: Callable[..., Held], *limits: object) -> Held:
     """A limit held against the measure that a gate takes of this evidence."""
     *asked, evidence = limits
     return held(of(evidence), *asked, evidence)
-
-
-def _require_threshold(gate: MetricGate, measure: Named, path: str) -> None:
-    if gate.threshold is None:
-        return
-    if not measure.has_threshold:
-        names = ", ".join(name for name, each in NAMED.items() if each.has_threshold)
-        msg = f"{measure.name} does not depend on a threshold"
-        raise refused(msg, f"{path}.threshold", hint=f"those that do: {names}")
-    if not isfinite(gate.threshold):
-        raise refused(f"a threshold is a finite number, got {gate.threshold}", f"{path}.threshold")
 
 
 def _require_comparison(measure: Named, name: str, margin: float, path: str) -> None:

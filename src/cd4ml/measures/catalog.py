@@ -10,6 +10,18 @@ import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cd4ml.measures.cells import (
+    Cells,
+    auc_in_cells,
+    each_cell,
+    f1_in_cells,
+    false_positive_rate_in_cells,
+    mean_in_cells,
+    precision_in_cells,
+    r2_in_cells,
+    recall_in_cells,
+    rmse_in_cells,
+)
 from cd4ml.measures.classification import (
     accuracy,
     accuracy_difference,
@@ -63,6 +75,8 @@ class Measure(Named, frozen=True, kw_only=True):
     trivial: Callable[[ArrayLike, float], float]
     # (y_true, score): one value a row whose mean is the measure; None where there is none
     rows: Callable[..., NDArray[np.float64]] | None
+    # (y_true, score, codes, n_cells): its value in each cell of the rows, nan where undefined
+    cells: Cells
 
 
 def at_threshold(measure: Measure, threshold: float) -> Measure:
@@ -78,7 +92,7 @@ def at_threshold(measure: Measure, threshold: float) -> Measure:
     """
     changed = {
         name: partial(getattr(measure, name), threshold=threshold)
-        for name in ("function", "difference", "rows")
+        for name in ("function", "difference", "rows", "cells")
         if getattr(measure, name) is not None
     }
     trivial = _constant(changed["function"])
@@ -108,13 +122,21 @@ def _measure(name: str, **functions: Any) -> Measure:
 MEASURES: dict[str, Measure] = {
     measure.name: measure
     for measure in (
-        _measure("auc", function=auc, difference=auc_difference, trivial=_no_order, rows=None),
+        _measure(
+            "auc",
+            function=auc,
+            difference=auc_difference,
+            trivial=_no_order,
+            rows=None,
+            cells=auc_in_cells,
+        ),
         _measure(
             "brier",
             function=brier,
             difference=brier_difference,
             trivial=_constant(brier),
             rows=squared_errors,
+            cells=mean_in_cells(squared_errors),
         ),
         _measure(
             "log_loss",
@@ -122,6 +144,7 @@ MEASURES: dict[str, Measure] = {
             difference=log_loss_difference,
             trivial=_constant(log_loss),
             rows=log_losses,
+            cells=mean_in_cells(log_losses),
         ),
         _measure(
             "accuracy",
@@ -129,6 +152,7 @@ MEASURES: dict[str, Measure] = {
             difference=accuracy_difference,
             trivial=_constant(accuracy),
             rows=correct_answers,
+            cells=mean_in_cells(correct_answers),
         ),
         _measure(
             "recall",
@@ -136,6 +160,7 @@ MEASURES: dict[str, Measure] = {
             difference=recall_difference,
             trivial=_constant(recall),
             rows=None,
+            cells=recall_in_cells,
         ),
         _measure(
             "precision",
@@ -143,6 +168,7 @@ MEASURES: dict[str, Measure] = {
             difference=precision_difference,
             trivial=_constant(precision),
             rows=None,
+            cells=precision_in_cells,
         ),
         _measure(
             "false_positive_rate",
@@ -150,6 +176,7 @@ MEASURES: dict[str, Measure] = {
             difference=false_positive_rate_difference,
             trivial=_constant(false_positive_rate),
             rows=None,
+            cells=false_positive_rate_in_cells,
         ),
         _measure(
             "f1",
@@ -157,6 +184,7 @@ MEASURES: dict[str, Measure] = {
             difference=f1_difference,
             trivial=_constant(f1),
             rows=None,
+            cells=f1_in_cells,
         ),
         _measure(
             "mae",
@@ -164,6 +192,7 @@ MEASURES: dict[str, Measure] = {
             difference=mae_difference,
             trivial=_constant(mae),
             rows=absolute_errors,
+            cells=mean_in_cells(absolute_errors),
         ),
         _measure(
             "rmse",
@@ -171,6 +200,7 @@ MEASURES: dict[str, Measure] = {
             difference=rmse_difference,
             trivial=_constant(rmse),
             rows=None,
+            cells=rmse_in_cells,
         ),
         _measure(
             "median_absolute_error",
@@ -178,6 +208,7 @@ MEASURES: dict[str, Measure] = {
             difference=median_absolute_error_difference,
             trivial=_constant(median_absolute_error),
             rows=None,
+            cells=each_cell(median_absolute_error),
         ),
         _measure(
             "mape",
@@ -185,6 +216,7 @@ MEASURES: dict[str, Measure] = {
             difference=mape_difference,
             trivial=_constant(mape),
             rows=relative_errors,
+            cells=mean_in_cells(relative_errors),
         ),
         _measure(
             "r2",
@@ -192,6 +224,7 @@ MEASURES: dict[str, Measure] = {
             difference=r2_difference,
             trivial=_constant(r2),
             rows=None,
+            cells=r2_in_cells,
         ),
     )
 }

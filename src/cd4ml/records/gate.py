@@ -62,7 +62,34 @@ class TrendGate(
     slide: float = 0.0  # a slide by no more, over all of them, may be
 
 
-Gate = MetricGate | TrendGate
+class SlicesGate(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    tag_field=KIND,
+    tag="slices",
+):
+    """`kind = "slices"`: a limit on a metric that holds on every slice.
+
+    Slices are the values of `columns` and of `pairs` of columns (numbers in four ranges), and
+    those `named`; without any of the three, the values of `[model] slices`. One fails when it is
+    worse than the limit beyond chance, all slices considered together.
+    """
+
+    metric: str
+    at_least: float | None = None
+    at_most: float | None = None
+    worse_by: float | None = None  # how much worse than all rows a slice may be
+    columns: tuple[str, ...] = ()
+    pairs: tuple[tuple[str, str], ...] = ()
+    named: tuple[str, ...] = ()  # "carrier=UA", or "carrier=UA & origin=EWR"
+    min_rows: int = 100  # a smaller slice is inconclusive
+    false_discoveries: float = 0.05  # share of the failing slices that may be chance
+    threshold: float | None = None  # score from which an answer is "yes"; 0.5 without it
+
+
+Gate = MetricGate | TrendGate | SlicesGate
 KINDS_OF_GATE: tuple[type[msgspec.Struct], ...] = get_args(Gate)
 
 
