@@ -25,10 +25,10 @@ def judge(gates: tuple[Gate, ...], evidence: Evidence) -> tuple[Finding, ...]:
 
     - Beside the champion: each gated measure against the champion's value on the same rows. It is
       shown and decides nothing.
-    - Each gated measure on each value of `[model] slices`; they decide nothing. Their interval is held against the
-      gate's floor or ceiling, else against the trivial model's level.
     - The weakest slices in the first gated measure, searched among all columns and pairs of
       them, if any is worse than all rows beyond chance.
+    - Each gated measure on each value of `[model] slices`; they decide nothing. Their interval is held against the
+      gate's floor or ceiling, else against the trivial model's level.
 
     Args:
         gates: Of a policy (see `policy_of`).
@@ -42,10 +42,8 @@ def judge(gates: tuple[Gate, ...], evidence: Evidence) -> tuple[Finding, ...]:
         for gate in gates
         if isinstance(gate, MetricGate) and not unfit(evidence, MEASURES[gate.metric])
     ]
-    more = [*_beside_champion(shown, evidence), *on_slices(shown, evidence)]
-    if shown:
-        more += weakest_slices(MEASURES[shown[0].metric], evidence)
-    return (*findings, *more)
+    weak = weakest_slices(MEASURES[shown[0].metric], evidence) if shown else []
+    return (*findings, *_beside_champion(shown, evidence), *weak, *on_slices(shown, evidence))
 
 
 def _on_gate(gate: Gate, evidence: Evidence) -> list[Finding]:

@@ -23,23 +23,35 @@ def weakest_slices(measure: Measure, evidence: Evidence, *, most: int = 3) -> li
         most: So many are shown.
     """
     found = search(measure, evidence, most=most)
-    return [] if found is None else [_finding(measure, found, i) for i in range(len(found.weakest))]
+    if found is None:
+        return []
+    return [finding_on(measure, found, place) for place in range(len(found.weakest))]
 
 
-def search(measure: Measure, evidence: Evidence, *, most: int) -> Found | None:
-    """What the search finds; None without a table, or where the rows do not define the measure."""
+def search(
+    measure: Measure, evidence: Evidence, *, most: int, min_rows: int = MIN_ROWS
+) -> Found | None:
+    """What the search finds; None without a table, or where the rows do not define the measure.
+
+    Args:
+        measure: What is measured.
+        evidence: With the holdout's table; rows, targets and scores fit together.
+        most: So many are returned.
+        min_rows: Smaller slices are not looked at.
+    """
     if evidence.holdout is None:
         return None
     columns = searchable(evidence.holdout, without=(evidence.target,))
     try:
         return find_weakest(
-            measure, evidence.y_true, evidence.score, columns, min_rows=MIN_ROWS, most=most
+            measure, evidence.y_true, evidence.score, columns, min_rows=min_rows, most=most
         )
     except ValueError:  # a measure that another gate has already called an error
         return None
 
 
-def _finding(measure: Measure, found: Found, place: int) -> Finding:
+def finding_on(measure: Measure, found: Found, place: int) -> Finding:
+    """What was found in a place of the list, as a finding that decides nothing."""
     weak = found.weakest[place]
     value, low, high, n = weak.estimate
     return Finding(

@@ -77,6 +77,8 @@ class Measure(Named, frozen=True, kw_only=True):
     rows: Callable[..., NDArray[np.float64]] | None
     # (y_true, score, codes, n_cells): its value in each cell of the rows, nan where undefined
     cells: Cells
+    # a value as the share of its n rows that it stands for; None where it is no share
+    share: Callable[[float], float] | None = None
 
 
 def at_threshold(measure: Measure, threshold: float) -> Measure:
@@ -113,6 +115,11 @@ def _no_order(y_true: ArrayLike, base_rate: float) -> float:
     """A constant orders nothing: every pair is a tie, whatever the rows."""
     labelled_scores(y_true, y_true)
     return 0.5
+
+
+def _jaccard(f1_value: float) -> float:
+    """The share of hits among hits, false alarms and misses, of which F1 is a function."""
+    return f1_value / (2 - f1_value)
 
 
 def _measure(name: str, **functions: Any) -> Measure:
@@ -153,6 +160,7 @@ MEASURES: dict[str, Measure] = {
             trivial=_constant(accuracy),
             rows=correct_answers,
             cells=mean_in_cells(correct_answers),
+            share=float,
         ),
         _measure(
             "recall",
@@ -161,6 +169,7 @@ MEASURES: dict[str, Measure] = {
             trivial=_constant(recall),
             rows=None,
             cells=recall_in_cells,
+            share=float,
         ),
         _measure(
             "precision",
@@ -169,6 +178,7 @@ MEASURES: dict[str, Measure] = {
             trivial=_constant(precision),
             rows=None,
             cells=precision_in_cells,
+            share=float,
         ),
         _measure(
             "false_positive_rate",
@@ -177,6 +187,7 @@ MEASURES: dict[str, Measure] = {
             trivial=_constant(false_positive_rate),
             rows=None,
             cells=false_positive_rate_in_cells,
+            share=float,
         ),
         _measure(
             "f1",
@@ -185,6 +196,7 @@ MEASURES: dict[str, Measure] = {
             trivial=_constant(f1),
             rows=None,
             cells=f1_in_cells,
+            share=_jaccard,
         ),
         _measure(
             "mae",
