@@ -1,6 +1,8 @@
 """A policy is refused when it is read, not when it first judges."""
 
 import math
+import subprocess
+import sys
 
 import msgspec
 import pytest
@@ -164,6 +166,19 @@ def test_only_a_baseline_can_be_compared_with(name: str) -> None:
 )
 def test_what_cannot_be_meant_is_refused(gate: dict[str, object], message: str) -> None:
     assert refusal(**gate) == f"cd4ml.toml: {message}"
+
+
+def test_reading_a_policy_loads_nothing_heavy() -> None:
+    program = (
+        "import sys, cd4ml.gates.policy;"
+        "print(*{'numpy', 'polars', 'scipy', 'sklearn'} & sys.modules.keys())"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.strip() == ""
 
 
 def test_a_policy_names_what_it_compares_with_once() -> None:
