@@ -169,6 +169,33 @@ def test_a_slice_of_one_class_or_without_rows_is_an_error_where_it_is_named() ->
     ]
 
 
+def test_a_large_slice_that_cannot_be_measured_lets_nothing_pass() -> None:
+    rows = seen()
+
+    (finding,) = gated(gate(), rows._replace(y_true=np.where(CARRIER == "UA", 0.0, rows.y_true)))
+
+    assert (finding.outcome, finding.slice) == ("error", "carrier=UA")
+    assert finding.reason.startswith("carrier=UA: auc compares positive with negative rows, got 0")
+
+
+def test_slices_that_are_too_small_do_not_count_as_tests() -> None:
+    """With them as tests that passed, the others would be let off more easily."""
+    groups = np.where(np.arange(N) < 200, "bad", np.arange(N).astype(str))
+    groups = np.where(np.arange(N) >= 1500, "good", groups)
+    rows = seen()._replace(holdout=pl.DataFrame({"group": groups}))
+    score = rows.score.copy()
+    score[:200] = np.random.default_rng(0).permutation(score[:200])
+    level = auc(rows.y_true, rows.score).value
+
+    (finding,) = gated(gate(columns=("group",), at_least=level - 0.1), rows._replace(score=score))
+
+    assert (finding.gate.startswith("auc on the worst of 3 slices"), finding.slice) == (
+        True,
+        "group=bad",
+    )
+    assert finding.outcome == "fail"
+
+
 def test_of_many_equally_good_slices_few_fail_by_chance() -> None:
     n_failed = 0
     for seed in range(25):

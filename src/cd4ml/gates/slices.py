@@ -3,33 +3,20 @@
 from __future__ import annotations
 
 from math import isfinite
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from cd4ml.gates.metric import require_floor_or_ceiling, require_measure, require_threshold
 from cd4ml.gates.refusal import refused
 from cd4ml.records.finding import Finding, Outcome
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
+    from cd4ml.gates.cut import Slice
     from cd4ml.gates.evidence import Evidence
     from cd4ml.measures.catalog import Measure
-    from cd4ml.measures.estimate import Estimate
     from cd4ml.records.gate import SlicesGate
 
-_AND = " & "
+_AND = " & "  # as in `gates.cut`, which loads NumPy
 _SHOWN = 5  # slices in a reason
-
-
-class _Slice(NamedTuple):
-    """One slice, measured; without an estimate, why not."""
-
-    name: str
-    n: int
-    estimate: Estimate | None
-    p_value: float
-    reason: str = ""
 
 
 def require_possible(gate: SlicesGate, path: str) -> None:
@@ -68,9 +55,10 @@ def judge(gate: SlicesGate, evidence: Evidence) -> list[Finding]:
     measure's own intervals, and Benjamini-Hochberg over all slices that the gate asks of. One
     whose value misses the limit, but not beyond chance, is inconclusive. A slice with fewer rows
     than `min_rows` is inconclusive too; it stands in the way only where it was named, or where
-    no slice is large enough.
+    no slice is large enough. A large slice that cannot be measured (one class only) is an error.
     """
     from cd4ml.gates.answer import unfit
+    from cd4ml.gates.cut import all_slices, failing, measured_slice, rows_of
     from cd4ml.gates.measured import measure_at
 
     measure = measure_at(gate.metric, gate.threshold)
@@ -78,10 +66,10 @@ def judge(gate: SlicesGate, evidence: Evidence) -> list[Finding]:
         return [_finding(gate, "slices", "", outcome="error", reason=reason)]
     limit = _limit(gate, measure, evidence)
     named = [
-        _measured(measure, gate, evidence, n, _rows_of(evidence, n), limit) for n in gate.named
+        measured_slice(measure, gate, evidence, n, rows_of(evidence, n), limit) for n in gate.named
     ]
-    sliced = _all_slices(gate, measure, evidence, limit)
-    fails = _failing([*named, *sliced], gate.false_discoveries)
+    sliced = all_slices(gate, measure, evidence, limit)
+    fails = failing([*named, *sliced], gate.false_discoveries)
     found = [_on_named(gate, measure, one, limit, fails) for one in named]
     if sliced or not gate.named:
         found = [_on_all(gate, measure, sliced, limit, fails), *found]
@@ -97,100 +85,13 @@ def _limit(gate: SlicesGate, measure: Measure, evidence: Evidence) -> float:
     return level - gate.worse_by if measure.direction == "higher" else level + gate.worse_by
 
 
-def _all_slices(
-    gate: SlicesGate, measure: Measure, evidence: Evidence, limit: float
-) -> list[_Slice]:
-    """Every slice of the gate's columns and pairs of columns."""
-    import numpy as np
-
-    from cd4ml.gates.columns import coded
-
-    if evidence.holdout is None:
-        return []
-    chosen = [(name,) for name in _columns(gate, evidence)] + list(gate.pairs)
-    found: list[_Slice] = []
-    for names in chosen:
-        columns = [coded(evidence.holdout, name) for name in names]
-        cells = np.ravel_multi_index(
-            [column.codes for column in columns], [len(column.names) for column in columns]
-        )
-        for cell in np.unique(cells):
-            places = np.unravel_index(cell, [len(column.names) for column in columns])
-            name = _AND.join(c.names[int(at)] for c, at in zip(columns, places, strict=True))
-            rows = np.flatnonzero(cells == cell)
-            found.append(_measured(measure, gate, evidence, name, rows, limit))
-    return found
-
-
-def _columns(gate: SlicesGate, evidence: Evidence) -> tuple[str, ...]:
-    if gate.columns or gate.pairs or gate.named:
-        return gate.columns
-    return tuple(evidence.slices)
-
-
-def _rows_of(evidence: Evidence, name: str) -> NDArray[np.int64]:
-    """The rows of a named slice: those that have all the values it names.
-
-    Raises:
-        UndefinedMeasure: If the holdout lacks a column of it.
-    """
-    import numpy as np
-    import polars as pl
-
-    from cd4ml.measures.estimate import UndefinedMeasure
-
-    holdout = pl.DataFrame() if evidence.holdout is None else evidence.holdout
-    is_in = np.ones(evidence.y_true.size, dtype=bool)
-    for part in name.split(_AND):
-        column, _, value = part.partition("=")
-        if column not in holdout.columns:
-            raise UndefinedMeasure(f"the holdout has no column {column!r} to slice by")
-        words = holdout[column].cast(pl.String).fill_null("null")
-        is_in &= (words == value).to_numpy()
-    return np.flatnonzero(is_in)
-
-
-def _measured(
-    measure: Measure,
-    gate: SlicesGate,
-    evidence: Evidence,
-    name: str,
-    rows: NDArray[np.int64],
-    limit: float,
-) -> _Slice:
-    from cd4ml.gates.limits import measured
-    from cd4ml.measures.estimate import UndefinedMeasure
-    from cd4ml.measures.weakest import p_worse
-
-    y_true, score = evidence.y_true[rows], evidence.score[rows]
-    if rows.size == 0:
-        return _Slice(name, 0, None, 1.0, "there are no such rows")
-    try:
-        estimate = measured(measure.function(y_true, score))
-        is_large = rows.size >= gate.min_rows
-        p_value = p_worse(measure, y_true, score, limit) if is_large else 1.0
-    except UndefinedMeasure as error:
-        return _Slice(name, rows.size, None, 1.0, str(error))
-    return _Slice(name, rows.size, estimate, p_value)
-
-
-def _failing(slices: list[_Slice], rate: float) -> frozenset[str]:
-    """The slices that are worse than the limit beyond chance, all of them considered together."""
-    from cd4ml.measures.divergence import benjamini_hochberg
-
-    if not slices:
-        return frozenset()
-    is_failing = benjamini_hochberg([one.p_value for one in slices], rate)
-    return frozenset(one.name for one, fails in zip(slices, is_failing, strict=True) if fails)
-
-
 def _outcome(
-    gate: SlicesGate, measure: Measure, one: _Slice, limit: float, fails: frozenset[str]
+    gate: SlicesGate, measure: Measure, one: Slice, limit: float, fails: frozenset[str]
 ) -> tuple[Outcome, str]:
-    if one.estimate is None:
-        return "error", one.reason
-    if one.n < gate.min_rows:
+    if 0 < one.n < gate.min_rows:
         return "inconclusive", f"{one.n} rows; fewer than {gate.min_rows} say too little"
+    if one.estimate is None or one.p_value is None:
+        return "error", one.reason
     if one.name in fails:
         return "fail", f"beyond chance (p = {one.p_value:.2g})"
     sign = 1 if measure.direction == "higher" else -1
@@ -200,7 +101,7 @@ def _outcome(
 
 
 def _on_named(
-    gate: SlicesGate, measure: Measure, one: _Slice, limit: float, fails: frozenset[str]
+    gate: SlicesGate, measure: Measure, one: Slice, limit: float, fails: frozenset[str]
 ) -> Finding:
     outcome, reason = _outcome(gate, measure, one, limit, fails)
     asked = f"{_metric(gate)} on {one.name} {_words(gate)}"
@@ -208,21 +109,25 @@ def _on_named(
 
 
 def _on_all(
-    gate: SlicesGate, measure: Measure, slices: list[_Slice], limit: float, fails: frozenset[str]
+    gate: SlicesGate, measure: Measure, slices: list[Slice], limit: float, fails: frozenset[str]
 ) -> Finding:
     """The worst of the slices that are large enough, which stands for all of them."""
-    large = [one for one in slices if one.estimate is not None and one.n >= gate.min_rows]
+    large = [one for one in slices if one.n >= gate.min_rows]
     asked = f"{_metric(gate)} on the worst of {len(large)} slices {_words(gate)}"
     if not large:
         reason = _none_large(gate, slices)
         outcome: Outcome = "inconclusive" if slices else "error"
         return _finding(gate, asked, "", limit=limit, outcome=outcome, reason=reason)
+    for one in large:
+        if one.estimate is None:
+            reason = f"{one.name}: {one.reason}"
+            return _finding(gate, asked, one.name, one, limit=limit, outcome="error", reason=reason)
     sign = 1 if measure.direction == "higher" else -1
     failing = [one for one in large if one.name in fails]
     worst = min(failing or large, key=lambda one: sign * one.estimate.value if one.estimate else 0)
     outcome, reason = _outcome(gate, measure, worst, limit, fails)
     if len(failing) > 1:
-        failing.sort(key=lambda one: one.p_value)
+        failing.sort(key=_by_chance)
         more = f" and {len(failing) - _SHOWN} more" if len(failing) > _SHOWN else ""
         listed = ", ".join(one.name for one in failing[:_SHOWN])
         reason = f"{len(failing)} of {len(large)} slices fail beyond chance: {listed}{more}"
@@ -231,7 +136,7 @@ def _on_all(
     )
 
 
-def _none_large(gate: SlicesGate, slices: list[_Slice]) -> str:
+def _none_large(gate: SlicesGate, slices: list[Slice]) -> str:
     if not slices:
         return "there are no columns to slice by: name them in `columns`, or in `model.slices`"
     largest = max(one.n for one in slices)
@@ -239,11 +144,11 @@ def _none_large(gate: SlicesGate, slices: list[_Slice]) -> str:
 
 
 def _shown(
-    gate: SlicesGate, measure: Measure, slices: list[_Slice], limit: float, fails: frozenset[str]
+    gate: SlicesGate, measure: Measure, slices: list[Slice], limit: float, fails: frozenset[str]
 ) -> list[Finding]:
     """Each slice that does not pass by itself: shown, while the worst one decides for all."""
     found = []
-    for one in sorted(slices, key=lambda one: one.p_value):
+    for one in sorted(slices, key=_by_chance):
         outcome, reason = _outcome(gate, measure, one, limit, fails)
         if outcome != "pass":
             asked = f"{_metric(gate)} on {one.name} {_words(gate)}"
@@ -262,8 +167,12 @@ def _shown(
     return found
 
 
+def _by_chance(one: Slice) -> float:
+    return 1.0 if one.p_value is None else one.p_value
+
+
 def _finding(
-    gate: SlicesGate, asked: str, slice_: str, one: _Slice | None = None, **said: object
+    gate: SlicesGate, asked: str, slice_: str, one: Slice | None = None, **said: object
 ) -> Finding:
     seen: dict[str, object] = {"n_rows": one.n} if one is not None else {}
     if one is not None and one.estimate is not None:
