@@ -17,9 +17,11 @@ HOLDOUT_MONTHS = 6  # the newest: a price list is asked for tomorrow's prices
 
 @step
 def priced(offers: pl.DataFrame) -> pl.DataFrame:
-    """Offers with numbers for yes and no, in order of time."""
+    """Offers with numbers for yes and no and the month they are from, in order of time."""
     flags = [(pl.col(name) == "yes").cast(pl.Int64) for name in ("cd", "multi", "premium")]
-    return offers.with_columns(*flags).sort("month", maintain_order=True)
+    months = pl.col("month") - 1  # since January 1993
+    sold_on = pl.date(1993 + months // 12, 1 + months % 12, 1)
+    return offers.with_columns(*flags, sold_on=sold_on).sort("month", maintain_order=True)
 
 
 @step

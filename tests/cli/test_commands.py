@@ -284,6 +284,22 @@ def test_a_gate_says_why(shell: Shell) -> None:
     assert "diagnosis/1" in shell("model list")
 
 
+def test_the_weakest_slices_of_a_verdict_are_shown(shell: Shell) -> None:
+    said = shell("gate slices verdict/1 --metric brier --min-rows 20")
+
+    assert shell.code == 0, shell.error
+    assert said.startswith("verdict/1: brier = 0.0")
+    found = shell.json("gate slices 1 --metric brier --min-rows 20 --most 2")
+    assert (found["verdict"], found["metric"], len(found["slices"])) == ("verdict/1", "brier", 2)
+    assert all(f["value"] > found["level"] and f["n_rows"] >= 20 for f in found["slices"])
+    shell("gate slices verdict/1 --metric acc")
+    assert shell.error.startswith(
+        "error: there is no measure named 'acc'\n  hint: known: accuracy, "
+    )
+    shell("gate slices verdict/1 --metric mape")
+    assert shell.error.splitlines()[0] == "error: the rows of verdict/1 do not define mape"
+
+
 def test_a_gate_refuses_with_3(shell: Shell, folder: Path) -> None:
     in_settings(folder, "at_least = 0.9", "at_least = 0.999")
 

@@ -35,6 +35,19 @@ def evidence(
     return Evidence(**(fields | changes))
 
 
+def amounts(*, n: int = 400, off: float = 3.0, seed: int = 0, **changes: Any) -> Evidence:
+    """Rows whose target is an amount around 50; a model that is off by so much on average."""
+    rng = np.random.default_rng(seed)
+    y_true = rng.normal(50.0, 10.0, n)
+    fields: dict[str, Any] = {
+        "y_true": y_true,
+        "score": y_true + rng.laplace(0.0, off, n),
+        "base_rate": float(y_true.mean()),
+        "middle": float(np.median(y_true)),
+    }
+    return Evidence(**(fields | changes))
+
+
 def _score(signal: Any, noise: Any, skill: float) -> Any:
     seen = skill * signal + 0.05 * (1 - skill) * noise
     return 1 / (1 + np.exp(1.3 - seen))

@@ -1,6 +1,8 @@
 """A policy is refused when it is read, not when it first judges."""
 
 import math
+import subprocess
+import sys
 
 import msgspec
 import pytest
@@ -115,9 +117,77 @@ def test_a_margin_is_positive(margin: float) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["challenger", "delay/", "delay/0", "delay/x", "/3"])
-def test_only_the_champion_or_a_version_can_be_compared_with(name: str) -> None:
+KNOWN = (
+    "hint: known: trivial, champion, a version such as delay/3, last-day, last-week or last-year"
+)
+
+
+@pytest.mark.parametrize(
+    "name", ["challenger", "delay/", "delay/0", "delay/x", "/3", "last-month", "last-day-by-month"]
+)
+def test_only_a_baseline_can_be_compared_with(name: str) -> None:
     assert refusal(metric="auc", no_worse_than={name: 0.01}) == (
-        f"cd4ml.toml: {name!r} is neither the champion nor a version - at `gate[1].no_worse_than`\n"
-        "  hint: { champion = 0.005 } or { 'delay/3' = 0.005 }"
+        f"cd4ml.toml: {name!r} is no baseline - at `gate[1].no_worse_than`\n  {KNOWN}"
     )
+    assert refusal(metric="auc", better_than=name) == (
+        f"cd4ml.toml: {name!r} is no baseline - at `gate[1].better_than`\n  {KNOWN}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("gate", "message"),
+    [
+        (
+            {"metric": "recall", "better_than": "trivial"},
+            "one answer for all rows has a recall of 0 or 1, or none at all"
+            " - at `gate[1].better_than`\n"
+            "  hint: a floor says more, or better_than trivial in accuracy",
+        ),
+        (
+            {"metric": "auc", "at_least": 0.6, "threshold": 0.3},
+            "auc does not depend on a threshold - at `gate[1].threshold`\n"
+            "  hint: those that do: accuracy, recall, precision, false_positive_rate, f1",
+        ),
+        (
+            {"metric": "recall", "at_least": 0.6, "threshold": math.inf},
+            "a threshold is a finite number, got inf - at `gate[1].threshold`",
+        ),
+        (
+            {"metric": "auc", "better_than": "trivial", "by": "interval"},
+            "there is no at_least or at_most to be met - at `gate[1].by`\n"
+            "  hint: comparisons are always decided by the interval of the difference",
+        ),
+        (
+            {"metric": "auc", "at_least": 0.6, "together": "day"},
+            "rows of one 'day' are drawn together only by the bootstrap - at `gate[1].together`\n"
+            '  hint: interval = "bootstrap"',
+        ),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(gate: dict[str, object], message: str) -> None:
+    assert refusal(**gate) == f"cd4ml.toml: {message}"
+
+
+def test_reading_a_policy_loads_nothing_heavy() -> None:
+    program = (
+        "import sys, cd4ml.gates.policy;"
+        "print(*{'numpy', 'polars', 'scipy', 'sklearn'} & sys.modules.keys())"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.strip() == ""
+
+
+def test_a_policy_names_what_it_compares_with_once() -> None:
+    policy = policy_of(
+        (
+            MetricGate(metric="auc", better_than="last-week", no_worse_than={"champion": 0.1}),
+            MetricGate(metric="brier", better_than="last-week", no_worse_than={"delay/2": 0.1}),
+        )
+    )
+
+    assert policy.baselines == ("champion", "last-week", "delay/2")
+    assert policy.versions == ("delay/2",)

@@ -176,7 +176,7 @@ def test_rows_that_were_not_counted_are_errors_with_their_reason() -> None:
     assert unknown.reason == "training rows were not counted by 'age', only by sex"
     assert known.outcome == "fail"
     assert reason(gate(share_at_least=0.8), seen._replace(gathered={})) == (
-        "the training rows were not counted by groups"
+        "no evidence of this kind was gathered"
     )
     alone = seen._replace(holdout=seen.holdout.drop("sex"))
     assert reason(gate(share_at_least=0.8), alone) == (

@@ -16,6 +16,7 @@ from cd4ml.gates.policy import policy_of
 from cd4ml.gates.stored import store_evidence, stored_evidence
 from cd4ml.records.finding import Finding
 from cd4ml.records.gate import MetricGate
+from cd4ml.records.history import History, Past
 from cd4ml.records.verdict import Verdict
 from cd4ml.store.blobs import Blobs
 from tests.gates.builders import evidence
@@ -100,13 +101,16 @@ def test_a_score_and_a_base_rate_that_are_missing_stay_missing(blobs: Blobs) -> 
     assert np.isnan(again.base_rate)
 
 
-def test_what_could_not_be_gathered_is_an_error_with_its_reason() -> None:
-    seen = seen_rows(missing={"metric": "the endpoint did not start"})
+def test_the_own_record_of_a_kind_and_what_is_missing_come_back(blobs: Blobs) -> None:
+    past = Past(version="delay/1", verdict="verdict/1", value=0.7, n_rows=400)
+    history = History(of={"auc": (past,)})
+    missing = {"last-year": "no training row lies one year before"}
 
-    found = judge(POLICY.gates, seen)
+    verdict = kept(blobs, seen_rows(gathered={"trend": history}, missing=missing))
+    again = stored_evidence(blobs, verdict)
 
-    assert [f.reason for f in found if f.is_gated] == ["the endpoint did not start"] * 2
-    assert {f.outcome for f in found if f.is_gated} == {"error"}
+    assert sorted(verdict.evidence) == ["judged", "rows", "trend"]
+    assert (again.gathered, again.missing) == ({"trend": history}, missing)
 
 
 def test_a_verdict_without_evidence_cannot_be_judged_again(blobs: Blobs) -> None:

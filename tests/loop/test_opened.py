@@ -12,7 +12,11 @@ FULL = '  { mode = "full" },\n'
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('metric = "auc"', 'metric = "f1"', "there is no measure named 'f1' - at `gate[0].metric`"),
+        (
+            'metric = "auc"',
+            'metric = "acc"',
+            "there is no measure named 'acc' - at `gate[0].metric`",
+        ),
         (
             "at_least = 0.6",
             "at_least = nan",
@@ -53,8 +57,14 @@ FULL = '  { mode = "full" },\n'
         ),
         (
             'metrics = ["auc"]',
+            'metrics = ["acc"]',
+            "there is no measure named 'acc' - at `monitoring.metrics`",
+        ),
+        (
+            'metrics = ["auc"]',
             'metrics = ["f1"]',
-            "there is no measure named 'f1' - at `monitoring.metrics`",
+            "f1 cannot be watched: one answer for all is no baseline of it"
+            " - at `monitoring.metrics`",
         ),
     ],
 )

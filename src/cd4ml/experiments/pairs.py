@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 SCORE = "score"
 LEAST_ROWS = 100  # of a slice
 
+_LABELLED = ("auc", "brier", "log_loss", "accuracy")  # what tells two classifiers apart
 _THRESHOLD = 0.5
 _MOST_SLICES = 20  # of a column; more would hide what matters
 
@@ -146,13 +147,13 @@ def _metrics(y: Numbers, a: Numbers, b: Numbers, slice_: str = "") -> Iterator[P
 def _measures(y: Numbers, a: Numbers, b: Numbers) -> dict[str, Compared]:
     if not _are_probabilities(y, a, b):
         return {"mae": _mae, "rmse": _rmse}
-    return {name: _labelled(name) for name, each in MEASURES.items() if each.difference}
+    return {name: _labelled(name) for name in _LABELLED}
 
 
 def _labelled(name: str) -> Compared:
     measure = MEASURES[name]
     difference = measure.difference
-    assert difference is not None  # _measures asks for no other
+    assert difference is not None  # each of _LABELLED has one
 
     def compared(y: Numbers, a: Numbers, b: Numbers) -> tuple[float, float, Estimate]:
         return measure.function(y, a).value, measure.function(y, b).value, difference(y, b, a)

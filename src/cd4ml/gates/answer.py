@@ -29,12 +29,12 @@ def answer(metric: str, asked: str, question: Question, evidence: Evidence) -> F
         evidence: What each model said about the holdout.
     """
     n_rows = int(evidence.y_true.size)
-    if reason := unfit(evidence):
+    if reason := unfit(evidence, MEASURES[metric]):
         return Finding(gate=asked, metric=metric, n_rows=n_rows, outcome="error", reason=reason)
     try:
         held = question(evidence)
     except Exception as error:  # whatever a measure raises, the answer is "could not measure"
-        reason = f"{error}" if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        reason = reason_of(error)
         return Finding(gate=asked, metric=metric, n_rows=n_rows, outcome="error", reason=reason)
     value, low, high, n = _possible(MEASURES[metric], held.estimate)
     return Finding(
@@ -50,6 +50,16 @@ def answer(metric: str, asked: str, question: Question, evidence: Evidence) -> F
     )
 
 
+def reason_of(error: Exception) -> str:
+    """What a finding says of an exception: a measure's refusal as it is, others with their name.
+
+    Examples:
+        >>> reason_of(ValueError("there are no rows")), reason_of(KeyError("late"))
+        ('there are no rows', "KeyError: 'late'")
+    """
+    return f"{error}" if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+
+
 def _possible(measure: Measure, estimate: Estimate) -> Estimate:
     """The estimate as far as the measure goes: an interval around a value may end beyond it."""
     if not (isfinite(estimate.low) and isfinite(estimate.high)):
@@ -59,8 +69,8 @@ def _possible(measure: Measure, estimate: Estimate) -> Estimate:
     return estimate._replace(low=max(estimate.low, measure.best))
 
 
-def unfit(evidence: Evidence) -> str:
-    """Why no measure on these rows means anything, or nothing."""
+def unfit(evidence: Evidence, measure: Measure) -> str:
+    """Why a measure of these rows means nothing; "" if it can be taken."""
     y_true, score = evidence.y_true, evidence.score
     if y_true.size == 0:
         return "the holdout has no rows"
@@ -70,6 +80,6 @@ def unfit(evidence: Evidence) -> str:
         n_missing = int((~np.isfinite(values)).sum())
         if n_missing:
             return f"{n_missing} of {values.size} {name} are missing or no finite numbers"
-    if (y_true == y_true[0]).all():
+    if measure.of == "classes" and (y_true == y_true[0]).all():
         return f"all {y_true.size} rows have the target {y_true[0]:g}: nothing to tell apart"
     return ""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import nan
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cd4ml.errors import InvalidInput
+from cd4ml.measures.named import Named
 from cd4ml.records.finding import Finding
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ class Evidence(NamedTuple):
 
     y_true: NDArray[np.float64]
     score: NDArray[np.float64]
-    base_rate: float  # share of positive rows in the training data: all a trivial model knows
+    base_rate: float  # mean of the training targets: all a trivial model knows
     champion: str = ""  # "delay/3"
     others: Mapping[str, NDArray[np.float64]] = {}  # version -> its scores
     slices: Mapping[str, NDArray[Any]] = {}  # column -> its value in each row
@@ -37,6 +39,11 @@ class Evidence(NamedTuple):
     gathered: Mapping[str, Any] = {}  # kind of gate -> its own record
     missing: Mapping[str, str] = {}  # kind of gate -> why there is none
     found: tuple[Finding, ...] = ()
+    middle: float = nan  # median of the training targets: what it knows of amounts
+
+    def constant(self, measure: Named) -> float:
+        """The one answer that a trivial model gives to every row."""
+        return self.middle if measure.constant == "median" else self.base_rate
 
 
 def evidence_of(
@@ -48,6 +55,7 @@ def evidence_of(
     champion: str = "",
     others: Mapping[str, ArrayLike] | None = None,
     slices: tuple[str, ...] = (),
+    middle: float = nan,
 ) -> Evidence:
     """Evidence from the holdout's table and the scores of its rows.
 
@@ -55,10 +63,11 @@ def evidence_of(
         holdout: One row a case, with the target and the columns to slice by.
         target: Column to predict: booleans or numbers; null is kept, and judged as an error.
         score: The candidate's answer for each row.
-        base_rate: Share of positive rows in the training data.
+        base_rate: Mean of the target in the training data.
         champion: The version in charge, "" for none.
         others: Scores of the champion and of other versions on the same rows.
         slices: Columns to show the measures by.
+        middle: Median of the target in the training data.
 
     Raises:
         InvalidInput: If a column is missing or the target holds no numbers.
@@ -76,6 +85,7 @@ def evidence_of(
         slices={column: _groups(holdout, column) for column in slices},
         holdout=holdout,
         target=target,
+        middle=middle,
     )
 
 

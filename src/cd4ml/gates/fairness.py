@@ -100,6 +100,7 @@ def _asked(gate: FairnessGate, columns: Grouping) -> list[Asked]:
 def _groups(columns: Grouping, evidence: Evidence) -> dict[str, pl.Series] | str:
     """The group of each row by column, or why these rows cannot be compared by them."""
     from cd4ml.gates.answer import unfit
+    from cd4ml.measures.catalog import MEASURES
 
     if evidence.holdout is None:
         return "the rows of the holdout are not there"
@@ -109,7 +110,9 @@ def _groups(columns: Grouping, evidence: Evidence) -> dict[str, pl.Series] | str
         if column not in evidence.holdout.columns:
             known = ", ".join(evidence.holdout.columns)
             return f"the holdout has no column {column!r}; known: {known}"
-    return unfit(evidence) or {column: evidence.holdout[column] for column in columns}
+    return unfit(evidence, MEASURES["accuracy"]) or {
+        column: evidence.holdout[column] for column in columns
+    }
 
 
 def _compared(

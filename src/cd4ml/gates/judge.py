@@ -6,11 +6,12 @@ from functools import partial
 
 import msgspec
 
-from cd4ml.gates.answer import answer, unfit
+from cd4ml.gates.answer import answer, reason_of, unfit
 from cd4ml.gates.evidence import Evidence
 from cd4ml.gates.kinds import KINDS
 from cd4ml.gates.limits import no_worse_than
 from cd4ml.gates.sliced import on_slices
+from cd4ml.gates.weak import weakest_slices
 from cd4ml.measures.catalog import MEASURES
 from cd4ml.records.finding import Finding
 from cd4ml.records.gate import Gate, MetricGate, kind_of
@@ -24,7 +25,9 @@ def judge(gates: tuple[Gate, ...], evidence: Evidence) -> tuple[Finding, ...]:
 
     - Beside the champion: each gated measure against the champion's value on the same rows. It is
       shown and decides nothing.
-    - Each gated measure on each slice; slices decide nothing. Their interval is held against the
+    - The weakest slices in the first gated measure, searched among all columns and pairs of
+      them, if any is worse than all rows beyond chance.
+    - Each gated measure on each value of `[model] slices`; they decide nothing. Their interval is held against the
       gate's floor or ceiling, else against the trivial model's level.
 
     Args:
@@ -34,22 +37,28 @@ def judge(gates: tuple[Gate, ...], evidence: Evidence) -> tuple[Finding, ...]:
     findings = [*evidence.found]
     for gate in gates:
         findings += _on_gate(gate, evidence)
-    metric = [gate for gate in gates if isinstance(gate, MetricGate)]
-    if not unfit(evidence):
-        findings += _beside_champion(metric, evidence)
-        findings += on_slices(metric, evidence)
-    return tuple(findings)
+    shown = [
+        gate
+        for gate in gates
+        if isinstance(gate, MetricGate) and not unfit(evidence, MEASURES[gate.metric])
+    ]
+    weak = weakest_slices(MEASURES[shown[0].metric], evidence) if shown else []
+    return (*findings, *_beside_champion(shown, evidence), *weak, *on_slices(shown, evidence))
 
 
 def _on_gate(gate: Gate, evidence: Evidence) -> list[Finding]:
     kind = kind_of(gate)
-    if kind in evidence.missing:
-        return [Finding(gate=kind, metric=kind, outcome="error", reason=evidence.missing[kind])]
+    if KINDS[kind].record is not None and kind not in evidence.gathered:
+        unsaid = "no evidence of this kind was gathered"  # a newer policy on an older verdict
+        return [_unmeasured(kind, evidence.missing.get(kind, unsaid))]
     try:
         return KINDS[kind].judge(gate, evidence)
     except Exception as error:  # whatever it is, the answer is "could not measure"
-        reason = f"{error}" if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-        return [Finding(gate=kind, metric=kind, outcome="error", reason=reason)]
+        return [_unmeasured(kind, reason_of(error))]
+
+
+def _unmeasured(kind: str, reason: str) -> Finding:
+    return Finding(gate=kind, metric=kind, outcome="error", reason=reason)
 
 
 def _beside_champion(gates: list[MetricGate], evidence: Evidence) -> list[Finding]:

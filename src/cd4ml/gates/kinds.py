@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cd4ml.gates import fairness, metric, representation
+from cd4ml.gates import fairness, metric, representation, slices, trend
+from cd4ml.records.history import History
 from cd4ml.records.representation import Representation
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ class Kind(NamedTuple):
 
 KINDS: dict[str, Kind] = {
     "metric": Kind(metric.require_possible, metric.judge),
+    "slices": Kind(slices.require_possible, slices.judge),
+    "trend": Kind(trend.require_possible, trend.judge, record=History),
     "fairness": Kind(fairness.require_possible, fairness.judge),
     "representation": Kind(
         representation.require_possible, representation.judge, record=Representation

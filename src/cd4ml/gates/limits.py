@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cd4ml.gates.baseline import CHAMPION, TRIVIAL
 from cd4ml.gates.evidence import Evidence
-from cd4ml.gates.refusal import CHAMPION
 from cd4ml.measures.catalog import Measure
 from cd4ml.measures.estimate import Estimate, UndefinedMeasure
 from cd4ml.records.finding import Outcome
@@ -40,51 +40,94 @@ def by_value(measure: Measure, limit: float, evidence: Evidence) -> Held:
     return Held(estimate, limit, "pass", reason)
 
 
-def better_than_trivial(measure: Measure, evidence: Evidence) -> Held:
-    """Surely better than a model that knows only the base rate of the training data.
+def by_interval(measure: Measure, limit: float, evidence: Evidence) -> Held:
+    """A floor or a ceiling for the whole interval: met for sure, missed for sure, or undecided.
 
     Raises:
         ValueError: If these rows do not define the measure.
     """
-    y_true, score = evidence.y_true, evidence.score
-    level = measure.trivial(y_true, evidence.base_rate)
-    estimate = measured(measure.function(y_true, score))
-    if measure.difference is not None:
-        constant = np.full(y_true.shape, evidence.base_rate)
-        estimate = around(level, measured(measure.difference(y_true, score, constant)))
-    outcome = side(measure, estimate, level, is_equal_enough=False)
-    return Held(estimate, level, outcome, _REASONS[outcome])
+    estimate = measured(measure.function(evidence.y_true, evidence.score))
+    outcome = side(measure, estimate, limit)
+    return Held(estimate, limit, outcome, _REASONS[outcome])
 
 
-def no_worse_than(measure: Measure, name: str, margin: float, evidence: Evidence) -> Held:
-    """Surely not worse than another version by more than a margin, on the same rows.
+def better_than(measure: Measure, name: str, evidence: Evidence) -> Held:
+    """Surely better than a baseline, on the same rows.
 
     Args:
         measure: One with a paired difference.
-        name: `champion`, or a version ("delay/3").
-        margin: In the measure's unit, above 0.
-        evidence: With that version's scores.
+        name: A baseline: `trivial`, `champion`, a version, a season.
+        evidence: With what the baseline says.
 
     Raises:
-        ValueError: If that version's scores are missing, or these rows do not define the measure.
+        ValueError: If the baseline says nothing of these rows, or they do not define the measure.
     """
-    y_true, score = evidence.y_true, evidence.score
-    ref = evidence.champion if name == CHAMPION else name
-    if not ref:
-        estimate = measured(measure.function(y_true, score))
-        return Held(estimate, None, "pass", "no champion yet")
-    if ref not in evidence.others:
-        raise UndefinedMeasure(f"{ref} has not been scored on these rows")
-    if measure.difference is None:
-        raise UndefinedMeasure(f"{measure.name} cannot be compared on the same rows")
-    other = evidence.others[ref]
-    difference = measured(measure.difference(y_true, score, other))
-    level = measured(measure.function(y_true, other)).value
+    baseline = _beside(measure, name, evidence)
+    if baseline is None:
+        return _no_champion_yet(measure, evidence)
+    level, difference = baseline
+    outcome = side(measure, around(level, difference), level, is_equal_enough=False)
+    seen = "" if name == TRIVIAL else _seen(difference, name, evidence)
+    return Held(around(level, difference), level, outcome, _joined(seen, _REASONS[outcome]))
+
+
+def no_worse_than(measure: Measure, name: str, margin: float, evidence: Evidence) -> Held:
+    """Surely not worse than a baseline by more than a margin, on the same rows.
+
+    Args:
+        measure: One with a paired difference.
+        name: A baseline: `trivial`, `champion`, a version ("delay/3"), a season ("last-week").
+        margin: In the measure's unit, 0 or more.
+        evidence: With what the baseline says.
+
+    Raises:
+        ValueError: If the baseline says nothing of these rows, or they do not define the measure.
+    """
+    baseline = _beside(measure, name, evidence)
+    if baseline is None:
+        return _no_champion_yet(measure, evidence)
+    level, difference = baseline
     limit = level - margin if is_higher(measure) else level + margin
     outcome = side(measure, around(level, difference), limit)
-    seen = f"{difference.value:+.4g} ({difference.low:.4g} to {difference.high:.4g}) against {ref}"
-    reason = f"{seen}; {_REASONS[outcome]}" if _REASONS[outcome] else seen
-    return Held(around(level, difference), limit, outcome, reason)
+    seen = _seen(difference, name, evidence)
+    return Held(around(level, difference), limit, outcome, _joined(seen, _REASONS[outcome]))
+
+
+def _beside(measure: Measure, name: str, evidence: Evidence) -> tuple[float, Estimate] | None:
+    """A baseline's value, and the difference to it; None while there is no champion."""
+    ref = evidence.champion if name == CHAMPION else name
+    if not ref:
+        return None
+    y_true, score = evidence.y_true, evidence.score
+    if measure.difference is None:
+        raise UndefinedMeasure(f"{measure.name} cannot be compared on the same rows")
+    if ref == TRIVIAL:
+        constant = evidence.constant(measure)
+        level = measure.trivial(y_true, constant)
+        other = np.full(y_true.shape, constant)
+    elif ref in evidence.others:
+        other = evidence.others[ref]
+        level = measured(measure.function(y_true, other)).value
+    else:
+        raise UndefinedMeasure(
+            evidence.missing.get(ref, f"{ref} has not been scored on these rows")
+        )
+    return level, measured(measure.difference(y_true, score, other))
+
+
+def _no_champion_yet(measure: Measure, evidence: Evidence) -> Held:
+    estimate = measured(measure.function(evidence.y_true, evidence.score))
+    return Held(estimate, None, "pass", "no champion yet")
+
+
+def _seen(difference: Estimate, name: str, evidence: Evidence) -> str:
+    value, low, high, _ = difference
+    ref = evidence.champion if name == CHAMPION else name
+    return f"{value:+.4g} ({low:.4g} to {high:.4g}) against {ref}"
+
+
+def _joined(*parts: str) -> str:
+    return "; ".join(filter(None, parts))
 
 
 def side(

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from functools import partial
 from math import isfinite
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from cd4ml.gates.refusal import CHAMPION, refused
+from cd4ml.gates import baseline
+from cd4ml.gates.refusal import refused
 from cd4ml.measures.named import NAMED, Named
 from cd4ml.records.gate import MetricGate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from cd4ml.gates.answer import Question
     from cd4ml.gates.evidence import Evidence
+    from cd4ml.gates.limits import Held
     from cd4ml.records.finding import Finding
-
-_VERSION = re.compile(r"[^/\s]+/[1-9][0-9]*")
 
 
 def require_possible(gate: MetricGate, path: str) -> None:
@@ -32,69 +31,97 @@ def require_possible(gate: MetricGate, path: str) -> None:
         ConfigurationError: If it names no measure there is, sets no limit, or sets one that its
             measure cannot have; the message says which.
     """
-    measure = NAMED.get(gate.metric)
-    if measure is None:
-        msg = f"there is no measure named {gate.metric!r}"
-        raise refused(msg, f"{path}.metric", hint=f"known: {', '.join(sorted(NAMED))}")
+    measure = require_measure(gate.metric, path)
     has_value_limit = gate.at_least is not None or gate.at_most is not None
     if not (has_value_limit or gate.better_than or gate.no_worse_than):
         hint = "at_least, at_most, better_than or no_worse_than"
         raise refused(f"a gate on {gate.metric} needs a limit", path, hint=hint)
-    _require_floor_or_ceiling(gate, measure, path)
+    require_floor_or_ceiling(gate.at_least, gate.at_most, measure, path)
+    if gate.by == "interval" and not has_value_limit:
+        hint = "comparisons are always decided by the interval of the difference"
+        raise refused("there is no at_least or at_most to be met", f"{path}.by", hint=hint)
+    require_threshold(gate.threshold, measure, path)
+    if gate.together and gate.interval != "bootstrap":
+        message = f"rows of one {gate.together!r} are drawn together only by the bootstrap"
+        raise refused(message, f"{path}.together", hint='interval = "bootstrap"')
+    if gate.better_than is not None:
+        _require_baseline(measure, gate.better_than, f"{path}.better_than")
     for name, margin in gate.no_worse_than.items():
         _require_comparison(measure, name, margin, f"{path}.no_worse_than")
 
 
-def _require_floor_or_ceiling(gate: MetricGate, measure: Named, path: str) -> None:
-    if gate.at_least is not None and measure.direction == "lower":
+def require_measure(name: str, path: str) -> Named:
+    """The measure that a gate names.
+
+    Raises:
+        ConfigurationError: If there is none of this name.
+    """
+    measure = NAMED.get(name)
+    if measure is None:
+        msg = f"there is no measure named {name!r}"
+        raise refused(msg, f"{path}.metric", hint=f"known: {', '.join(sorted(NAMED))}")
+    return measure
+
+
+def require_floor_or_ceiling(
+    at_least: float | None, at_most: float | None, measure: Named, path: str
+) -> None:
+    """Refuse a floor under what is better the lower it is, and a limit that none can reach.
+
+    Raises:
+        ConfigurationError: With the limit that may have been meant.
+    """
+    if at_least is not None and measure.direction == "lower":
         msg = (
-            f"{gate.metric} is better the lower it is, so it cannot be asked to be at least a value"
+            f"{measure.name} is better the lower it is, so it cannot be asked to be at least"
+            " a value"
         )
-        raise refused(msg, f"{path}.at_least", hint=f"at_most = {gate.at_least:g}")
-    if gate.at_most is not None and measure.direction == "higher":
+        raise refused(msg, f"{path}.at_least", hint=f"at_most = {at_least:g}")
+    if at_most is not None and measure.direction == "higher":
         msg = (
-            f"{gate.metric} is better the higher it is, so it cannot be asked to be at most a value"
+            f"{measure.name} is better the higher it is, so it cannot be asked to be at most"
+            " a value"
         )
-        raise refused(msg, f"{path}.at_most", hint=f"at_least = {gate.at_most:g}")
-    for key in ("at_least", "at_most"):
-        limit = getattr(gate, key)
+        raise refused(msg, f"{path}.at_most", hint=f"at_least = {at_most:g}")
+    for key, limit in (("at_least", at_least), ("at_most", at_most)):
         if limit is not None and not isfinite(limit):
             raise refused(f"a limit is a finite number, got {limit}", f"{path}.{key}")
-    _require_reachable(gate, measure, path)
-
-
-def _require_reachable(gate: MetricGate, measure: Named, path: str) -> None:
-    if gate.at_least is not None and gate.at_least > measure.best:
-        msg = f"{measure.name} is never above {measure.best:g}, got {gate.at_least:g}"
+    if at_least is not None and at_least > measure.best:
+        msg = f"{measure.name} is never above {measure.best:g}, got {at_least:g}"
         raise refused(msg, f"{path}.at_least", hint="no model could pass")
-    if gate.at_most is not None and gate.at_most < measure.best:
-        msg = f"{measure.name} is never below {measure.best:g}, got {gate.at_most:g}"
+    if at_most is not None and at_most < measure.best:
+        msg = f"{measure.name} is never below {measure.best:g}, got {at_most:g}"
         raise refused(msg, f"{path}.at_most", hint="no model could pass")
 
 
-def _require_comparison(measure: Named, name: str, margin: float, path: str) -> None:
-    if name != CHAMPION and not _VERSION.fullmatch(name):
-        msg = f"{name!r} is neither the champion nor a version"
-        hint = "{ champion = 0.005 } or { 'delay/3' = 0.005 }"
-        raise refused(msg, path, hint=hint)
-    if not (isfinite(margin) and margin > 0):
-        msg = f"the margin by which it may be worse is above 0, got {margin:g}"
-        raise refused(msg, f"{path}.{name}", hint="for example 0.005; with 0 chance decides")
-    if not measure.is_paired:
-        raise refused(f"{measure.name} cannot be compared on the same rows", path)
+def require_threshold(threshold: float | None, measure: Named, path: str) -> None:
+    """Refuse a threshold for what does not depend on one.
+
+    Raises:
+        ConfigurationError: With the measures that do.
+    """
+    if threshold is None:
+        return
+    if not measure.has_threshold:
+        names = ", ".join(name for name, each in NAMED.items() if each.has_threshold)
+        msg = f"{measure.name} does not depend on a threshold"
+        raise refused(msg, f"{path}.threshold", hint=f"those that do: {names}")
+    if not isfinite(threshold):
+        raise refused(f"a threshold is a finite number, got {threshold}", f"{path}.threshold")
 
 
 def judge(gate: MetricGate, evidence: Evidence) -> list[Finding]:
     """A finding for each limit that a gate sets.
 
-    - `at_least`, `at_most`: the value decides; a limit within its interval is pointed out.
-    - `better_than = "trivial"`: the interval of the difference to a model that knows only the base
-      rate decides: pass when it lies on the better side, fail on the other, else inconclusive.
-    - `no_worse_than = { champion = m }`: the interval of the paired difference decides: pass when
-      all of it is no worse than by m, fail when all of it is worse, else inconclusive. While
-      there is no champion it passes.
+    - `at_least`, `at_most`: the value decides, and a limit within its interval is pointed out;
+      with `by = "interval"` all of the interval has to keep the limit.
+    - `better_than` a baseline: the interval of the difference on the same rows decides: pass
+      when it lies on the better side, fail on the other, else inconclusive.
+    - `no_worse_than` a baseline by m: pass when all of the interval of the difference is no
+      worse than by m, fail when all of it is worse, else inconclusive.
 
-    A comparison shows the interval of the difference, laid around the candidate's value.
+    While there is no champion, comparisons with it pass and say so. A comparison shows the
+    interval of the difference, laid around the candidate's value.
     """
     from cd4ml.gates.answer import answer
 
@@ -103,16 +130,41 @@ def judge(gate: MetricGate, evidence: Evidence) -> list[Finding]:
 
 def _questions(gate: MetricGate) -> Iterator[tuple[str, Question]]:
     """What a gate asks, in words, and how it is answered."""
-    from cd4ml.gates.limits import better_than_trivial, by_value, no_worse_than
-    from cd4ml.measures.catalog import MEASURES
+    from cd4ml.gates.limits import better_than, by_interval, by_value, no_worse_than
+    from cd4ml.gates.measured import measure_of
 
-    measure, name = MEASURES[gate.metric], gate.metric
-    if gate.at_least is not None:
-        yield f"{name} at least {gate.at_least:g}", partial(by_value, measure, gate.at_least)
-    if gate.at_most is not None:
-        yield f"{name} at most {gate.at_most:g}", partial(by_value, measure, gate.at_most)
-    if gate.better_than == "trivial":
-        yield f"{name} better than trivial", partial(better_than_trivial, measure)
+    of = partial(measure_of, gate)
+    name = gate.metric if gate.threshold is None else f"{gate.metric} at {gate.threshold:g}"
+    held, how = (by_value, "") if gate.by == "value" else (by_interval, " by interval")
+    for words, limit in (("at least", gate.at_least), ("at most", gate.at_most)):
+        if limit is not None:
+            yield f"{name} {words} {limit:g}{how}", partial(_on, of, held, limit)
+    if gate.better_than is not None:
+        words = f"{name} better than {gate.better_than}"
+        yield words, partial(_on, of, better_than, gate.better_than)
     for other, margin in gate.no_worse_than.items():
         words = f"{name} no worse than {other} by {margin:g}"
-        yield words, partial(no_worse_than, measure, other, margin)
+        yield words, partial(_on, of, no_worse_than, other, margin)
+
+
+def _on(of: Any, held: Callable[..., Held], *limits: object) -> Held:
+    """A limit held against the measure that a gate takes of this evidence."""
+    *asked, evidence = limits
+    return held(of(evidence), *asked, evidence)
+
+
+def _require_comparison(measure: Named, name: str, margin: float, path: str) -> None:
+    _require_baseline(measure, name, path)
+    if not (isfinite(margin) and margin > 0):
+        msg = f"the margin by which it may be worse is above 0, got {margin:g}"
+        raise refused(msg, f"{path}.{name}", hint="for example 0.005; with 0 chance decides")
+
+
+def _require_baseline(measure: Named, name: str, path: str) -> None:
+    if not baseline.is_baseline(name):
+        raise refused(f"{name!r} is no baseline", path, hint=f"known: {baseline.KNOWN}")
+    if name == baseline.TRIVIAL and measure.constant is None:
+        msg = f"one answer for all rows has a {measure.name} of 0 or 1, or none at all"
+        raise refused(msg, path, hint="a floor says more, or better_than trivial in accuracy")
+    if not measure.is_paired:
+        raise refused(f"{measure.name} cannot be compared on the same rows", path)

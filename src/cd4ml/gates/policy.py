@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from cd4ml.gates.baseline import is_version
 from cd4ml.gates.kinds import KINDS
-from cd4ml.gates.refusal import CHAMPION
 from cd4ml.records.gate import Gate, kind_of
 from cd4ml.store.address import address_of_record
 
@@ -22,11 +22,17 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
         return address_of_record(self)
 
     @property
+    def baselines(self) -> tuple[str, ...]:
+        """What candidates are compared with, as the gates name it."""
+        named: list[str] = []
+        for gate in self.gates:
+            named += [*getattr(gate, "no_worse_than", {}), getattr(gate, "better_than", None) or ""]
+        return tuple(dict.fromkeys(name for name in named if name))
+
+    @property
     def versions(self) -> tuple[str, ...]:
         """The versions, beside the champion, that candidates are compared with."""
-        compared: list[dict[str, float]] = [getattr(g, "no_worse_than", {}) for g in self.gates]
-        named = (name for margins in compared for name in margins)
-        return tuple(dict.fromkeys(name for name in named if name != CHAMPION))
+        return tuple(filter(is_version, self.baselines))
 
     def of_kind(self, kind: str) -> tuple[Gate, ...]:
         """Its gates of one kind, in order."""

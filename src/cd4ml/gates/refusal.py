@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from cd4ml.errors import ConfigurationError
 
-CHAMPION = "champion"
-
 
 def refused(message: str, path: str, *, hint: str = "") -> ConfigurationError:
     """The refusal of a gate in `cd4ml.toml`.

@@ -47,19 +47,23 @@ def _on_column(
         return by_slice(function, y_true, score, groups=groups, column=column, min_rows=1)
 
     def trivial(y_true: ArrayLike, _score: ArrayLike) -> Estimate:
-        level = measure.trivial(y_true, evidence.base_rate)
+        level = measure.trivial(y_true, evidence.constant(measure))
         return Estimate(level, level, level, np.size(y_true))
 
     try:
-        found, levels = sliced(measure.function), sliced(trivial)
+        found = sliced(measure.function)
+        levels = found if measure.constant is None else sliced(trivial)
     except Exception as error:  # as in `judge`: what cannot be measured is a finding
         return [_unmeasured(measure, column, evidence.y_true.size, str(error))]
     return [
-        _finding(
-            measure, one, limit if limit is not None else level.estimate and level.estimate.value
-        )
+        _finding(measure, one, limit if limit is not None else _level(measure, level))
         for one, level in zip(found, levels, strict=True)
     ]
+
+
+def _level(measure: Measure, one: SliceEstimate) -> float | None:
+    """What the trivial model gets on a slice; None where it would say nothing."""
+    return None if measure.constant is None or one.estimate is None else one.estimate.value
 
 
 def _finding(measure: Measure, one: SliceEstimate, limit: float | None) -> Finding:

@@ -36,7 +36,8 @@ def store_evidence(blobs: Blobs, evidence: Evidence) -> dict[str, str]:
         target=evidence.target,
         slices=tuple(evidence.slices),
         champion=evidence.champion,
-        base_rate=None if isnan(evidence.base_rate) else evidence.base_rate,
+        base_rate=_known(evidence.base_rate),
+        middle=_known(evidence.middle),
         found=evidence.found,
         missing=dict(evidence.missing),
     )
@@ -70,6 +71,7 @@ def stored_evidence(blobs: Blobs, verdict: Verdict) -> Evidence:
         champion=told.champion,
         others={name: scores[name] for name in scores.columns if name != SCORE},
         slices=told.slices,
+        middle=nan if told.middle is None else told.middle,
     )._replace(found=told.found, missing=told.missing, gathered=_gathered(blobs, verdict.evidence))
 
 
@@ -80,6 +82,10 @@ def _gathered(blobs: Blobs, stored: Mapping[str, str]) -> dict[str, object]:
         for kind, record in records.items()
         if kind in stored
     }
+
+
+def _known(value: float) -> float | None:
+    return None if isnan(value) else value  # JSON has no nan
 
 
 def _parquet(evidence: Evidence) -> bytes:

@@ -36,7 +36,12 @@ def _refuse_impossible(settings: Settings) -> None:
 
     policy_of(settings.gate, settings.model.key)
     require_possible(settings.environments)
+    watched = sorted(name for name, each in NAMED.items() if each.constant is not None)
     for metric in settings.monitoring.metrics:
         if metric not in NAMED:
             msg = f"cd4ml.toml: there is no measure named {metric!r} - at `monitoring.metrics`"
-            raise ConfigurationError(msg, hint=f"known: {', '.join(sorted(NAMED))}")
+            raise ConfigurationError(msg, hint=f"known: {', '.join(watched)}")
+        if metric not in watched:
+            msg = f"cd4ml.toml: {metric} cannot be watched: one answer for all is no baseline of it"
+            hint = f"watch one of {', '.join(watched)}"
+            raise ConfigurationError(f"{msg} - at `monitoring.metrics`", hint=hint)

@@ -11,18 +11,20 @@ from cd4ml.errors import Cd4mlError, ConfigurationError
 from cd4ml.gates.evidence import Evidence, evidence_of
 from cd4ml.gates.policy import Policy
 from cd4ml.loop.apart import findings_on_shared_rows
-from cd4ml.loop.candidate import Candidate, project_modules, runtime_of, table
+from cd4ml.loop.candidate import Candidate, project_modules, table
 from cd4ml.loop.gathering.asked import Asked
+from cd4ml.loop.gathering.baselines import scored, seasonal
 from cd4ml.loop.gathering.kinds import GATHER
-from cd4ml.loop.refs import version_in
 from cd4ml.models.runtime import load
 from cd4ml.models.trust import trusted_in
 from cd4ml.records.model_version import ModelVersion
-from cd4ml.store import rows
 from cd4ml.store.project import Project
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import polars as pl
+    from numpy.typing import ArrayLike
 
 _log = logging.getLogger(__name__)
 
@@ -63,26 +65,28 @@ def gather(
         training=table(project, candidate.training),
         holdout=table(project, candidate.holdout),
     )
+    seasons, unsaid = seasonal(asked)
     gathered, missing = _of_each_kind(asked)
-    found = findings_on_shared_rows(project, candidate, asked.holdout, champion)
-    return _of_rows(asked)._replace(found=found, gathered=gathered, missing=missing)
+    return _of_rows(asked, seasons)._replace(
+        found=findings_on_shared_rows(project, candidate, asked.holdout, champion),
+        gathered=gathered,
+        missing=unsaid | missing,
+    )
 
 
-def _of_rows(asked: Asked) -> Evidence:
+def _of_rows(asked: Asked, seasons: Mapping[str, ArrayLike]) -> Evidence:
     settings = asked.project.settings.model
     with project_modules(asked.project):
         score = asked.runtime.score_frame(asked.holdout)
-    compared = {version.ref: version for version in _compared(asked)}
+    base_rate, middle = _constants(asked.training, settings.target)
     return evidence_of(
         asked.holdout,
         target=settings.target,
         score=score,
-        base_rate=_base_rate(asked.training, settings.target),
+        base_rate=base_rate,
+        middle=middle,
         champion=asked.champion.ref if asked.champion else "",
-        others={
-            ref: runtime_of(asked.project, version).score_frame(asked.holdout)
-            for ref, version in compared.items()
-        },
+        others={**scored(asked), **seasons},
         slices=settings.slices,
     )
 
@@ -105,15 +109,9 @@ def _of_each_kind(asked: Asked) -> tuple[dict[str, msgspec.Struct], dict[str, st
     return gathered, missing
 
 
-def _compared(asked: Asked) -> list[ModelVersion]:
-    with asked.project.database.read() as connection:
-        named = [
-            rows.get(connection, ModelVersion, *version_in(ref)) for ref in asked.policy.versions
-        ]
-    return [*named, *([asked.champion] if asked.champion else [])]
-
-
-def _base_rate(training: pl.DataFrame, target: str) -> float:
+def _constants(training: pl.DataFrame, target: str) -> tuple[float, float]:
+    """Mean and median of the target: all that a trivial model knows."""
     import polars as pl
 
-    return float(training.select(pl.col(target).cast(pl.Float64).mean()).item())
+    column = pl.col(target).cast(pl.Float64)
+    return training.select(column.mean().alias("mean"), column.median().alias("median")).row(0)

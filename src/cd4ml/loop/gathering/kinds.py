@@ -9,10 +9,12 @@ import msgspec
 
 from cd4ml.loop.gathering import representation
 from cd4ml.loop.gathering.asked import Asked
+from cd4ml.loop.gathering.history import gather_history
 
 # (asked, the policy's gates of this kind) -> the kind's own record (`gates.kinds.Kind.record`)
 Gather = Callable[[Asked, tuple[Any, ...]], msgspec.Struct]
 
 GATHER: dict[str, Gather] = {
     "representation": representation.gather,
+    "trend": gather_history,
 }

@@ -20,7 +20,7 @@ def show(tell: Teller, verdict: Verdict) -> None:
 
 def show_slices(tell: Teller, verdict: Verdict, metric: str) -> None:
     """One measure on the slices, the largest first: shown, deciding nothing."""
-    sliced = [finding for finding in verdict.findings if finding.slice and finding.metric == metric]
+    sliced = [f for f in verdict.findings if f.slice and f.gate == f"{metric} on {f.slice}"]
     if sliced:
         sliced.sort(key=lambda finding: -finding.n_rows)
         tell.table(
