@@ -163,8 +163,8 @@ def _contract(document: OpenDataContractStandard, schema: SchemaObject) -> Contr
         open=bool(custom.get("openColumns", len(known) < len(properties))),
         output=_output(about.get("modelOutput")),
         classes=tuple(str(name) for name in about.get("modelClasses") or []),
-        latency_ms=_number(about.get("latencyMs")),
-        size_mb=_number(about.get("sizeMb")),
+        latency_ms=_budget(about.get("latencyMs")),
+        size_mb=_budget(about.get("sizeMb")),
         unchecked=(
             *(str(text) for text in custom.get("unchecked") or []),
             *(
@@ -268,7 +268,7 @@ def _output(said: Any) -> Field | None:
     return msgspec.convert(said, Field)
 
 
-def _number(said: Any) -> float | None:
+def _budget(said: Any) -> float | None:
     return float(said) if isinstance(said, int | float) else None
 
 

@@ -127,9 +127,9 @@ def raised(old: SemVer, new: SemVer) -> Bump:
     """
     if new <= old:
         return "none"
-    return next(
-        part for part, a, b in zip(("major", "minor", "patch"), old, new, strict=True) if a != b
-    )  # type: ignore[return-value]
+    if new.major > old.major:
+        return "major"
+    return "minor" if new.minor > old.minor else "patch"
 
 
 def next_version(old: SemVer, bump: Bump) -> SemVer:
