@@ -9,7 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cd4ml.gates import metric
+from cd4ml.gates import contract, data, leakage, metric, skew
+from cd4ml.records.contract_gate import ContractEvidence
+from cd4ml.records.data_gate import DataEvidence
+from cd4ml.records.leakage_gate import LeakageEvidence
+from cd4ml.records.skew_gate import SkewEvidence
 
 if TYPE_CHECKING:
     import msgspec
@@ -32,4 +36,8 @@ class Kind(NamedTuple):
 
 KINDS: dict[str, Kind] = {
     "metric": Kind(metric.require_possible, metric.judge),
+    "data": Kind(data.require_possible, data.judge, record=DataEvidence),
+    "leakage": Kind(leakage.require_possible, leakage.judge, record=LeakageEvidence),
+    "skew": Kind(skew.require_possible, skew.judge, record=SkewEvidence),
+    "contract": Kind(contract.require_possible, contract.judge, record=ContractEvidence),
 }

@@ -10,31 +10,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
-
-import msgspec
+from typing import NamedTuple
 
 from cd4ml.errors import InvalidInput
 from cd4ml.models.violations import expected_of, is_closed, keeps, limits_of
 from cd4ml.records.contract import Contract, Field
-
-Bump = Literal["major", "minor", "patch", "none"]
+from cd4ml.records.contract_gate import Bump, Change
 
 _ORDER: tuple[Bump, ...] = ("none", "patch", "minor", "major")
 _TOLD = 10  # categories in one sentence
 _SEMVER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
-
-
-class Change(msgspec.Struct, frozen=True):
-    """One difference between two contracts.
-
-    `field` is the field it is about: "" for the answer and the budgets. `bump` is the part of
-    the version that it asks to be raised; `words` says what was and what is.
-    """
-
-    field: str
-    bump: Bump
-    words: str
 
 
 class SemVer(NamedTuple):

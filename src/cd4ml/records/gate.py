@@ -10,6 +10,11 @@ from typing import Literal, get_args
 
 import msgspec
 
+from cd4ml.records.contract_gate import ContractGate
+from cd4ml.records.data_gate import DataGate
+from cd4ml.records.leakage_gate import LeakageGate
+from cd4ml.records.skew_gate import SkewGate
+
 KIND = "kind"
 DEFAULT_KIND = "metric"
 
@@ -36,7 +41,7 @@ class MetricGate(
     no_worse_than: dict[str, float] = {}
 
 
-Gate = MetricGate  # | the other kinds
+Gate = MetricGate | DataGate | LeakageGate | SkewGate | ContractGate
 KINDS_OF_GATE: tuple[type[msgspec.Struct], ...] = get_args(Gate) or (Gate,)
 
 
