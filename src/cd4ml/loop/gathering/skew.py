@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cd4ml.errors import Cd4mlError, InvalidInput
+from cd4ml.errors import Cd4mlError
 from cd4ml.loop.candidate import project_modules
 from cd4ml.loop.gathering.asked import Asked
 from cd4ml.loop.gathering.captured import Captured, captured
@@ -16,8 +17,9 @@ from cd4ml.models import estimator as estimators
 from cd4ml.models.manifest import CONTRACT, Manifest
 from cd4ml.models.native import NativeScorer
 from cd4ml.models.trust import refuse_unless_trusted, trusted_in
+from cd4ml.models.violations import expected_of, keeps
 from cd4ml.monitoring.profile import column_profile, counts_in
-from cd4ml.records.contract import Contract
+from cd4ml.records.contract import Contract, Field
 from cd4ml.records.skew_gate import AskedAgain, ServedColumn, SkewEvidence
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 _VERSIONS = 3  # whose answers are asked again: those with the most of them
 _KEPT = 100  # differences
+_TOLD = 3  # fields in one reason
 
 
 def gather_skew(asked: Asked, gates: tuple[Any, ...]) -> SkewEvidence:
@@ -53,16 +56,36 @@ def gather_skew(asked: Asked, gates: tuple[Any, ...]) -> SkewEvidence:
 def _columns(asked: Asked, found: Captured) -> tuple[tuple[ServedColumn, ...], str]:
     """Each column of the candidate's contract, or why the requests do not fit its types."""
     contract = asked.runtime.contract
-    try:
-        requests = asked.project.log.inputs(found.predictions, contract)
-    except InvalidInput as error:
-        return (), error.message.splitlines()[0]
+    if misfit := _misfit(contract, found.requests()):
+        return (), misfit
+    requests = asked.project.log.inputs(found.predictions, contract)
     names = [
         field.name
         for field in contract.fields
         if field.type != "datetime" and field.name in asked.training.columns
     ]
     return tuple(_column(asked.training[name], requests[name]) for name in names), ""
+
+
+def _misfit(contract: Contract, requests: list[dict[str, Any]]) -> str:
+    """How many requests hold values of other types than the contract's fields; "" for none.
+
+    Limits are not asked here: of what a field may be, only the type is what training had.
+    """
+    plain = {f.name: Field(f.name, f.type, nullable=True) for f in contract.fields}
+    wrong = Counter[str]()
+    n_wrong = 0
+    for request in requests:
+        names = [n for n, value in request.items() if n in plain and not keeps(plain[n], value)]
+        wrong.update(names)
+        n_wrong += bool(names)
+    if not n_wrong:
+        return ""
+    told = "; ".join(
+        f"{name}: expected {expected_of(plain[name]).removesuffix(', or null')} ({n:,} requests)"
+        for name, n in wrong.most_common(_TOLD)
+    )
+    return f"{n_wrong:,} of {len(requests):,} requests hold values of other types: {told}"
 
 
 def _column(training: pl.Series, served: pl.Series) -> ServedColumn:
