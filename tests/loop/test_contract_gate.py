@@ -64,12 +64,17 @@ def test_a_narrower_contract_of_the_same_version_is_refused(released: Project) -
     assert refused.reason.startswith("wind: expected a number from 0 to 45 (")
 
 
-def test_the_same_under_a_raised_major_version_is_let_in(released: Project) -> None:
+def test_the_same_run_under_a_raised_major_version_is_judged_again_and_let_in(
+    released: Project,
+) -> None:
     live(released, 30, n_labelled=0, stormy=True)
+    refused = judged(narrowed(gated(released)))
+    change(released, 'version="1.0.0"', 'version="2.0.0"', "contracts.py")
 
-    judgement = judged(narrowed(gated(released), "2.0.0"))
+    judgement = evaluate(released, f"run/{refused.verdict.run}", actor=ANN)
 
     seen = by_metric(judgement)
+    assert (refused.version, judgement.verdict.number) == (None, refused.verdict.number + 1)
     assert judgement.version is not None
     assert seen["breaking changes"].outcome == "pass"
     assert not seen["refused requests"].is_gated

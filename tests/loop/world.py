@@ -92,17 +92,30 @@ def live(
     prediction ids.
     """
     asked = flights(n, start=project.clock.now(), seed=seed, stormy=stormy)
-    segment = Segment(project.segments, f"production-{seed}")
-    ids = [
-        _answer(project, segment, row, project.clock.now() + apart, key=row.pop(key, ""))
-        for row in made(asked.drop("event_at", "late")).iter_rows(named=True)
-    ]
-    segment.close()
-    move(project, apart)
+    ids = ask(project, made(asked.drop("event_at", "late")), apart=apart, seed=seed, key=key)
     known = zip(ids[:n_labelled], asked["late"], strict=False)
     truth = [{"prediction_id": name, "value": value} for name, value in known]
     if truth:
         label(project, rows=truth, actor=EVE)
+    return ids
+
+
+def ask(
+    project: Project,
+    rows_: pl.DataFrame,
+    *,
+    apart: timedelta = HOUR,
+    seed: int = 1,
+    key: str = "",
+) -> list[str]:
+    """Answer these rows in production, one after the other; returns the prediction ids."""
+    segment = Segment(project.segments, f"production-{seed}")
+    ids = [
+        _answer(project, segment, row, project.clock.now() + apart, key=row.pop(key, ""))
+        for row in rows_.iter_rows(named=True)
+    ]
+    segment.close()
+    move(project, apart)
     return ids
 
 
