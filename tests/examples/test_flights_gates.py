@@ -76,7 +76,7 @@ def test_rules_that_the_data_break_fail(flights: Project) -> None:
 
     verdict = evaluate(flights, "run/1", actor=ANN).verdict
 
-    assert failing(verdict) == ["broken rules of flights@1 at most 0"]
+    assert failing(verdict) == ["broken rules at most 0 in flights@1"]
     assert "flights: dep_delay at most 600" in [f.gate for f in verdict.findings]
 
 
@@ -106,7 +106,7 @@ def test_a_random_split_fails(flights: Project) -> None:
         ),
     )
 
-    assert "split in time: gap of at least 24 hours" in failing(verdict)
+    assert "split in time by at least 24 hours" in failing(verdict)
 
 
 def test_rates_learned_from_all_rows_fail(flights: Project) -> None:
@@ -120,7 +120,7 @@ def test_rates_learned_from_all_rows_fail(flights: Project) -> None:
     verdict = spoilt(flights, ("@step\ndef delay(\n", rates))
 
     (leak,) = (
-        f for f in verdict.findings if f.gate == "learned from the holdout (rates) at most 0"
+        f for f in verdict.findings if f.gate == "learned from the holdout at most 0 (rates)"
     )
     assert leak.reason == (
         "the step 'rates' makes plain data of 'examples', and 8,313 of the 8,313 holdout rows"
@@ -174,7 +174,7 @@ def test_airports_in_small_letters_fail(served: Project) -> None:
 
     verdict = evaluate(served, "run/2", actor=ANN).verdict
 
-    assert failing(verdict) == ["unseen values (dest) at most 0.05"]
+    assert failing(verdict) == ["unseen values at most 0.05 (dest)"]
 
 
 def test_a_closed_list_of_carriers_breaks_callers_unless_it_is_another_major_version(
@@ -186,6 +186,6 @@ def test_a_closed_list_of_carriers_breaks_callers_unless_it_is_another_major_ver
 
     verdict = evaluate(served, "run/2", actor=ANN).verdict
 
-    assert failing(verdict) == ["breaking changes of journey 1.0.0 at most 0"]
+    assert failing(verdict) == ["breaking changes at most 0 (journey 1.0.0)"]
     edit(contracts, '    name="journey",', '    name="journey",\n    version="2.0.0",')
     assert failing(evaluate(served, "run/2", actor=ANN).verdict) == []

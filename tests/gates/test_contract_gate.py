@@ -39,7 +39,7 @@ def found(gate: ContractGate, **changes: object) -> dict[str, Finding]:
 def test_a_breaking_change_fails_and_says_what_it_would_have_to_be_called() -> None:
     finding = found(ContractGate(), **BREAKS)["breaking changes"]
 
-    assert finding.gate == "breaking changes of journey 1.0.0 at most 0"
+    assert finding.gate == "breaking changes at most 0 (journey 1.0.0)"
     assert (finding.outcome, finding.value) == ("fail", 1.0)
     assert finding.reason == (
         "beside 1.0.0 of delay/1: 'hour' was an integer and is an integer of at most 23: it has to"

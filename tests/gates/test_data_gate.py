@@ -32,9 +32,9 @@ def told(gate: DataGate, *datasets: CheckedDataset) -> list[tuple[str, str, bool
 
 def test_a_kept_contract_passes_and_a_broken_one_names_its_rules() -> None:
     assert told(DataGate(), dataset("weather", KEPT), dataset("flights", KEPT, BROKEN)) == [
-        ("broken rules of weather@2 at most 0", "pass", True, "weather 1.0.0 is kept"),
+        ("broken rules at most 0 in weather@2", "pass", True, "weather 1.0.0 is kept"),
         (
-            "broken rules of flights@2 at most 0",
+            "broken rules at most 0 in flights@2",
             "fail",
             True,
             "flights 1.0.0: wind at most 254 (3 of 90 rows)",
@@ -59,7 +59,7 @@ def test_a_dataset_without_contract_fails_unless_that_is_allowed() -> None:
     (shown,) = told(DataGate(allow={"labelled": "answered requests"}), bare)
 
     assert fails == (
-        "contract of labelled@2",
+        "a contract of labelled@2",
         "fail",
         True,
         "no contract says what the rows of labelled@2 have to look like",
@@ -75,7 +75,7 @@ def test_what_was_set_aside_has_a_ceiling() -> None:
 
     assert told(gate, few)[1][1:] == ("pass", True, "2 of 92 rows were set aside")
     assert told(gate, many)[1] == (
-        "quarantined rows of flights@2 at most 0.05",
+        "quarantined rows at most 0.05 in flights@2",
         "fail",
         True,
         "10 of 100 rows were set aside",
@@ -86,10 +86,15 @@ def test_what_could_not_be_asked_is_an_error_whatever_is_allowed() -> None:
     gone = dataset("flights", problem="no object blake3:ab")
 
     assert told(DataGate(allow={"flights": "known"}), gone) == [
-        ("broken rules of flights@2 at most 0", "error", True, "no object blake3:ab")
+        ("broken rules at most 0 in flights@2", "error", True, "no object blake3:ab")
     ]
     assert told(DataGate(datasets=("planes",)), gone) == [
-        ("broken rules of planes", "error", True, "the run did not read the dataset 'planes'")
+        (
+            "broken rules at most 0 in planes",
+            "error",
+            True,
+            "the run did not read the dataset 'planes'",
+        )
     ]
     assert told(DataGate())[0][1] == "error"
 

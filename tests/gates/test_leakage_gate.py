@@ -49,7 +49,7 @@ def test_a_clean_candidate_passes_every_question() -> None:
         "shared rows at most 0": "pass",
         "repeated requests": "pass",
         "one column alone at most 0.99": "pass",
-        "split in time: gap of at least 24 hours": "pass",
+        "split in time by at least 24 hours": "pass",
         "learned from the holdout at most 0": "pass",
     }
     best = found(LeakageGate())["one column alone at most 0.99"]
@@ -62,12 +62,12 @@ def test_a_column_that_is_the_target_fails_by_name() -> None:
 
     (finding,) = (f for g, f in found(LeakageGate(), **changed).items() if "alone" in g)
 
-    assert finding.gate == "one column alone (arr_delay) at most 0.99"
-    assert (finding.outcome, finding.slice) == ("fail", "arr_delay")
+    assert finding.gate == "one column alone at most 0.99 (arr_delay)"
+    assert finding.outcome == "fail"
     assert finding.reason == "its auc: 'arr_delay' says what is to be predicted"
     allowed = found(LeakageGate(allow={"arr_delay": "measured on landing"}), **changed)
-    shown = allowed["one column alone (arr_delay) at most 0.99"]
-    assert (shown.outcome, shown.is_gated) == ("fail", False)
+    shown = allowed["one column alone at most 0.99 (arr_delay)"]
+    assert (shown.outcome, shown.is_gated, shown.slice) == ("fail", False, "arr_delay")
     assert allowed["one column alone at most 0.99"].value == 0.7
 
 
@@ -75,7 +75,7 @@ def test_a_column_that_could_not_be_measured_is_an_error() -> None:
     unmeasured = AloneColumn(column="wind", measure="auc", problem="one class")
     gate = LeakageGate(allow={"wind": "no"})
 
-    assert outcomes(gate, alone=(unmeasured,))["one column alone (wind) at most 0.99"] == "error"
+    assert outcomes(gate, alone=(unmeasured,))["one column alone at most 0.99 (wind)"] == "error"
     assert outcomes(gate, alone=())["one column alone"] == "error"
 
 
@@ -96,36 +96,37 @@ def test_what_was_known_too_late_fails_if_it_is_asked_and_is_shown_if_not() -> N
 
     seen = found(LeakageGate(known_at=("booked_at", "gone")), late=(schedule, arrival, quiet))
 
-    late = seen["known too late (seen_at) at most 0"]
+    late = seen["known too late at most 0 (seen_at)"]
     assert (late.outcome, late.is_gated) == ("fail", True)
     assert late.reason == (
         "5 of 600 rows say in 'seen_at' that they were known after their event time"
     )
-    shown = seen["known too late (arrives_at) at most 0"]
+    shown = seen["known too late at most 0 (arrives_at)"]
     assert (shown.outcome, shown.is_gated) == ("fail", False)
-    assert seen["known too late (booked_at) at most 0"].outcome == "pass"
-    assert seen["known too late (gone)"].reason == "the rows have no column of times named 'gone'"
+    assert seen["known too late at most 0 (booked_at)"].outcome == "pass"
+    assert (
+        seen["known too late at most 0 (gone)"].reason
+        == "the rows have no column of times named 'gone'"
+    )
 
 
 def test_training_rows_among_the_holdout_rows_fail() -> None:
     mixed = TimeSplit(column="event_at", n_late=7, gap_hours=-240.0)
 
-    finding = found(LeakageGate(), split=mixed)["split in time: gap of at least 0 hours"]
+    finding = found(LeakageGate(), split=mixed)["split in time by at least 0 hours"]
 
     assert finding.outcome == "fail"
     assert finding.reason == (
         "7 of 400 training rows are not before the first holdout row, by 'event_at'"
     )
     allowed = found(LeakageGate(allow={"split in time": "patients do not age"}), split=mixed)
-    assert not allowed["split in time: gap of at least 0 hours"].is_gated
+    assert not allowed["split in time by at least 0 hours"].is_gated
     assert outcomes(LeakageGate(embargo_hours=1), split=None)["split in time"] == "error"
-    assert "split in time: gap of at least 0 hours" not in outcomes(LeakageGate(), split=None)
+    assert "split in time by at least 0 hours" not in outcomes(LeakageGate(), split=None)
 
 
 def test_a_gap_shorter_than_the_embargo_fails() -> None:
-    assert outcomes(LeakageGate(embargo_hours=48))["split in time: gap of at least 48 hours"] == (
-        "fail"
-    )
+    assert outcomes(LeakageGate(embargo_hours=48))["split in time by at least 48 hours"] == ("fail")
 
 
 ENCODER = StepInput(step="encoder", kind="model", reads="features", n_shared=200)
@@ -135,13 +136,13 @@ RATES = StepInput(step="rates", kind="table", reads="features", n_shared=200)
 def test_a_step_that_learned_from_the_holdout_is_found() -> None:
     seen = found(LeakageGate(), steps=(*CLEAN.steps, ENCODER, RATES))
 
-    finding = seen["learned from the holdout (encoder) at most 0"]
+    finding = seen["learned from the holdout at most 0 (encoder)"]
     assert (finding.outcome, finding.value, finding.limit) == ("fail", 200.0, 0.0)
     assert finding.reason == (
         "the step 'encoder' makes a model of 'features', and 200 of the 200 holdout rows stand"
         " in it"
     )
-    assert "learned from the holdout (rates) at most 0" not in seen
+    assert "learned from the holdout at most 0 (rates)" not in seen
 
 
 def test_a_table_that_is_learned_from_rows_is_declared() -> None:
@@ -149,8 +150,8 @@ def test_a_table_that_is_learned_from_rows_is_declared() -> None:
 
     seen = found(gate, steps=(*CLEAN.steps, RATES))
 
-    assert seen["learned from the holdout (rates) at most 0"].outcome == "fail"
-    assert seen["learned from the holdout (gone)"].reason == (
+    assert seen["learned from the holdout at most 0 (rates)"].outcome == "fail"
+    assert seen["learned from the holdout at most 0 (gone)"].reason == (
         "'gone', named in fits, is no step that the model comes from"
     )
 
@@ -166,7 +167,7 @@ def test_a_step_whose_input_holds_none_of_the_rows_passes() -> None:
 def test_an_alarm_is_put_off_by_name_and_with_a_reason() -> None:
     gate = LeakageGate(allow={"encoder": "it filters by date"})
 
-    finding = found(gate, steps=(ENCODER,))["learned from the holdout (encoder) at most 0"]
+    finding = found(gate, steps=(ENCODER,))["learned from the holdout at most 0 (encoder)"]
 
     assert (finding.outcome, finding.is_gated) == ("fail", False)
     assert finding.reason.endswith("; allowed: it filters by date")

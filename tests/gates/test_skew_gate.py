@@ -48,10 +48,10 @@ def test_requests_as_in_training_pass() -> None:
 
     assert {name: f.outcome for name, f in seen.items()} == {
         "types of requests as in training": "pass",
-        "answers asked again (delay/1) within 1e-05": "pass",
+        "answers asked again within 1e-05 (delay/1)": "pass",
         "values of requests as in training": "pass",
     }
-    assert seen["answers asked again (delay/1) within 1e-05"].value == 2e-7
+    assert seen["answers asked again within 1e-05 (delay/1)"].value == 2e-7
 
 
 def test_before_the_first_request_there_is_nothing_to_differ() -> None:
@@ -78,11 +78,11 @@ def test_answers_that_the_estimator_does_not_give_fail() -> None:
 
     seen = found(SkewGate(), answers=(other, many, gone))
 
-    assert seen["answers asked again (delay/1) within 1e-05"].reason == (
+    assert seen["answers asked again within 1e-05 (delay/1)"].reason == (
         "2 of 300 answers on record are not those of the fitted estimator"
     )
-    assert seen["answers asked again (delay/2) within 1e-05"].reason.startswith("at least 100 of")
-    assert seen["answers asked again (delay/3) within 1e-05"].outcome == "error"
+    assert seen["answers asked again within 1e-05 (delay/2)"].reason.startswith("at least 100 of")
+    assert seen["answers asked again within 1e-05 (delay/3)"].outcome == "error"
 
 
 def test_unseen_and_missing_values_fail_when_they_are_surely_too_many() -> None:
@@ -90,9 +90,9 @@ def test_unseen_and_missing_values_fail_when_they_are_surely_too_many() -> None:
     missing = found(SkewGate(), columns=column(n_missing=90))
     few = found(SkewGate(), columns=column(n_served=10, n_missing=1, n_unseen=1))
 
-    assert unseen["unseen values (wind) at most 0.05"].outcome == "fail"
-    assert missing["missing values (wind) at most 0.15"].outcome == "fail"
-    undecided = few["unseen values (wind) at most 0.05"]
+    assert unseen["unseen values at most 0.05 (wind)"].outcome == "fail"
+    assert missing["missing values at most 0.15 (wind)"].outcome == "fail"
+    undecided = few["unseen values at most 0.05 (wind)"]
     assert (undecided.outcome, undecided.reason) == (
         "inconclusive",
         "more requests could change this",
@@ -104,7 +104,7 @@ def test_a_column_may_differ_by_name_and_with_a_reason() -> None:
 
     seen = found(gate, columns=column(n_unseen=60))
 
-    shown = seen["unseen values (wind) at most 0.05"]
+    shown = seen["unseen values at most 0.05 (wind)"]
     assert (shown.outcome, shown.is_gated, shown.reason) == ("fail", False, "allowed: a new sensor")
     assert seen["values of requests as in training"].outcome == "pass"
 
@@ -112,8 +112,8 @@ def test_a_column_may_differ_by_name_and_with_a_reason() -> None:
 def test_a_moved_column_is_judged_only_where_that_is_asked() -> None:
     moved = column(served=(30, 270, 0))
 
-    assert "psi (wind) at most 0.2" not in found(SkewGate(), columns=moved)
-    assert found(SkewGate(moved_at_most=0.2), columns=moved)["psi (wind) at most 0.2"].outcome == (
+    assert "psi at most 0.2 (wind)" not in found(SkewGate(), columns=moved)
+    assert found(SkewGate(moved_at_most=0.2), columns=moved)["psi at most 0.2 (wind)"].outcome == (
         "fail"
     )
 
@@ -127,15 +127,15 @@ def test_columns_that_a_step_makes_are_compared() -> None:
 
     seen = found(gate, made=made)
 
-    assert seen["columns made again by features (hour): different at most 0"].outcome == "pass"
-    speed = seen["columns made again by features (speed): different at most 0"]
+    assert seen["columns made again by features, different at most 0 (hour)"].outcome == "pass"
+    speed = seen["columns made again by features, different at most 0 (speed)"]
     assert (speed.outcome, speed.reason) == (
         "fail",
         "12 of 300 requests have another value in 'speed' than 'features' makes",
     )
     failed = (MadeAgain(step="features", problem="the step 'features' fails on captured rows"),)
     assert found(gate, made=failed)["columns made again by features"].outcome == "error"
-    assert found(gate)["columns made again (features)"].outcome == "error"
+    assert found(gate)["columns made again by features"].outcome == "error"
 
 
 @pytest.mark.parametrize(

@@ -69,9 +69,9 @@ def test_the_same_run_under_a_raised_major_version_is_judged_again_and_let_in(
 ) -> None:
     live(released, 30, n_labelled=0, stormy=True)
     refused = judged(narrowed(gated(released)))
-    change(released, 'version="1.0.0"', 'version="2.0.0"', "contracts.py")
+    opened = change(released, 'version="1.0.0"', 'version="2.0.0"', "contracts.py")
 
-    judgement = evaluate(released, f"run/{refused.verdict.run}", actor=ANN)
+    judgement = evaluate(opened, f"run/{refused.verdict.run}", actor=ANN)
 
     seen = by_metric(judgement)
     assert (refused.version, judgement.verdict.number) == (None, refused.verdict.number + 1)

@@ -23,7 +23,7 @@ def found(project: Project) -> dict[str, Finding]:
 def test_data_that_keeps_its_contract_passes(project: Project) -> None:
     seen = found(gated(project))
 
-    kept = seen["broken rules of flights@1 at most 0"]
+    kept = seen["broken rules at most 0 in flights@1"]
     assert (kept.outcome, kept.n_rows, kept.reason) == ("pass", 600, "flights 1.0.0 is kept")
 
 
@@ -37,9 +37,9 @@ def test_a_contract_that_was_tightened_since_the_data_came_is_asked(project: Pro
 
     broken = [f for f in verdict.findings if f.metric in ("broken rules", "above maximum")]
     assert [(f.gate, f.outcome, f.is_gated) for f in broken] == [
-        ("broken rules of flights@1 at most 0", "fail", True),
+        ("broken rules at most 0 in flights@1", "fail", True),
         ("flights: wind at most 30", "fail", False),
-        ("broken rules of labelled@empty at most 0", "pass", True),
+        ("broken rules at most 0 in labelled@empty", "pass", True),
     ]
     assert "rows" in broken[0].reason
 
@@ -67,7 +67,7 @@ def test_rows_that_were_set_aside_are_counted(project: Project) -> None:
     lines[1] = lines[1].replace("AA,", "XX,").replace("UA,", "XX,")
     data.write_text("\n".join(lines) + "\n")
 
-    finding = found(opened)["quarantined rows of flights@1 at most 0.001"]
+    finding = found(opened)["quarantined rows at most 0.001 in flights@1"]
 
     assert (finding.outcome, finding.reason) == ("fail", "1 of 600 rows were set aside")
 
@@ -75,7 +75,7 @@ def test_rows_that_were_set_aside_are_counted(project: Project) -> None:
 def test_a_dataset_without_a_contract_fails(project: Project) -> None:
     opened = gated(change(project, 'contract = "contracts:Flights"\n', ""))
 
-    finding = found(opened)["contract of flights@1"]
+    finding = found(opened)["a contract of flights@1"]
 
     assert finding.outcome == "fail"
     assert finding.reason == ("no contract says what the rows of flights@1 have to look like")
@@ -92,4 +92,4 @@ def test_rows_are_as_fresh_as_when_the_run_began(project: Project) -> None:
 
     seen = found(gated(project))
 
-    assert seen["broken rules of flights@1 at most 0"].outcome == "pass"
+    assert seen["broken rules at most 0 in flights@1"].outcome == "pass"

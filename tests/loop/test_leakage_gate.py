@@ -44,7 +44,7 @@ def with_encoder(project: Project, rows: str) -> Project:
 def test_an_encoder_fitted_on_the_holdout_is_found_by_lineage(project: Project) -> None:
     seen = found(with_encoder(project, "examples"))
 
-    finding = seen["learned from the holdout (encoder) at most 0"]
+    finding = seen["learned from the holdout at most 0 (encoder)"]
     assert finding.outcome == "fail"
     assert finding.reason == (
         "the step 'encoder' makes a model of 'examples', and 200 of the 200 holdout rows stand in it"
@@ -61,7 +61,7 @@ def test_an_encoder_fitted_on_the_training_rows_is_none(project: Project) -> Non
 def test_an_encoder_fitted_on_the_raw_data_is_found_too(project: Project) -> None:
     seen = found(with_encoder(project, "flights"))
 
-    finding = seen["learned from the holdout (encoder) at most 0"]
+    finding = seen["learned from the holdout at most 0 (encoder)"]
     assert "a model of 'flights', and 200 of the 200 holdout rows" in finding.reason
 
 
@@ -76,7 +76,7 @@ def test_a_model_that_learns_from_more_than_its_training_rows_is_found(project: 
 
     seen = found(gated(project))
 
-    assert seen["learned from the holdout (delay) at most 0"].outcome == "fail"
+    assert seen["learned from the holdout at most 0 (delay)"].outcome == "fail"
 
 
 def test_plain_data_that_is_learned_from_rows_is_found_and_can_be_allowed(
@@ -94,7 +94,7 @@ def test_plain_data_that_is_learned_from_rows_is_found_and_can_be_allowed(
 
     seen = found(gated(project, 'allow = { mean = "a constant of the trade" }\n'))
 
-    finding = seen["learned from the holdout (mean) at most 0"]
+    finding = seen["learned from the holdout at most 0 (mean)"]
     assert (finding.outcome, finding.is_gated) == ("fail", False)
     assert finding.reason == (
         "the step 'mean' makes plain data of 'examples', and 200 of the 200 holdout rows stand in"
@@ -117,7 +117,7 @@ def test_a_column_that_is_the_target_in_other_words_is_found(project: Project) -
 
     seen = found(gated(project))
 
-    finding = seen["one column alone (minutes_late) at most 0.99"]
+    finding = seen["one column alone at most 0.99 (minutes_late)"]
     assert (finding.outcome, finding.value) == ("fail", 1.0)
 
 
@@ -131,7 +131,7 @@ def test_a_random_split_of_rows_in_time_is_found(project: Project) -> None:
 
     seen = found(gated(project))
 
-    finding = seen["split in time: gap of at least 0 hours"]
+    finding = seen["split in time by at least 0 hours"]
     assert finding.outcome == "fail"
     assert finding.value is not None
     assert finding.value < -500
@@ -156,7 +156,7 @@ def test_what_was_known_after_the_event_is_found_by_the_contracts_arrival_time(
 
     seen = found(gated(project))
 
-    finding = seen["known too late (seen_at) at most 0"]
+    finding = seen["known too late at most 0 (seen_at)"]
     assert finding.is_gated
     assert finding.outcome == "fail"
     assert finding.value is not None

@@ -50,4 +50,5 @@ def unless_allowed(finding: Finding, allow: Mapping[str, str], *names: str) -> F
     if not reason or finding.outcome in ("pass", "error"):
         return finding
     told = f"{finding.reason}; allowed: {reason}" if finding.reason else f"allowed: {reason}"
-    return msgspec.structs.replace(finding, is_gated=False, reason=told)
+    # who reads a list of what is shown sees metric and slice
+    return msgspec.structs.replace(finding, is_gated=False, slice=names[0], reason=told)

@@ -54,7 +54,7 @@ def judge(gate: ContractGate, evidence: Evidence) -> list[Finding]:
 
 
 def _version(gate: ContractGate, seen: ContractEvidence) -> Finding:
-    asked = f"{BREAKING} of {seen.name} {seen.version} at most 0"
+    asked = f"{BREAKING} at most 0 ({seen.name} {seen.version})"
     if not seen.before:
         return Finding(
             gate=asked, metric=BREAKING, outcome="pass", reason="no version is in charge yet"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cd4ml.records.data_gate import CheckedDataset, DataEvidence, DataGate
 
 METRIC = "broken rules"
-QUARANTINED = "quarantined"
+QUARANTINED = "quarantined rows"
 
 _SHOWN = 3  # broken rules in one reason
 
@@ -65,7 +65,7 @@ def _on_dataset(gate: DataGate, seen: CheckedDataset) -> Iterator[Finding]:
 
 
 def _kept(gate: DataGate, seen: CheckedDataset) -> Finding:
-    asked = f"{METRIC} of {seen.ref} at most 0"
+    asked = f"{METRIC} at most 0 in {seen.ref}"
     if seen.problem:
         return Finding(gate=asked, metric=METRIC, outcome="error", reason=seen.problem)
     if seen.is_empty:
@@ -74,7 +74,7 @@ def _kept(gate: DataGate, seen: CheckedDataset) -> Finding:
     if not seen.contract:
         reason = f"no contract says what the rows of {seen.ref} have to look like"
         return Finding(
-            gate=f"contract of {seen.ref}",
+            gate=f"a contract of {seen.ref}",
             metric=METRIC,
             n_rows=seen.n_rows,
             outcome="fail",
@@ -113,7 +113,7 @@ def _quarantined(seen: CheckedDataset, limit: float) -> Finding:
     n_came = seen.n_rows + seen.n_quarantined
     share = seen.n_quarantined / n_came if n_came else 0.0
     return Finding(
-        gate=f"{QUARANTINED} rows of {seen.ref} at most {limit:g}",
+        gate=f"{QUARANTINED} at most {limit:g} in {seen.ref}",
         metric=QUARANTINED,
         value=share,
         limit=limit,
@@ -125,7 +125,9 @@ def _quarantined(seen: CheckedDataset, limit: float) -> Finding:
 
 def _unread(name: str) -> Finding:
     reason = f"the run did not read the dataset {name!r}"
-    return Finding(gate=f"{METRIC} of {name}", metric=METRIC, outcome="error", reason=reason)
+    return Finding(
+        gate=f"{METRIC} at most 0 in {name}", metric=METRIC, outcome="error", reason=reason
+    )
 
 
 def _nothing() -> Finding:

@@ -96,7 +96,7 @@ def _repeated(gate: LeakageGate, seen: LeakageEvidence) -> Finding:
 
 def _alone(gate: LeakageGate, seen: LeakageEvidence) -> list[Finding]:
     if not seen.alone:
-        return [_unmeasured(ALONE, "the model takes no column")]
+        return [_unmeasured(ALONE, ALONE, "the model takes no column")]
     found = [_on_column(gate, column, seen.n_holdout) for column in seen.alone]
     bad = [finding for finding in found if finding.outcome != "pass"]
     good = {c.value: c for c in seen.alone if c.value is not None and c.value <= gate.alone_at_most}
@@ -106,12 +106,11 @@ def _alone(gate: LeakageGate, seen: LeakageEvidence) -> list[Finding]:
 
 
 def _on_column(gate: LeakageGate, column: AloneColumn, n_rows: int) -> Finding:
-    asked = f"{ALONE} ({column.column}) at most {gate.alone_at_most:g}"
+    asked = f"{ALONE} at most {gate.alone_at_most:g} ({column.column})"
     if column.value is None:
         return Finding(
             gate=asked,
             metric=ALONE,
-            slice=column.column,
             n_rows=n_rows,
             outcome="error",
             reason=column.problem,
@@ -121,7 +120,6 @@ def _on_column(gate: LeakageGate, column: AloneColumn, n_rows: int) -> Finding:
     finding = Finding(
         gate=asked,
         metric=ALONE,
-        slice=column.column,
         value=column.value,
         low=column.low,
         high=column.high,
@@ -152,7 +150,7 @@ def _late(gate: LeakageGate, seen: LeakageEvidence) -> Iterator[Finding]:
     for name in gate.known_at:
         if name not in known:
             reason = f"the rows have no column of times named {name!r}"
-            yield _unmeasured(f"{LATE} ({name})", reason)
+            yield _unmeasured(f"{LATE} at most 0 ({name})", LATE, reason)
     for column in seen.late:
         is_asked = column.is_arrival or column.column in gate.known_at
         if is_asked or column.n_late:
@@ -162,12 +160,12 @@ def _late(gate: LeakageGate, seen: LeakageEvidence) -> Iterator[Finding]:
 def _on_times(column: LateColumn, is_asked: bool) -> Finding:
     told = f"{column.n_late:,} of {column.n_rows:,} rows say in {column.column!r} that"
     return Finding(
-        gate=f"{LATE} ({column.column}) at most 0",
+        gate=f"{LATE} at most 0 ({column.column})",
         metric=LATE,
-        slice=column.column,
         value=float(column.n_late),
         limit=0.0,
         n_rows=column.n_rows,
+        slice="" if is_asked else column.column,
         is_gated=is_asked,
         outcome="pass" if column.n_late == 0 else "fail",
         reason=f"{told} they were known after their event time" if column.n_late else "",
@@ -178,11 +176,13 @@ def _split(gate: LeakageGate, seen: LeakageEvidence) -> Iterator[Finding]:
     split = seen.split
     if split is None:
         if gate.embargo_hours:
-            yield _unmeasured(SPLIT, "the rows have no event time, so no embargo can be seen")
+            yield _unmeasured(
+                SPLIT, SPLIT, "the rows have no event time, so no embargo can be seen"
+            )
         return
     is_kept = split.n_late == 0 and split.gap_hours >= gate.embargo_hours
     finding = Finding(
-        gate=f"{SPLIT}: gap of at least {gate.embargo_hours:g} hours",
+        gate=f"{SPLIT} by at least {gate.embargo_hours:g} hours",
         metric=SPLIT,
         value=split.gap_hours,
         limit=gate.embargo_hours,
@@ -205,7 +205,7 @@ def _fitted(gate: LeakageGate, seen: LeakageEvidence) -> Iterator[Finding]:
     misnamed = [name for name in gate.fits if name not in {each.step for each in seen.steps}]
     for name in misnamed:
         reason = f"{name!r}, named in fits, is no step that the model comes from"
-        yield _unmeasured(f"{FITTED} ({name})", reason)
+        yield _unmeasured(f"{FITTED} at most 0 ({name})", FITTED, reason)
     learning = [s for s in seen.steps if s.kind in SUMMARIES or s.step in gate.fits]
     reading = [step for step in learning if step.reads and step.n_shared != 0]
     for step in reading:
@@ -231,9 +231,8 @@ def _on_step(step: StepInput, n_rows: int) -> Finding:
         else "the holdout comes from it too"
     )
     return Finding(
-        gate=f"{FITTED} ({step.step}) at most 0",
+        gate=f"{FITTED} at most 0 ({step.step})",
         metric=FITTED,
-        slice=step.step,
         value=float(step.n_shared) if step.n_shared is not None else None,
         limit=0.0,
         n_rows=n_rows,
@@ -242,5 +241,5 @@ def _on_step(step: StepInput, n_rows: int) -> Finding:
     )
 
 
-def _unmeasured(asked: str, reason: str) -> Finding:
-    return Finding(gate=asked, metric=asked.partition(" (")[0], outcome="error", reason=reason)
+def _unmeasured(asked: str, metric: str, reason: str) -> Finding:
+    return Finding(gate=asked, metric=metric, outcome="error", reason=reason)

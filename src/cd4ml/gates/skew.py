@@ -89,7 +89,7 @@ def _types(seen: SkewEvidence) -> Finding:
 
 
 def _answers(gate: SkewGate, again: AskedAgain) -> Finding:
-    asked = f"{ANSWERS} ({again.version}) within {gate.answers_within:g}"
+    asked = f"{ANSWERS} within {gate.answers_within:g} ({again.version})"
     if again.problem:
         return Finding(gate=asked, metric=ANSWERS, outcome="error", reason=again.problem)
     n_beyond = sum(difference > gate.answers_within for difference in again.differences)
@@ -98,7 +98,6 @@ def _answers(gate: SkewGate, again: AskedAgain) -> Finding:
     return Finding(
         gate=asked,
         metric=ANSWERS,
-        slice=again.version,
         value=largest,
         limit=gate.answers_within,
         n_rows=again.n_answers,
@@ -113,21 +112,20 @@ def _answers(gate: SkewGate, again: AskedAgain) -> Finding:
 def _made(gate: SkewGate, seen: SkewEvidence) -> Iterator[Finding]:
     if gate.step and not any(each.step == gate.step for each in seen.made):
         reason = f"what the step {gate.step!r} makes of the requests was not gathered"
-        yield Finding(gate=f"{MADE} ({gate.step})", metric=MADE, outcome="error", reason=reason)
+        yield Finding(gate=f"{MADE} by {gate.step}", metric=MADE, outcome="error", reason=reason)
     for each in seen.made:
         if each.step == gate.step:
             yield unless_allowed(_on_made(each), gate.allow, each.column)
 
 
 def _on_made(made: MadeAgain) -> Finding:
-    asked = f"{MADE} by {made.step} ({made.column})" if made.column else f"{MADE} by {made.step}"
+    asked = f"{MADE} by {made.step}"
     if made.problem:
         return Finding(gate=asked, metric=MADE, outcome="error", reason=made.problem)
     told = f"{made.n_different:,} of {made.n_rows:,} requests have another value in"
     return Finding(
-        gate=f"{asked}: different at most 0",
+        gate=f"{asked}, different at most 0 ({made.column})",
         metric=MADE,
-        slice=made.column,
         value=float(made.n_different),
         limit=0.0,
         n_rows=made.n_rows,
@@ -175,9 +173,8 @@ def _share(what: str, n: int, limit: float, column: ServedColumn) -> Finding:
     if share.value > limit:
         outcome = "fail" if share.low > limit else "inconclusive"
     return Finding(
-        gate=f"{what} ({column.column}) at most {limit:.4g}",
+        gate=f"{what} at most {limit:.4g} ({column.column})",
         metric=what,
-        slice=column.column,
         value=share.value,
         low=share.low,
         high=share.high,
@@ -201,9 +198,8 @@ def _moved(gate: SkewGate, column: ServedColumn, n_columns: int) -> Finding:
         "insufficient": "inconclusive",
     }
     return Finding(
-        gate=f"{MOVED} ({column.column}) at most {limit:g}",
+        gate=f"{MOVED} at most {limit:g} ({column.column})",
         metric=MOVED,
-        slice=column.column,
         value=index.value,
         limit=index.threshold,
         n_rows=column.n_served,
