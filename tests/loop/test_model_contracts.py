@@ -33,6 +33,18 @@ def test_a_written_contract_has_limits_lists_classes_and_what_was_seen(released:
     assert "# seen 0.53 to 42.54, 366 different values\n[field.wind]" in text
 
 
+def test_what_people_said_before_is_kept(project: Project) -> None:
+    wind = 'Field("wind", "number", minimum=0)'
+    change(project, wind, f'{wind[:-1]}, unit="mph", description="gusts")', "contracts.py")
+    change(project, OLD, OLD.replace("FIELDS)", "FIELDS, latency_ms=5)"), "contracts.py")
+    run = train(project, actor=ANN).run
+
+    contract = contract_from_toml(written(project, run.ref), "written.toml")
+
+    assert (contract.name, contract.latency_ms) == ("request", 5)
+    assert (contract.fields[2].unit, contract.fields[2].description) == ("mph", "gusts")
+
+
 def test_what_was_written_can_be_declared(project: Project) -> None:
     run = train(project, actor=ANN).run
     (project.folder / "request.toml").write_text(written(project, run.ref))

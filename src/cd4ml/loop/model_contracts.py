@@ -116,8 +116,9 @@ def shown(project: Project, ref: str) -> str:
 def written(project: Project, ref: str) -> str:
     """The contract that training rows suggest, as a file to review and name in `[model] contract`.
 
-    Comments say what was seen. Its version is the one that would follow that of the version in
-    charge.
+    Comments say what was seen; what people declared before and no row shows (units, descriptions,
+    what the answer means, budgets) is kept. Its version is the one that would follow that of the
+    version in charge.
 
     Args:
         project: Whose.
@@ -134,13 +135,38 @@ def written(project: Project, ref: str) -> str:
         else candidate_of(project, number_in(ref, "run"))
     )
     learned = table(project, candidate.training)
-    base = contract_from_rows(project, candidate, learned)
+    base = _with_words(project, contract_from_rows(project, candidate, learned))
     suggestion = _suggested(learned.select(base.names), candidate)
     limits = {field.name: field for field in suggestion.contract.fields}
     fields = tuple(_limited(field, limits.get(field.name)) for field in base.fields)
     contract = msgspec.structs.replace(base, fields=fields)
     head = _head(project, candidate, version)
     return to_toml(_versioned(project, candidate, contract), {**suggestion.notes, "": head})
+
+
+def _with_words(project: Project, base: Contract) -> Contract:
+    """The contract with what people have said before, which no row shows: names, units, meaning."""
+    said = declared(project, project.settings.model.contract, key="model.contract")
+    if said is None:
+        return base
+    known = {field.name: field for field in said.fields}
+    fields = tuple(
+        msgspec.structs.replace(
+            field, unit=known[field.name].unit, description=known[field.name].description
+        )
+        if field.name in known
+        else field
+        for field in base.fields
+    )
+    return msgspec.structs.replace(
+        base,
+        name=said.name,
+        description=said.description,
+        fields=fields,
+        output=said.output or base.output,
+        latency_ms=said.latency_ms,
+        size_mb=said.size_mb,
+    )
 
 
 def _suggested(requests: pl.DataFrame, candidate: Candidate) -> Suggestion:
