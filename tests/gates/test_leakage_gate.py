@@ -79,6 +79,13 @@ def test_a_column_that_could_not_be_measured_is_an_error() -> None:
     assert outcomes(gate, alone=())["one column alone"] == "error"
 
 
+def test_without_rows_nothing_was_seen() -> None:
+    assert outcomes(LeakageGate(), n_holdout=0) == {"leakage": "error"}
+    assert found(LeakageGate(), n_training=0)["leakage"].reason == (
+        "there are no training rows to look at"
+    )
+
+
 def test_rows_on_both_sides_and_requests_that_repeat_are_counted() -> None:
     assert outcomes(LeakageGate(), n_shared=2)["shared rows at most 0"] == "fail"
     some = found(LeakageGate(repeated_at_most=0.01))["repeated requests at most 0.01"]

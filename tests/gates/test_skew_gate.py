@@ -75,8 +75,12 @@ def test_answers_that_the_estimator_does_not_give_fail() -> None:
     other = AskedAgain(version="delay/1", n_answers=300, differences=(0.2, 0.1, 1e-9))
     many = AskedAgain(version="delay/2", n_answers=300, differences=(0.2,) * 100)
     gone = AskedAgain(version="delay/3", n_answers=9, problem="the estimator is not trusted")
+    nan = AskedAgain(version="delay/4", n_answers=9, n_undefined=9)
 
-    seen = found(SkewGate(), answers=(other, many, gone))
+    seen = found(SkewGate(), answers=(other, many, gone, nan))
+
+    undefined = seen["answers asked again within 1e-05 (delay/4)"]
+    assert (undefined.outcome, undefined.value) == ("fail", None)
 
     assert seen["answers asked again within 1e-05 (delay/1)"].reason == (
         "2 of 300 answers on record are not those of the fitted estimator"

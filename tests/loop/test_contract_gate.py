@@ -3,6 +3,9 @@
 import pytest
 
 from cd4ml.errors import Refused
+from cd4ml.gates.judge import judge
+from cd4ml.gates.policy import policy_of
+from cd4ml.gates.stored import stored_evidence
 from cd4ml.loop import Project
 from cd4ml.loop.evaluate import Judgement, evaluate
 from cd4ml.loop.promote import approve, request
@@ -46,6 +49,18 @@ def test_the_same_contract_passes_with_every_request_on_record(released: Project
     assert seen["breaking changes"].reason == "as 1.0.0 of delay/1"
     assert (seen["refused requests"].outcome, seen["refused requests"].n_rows) == ("pass", 30)
     assert (seen["moved answers"].outcome, seen["moved answers"].is_gated) == ("pass", False)
+
+
+def test_the_evidence_of_every_kind_is_judged_again_as_it_was(released: Project) -> None:
+    live(released, 20, n_labelled=0)
+    kinds = "".join(f'[[gate]]\nkind = "{kind}"\n' for kind in ("data", "leakage", "skew"))
+    opened = gated(released, kinds)
+
+    verdict = judged(opened).verdict
+
+    policy = policy_of(opened.settings.gate)
+    assert {"data", "leakage", "skew", "contract"} <= set(verdict.evidence)
+    assert judge(policy.gates, stored_evidence(opened.blobs, verdict)) == verdict.findings
 
 
 def test_a_narrower_contract_of_the_same_version_is_refused(released: Project) -> None:

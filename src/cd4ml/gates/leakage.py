@@ -49,10 +49,13 @@ def require_possible(gate: LeakageGate, path: str) -> None:
 def judge(gate: LeakageGate, evidence: Evidence) -> list[Finding]:
     """The findings on rows, columns, times and steps, in this order.
 
-    Of the columns that predict the target alone and of the times, those that pass are told by one
-    finding together.
+    Of the columns that predict the target alone, those that pass are told by one finding together.
+    Without rows nothing was seen, which is an error.
     """
     seen: LeakageEvidence = evidence.gathered["leakage"]
+    if not (seen.n_training and seen.n_holdout):
+        empty = "holdout" if seen.n_training else "training"
+        return [_unmeasured("leakage", "leakage", f"there are no {empty} rows to look at")]
     return [
         _shared(seen),
         _repeated(gate, seen),

@@ -92,9 +92,11 @@ def _answers(gate: SkewGate, again: AskedAgain) -> Finding:
     asked = f"{ANSWERS} within {gate.answers_within:g} ({again.version})"
     if again.problem:
         return Finding(gate=asked, metric=ANSWERS, outcome="error", reason=again.problem)
-    n_beyond = sum(difference > gate.answers_within for difference in again.differences)
-    largest = max(again.differences, default=0.0)
-    at_least = "at least " if 0 < n_beyond == len(again.differences) < again.n_answers else ""
+    n_far = sum(difference > gate.answers_within for difference in again.differences)
+    n_beyond = n_far + again.n_undefined
+    largest = max(again.differences, default=None)
+    is_cut = 0 < n_far == len(again.differences) < again.n_answers - again.n_undefined
+    at_least = "at least " if is_cut else ""
     return Finding(
         gate=asked,
         metric=ANSWERS,

@@ -61,13 +61,14 @@ class ServedColumn(msgspec.Struct, frozen=True, kw_only=True):
 class AskedAgain(msgspec.Struct, frozen=True, kw_only=True):
     """The answers of one version on record beside those of its fitted estimator.
 
-    `differences` has the largest of each answer's difference, relative above 1, in falling order: at
-    most 100 of them.
+    `differences` has the largest differences, relative above 1, in falling order: at most 100 of
+    them. `n_undefined` are answers that the estimator does not give as a number.
     """
 
     version: str
     n_answers: int
     differences: tuple[float, ...] = ()
+    n_undefined: int = 0
     problem: str = ""
 
 

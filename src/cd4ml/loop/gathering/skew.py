@@ -134,8 +134,13 @@ def _answers(asked: Asked, found: Captured) -> Iterator[AskedAgain]:
         except Cd4mlError as error:
             yield AskedAgain(version=version, n_answers=n, problem=error.discreet or error.message)
             continue
-        largest = tuple(sorted(differences.tolist(), reverse=True)[:_KEPT])
-        yield AskedAgain(version=version, n_answers=n, differences=largest)
+        known = differences[np.isfinite(differences)]
+        yield AskedAgain(
+            version=version,
+            n_answers=n,
+            differences=tuple(sorted(known.tolist(), reverse=True)[:_KEPT]),
+            n_undefined=n - known.size,
+        )
 
 
 def _differences(asked: Asked, artifact: str, rows: pl.DataFrame) -> np.ndarray[Any, Any]:
