@@ -61,13 +61,14 @@ class ComparedContracts(msgspec.Struct, frozen=True, kw_only=True):
     next_version: str
 
 
-def contract_behind(project: Project, ref: str) -> Contract:
+def contract_behind(project: Project, ref: str, *, takes_files: bool = True) -> Contract:
     """The contract of a version, of a run's candidate, or in a file.
 
     Args:
         project: Whose.
         ref: `delay/3`, `run/5` (what `cd4ml gate` would take), a .toml or .yaml file, or
             `module:Name`.
+        takes_files: Whether it may name files and modules: not for whoever asks over HTTP.
 
     Raises:
         NotFound: If there is no such version or run, or the version has no contract yet.
@@ -75,7 +76,7 @@ def contract_behind(project: Project, ref: str) -> Contract:
         Refused: If the run did not finish.
         ContractViolated: If the run's training rows break the declared contract.
     """
-    if ":" in ref or Path(ref.partition("#")[0]).suffix.lower() in _SUFFIXES:
+    if takes_files and (":" in ref or Path(ref.partition("#")[0]).suffix.lower() in _SUFFIXES):
         found = declared(project, ref, key=ref)
         if found is None:  # what has a name has a contract
             raise AssertionError(ref)
@@ -85,14 +86,16 @@ def contract_behind(project: Project, ref: str) -> Contract:
     return _of_version(project, _version(project, ref))
 
 
-def compared(project: Project, old: str, new: str) -> ComparedContracts:
+def compared(
+    project: Project, old: str, new: str, *, takes_files: bool = True
+) -> ComparedContracts:
     """Two contracts beside each other, named as for `contract_behind`.
 
     Raises:
         InvalidInput: If one of them has no semantic version.
         NotFound, ConfigurationError, Refused, ContractViolated: As `contract_behind`.
     """
-    before, after = contract_behind(project, old), contract_behind(project, new)
+    before, after = (contract_behind(project, ref, takes_files=takes_files) for ref in (old, new))
     found = changes(before, after)
     bump = needed(found)
     was, now = version_of(before), version_of(after)
