@@ -140,6 +140,15 @@ def test_breaking_changes_stand_first_and_decide() -> None:
     assert needed(found) == "major"
 
 
+def test_what_may_be_left_out_and_what_it_holds_are_two_changes() -> None:
+    found = changes(BASE, field("wind", optional=True, unit="km/h"))
+
+    assert [(change.bump, change.words) for change in found] == [
+        ("major", "'wind' was a number mph, or null and is a number km/h, or null"),
+        ("minor", "'wind' may be left out"),
+    ]
+
+
 def test_a_version_that_is_no_semantic_one_is_refused() -> None:
     for text in ("v1", "1.0", "1.0.0-beta", "01.0.0", ""):
         with pytest.raises(InvalidInput) as refused:

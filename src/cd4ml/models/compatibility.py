@@ -163,6 +163,9 @@ def _of_fields(old: Contract, new: Contract) -> Iterator[Change]:
 
 
 def _of_field(old: Field, new: Field) -> Iterator[Change]:
+    if old.optional != new.optional:
+        now = "may be left out" if new.optional else "may no longer be left out"
+        yield Change(old.name, "minor" if new.optional else "major", f"{old.name!r} {now}")
     if words := _taken(old, new):
         bump: Bump = "minor" if _takes_all(new, old) else "major"
         yield Change(old.name, bump, words)
@@ -172,9 +175,6 @@ def _of_field(old: Field, new: Field) -> Iterator[Change]:
 
 def _taken(old: Field, new: Field) -> str:
     """How what a field takes has changed, in words; "" if it takes the same."""
-    if old.optional != new.optional:
-        now = "may be left out" if new.optional else "may no longer be left out"
-        return f"{old.name!r} {now}"
     if _is_longer_list(old, new):
         less, more = set(old.categories), set(new.categories)
         parts = (_listed("no longer", less - more), _listed("also", more - less))
@@ -210,7 +210,7 @@ def _listed(what: str, names: set[str]) -> str:
 
 def _takes_all(new: Field, old: Field) -> bool:
     """Whether whatever the old field takes is taken, and meant, as before."""
-    if (old.nullable and not new.nullable) or (old.optional and not new.optional):
+    if old.nullable and not new.nullable:
         return False
     if new.type != old.type and (new.type, old.type) != ("number", "integer"):
         return False
