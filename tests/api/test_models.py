@@ -39,6 +39,18 @@ def test_a_run_graduates_and_is_named_described_and_carded(client: httpx.Client)
     ]
 
 
+def test_contracts_are_shown_and_compared_but_no_file_is_read(client: httpx.Client) -> None:
+    contract = client.get("/api/models/contract/diagnosis/1").json()
+    asked = {"old": "diagnosis/1", "new": "run/1"}
+    same = client.get("/api/models/contracts", params=asked).json()
+    file = client.get("/api/models/contract/cd4ml.toml")
+    module = client.get("/api/models/contract/world:lay_out")
+
+    assert (contract["version"], contract["classes"]) == ("1.0.0", ["0", "1"])
+    assert (same["changes"], same["needed"]) == ([], "none")
+    assert {file.status_code, module.status_code} <= {404, 422}
+
+
 def test_what_is_deleted_comes_back(client: httpx.Client) -> None:
     post(client, "/models/graduate", run="run/1", model="second")
 

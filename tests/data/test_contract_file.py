@@ -216,6 +216,9 @@ CONTRACTS = {
     ),
     "open": Contract(name="c", fields=(_TIME,), open=True),
     "unchecked": Contract(name="c", fields=(_TIME,), unchecked=("looks right",)),
+    "classes": Contract(name="c", fields=(_TIME,), classes=("no", "yes")),
+    "latency_ms": Contract(name="c", fields=(_TIME,), latency_ms=0.5),
+    "size_mb": Contract(name="c", fields=(_TIME,), size_mb=2.5),
 }
 FIELDS = {
     "name": Field("another", "string"),
@@ -231,6 +234,7 @@ FIELDS = {
     "unique": Field("a", "string", unique=True),
     "references": Field("a", "string", references="words.a"),
     "finite": Field("a", "number", finite=False),
+    "optional": Field("a", "number", nullable=True, optional=True),
 }
 
 
@@ -268,6 +272,7 @@ some_fields = st.one_of(
         open=st.booleans(), description=texts, unique=st.booleans(),
     ).filter(lambda field: field.categories or not field.open),
     st.builds(Field, names, st.just("datetime"), nullable=st.booleans()),
+    st.builds(Field, names, st.just("boolean"), nullable=st.just(True), optional=st.booleans()),
 )  # fmt: skip
 
 
@@ -292,6 +297,9 @@ def contracts(draw: st.DrawFn) -> Contract:
         open=st.booleans(),
         unchecked=st.lists(names, max_size=2).map(tuple),
         output=st.none() | st.just(Field("p", "number", minimum=0.0, maximum=1.0)),
+        classes=st.lists(names, max_size=3, unique=True).map(tuple),
+        latency_ms=st.none() | st.floats(0.001, 1e6),
+        size_mb=st.none() | st.floats(0.001, 1e6),
     )
     return draw(contract)
 

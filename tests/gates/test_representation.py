@@ -182,7 +182,7 @@ def test_rows_that_were_not_counted_are_errors_with_their_reason() -> None:
     assert reason(gate(share_at_least=0.8), alone) == (
         "the holdout has no column 'sex', and no shares are stated"
     )
-    missing = seen._replace(missing={"representation": "the training rows are gone"})
+    missing = seen._replace(gathered={}, missing={"representation": "the training rows are gone"})
     assert reason(gate(share_at_least=0.8), missing) == "the training rows are gone"
     ages = pl.DataFrame({"sex": range(60), "paid": [0, 1] * 30})
     many = {"representation": count_training(ages, ("sex",), "paid")}

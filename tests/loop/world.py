@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -80,20 +81,18 @@ def live(
     n_labelled: int | None = None,
     seed: int = 1,
     stormy: bool = False,
+    made: Callable[[pl.DataFrame], pl.DataFrame] = lambda rows: rows,
+    key: str = "",
 ) -> list[str]:
     """Answer `n` requests in production, one after the other, and say what became of the first.
 
     The serving process's own endpoint and capture answer, without HTTP; the clock goes on with
-    them. All come true unless `n_labelled` says how many. Returns the prediction ids.
+    them. All come true unless `n_labelled` says how many. `made` is what the caller makes of its
+    rows before it asks, `key` a column that is its name for the request. Returns the
+    prediction ids.
     """
     asked = flights(n, start=project.clock.now(), seed=seed, stormy=stormy)
-    segment = Segment(project.segments, f"production-{seed}")
-    ids = [
-        _answer(project, segment, row, project.clock.now() + apart)
-        for row in asked.drop("event_at", "late").iter_rows(named=True)
-    ]
-    segment.close()
-    move(project, apart)
+    ids = ask(project, made(asked.drop("event_at", "late")), apart=apart, seed=seed, key=key)
     known = zip(ids[:n_labelled], asked["late"], strict=False)
     truth = [{"prediction_id": name, "value": value} for name, value in known]
     if truth:
@@ -101,12 +100,33 @@ def live(
     return ids
 
 
-def _answer(project: Project, segment: Segment, row: dict[str, Any], at: datetime) -> str:
+def ask(
+    project: Project,
+    rows_: pl.DataFrame,
+    *,
+    apart: timedelta = HOUR,
+    seed: int = 1,
+    key: str = "",
+) -> list[str]:
+    """Answer these rows in production, one after the other; returns the prediction ids."""
+    segment = Segment(project.segments, f"production-{seed}")
+    ids = [
+        _answer(project, segment, row, project.clock.now() + apart, key=row.pop(key, ""))
+        for row in rows_.iter_rows(named=True)
+    ]
+    segment.close()
+    move(project, apart)
+    return ids
+
+
+def _answer(
+    project: Project, segment: Segment, row: dict[str, Any], at: datetime, *, key: str = ""
+) -> str:
     move_to(project, at)
     endpoint = _endpoint(project)
     (request_row,) = endpoint.reader.read(json.dumps(row).encode())
     prediction_id = make(at, endpoint.plan.number, 1, int(at.timestamp()) % 2**31)
-    asked = Asked(endpoint, prediction_id, at, request_row, "")
+    asked = Asked(endpoint, prediction_id, at, request_row, key)
     (answers,) = endpoint.answers([request_row], [prediction_id])
     shadows = [
         Answer(version, version.score([version.values(request_row)])[0])

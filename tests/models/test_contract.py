@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 
 from cd4ml.errors import ContractViolated, InvalidInput
-from cd4ml.models.contract import CompiledContract, derive, differences
+from cd4ml.models.compatibility import differences
+from cd4ml.models.contract import CompiledContract, derive
 from cd4ml.models.frames import to_frame, to_rows
 from cd4ml.records.contract import Contract, Field
 from tests.models.builders import CONTRACT, ROW, flights

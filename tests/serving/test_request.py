@@ -67,6 +67,20 @@ def test_times_are_checked_and_kept_as_they_came() -> None:
     ]
 
 
+def test_a_field_that_may_be_left_out_is_still_not_given_twice() -> None:
+    gate = Field("gate:no", "string", nullable=True, optional=True)
+    reader = RequestReader(CompiledContract(Contract(name="c", fields=(gate, TIMES.fields[1]))))
+
+    assert read(b'{"gate": "B"}', reader) == [{"gate": "B"}]
+    assert read(b'{"rows":[{"gate":"B"},{"gate:no":"4","gate":null}]}', reader) == [
+        {"gate": "B"},
+        {"gate:no": "4", "gate": None},
+    ]
+    assert listed(b'{"gate":"B","gate":"C","gate":"D"}', reader) == [
+        ("$.gate", "each name once", "it stands more than once")
+    ]
+
+
 @pytest.mark.parametrize("body", ["", "  \n"])
 def test_an_empty_body_is_refused(body: str) -> None:
     refusal = refused(body)

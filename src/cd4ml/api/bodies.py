@@ -31,6 +31,13 @@ class Ref(Asked, frozen=True):
     ref: str
 
 
+class TwoContracts(Asked, frozen=True):
+    """Two versions or runs whose contracts are compared."""
+
+    old: str
+    new: str
+
+
 class LineageAsked(Asked, frozen=True):
     """Whose lineage: up, down, or both ways; by the way of one column, if it is given."""
 

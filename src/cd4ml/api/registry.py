@@ -30,6 +30,20 @@ def card(project: Project, asked: bodies.Ref) -> object:
     return look(project, asked.ref)
 
 
+def contract(project: Project, asked: bodies.Ref) -> object:
+    """The contract of a version or a run."""
+    from cd4ml.loop.model_contracts import contract_behind
+
+    return contract_behind(project, asked.ref, takes_files=False)
+
+
+def contracts(project: Project, asked: bodies.TwoContracts) -> object:
+    """Two contracts, and the version that their changes need."""
+    from cd4ml.loop.model_contracts import compared
+
+    return compared(project, asked.old, asked.new, takes_files=False)
+
+
 def history(project: Project, asked: bodies.Ref) -> object:
     """The moves of aliases."""
     from cd4ml.loop.registry import alias_history

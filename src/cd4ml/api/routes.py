@@ -415,6 +415,10 @@ ENDPOINTS: tuple[Reading | Asking | Acting | Receiving, ...] = (
     Reading("/models", bodies.Nothing, registry.models, "Models and their versions."),
     Reading("/models/registered", bodies.Nothing, registry.registered, "Registered models."),
     Reading("/models/card/{ref:path}", bodies.Ref, registry.card, "The card of a version."),
+    Reading("/models/contract/{ref:path}", bodies.Ref, registry.contract, "What requests keep."),
+    Reading(
+        "/models/contracts", bodies.TwoContracts, registry.contracts, "What a contract breaks."
+    ),
     Reading("/models/history/{ref:path}", bodies.Ref, registry.history, "Moves of aliases."),
     Acting("/models/graduate", bodies.Graduate, registry.graduate, "Make a run's model a version."),
     Acting("/models/package", bodies.Ref, registry.package, "Make what a version answers with."),

@@ -40,6 +40,7 @@ class _FieldTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     unique: bool = False
     references: str = ""
     finite: bool = True
+    optional: bool = False
 
 
 class _ConditionTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -66,6 +67,9 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     maximum_rows: int | None = None
     open: bool = False
     unchecked: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    latency_ms: float | None = None
+    size_mb: float | None = None
     field: dict[str, _FieldTable]
     condition: tuple[_ConditionTable, ...] = ()
     output: _FieldTable | None = None

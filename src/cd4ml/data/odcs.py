@@ -143,7 +143,7 @@ def _contract(document: OpenDataContractStandard, schema: SchemaObject) -> Contr
     fields = [_field(p, kind) for p, kind in known]
     keys = sorted((p.primaryKeyPosition or 0, _name(p)) for p, _ in known if p.primaryKey)
     asked = table_quality(schema)
-    custom = _custom(schema)
+    custom, about = _custom(schema), _custom(document)
     times = {field.name for field, _ in fields if field.type == "datetime"}
     fresh = _fresh(document, schema, str(custom.get("eventTime", "")), times)
     described = document.description.purpose if document.description else None
@@ -161,7 +161,10 @@ def _contract(document: OpenDataContractStandard, schema: SchemaObject) -> Contr
         fresh_within_hours=fresh.hours,
         conditions=(*(c for _, more in fields for c in more.conditions), *asked.conditions),
         open=bool(custom.get("openColumns", len(known) < len(properties))),
-        output=_output(_custom(document).get("modelOutput")),
+        output=_output(about.get("modelOutput")),
+        classes=tuple(str(name) for name in about.get("modelClasses") or []),
+        latency_ms=_budget(about.get("latencyMs")),
+        size_mb=_budget(about.get("sizeMb")),
         unchecked=(
             *(str(text) for text in custom.get("unchecked") or []),
             *(
@@ -196,6 +199,7 @@ def _field(said: SchemaProperty, kind: FieldType) -> tuple[Field, Asked]:
         unique=bool(said.unique or asked.is_unique),
         references=_reference(said),
         finite=bool(custom.get("finite", True)),
+        optional=bool(custom.get("optional", False)),
     )
     return field, asked
 
@@ -262,6 +266,10 @@ def _output(said: Any) -> Field | None:
     if not isinstance(said, dict):
         return None
     return msgspec.convert(said, Field)
+
+
+def _budget(said: Any) -> float | None:
+    return float(said) if isinstance(said, int | float) else None
 
 
 def _custom(said: Any) -> dict[str, Any]:

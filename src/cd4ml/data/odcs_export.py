@@ -36,7 +36,13 @@ def to_odcs(contract: Contract) -> str:
         status="active",
         schema=[_schema(contract)],
         slaProperties=_promises(contract) or None,
-        customProperties=_custom(modelOutput=_plain(contract.output)) or None,
+        customProperties=_custom(
+            modelOutput=_plain(contract.output),
+            modelClasses=list(contract.classes),
+            latencyMs=contract.latency_ms,
+            sizeMb=contract.size_mb,
+        )
+        or None,
     )
     return _yaml(document)
 
@@ -100,6 +106,7 @@ def _property(field: Field, place: int | None) -> dict[str, Any]:
             unit=field.unit,
             knownValues=[] if is_closed else list(field.categories),
             finite=None if field.finite else False,
+            optional=field.optional or None,
         ),
     }
     return _filled(found)

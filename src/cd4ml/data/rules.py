@@ -109,6 +109,8 @@ def of_type(type_: pl.DataType, field: Field) -> bool:
 
 def _field_rules(field: Field, schema: Mapping[str, pl.DataType], context: Context) -> list[Rule]:
     name = field.name
+    if name not in schema and field.optional:
+        return []
     if name not in schema:
         wrong = "there is no such column"
         return [Rule(f"{name} is there", "missing column", (name,), wrong=wrong)]

@@ -9,9 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cd4ml.gates import fairness, metric, representation, slices, trend
+from cd4ml.gates import (
+    contract,
+    data,
+    fairness,
+    leakage,
+    metric,
+    representation,
+    skew,
+    slices,
+    trend,
+)
+from cd4ml.records.contract_gate import ContractEvidence
+from cd4ml.records.data_gate import DataEvidence
 from cd4ml.records.history import History
+from cd4ml.records.leakage_gate import LeakageEvidence
 from cd4ml.records.representation import Representation
+from cd4ml.records.skew_gate import SkewEvidence
 
 if TYPE_CHECKING:
     import msgspec
@@ -40,4 +54,8 @@ KINDS: dict[str, Kind] = {
     "representation": Kind(
         representation.require_possible, representation.judge, record=Representation
     ),
+    "data": Kind(data.require_possible, data.judge, record=DataEvidence),
+    "leakage": Kind(leakage.require_possible, leakage.judge, record=LeakageEvidence),
+    "skew": Kind(skew.require_possible, skew.judge, record=SkewEvidence),
+    "contract": Kind(contract.require_possible, contract.judge, record=ContractEvidence),
 }

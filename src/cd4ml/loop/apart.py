@@ -35,13 +35,21 @@ def findings_on_shared_rows(
         ConfigurationError: If `[model] key` names a column that the rows do not have.
     """
     training = table(project, candidate.training)
-    key = project.settings.model.key or key_that_fits(training, holdout, _keys(project, candidate))
+    key = key_of(project, candidate, training, holdout)
     try:
         own = overlap_findings(training, holdout, key)
     except InvalidInput as error:
         msg = f"cd4ml.toml: {error.message} - at `model.key`"
         raise ConfigurationError(msg, hint=error.hint) from None
     return (*own, *_champions(project, holdout, key, champion))
+
+
+def key_of(
+    project: Project, candidate: Candidate, training: pl.DataFrame, holdout: pl.DataFrame
+) -> tuple[str, ...]:
+    """What tells rows apart: `[model] key`, or a contract's key that does in both; () if none."""
+    keys = (contract.key for contract in contracts_of(project, candidate))
+    return project.settings.model.key or key_that_fits(training, holdout, keys)
 
 
 def _champions(
@@ -56,8 +64,8 @@ def _champions(
         return ()
 
 
-def _keys(project: Project, candidate: Candidate) -> Iterator[tuple[str, ...]]:
-    """The keys of the contracts that the run's datasets were checked against."""
+def contracts_of(project: Project, candidate: Candidate) -> Iterator[Contract]:
+    """The contracts that the run's datasets were checked against."""
     with project.database.read() as connection:
         for ref in candidate.run.refs.values():
             try:
@@ -66,4 +74,4 @@ def _keys(project: Project, candidate: Candidate) -> Iterator[tuple[str, ...]]:
                 continue
             version = rows.get(connection, DatasetVersion, name, number)
             if version.contract:
-                yield project.blobs.get_record(version.contract, Contract).key
+                yield project.blobs.get_record(version.contract, Contract)

@@ -223,14 +223,41 @@ def contract_of(project: Project, candidate: Candidate) -> Contract:
     rows_learned = table(project, candidate.training)
     _refuse_without_target(candidate, rows_learned, settings.target)
     contract = declared(project, settings.contract, key="model.contract")
+    if contract is None:
+        return contract_from_rows(project, candidate, rows_learned)
+    return derive(_requests(project, rows_learned, contract), candidate.model, contract)
+
+
+def contract_from_rows(
+    project: Project, candidate: Candidate, rows_learned: pl.DataFrame
+) -> Contract:
+    """The contract that the training rows show, whatever is declared.
+
+    Raises:
+        ConfigurationError: If the target cannot be found.
+    """
+    target = project.settings.model.target
+    _refuse_without_target(candidate, rows_learned, target)
+    kept = derive(_requests(project, rows_learned, None), candidate.model)
+    if not _is_binary(rows_learned, target):
+        return kept
+    output = Field(target, "number", minimum=0, maximum=1, unit="probability")
+    return msgspec.structs.replace(kept, output=output, classes=_classes(rows_learned, target))
+
+
+def _requests(
+    project: Project, rows_learned: pl.DataFrame, contract: Contract | None
+) -> pl.DataFrame:
+    settings = project.settings.model
     asked = contract.names if contract else ()
     own = [name for name in settings.key if name not in asked]  # who it is, is no request's matter
-    requests = rows_learned.drop(settings.target, settings.event_time, *own, strict=False)
-    kept = derive(requests, candidate.model, contract)
-    if contract is None and _is_binary(rows_learned, settings.target):
-        output = Field(settings.target, "number", minimum=0, maximum=1, unit="probability")
-        return msgspec.structs.replace(kept, output=output)
-    return kept
+    return rows_learned.drop(settings.target, settings.event_time, *own, strict=False)
+
+
+def _classes(rows_learned: pl.DataFrame, target: str) -> tuple[str, ...]:
+    import polars as pl
+
+    return ("false", "true") if rows_learned[target].dtype == pl.Boolean else ("0", "1")
 
 
 def _refuse_without_target(candidate: Candidate, rows_learned: pl.DataFrame, target: str) -> None:

@@ -17,6 +17,7 @@ from cd4ml.data.pandera_rules import in_own_words
 from cd4ml.data.pandera_schema import PanderaContract
 from cd4ml.data.refs import find_version
 from cd4ml.data.remote import is_remote
+from cd4ml.data.rules import Context
 from cd4ml.data.suggest import suggest
 from cd4ml.data.versions import newest_version, paths_of
 from cd4ml.data.written import check_files
@@ -67,10 +68,9 @@ def check_dataset(project: Project, ref: str, *, actor: str = "") -> CheckedData
         raise _without_contract(project, name, settings)
     if "@" in ref or not settings.path or settings.source == "production":
         version = _version(project, ref)
-        table = _stored(project, version, actor=actor, why="check")
+        admit(project, version, actor=actor, why="check")
         context = context_of(project, contract, actor=actor)
-        findings = check_files(table.paths, reread(table.reading, contract), contract, context)
-        return _checked(version.ref, contract, findings)
+        return _checked(version.ref, contract, findings_on(project, version, contract, context))
     require_reader(project, name, actor=actor)
     context = context_of(project, contract, actor=actor)
     listing = files_of(project.folder, settings.path)
@@ -80,6 +80,18 @@ def check_dataset(project: Project, ref: str, *, actor: str = "") -> CheckedData
     return _checked(settings.path, contract, findings)
 
 
+def findings_on(
+    project: Project, version: DatasetVersion, contract: Contract, context: Context
+) -> tuple[Finding, ...]:
+    """What a contract says about the rows of a version; who may read them was asked before.
+
+    Raises:
+        InvalidInput: If it consists of files that are no table.
+    """
+    table = _stored(project, version)
+    return check_files(table.paths, reread(table.reading, contract), contract, context)
+
+
 def suggest_contract(project: Project, ref: str, *, form: Form = "toml", actor: str = "") -> str:
     """The contract that a version's rows suggest, as a file for people to review.
 
@@ -87,7 +99,8 @@ def suggest_contract(project: Project, ref: str, *, form: Form = "toml", actor: 
         NotFound: If there is no such version.
     """
     version = _version(project, ref)
-    table = _stored(project, version, actor=actor, why="suggest a contract")
+    table = _stored(project, version)
+    admit(project, version, actor=actor, why="suggest a contract")
     suggestion = suggest(scan(table.paths, table.reading), version.dataset, source=version.ref)
     if form == "odcs":
         return to_odcs(suggestion.contract)
@@ -172,12 +185,11 @@ def _version(project: Project, ref: str) -> DatasetVersion:
         return find_version(connection, ref)
 
 
-def _stored(project: Project, version: DatasetVersion, *, actor: str, why: str) -> _Table:
+def _stored(project: Project, version: DatasetVersion) -> _Table:
     manifest = manifest_of(project.blobs, version)
     if manifest.reading is None:
         msg = f"{version.ref} consists of files that are no table"
         raise InvalidInput(msg, hint="contracts are about the rows of tables")
-    admit(project, version, actor=actor, why=why)
     paths = openable(paths_of(project.files, version, manifest), project.files.cache / "names")
     return _Table(tuple(paths), manifest.reading)
 

@@ -21,11 +21,12 @@ from cd4ml.loop.gathering.evidence import gather
 from cd4ml.loop.refs import number_in
 from cd4ml.loop.written_card import written_card
 from cd4ml.models import registry
-from cd4ml.models.manifest import Manifest
+from cd4ml.models.manifest import CONTRACT, Manifest
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.records.verdict import Verdict
 from cd4ml.release.releases import in_charge
 from cd4ml.store import lineage, people, rows
+from cd4ml.store.address import address_of_record
 from cd4ml.store.project import Project
 
 
@@ -45,7 +46,7 @@ def evaluate(
     A row of the holdout that taught the candidate is an error: what has been learned by
     heart measures nothing. The candidate is packaged first: what is judged is what would answer. The verdict
     is kept whatever it says. Judging the same run again under the same policy, with
-    the same champion in charge, gives the same verdict.
+    the same contract of requests and the same champion in charge, gives the same verdict.
 
     Args:
         project: Whose model.
@@ -67,7 +68,7 @@ def evaluate(
         people.actor(connection, actor)
         champion = _champion(project, connection, candidate.model)
         before = _verdict_before(connection, candidate, policy, champion)
-    if before is not None and _is_about(project, before, candidate):
+    if before is not None and _is_about(project, before, candidate, version):
         with project.database.read() as connection:
             return _judgement(connection, before)
     card = written_card(project)
@@ -184,10 +185,20 @@ def _asked(
     return candidate_behind(project, version), version
 
 
-def _is_about(project: Project, verdict: Verdict, candidate: Candidate) -> bool:
-    """Whether a verdict on a run of this model was on this estimator: a run may have several."""
+def _is_about(
+    project: Project, verdict: Verdict, candidate: Candidate, version: ModelVersion | None
+) -> bool:
+    """Whether a verdict was on this estimator, taking the requests that it is to take now.
+
+    A run may have several models, and the contract of requests may be another one since.
+    """
     manifest = project.blobs.get_record(verdict.artifact, Manifest)
-    return manifest.estimator == candidate.estimator
+    if manifest.estimator != candidate.estimator:
+        return False
+    if version is not None and version.artifact:
+        return True  # what a version answers with never changes
+    contract = contract_of(project, candidate)
+    return manifest.files[CONTRACT] == address_of_record(contract)
 
 
 def _packaged(

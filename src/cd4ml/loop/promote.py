@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from cd4ml.errors import NotFound, Refused
 from cd4ml.gates.policy import policy_of
+from cd4ml.loop.consumers import refuse_breaking, refuse_if_moved
 from cd4ml.loop.reasons import require_reason
 from cd4ml.loop.refs import number_in, version_in
 from cd4ml.loop.roll_out import evidence_on, roll_out
@@ -50,15 +51,20 @@ def request(
 
     Raises:
         NotFound: If there is no such version or environment.
-        Refused: If its verdict is no pass, or an environment before has another version.
+        Refused: If its verdict is no pass, an environment before has another version, or its
+            contract breaks consumers and does not say so.
         Inconclusive: If its verdict is inconclusive.
         AlreadyExists: If exactly this is in charge there.
         Conflict: If another release is under way there.
         ConfigurationError: If under the settings nobody could agree, or a rollout not end.
     """
     require_possible(project.settings.environments)
+    with project.database.read() as connection:
+        wanted = rows.get(connection, ModelVersion, *version_in(version))
+    seen = refuse_breaking(project, wanted, to)
     with project.database.write() as connection:
         wanted = rows.get(connection, ModelVersion, *version_in(version))
+        refuse_if_moved(connection, wanted.model, to, seen)
         release = requests.request_release(
             connection,
             wanted,
@@ -87,6 +93,7 @@ def approve(project: Project, release: str, *, reason: str, actor: str) -> Relea
         InvalidInput: If no reason is given.
     """
     require_reason(reason, f"approving {release}", hint="say what convinced you")
+    _refuse_breaking_now(project, release)
     with project.database.write() as connection:
         asked = rows.get(connection, Release, number_in(release, "release"))
         if not _has_decided(connection, asked, actor, "approve"):
@@ -264,6 +271,15 @@ def _has_decided(
 ) -> bool:
     given = approvals.of_release(connection, release)
     return any((each.decided_by, each.decision) == (actor, decision) for each in given)
+
+
+def _refuse_breaking_now(project: Project, release: str) -> None:
+    """Another version may have come in charge there since it was requested."""
+    with project.database.read() as connection:
+        asked = rows.get(connection, Release, number_in(release, "release"))
+        version = version_of(connection, asked)
+    if asked.state == "awaiting_approval" and asked.environment in project.settings.environments:
+        refuse_breaking(project, version, asked.environment)
 
 
 def _refuse_unless_before(project: Project, connection: sa.Connection, asked: Release) -> None:

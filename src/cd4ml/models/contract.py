@@ -1,7 +1,8 @@
-"""The contract of a model's requests: compiled for serving, derived, and compared.
+"""The contract of a model's requests: compiled for serving, and derived.
 
-A model's contract lists the raw columns of a request. All of them must be there and no
-others; what is unknown is sent as null where the field is nullable.
+A model's contract lists the raw columns of a request. All of them must be there but the
+optional ones, and no others; what is unknown is sent as null where the field is nullable.
+`compatibility` says what a new one means for those who keep the old one.
 """
 
 from __future__ import annotations
@@ -18,9 +19,7 @@ import msgspec
 from cd4ml.errors import ContractViolated, InvalidInput
 from cd4ml.models.violations import (
     Violation,
-    expected_of,
     is_closed,
-    keeps,
     limits_of,
     violations_of,
     whole,
@@ -38,7 +37,8 @@ class CompiledContract:
     """A contract as a msgspec Struct class, so that rows are checked while they are read.
 
     `row` has one attribute per field, in order (`f0`, `f1`, ...: a field's name need not be
-    a Python name). What `check` finds no violation in can be read as `row`. The reverse
+    a Python name). An optional field that a row lacks is `msgspec.UNSET` there. What `check`
+    finds no violation in can be read as `row`. The reverse
     holds except for what the class cannot see: the form of times, the character NUL in
     strings, and a name that stands twice in one object. Immutable, safe to share between
     threads.
@@ -53,11 +53,12 @@ class CompiledContract:
         self.row: type[msgspec.Struct] = msgspec.defstruct(
             "Row",
             [
-                (f"f{i}", _annotation(field), msgspec.field(name=field.name))
+                (f"f{i}", _annotation(field), _slot(field))
                 for i, field in enumerate(contract.fields)
             ],
             forbid_unknown_fields=True,
             frozen=True,
+            kw_only=True,  # what may be left out may stand before what may not
             gc=False,
         )
 
@@ -68,6 +69,8 @@ class CompiledContract:
     def getter(self, names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
         """A function from a `row` to the values of these fields, in this order.
 
+        An optional field that the row lacks is None.
+
         Raises:
             InvalidInput: If the contract lacks one of them.
         """
@@ -76,10 +79,31 @@ class CompiledContract:
             msg = f"requests of the contract {self.contract.name!r} lack {', '.join(missing)}"
             raise InvalidInput(msg, hint="the versions of one plan must take the same requests")
         attributes = [f"f{self.contract.names.index(name)}" for name in names]
-        if len(attributes) == 1:
-            get = attrgetter(attributes[0])
-            return lambda row: (get(row),)
-        return attrgetter(*attributes)
+        optional = {field.name for field in self.contract.fields if field.optional}
+        get = _tuple_of(attributes)
+        return _with_nulls(get) if optional.intersection(names) else get
+
+    def getter_for(self, other: Contract) -> Callable[[Any], tuple[Any, ...]]:
+        """A function from a `row` to what a model of another contract takes.
+
+        Optional fields of the other one that are unknown here are None.
+
+        Raises:
+            InvalidInput: If a field that it needs is not among the contract's.
+        """
+        known = self.contract.names
+        unknown = {f.name for f in other.fields if f.optional and f.name not in known}
+        if not unknown:
+            return self.getter(other.names)
+        get = self.getter([name for name in other.names if name not in unknown])
+        places = iter(range(len(other.names)))
+        taken = [None if name in unknown else next(places) for name in other.names]
+
+        def values(row: Any) -> tuple[Any, ...]:
+            given = get(row)
+            return tuple(None if place is None else given[place] for place in taken)
+
+        return values
 
     def refuse_unless_kept(self, rows: list[dict[str, Any]]) -> None:
         """Let no rows through that do not keep the contract.
@@ -176,37 +200,29 @@ def derive(frame: pl.DataFrame, name: str, declared: Contract | None = None) -> 
     return Contract(name=name, fields=fields)
 
 
-def differences(old: Contract, new: Contract) -> list[str]:
-    """What breaks for callers that keep the old contract, in words; empty if nothing does.
+def _tuple_of(attributes: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
+    if not attributes:
+        return lambda row: ()
+    if len(attributes) == 1:
+        get = attrgetter(attributes[0])
+        return lambda row: (get(row),)
+    return attrgetter(*attributes)
 
-    Examples:
-        >>> old = Contract(name="delay", fields=(Field("hour", "integer"),))
-        >>> new = Contract(name="delay", fields=(Field("hour", "integer", maximum=23),))
-        >>> differences(old, new)
-        ["'hour' was an integer and is an integer of at most 23"]
-        >>> differences(new, old)
-        []
-    """
-    before = {field.name: field for field in old.fields}
-    after = {field.name: field for field in new.fields}
-    found = [
-        f"{name!r} is gone: requests with it are refused" for name in before if name not in after
-    ]
-    found += [
-        f"{name!r} is new: requests without it are refused" for name in after if name not in before
-    ]
-    found += [
-        f"{name!r} was {expected_of(field)} and is {expected_of(after[name])}"
-        for name, field in before.items()
-        if name in after and not _takes_all(after[name], field)
-    ]
-    if old.output and new.output and _meaning(old.output) != _meaning(new.output):
-        found.append(f"the answer was {_spoken(old.output)} and is {_spoken(new.output)}")
-    return found
+
+def _with_nulls(get: Callable[[Any], tuple[Any, ...]]) -> Callable[[Any], tuple[Any, ...]]:
+    return lambda row: tuple(None if value is msgspec.UNSET else value for value in get(row))
+
+
+def _slot(field: Field) -> Any:
+    if field.optional:
+        return msgspec.field(name=field.name, default=msgspec.UNSET)
+    return msgspec.field(name=field.name)
 
 
 def _annotation(field: Field) -> Any:
     annotation = _required_annotation(field)
+    if field.optional:
+        return annotation | None | msgspec.UnsetType
     return annotation | None if field.nullable else annotation
 
 
@@ -236,6 +252,8 @@ def _impossible(field: Field) -> list[str]:
         wrong.append(f"{field.name!r} has the type {field.type} and takes no categories")
     if field.pattern:
         wrong += _impossible_pattern(field)
+    if field.optional and not field.nullable:
+        wrong.append(f"{field.name!r} is optional, so it has to be nullable")
     return wrong
 
 
@@ -260,6 +278,10 @@ def _impossible_together(contract: Contract) -> list[str]:
         wrong.append("fresh_within_hours needs an event_time")
     if hours is not None and not hours > 0:
         wrong.append(f"fresh_within_hours is {hours:g}")
+    budgets = {"latency_ms": contract.latency_ms, "size_mb": contract.size_mb}
+    wrong += [f"{n} is {b:g}" for n, b in budgets.items() if b is not None and not b > 0]
+    if len(set(contract.classes)) < len(contract.classes):
+        wrong.append("a class stands twice among its classes")
     named = Counter(condition.name for condition in contract.conditions)
     wrong += [f"the condition {name!r} stands twice" for name in named if named[name] > 1]
     return wrong
@@ -288,24 +310,3 @@ def _summary(
     if len(kinds) > _LISTED:
         lines.append(f"- and {len(kinds) - _LISTED} more")
     return "\n  ".join(lines)
-
-
-def _takes_all(new: Field, old: Field) -> bool:
-    if old.nullable and not new.nullable:
-        return False
-    if new.type != old.type and (new.type, old.type) != ("number", "integer"):
-        return False
-    if is_closed(new):
-        return is_closed(old) and set(old.categories) <= set(new.categories)
-    if new.pattern and new.pattern != old.pattern:
-        return is_closed(old) and all(keeps(new, text) for text in old.categories)
-    (low, high), (old_low, old_high) = limits_of(new), limits_of(old)
-    return low <= old_low and old_high <= high
-
-
-def _meaning(output: Field) -> tuple[str, str, str, float | None, float | None]:
-    return output.name, output.type, output.unit, output.minimum, output.maximum
-
-
-def _spoken(output: Field) -> str:
-    return f"{output.name!r}, {expected_of(output)}"

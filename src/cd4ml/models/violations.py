@@ -51,7 +51,7 @@ def violations_of(fields: tuple[Field, ...], row: object, path: str = "$") -> li
         return [Violation("", path, "an object with the contract's fields", shown(row))]
     found = []
     for field in fields:
-        if field.name in row and keeps(field, row[field.name]):
+        if keeps(field, row[field.name]) if field.name in row else field.optional:
             continue
         got = _got(field, row[field.name]) if field.name in row else "nothing"
         found.append(Violation(field.name, f"{path}.{field.name}", expected_of(field), got))

@@ -18,7 +18,8 @@ class Field(msgspec.Struct, frozen=True):
     `minimum` and `maximum` are hard limits (inclusive) beyond which a value is a
     mistake, not merely unusual. `categories` lists the allowed strings; with
     `open`, strings outside the list are accepted and counted. `pattern` is a regular
-    expression that a whole string matches.
+    expression that a whole string matches. `optional`: a request, or a table, may lack it
+    altogether, which is the same as null; only a nullable field can be so.
 
     The rest is asked of datasets only. `unique`: no value stands in two rows.
     `references`: its values exist in another dataset, "stations.name" (the newest
@@ -38,6 +39,7 @@ class Field(msgspec.Struct, frozen=True):
     unique: bool = False
     references: str = ""
     finite: bool = True
+    optional: bool = False
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +72,9 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     """The fields of a dataset or of a model's requests, and what its answer means.
 
     `version` follows semantic versioning. `output` says what a model's answer is: a
-    name, its unit and range.
+    name, its unit and range. `classes` are what it tells apart, in the model's order: a
+    probability is that of the last one. `latency_ms` is what 99 of 100 single answers stay
+    below, `size_mb` (megabytes of 1,000,000 bytes) what the packaged model does.
 
     The rest is asked of datasets only. `key` names columns that together are unique and
     identify a row; `unique` lists further columns, or groups of them, in which no two rows
@@ -97,6 +101,9 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     conditions: tuple[Condition, ...] = ()
     open: bool = False
     unchecked: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    latency_ms: float | None = None
+    size_mb: float | None = None
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -10,8 +10,12 @@ from typing import Literal, get_args
 
 import msgspec
 
+from cd4ml.records.contract_gate import ContractGate
+from cd4ml.records.data_gate import DataGate
 from cd4ml.records.fairness_gate import FairnessGate
+from cd4ml.records.leakage_gate import LeakageGate
 from cd4ml.records.representation_gate import RepresentationGate
+from cd4ml.records.skew_gate import SkewGate
 
 KIND = "kind"
 DEFAULT_KIND = "metric"
@@ -92,7 +96,17 @@ class SlicesGate(
     threshold: float | None = None  # score from which an answer is "yes"; 0.5 without it
 
 
-Gate = MetricGate | TrendGate | SlicesGate | FairnessGate | RepresentationGate
+Gate = (
+    MetricGate
+    | TrendGate
+    | SlicesGate
+    | FairnessGate
+    | RepresentationGate
+    | DataGate
+    | LeakageGate
+    | SkewGate
+    | ContractGate
+)
 KINDS_OF_GATE: tuple[type[msgspec.Struct], ...] = get_args(Gate)
 
 

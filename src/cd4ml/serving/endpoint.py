@@ -94,7 +94,7 @@ def build(plan: Plan, runtimes: dict[str, Runtime]) -> Endpoint:
 
     def version(arm: Arm) -> Version:
         runtime = runtimes[arm.artifact]
-        return Version(arm, contract.getter(runtime.contract.names), runtime.score_values)
+        return Version(arm, contract.getter_for(runtime.contract), runtime.score_values)
 
     return Endpoint(
         plan=plan,

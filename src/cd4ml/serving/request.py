@@ -57,7 +57,12 @@ class RequestReader:
         times = [field.name for field in fields if field.type == "datetime"]
         self._texts = compiled.getter(texts) if texts else None
         self._times = compiled.getter(times) if times else None
-        self._colons = sum(name.count(":") + 1 for name in compiled.contract.names)
+        self._colons = sum(map(_colons_of, compiled.contract.names))
+        self._optional = [
+            (attribute, _colons_of(field.name))
+            for attribute, field in zip(row.__struct_fields__, fields, strict=True)
+            if field.optional
+        ]
 
     def read(self, body: bytes) -> list[Row]:
         """The rows of a body, at least one.
@@ -86,6 +91,8 @@ class RequestReader:
         if b"\\" in body:
             return False
         expected = len(rows) * self._colons + is_list
+        for attribute, colons in self._optional:
+            expected -= colons * sum(getattr(row, attribute) is msgspec.UNSET for row in rows)
         if self._texts:
             expected += sum(t.count(":") for row in rows for t in self._texts(row) if t)
         return body.count(b":") == expected
@@ -128,6 +135,11 @@ class RequestReader:
         if is_field and not isinstance(content["rows"], list):
             return [content], "$"
         return content["rows"], "$.rows"
+
+
+def _colons_of(name: str) -> int:
+    """How many colons stand in a row for a field: those of its name, and the one after it."""
+    return name.count(":") + 1
 
 
 class _RepeatingObject(dict[str, Any]):

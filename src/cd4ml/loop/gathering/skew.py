@@ -1,0 +1,159 @@
+"""Captured requests beside what the candidate learned from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cd4ml.errors import Cd4mlError
+from cd4ml.loop.candidate import project_modules
+from cd4ml.loop.gathering.asked import Asked
+from cd4ml.loop.gathering.captured import Captured, captured
+from cd4ml.loop.gathering.made_again import made_again
+from cd4ml.models import estimator as estimators
+from cd4ml.models.manifest import CONTRACT, Manifest
+from cd4ml.models.native import NativeScorer
+from cd4ml.models.trust import refuse_unless_trusted, trusted_in
+from cd4ml.models.violations import expected_of, keeps
+from cd4ml.monitoring.profile import column_profile, counts_in
+from cd4ml.records.contract import Contract, Field
+from cd4ml.records.skew_gate import AskedAgain, ServedColumn, SkewEvidence
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_VERSIONS = 3  # whose answers are asked again: those with the most of them
+_KEPT = 100  # differences
+_TOLD = 3  # fields in one reason
+
+
+def gather_skew(asked: Asked, gates: tuple[Any, ...]) -> SkewEvidence:
+    """The newest requests: their types, their columns, and their answers given once more.
+
+    Raises:
+        ConfigurationError: If a gate names an environment or a step that is not there.
+    """
+    found = captured(asked, gates)
+    if found.predictions.is_empty():
+        return SkewEvidence(environment=found.environment)
+    times = found.predictions["answered_at"]
+    columns, misfit = _columns(asked, found)
+    return SkewEvidence(
+        environment=found.environment,
+        n_requests=found.predictions.height,
+        first_at=times.min(),  # type: ignore[arg-type]
+        last_at=times.max(),  # type: ignore[arg-type]
+        misfit=misfit,
+        columns=columns,
+        answers=tuple(_answers(asked, found)),
+        made=tuple(each for gate in gates if gate.step for each in made_again(asked, found, gate)),
+    )
+
+
+def _columns(asked: Asked, found: Captured) -> tuple[tuple[ServedColumn, ...], str]:
+    """Each column of the candidate's contract, or why the requests do not fit its types."""
+    contract = asked.runtime.contract
+    if misfit := _misfit(contract, found.requests()):
+        return (), misfit
+    requests = asked.project.log.inputs(found.predictions, contract)
+    names = [
+        field.name
+        for field in contract.fields
+        if field.type != "datetime" and field.name in asked.training.columns
+    ]
+    return tuple(_column(asked.training[name], requests[name]) for name in names), ""
+
+
+def _misfit(contract: Contract, requests: list[dict[str, Any]]) -> str:
+    """How many requests hold values of other types than the contract's fields; "" for none.
+
+    Limits are not asked here: of what a field may be, only the type is what training had.
+    """
+    plain = {f.name: Field(f.name, f.type, nullable=True) for f in contract.fields}
+    wrong = Counter[str]()
+    n_wrong = 0
+    for request in requests:
+        names = [n for n, value in request.items() if n in plain and not keeps(plain[n], value)]
+        wrong.update(names)
+        n_wrong += bool(names)
+    if not n_wrong:
+        return ""
+    told = "; ".join(
+        f"{name}: expected {expected_of(plain[name]).removesuffix(', or null')} ({n:,} requests)"
+        for name, n in wrong.most_common(_TOLD)
+    )
+    return f"{n_wrong:,} of {len(requests):,} requests hold values of other types: {told}"
+
+
+def _column(training: pl.Series, served: pl.Series) -> ServedColumn:
+    bins = column_profile(training)
+    return ServedColumn(
+        column=training.name,
+        n_served=len(served),
+        missing_training=_n_missing(training) / max(1, len(training)),
+        n_missing=_n_missing(served),
+        n_unseen=_n_unseen(training, served),
+        training=bins.counts,
+        served=tuple(int(count) for count in counts_in(bins, served)),
+    )
+
+
+def _n_missing(column: pl.Series) -> int:
+    n_nan = int(column.is_nan().sum()) if column.dtype.is_float() else 0
+    return column.null_count() + n_nan
+
+
+def _n_unseen(training: pl.Series, served: pl.Series) -> int:
+    """Served values that are no training row's text, or lie outside the training rows' numbers."""
+    import polars as pl
+
+    if training.dtype.is_numeric():
+        known = training.cast(pl.Float64).fill_nan(None)
+        values = served.cast(pl.Float64).fill_nan(None)
+        low, high = known.min(), known.max()
+        if low is None or high is None:
+            return len(values) - values.null_count()
+        return int(((values < low) | (values > high)).fill_null(value=False).sum())
+    texts = training.cast(pl.String).unique().drop_nulls()
+    return int((~served.cast(pl.String).is_in(texts.implode())).fill_null(value=False).sum())
+
+
+def _answers(asked: Asked, found: Captured) -> Iterator[AskedAgain]:
+    import polars as pl
+
+    by = found.predictions.group_by("model", "number", "artifact").len()
+    most = by.sort("len", "number", descending=True).head(_VERSIONS)
+    for model, number, artifact, n in most.iter_rows():
+        version = f"{model}/{number}"
+        rows = found.predictions.filter(pl.col("number") == number, pl.col("artifact") == artifact)
+        try:
+            differences = _differences(asked, artifact, rows)
+        except Cd4mlError as error:
+            yield AskedAgain(version=version, n_answers=n, problem=error.discreet or error.message)
+            continue
+        known = differences[np.isfinite(differences)]
+        yield AskedAgain(
+            version=version,
+            n_answers=n,
+            differences=tuple(sorted(known.tolist(), reverse=True)[:_KEPT]),
+            n_undefined=n - known.size,
+        )
+
+
+def _differences(asked: Asked, artifact: str, rows: pl.DataFrame) -> np.ndarray[Any, Any]:
+    """How far the fitted estimator is from each answer on record; relative above 1."""
+    blobs = asked.project.blobs
+    manifest = blobs.get_record(artifact, Manifest)
+    contract = blobs.get_record(manifest.files[CONTRACT], Contract)
+    refuse_unless_trusted(manifest.estimator, trusted_in(asked.project.database))
+    requests = Captured("", rows).requests()
+    values = [[request.get(name) for name in contract.names] for request in requests]
+    with project_modules(asked.project):
+        fitted = estimators.load(blobs.get(manifest.estimator), is_joblib=manifest.is_joblib)
+        again = np.array(NativeScorer(fitted, contract).score(values))
+    recorded = rows["score"].to_numpy()
+    differences: np.ndarray[Any, Any] = np.abs(again - recorded) / np.maximum(1.0, np.abs(again))
+    return differences
