@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cd4ml.gates import metric
+from cd4ml.gates import behaviour, explanation, metric
+from cd4ml.records.behaviour import BehaviourEvidence
+from cd4ml.records.explanation import ExplanationEvidence
 
 if TYPE_CHECKING:
     import msgspec
@@ -32,4 +34,6 @@ class Kind(NamedTuple):
 
 KINDS: dict[str, Kind] = {
     "metric": Kind(metric.require_possible, metric.judge),
+    "behaviour": Kind(behaviour.require_possible, behaviour.judge, BehaviourEvidence),
+    "explanation": Kind(explanation.require_possible, explanation.judge, ExplanationEvidence),
 }

@@ -62,7 +62,6 @@ class ExplanationEvidence(msgspec.Struct, frozen=True, kw_only=True):
     unit: Unit | None = None
     largest_gap: float = 0.0  # between the sum of an answer's parts and its raw value
     shares: dict[str, float] = {}
-    examples: tuple[Explained, ...] = ()
     reason: str = ""
     metric: str = ""
     level: float | None = None  # of the metric, with nothing shuffled

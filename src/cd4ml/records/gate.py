@@ -10,6 +10,9 @@ from typing import Literal, get_args
 
 import msgspec
 
+from cd4ml.records.behaviour_gate import BehaviourGate
+from cd4ml.records.explanation_gate import ExplanationGate
+
 KIND = "kind"
 DEFAULT_KIND = "metric"
 
@@ -36,7 +39,7 @@ class MetricGate(
     no_worse_than: dict[str, float] = {}
 
 
-Gate = MetricGate  # | the other kinds
+Gate = MetricGate | BehaviourGate | ExplanationGate
 KINDS_OF_GATE: tuple[type[msgspec.Struct], ...] = get_args(Gate) or (Gate,)
 
 

@@ -8,8 +8,13 @@ from typing import Any
 import msgspec
 
 from cd4ml.loop.gathering.asked import Asked
+from cd4ml.loop.gathering.behaviour import gather_behaviour
+from cd4ml.loop.gathering.explanation import gather_explanation
 
 # (asked, the policy's gates of this kind) -> the kind's own record (`gates.kinds.Kind.record`)
 Gather = Callable[[Asked, tuple[Any, ...]], msgspec.Struct]
 
-GATHER: dict[str, Gather] = {}
+GATHER: dict[str, Gather] = {
+    "behaviour": gather_behaviour,
+    "explanation": gather_explanation,
+}

@@ -28,6 +28,7 @@ def contributions(
     *,
     background: pl.DataFrame,
     score: Score | None = None,
+    most_sampled: int = 1_000,
 ) -> Parts:
     """What each field of each row adds to the model's raw answer.
 
@@ -42,6 +43,8 @@ def contributions(
         frame: Raw columns of requests, one row a request.
         background: Rows as they usually are, with the same columns, at least one.
         score: What answers, if it is not the estimator itself but its compiled form.
+        most_sampled: Of how many rows, the first ones, the answers are taken apart where that
+            takes thousands of questions each.
 
     Raises:
         InvalidInput: If there are no rows, or the parts do not add up to the answers.
@@ -52,8 +55,10 @@ def contributions(
     answers = answer(frame)
     for parts in _exact(estimator, frame, background.select(frame.columns), answers):
         return parts
-    parts = sampled_parts(answer, frame, background)
-    if (off := gap(parts.raw, answers)) > 1e-4:  # single precision, once a field and row
+    parts = sampled_parts(answer, frame.head(most_sampled), background)
+    if (
+        off := gap(parts.raw, answers[:most_sampled])
+    ) > 1e-4:  # single precision, once a field and row
         msg = f"the parts of an answer add up to another one, by {off:.2g}"
         raise InvalidInput(msg, hint="does the model give the same row the same answer?")
     return parts
