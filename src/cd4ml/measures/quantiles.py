@@ -34,7 +34,7 @@ def quantile(values: ArrayLike, share: float, *, confidence: float = 0.95) -> Es
 
     Examples:
         >>> quantile(range(1, 1001), 0.99)
-        Estimate(value=990.0, low=983.0, high=996.0, n=1000)
+        Estimate(value=990.0, low=983.0, high=997.0, n=1000)
     """
     from scipy.stats import binom
 

@@ -61,7 +61,7 @@ def served(asked: Asked) -> Iterator[Served]:
         database = _laid_out(folder, asked)
         try:
             with _process(folder, asked.project.folder) as child:
-                address = _when_ready(database, child, folder / "log")
+                address = _when_ready(database, child, folder)
                 yield Served(address, child.pid, folder / STATE / "segments")
         finally:
             database.close()
@@ -146,7 +146,7 @@ def _environment(folder: Path) -> dict[str, str]:
     return {**kept, "CD4ML_PROJECT": str(folder)}
 
 
-def _when_ready(database: Database, child: subprocess.Popen[bytes], log: Path) -> str:
+def _when_ready(database: Database, child: subprocess.Popen[bytes], folder: Path) -> str:
     """The address at which the process answers with the plan, once it says so."""
     deadline = time.monotonic() + _START_S
     while time.monotonic() < deadline:
@@ -155,12 +155,15 @@ def _when_ready(database: Database, child: subprocess.Popen[bytes], log: Path) -
                 if worker.plan == 1:
                     return worker.address
         if child.poll() is not None:
-            raise _not_serving(f"it ended with {child.returncode}", log)
+            raise _not_serving(f"it ended with {child.returncode}", folder)
         time.sleep(_POLL_S)
-    raise _not_serving(f"it did not answer within {_START_S:g} s", log)
+    raise _not_serving(f"it did not answer within {_START_S:g} s", folder)
 
 
-def _not_serving(what: str, log: Path) -> Unavailable:
-    said = log.read_text(errors="replace").strip().splitlines()
-    last = f": {said[-1]}" if said else ""
+def _not_serving(what: str, folder: Path) -> Unavailable:
+    """With the last thing that the process said, which is gone with its folder."""
+    tracebacks = sorted((folder / STATE / "errors").glob("*"))
+    told = (tracebacks[-1] if tracebacks else folder / "log").read_text(errors="replace")
+    said = told.strip().splitlines()
+    last = f": {said[-1].strip()}" if said else ""
     return Unavailable(f"the candidate could not be served: {what}{last}")

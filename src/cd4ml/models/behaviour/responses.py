@@ -68,7 +68,7 @@ class _Moved:
 
     def changes(self) -> tuple[int, int, int]:
         """Row, and places of two values, between which the answer differs most."""
-        row = int(np.argmax(np.ptp(self.answers, axis=1)))
+        row = _first_largest(np.ptp(self.answers, axis=1))
         one, other = int(np.argmin(self.answers[row])), int(np.argmax(self.answers[row]))
         return row, min(one, other), max(one, other)
 
@@ -83,8 +83,9 @@ class _Moved:
     @staticmethod
     def _steepest(answers: Floats) -> tuple[int, int, int]:
         rise = answers - np.minimum.accumulate(answers, axis=1)
-        row, end = np.unravel_index(int(np.argmax(rise)), rise.shape)
-        return int(row), int(np.argmin(answers[row, : end + 1])), int(end)
+        row = _first_largest(rise.max(axis=1))
+        end = int(np.argmax(rise[row]))
+        return row, int(np.argmin(answers[row, : end + 1])), end
 
     def between(self, row: int, start: int, end: int) -> tuple[float, str]:
         """By how much the answer moves, and that in words."""
@@ -96,6 +97,11 @@ class _Moved:
             f"{shown(self.values[end])} gives {after:.6g}, for {shown(self.rows[row])}"
         )
         return after - before, words
+
+
+def _first_largest(amounts: Floats) -> int:
+    """The first row with the largest amount, whatever the last digits of the others are."""
+    return int(np.flatnonzero(amounts >= amounts.max() * (1 - 1e-9))[0])
 
 
 def _values(field: Field, rows: Sequence[Row]) -> list[Any]:
