@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from cd4ml.loop import Project
+from cd4ml.loop.card import card
 from cd4ml.records.explanation import ExplanationEvidence
 from tests.loop.test_behaviour import by_name, judged
 
@@ -31,6 +32,8 @@ def test_a_candidate_that_hangs_on_several_passes(project: Project) -> None:
     verdict = judged(project, GATE.replace("0.8", "0.95"))
 
     assert verdict.outcome == "pass"
+    seen = card(project, "delay/1").explanation
+    assert seen == project.blobs.get_record(verdict.evidence["explanation"], ExplanationEvidence)
 
 
 def test_importance_is_measured_by_the_first_metric_that_is_gated(project: Project) -> None:
