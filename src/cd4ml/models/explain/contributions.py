@@ -140,7 +140,12 @@ def _ways(last: Any, rows: Floats, usual: Floats) -> Iterator[tuple[Method, _Add
 
 def _taken_apart(estimator: Any) -> tuple[Any, Any]:
     """The encoders of a pipeline (None for none), and what is behind them."""
-    found = getattr(estimator, "best_estimator_", estimator)
+    found = estimator
+    for wrapped in (
+        "best_estimator_",
+        "regressor_",
+    ):  # of a search; of a TransformedTargetRegressor
+        found = getattr(found, wrapped, found)
     if not hasattr(found, "steps"):
         return None, found
     encoders, last = found[:-1], found[-1]
