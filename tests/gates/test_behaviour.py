@@ -157,6 +157,14 @@ def test_latency_is_held_against_its_budget(limit: float, outcome: str, reason: 
     assert (found.outcome, found.reason) == (outcome, reason)
 
 
+def test_too_few_requests_for_an_upper_end_are_pointed_out() -> None:
+    few = msgspec.structs.replace(LOAD, p99_ms=Quantile(value=8.0, low=6.0))
+
+    found = findings(BehaviourGate(latency_p99_ms=9.0), load=few)["p99 latency at most 9 ms"]
+
+    assert (found.outcome, found.reason) == ("pass", "too few requests to say how high it may be")
+
+
 @pytest.mark.parametrize(("limit", "outcome"), [(120.0, "pass"), (119.0, "fail")])
 def test_memory_is_held_against_its_budget(limit: float, outcome: str) -> None:
     found = findings(BehaviourGate(memory_mb=limit))[f"memory at most {limit:g} MB"]

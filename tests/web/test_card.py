@@ -213,7 +213,13 @@ def evident(text: str = "wind") -> Card:
     known = card_with_slices()
     assert known.verdict is not None
     across = finding("recall ratio at least 0.8 across sex", 0.9, 0.8)
-    verdict = msgspec.structs.replace(known.verdict, findings=(*known.verdict.findings, across))
+    shown = msgspec.structs.replace(
+        finding("importance of wind by auc", 0.338, 0.0),
+        metric="importance of wind",
+        is_gated=False,
+    )
+    found = (*known.verdict.findings, across, shown)
+    verdict = msgspec.structs.replace(known.verdict, findings=found)
     return msgspec.structs.replace(
         known,
         verdicts=(verdict,),
@@ -251,6 +257,7 @@ def evident(text: str = "wind") -> Card:
 def test_what_gates_have_seen_of_it_is_on_the_card() -> None:
     text = card_markdown(evident())
 
+    assert "importance of wind by auc" not in text  # it has a table of its own
     assert text.partition("## Groups of people\n")[2].partition("\n## ")[0] == (
         "\n| asked | value | interval | rows | outcome |\n| --- | --- | --- | --- | --- |\n"
         "| recall ratio at least 0.8 across sex | 0.9000 | 0.8800 to 0.9200 | 900 | pass |\n"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cd4ml.gates.refusal import refused
 from cd4ml.models.behaviour.rules import Rule, against, allowed, rules_of, untestable
-from cd4ml.records.behaviour import BehaviourEvidence, Promise, Response
+from cd4ml.records.behaviour import BehaviourEvidence, Promise, Quantile, Response
 from cd4ml.records.behaviour_gate import (
     LEAST_REQUESTS,
     MOST_REQUESTS,
@@ -119,7 +119,6 @@ def _latency(limit: float, seen: BehaviourEvidence) -> Finding:
     if seen.load is None:
         return Finding(gate=asked, metric=metric, outcome="error", reason="no load was tried")
     p99 = seen.load.p99_ms
-    is_near = p99.high is None or (p99.low or 0.0) <= limit <= p99.high
     return Finding(
         gate=asked,
         metric=metric,
@@ -129,8 +128,15 @@ def _latency(limit: float, seen: BehaviourEvidence) -> Finding:
         limit=limit,
         n_rows=seen.load.n_requests,
         outcome="pass" if p99.value <= limit else "fail",
-        reason="its interval lies on both sides of the limit" if is_near else "",
+        reason=_doubt(p99, limit),
     )
+
+
+def _doubt(p99: Quantile, limit: float) -> str:
+    if p99.high is None:
+        return "too few requests to say how high it may be"
+    is_near = (p99.low or 0.0) <= limit <= p99.high
+    return "its interval lies on both sides of the limit" if is_near else ""
 
 
 def _memory(limit: float, seen: BehaviourEvidence) -> Finding:

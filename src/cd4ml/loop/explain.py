@@ -9,6 +9,7 @@ import msgspec
 
 from cd4ml.errors import InvalidInput, NotFound, Refused
 from cd4ml.loop.candidate import candidate_behind, project_modules, runtime_of, table
+from cd4ml.loop.gathering.spread import spread
 from cd4ml.loop.watch import collect
 from cd4ml.models import estimator as estimators
 from cd4ml.models import registry
@@ -145,7 +146,7 @@ def _usual(project: Project, version: ModelVersion, runtime: Runtime) -> Any:
         probes = project.blobs.get_record(manifest.files[PROBES], Probes)
         values = [tuple(row[name] for name in names) for row in probes.rows]
         return to_frame(runtime.contract, values)
-    return rows.gather_every(max(1, -(-rows.height // BACKGROUND)))
+    return spread(rows, BACKGROUND)
 
 
 def _sentence(explained: Explained, usual: float) -> str:

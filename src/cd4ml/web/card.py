@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from cd4ml.web.card_evidence import fields_of, groups_of, how_explained, moves_of, served_of
+from cd4ml.web.card_evidence import (
+    fields_of,
+    groups_of,
+    how_explained,
+    moves_of,
+    served_of,
+    whole_of,
+)
 from cd4ml.web.markdown import below
 from cd4ml.web.render import moment, number, text_of
 
@@ -36,6 +43,7 @@ def card_values(card: Card) -> dict[str, Any]:
         "facts": facts_of(card),
         "origin": origin_of(card),
         "loading": loading_of(card),
+        "whole": whole_of(card),
         "groups": groups_of(card),
         "fields": fields_of(card),
         "how_explained": how_explained(card),
@@ -177,12 +185,11 @@ def _quality(card: Card) -> str:
     verdict = card.verdict
     beside = f", beside {verdict.champion}" if verdict.champion else ""
     said = f"{verdict.ref} of {moment(verdict.judged_at)} UTC{beside}: **{verdict.outcome}**\n"
-    whole = [each for each in verdict.findings if not each.slice]
     older = [
         f"{each.ref} of {moment(each.judged_at)} UTC: {each.outcome}" for each in card.verdicts[1:]
     ]
     before = ["Before: " + "; ".join(older) + "\n"] if older else []
-    return "\n".join([*parts, said, _findings(whole), *before])
+    return "\n".join([*parts, said, _findings(whole_of(card)), *before])
 
 
 def _findings(findings: Sequence[Finding]) -> str:

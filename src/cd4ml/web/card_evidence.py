@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from cd4ml.records.behaviour import BehaviourEvidence, Quantile
     from cd4ml.records.finding import Finding
 
+_IMPORTANCE = "importance of "
 _ACROSS = " across "  # gates on groups say: "recall ratio at least 0.8 across sex"
 
 
@@ -18,13 +19,20 @@ def groups_of(card: Card) -> list[Finding]:
     return [each for each in found if _ACROSS in each.gate]
 
 
+def whole_of(card: Card) -> list[Finding]:
+    """What was found on all rows, but for what has a table of its own: each field's importance."""
+    found = [each for each in card.verdict.findings if not each.slice] if card.verdict else []
+    return [each for each in found if each.is_gated or not each.metric.startswith(_IMPORTANCE)]
+
+
 def fields_of(card: Card) -> list[tuple[str, str, str, str]]:
     """What answers hang on: field, share, importance and its interval; the largest share first."""
     seen = card.explanation
     if seen is None:
         return []
     worse = {each.field: each for each in seen.importance}
-    names = [*seen.shares, *(name for name in worse if name not in seen.shares)]
+    shared = sorted(seen.shares, key=lambda name: -seen.shares[name])
+    names = [*shared, *(name for name in worse if name not in seen.shares)]
     return [
         (
             name,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from cd4ml.errors import Cd4mlError
 from cd4ml.loop.candidate import project_modules
 from cd4ml.loop.gathering.asked import Asked
+from cd4ml.loop.gathering.spread import spread
 from cd4ml.models import estimator as estimators
 from cd4ml.models.explain.contributions import answer_of, contributions, shares
 from cd4ml.models.explain.importance import SQUARED_ERROR, permutation_importance
@@ -17,9 +18,6 @@ from cd4ml.models.trust import refuse_unless_trusted, trusted_in
 from cd4ml.records.explanation import ExplanationEvidence
 from cd4ml.records.explanation_gate import ExplanationGate
 from cd4ml.records.gate import MetricGate
-
-if TYPE_CHECKING:
-    import polars as pl
 
 BACKGROUND = 500  # training rows that say what is usual
 _SAMPLED = 50  # rows, where an answer is taken apart by asking thousands of times
@@ -43,8 +41,8 @@ def gather_explanation(asked: Asked, gates: tuple[ExplanationGate, ...]) -> Expl
 
 def _taken_apart(asked: Asked, n_rows: int) -> ExplanationEvidence:
     names = asked.runtime.contract.names
-    rows = _spread(asked.holdout.select(names), n_rows)
-    usual = _spread(asked.training.select(names), BACKGROUND)
+    rows = spread(asked.holdout.select(names), n_rows)
+    usual = spread(asked.training.select(names), BACKGROUND)
     none = ExplanationEvidence(artifact=asked.artifact)
     try:
         fitted = _estimator(asked)
@@ -67,7 +65,7 @@ def _taken_apart(asked: Asked, n_rows: int) -> ExplanationEvidence:
 
 def _measured(asked: Asked, found: ExplanationEvidence) -> ExplanationEvidence:
     target = asked.project.settings.model.target
-    rows = _spread(asked.holdout, _MEASURED)
+    rows = spread(asked.holdout, _MEASURED)
     metric = _metric(asked)
     try:
         level, importance = permutation_importance(
@@ -99,8 +97,3 @@ def _estimator(asked: Asked) -> Any:
     refuse_unless_trusted(address, trusted_in(asked.project.database))
     data = asked.project.blobs.get(address)
     return estimators.load(data, is_joblib=asked.candidate.is_joblib)
-
-
-def _spread(rows: pl.DataFrame, n: int) -> pl.DataFrame:
-    """At most `n` rows, spread over all of them."""
-    return rows.gather_every(max(1, -(-rows.height // n))).head(n)

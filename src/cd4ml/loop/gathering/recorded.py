@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from cd4ml.loop.gathering.asked import Asked
+from cd4ml.loop.gathering.spread import spread
 from cd4ml.models.behaviour.asking import Row
 from cd4ml.models.contract import CompiledContract
 from cd4ml.models.frames import to_rows
@@ -33,8 +34,7 @@ def recorded(asked: Asked, n: int) -> Recorded:
     requests = [row for row in _requests(asked, n) if not compiled.check(row)]
     if requests:
         return Recorded(requests, "production")
-    every = max(1, asked.holdout.height // n)
-    return Recorded(to_rows(contract, asked.holdout.gather_every(every).head(n)), "holdout")
+    return Recorded(to_rows(contract, spread(asked.holdout, n)), "holdout")
 
 
 def _requests(asked: Asked, n: int) -> list[Row]:
