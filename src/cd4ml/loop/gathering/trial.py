@@ -24,7 +24,7 @@ from cd4ml.store import rows
 from cd4ml.store.database import Database, open_database
 from cd4ml.store.project import FILE, STATE
 
-ENVIRONMENT = "trial"
+ENVIRONMENT, CANDIDATE = "trial", "candidate"
 
 _START_S = 60.0
 _POLL_S = 0.02
@@ -75,15 +75,15 @@ def _laid_out(folder: Path, asked: Asked) -> Database:
     database = open_database(f"sqlite:///{STATE}/cd4ml.db", folder=folder)
     arm = Arm(
         role="champion",
-        model=asked.candidate.model,
-        number=1,
+        model=CANDIDATE,
+        number=asked.candidate.run.number,
         artifact=asked.artifact,
         weight_percent=100.0,
     )
     plan = Plan(
         number=1,
         environment=ENVIRONMENT,
-        model=asked.candidate.model,
+        model=CANDIDATE,
         arms=(arm,),
         release=1,
         made_at=asked.project.clock.machine_time(),
