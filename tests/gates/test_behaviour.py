@@ -185,7 +185,8 @@ def test_without_evidence_the_gate_is_an_error() -> None:
 
     (found,) = judge((BehaviourGate(),), evidence)
 
-    assert (found.outcome, found.reason) == ("error", "nobody has tried how it behaves")
+    assert found.outcome == "error"
+    assert found.reason
 
 
 @pytest.mark.parametrize(

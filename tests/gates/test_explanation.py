@@ -91,7 +91,8 @@ def test_nothing_explained_at_all_is_an_error() -> None:
 
     (found,) = judge((ExplanationGate(),), evidence)
 
-    assert (found.outcome, found.reason) == ("error", "nobody has explained its answers")
+    assert found.outcome == "error"
+    assert found.reason
     empty = findings(ExplanationGate(largest_share=0.5), n_rows=0, shares={}, importance=())
     assert {each.outcome for each in empty.values()} == {"error"}
 

@@ -6,8 +6,11 @@ import pytest
 from cd4ml.errors import ContractViolated, InvalidInput, NotFound
 from cd4ml.loop import Project
 from cd4ml.loop.explain import _sentence, explain_prediction, explain_rows
+from cd4ml.loop.graduate import package_version
+from cd4ml.loop.log_model import log_model
 from cd4ml.records.explanation import Contribution, Explained
-from tests.loop.world import live
+from tests.loop.test_log_model import begun, fitted
+from tests.loop.world import ANN, BEGIN, flights, live
 
 ROW = {"carrier": "UA", "distance": 800.0, "wind": 31.5}
 
@@ -100,3 +103,19 @@ def test_words_say_what_was_unknown_and_what_is_mixed() -> None:
     assert _sentence(msgspec.structs.replace(mixed, contributions=(both,)), 0.25).endswith(
         "raised by a, b (unknown, x)"
     )
+
+
+def test_a_version_that_learned_elsewhere_is_explained_beside_the_rows_it_came_with(
+    project: Project,
+) -> None:
+    """Logged by a script: no step of its run holds the rows that taught it."""
+    sample = flights(40, start=BEGIN).select("distance", "wind")
+    log_model(
+        project, begun(project).number, fitted(), name="m", sample=sample, register="m", actor=ANN
+    )
+    package_version(project, "m/1", actor=ANN)
+
+    (found,) = explain_rows(project, "m/1", [{"distance": 800.0, "wind": 31.5}])
+
+    assert found.explained.method == "linear"
+    assert found.words.endswith("raised by wind (31.5)")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from cd4ml.errors import InvalidInput, NotFound, Refused
+from cd4ml.errors import ConfigurationError, InvalidInput, NotFound, Refused
 from cd4ml.loop.candidate import candidate_behind, project_modules, runtime_of, table
 from cd4ml.loop.gathering.spread import spread
 from cd4ml.loop.watch import collect
@@ -16,10 +16,10 @@ from cd4ml.models import registry
 from cd4ml.models.contract import CompiledContract
 from cd4ml.models.explain.contributions import answer_of, contributions, explained
 from cd4ml.models.explain.parts import LINKS
-from cd4ml.models.frames import to_frame
+from cd4ml.models.frames import as_requested, to_frame
 from cd4ml.models.manifest import PROBES, Manifest, Probes
-from cd4ml.models.runtime import Runtime
 from cd4ml.models.trust import refuse_unless_trusted, trusted_in
+from cd4ml.records.contract import Contract
 from cd4ml.records.explanation import Contribution, Explained
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.records.prediction import Prediction
@@ -28,6 +28,7 @@ from cd4ml.store.project import Project
 
 if TYPE_CHECKING:
     import numpy as np
+    import polars as pl
 
 BACKGROUND = 500  # rows that say what is usual
 MOST_ROWS = 1_000
@@ -111,7 +112,7 @@ def _explained(
         parts = contributions(
             _estimator(project, version),
             frame,
-            background=_usual(project, version, runtime),
+            background=_usual(project, version, contract),
             score=runtime.score_frame,
         )
     usual = float(LINKS[parts.unit](_array(parts.base))[0])
@@ -136,17 +137,15 @@ def _estimator(project: Project, version: ModelVersion) -> Any:
     return estimators.load(data, is_joblib=manifest.is_joblib)
 
 
-def _usual(project: Project, version: ModelVersion, runtime: Runtime) -> Any:
+def _usual(project: Project, version: ModelVersion, contract: Contract) -> pl.DataFrame:
     """Rows that say what is usual: those that taught it, else those it was packaged with."""
-    names = runtime.contract.names
     try:
-        rows = table(project, candidate_behind(project, version).training).select(names)
-    except (Refused, NotFound):  # it comes from elsewhere
+        rows = spread(table(project, candidate_behind(project, version).training), BACKGROUND)
+        return as_requested(contract, rows)
+    except (Refused, NotFound, ConfigurationError, InvalidInput):  # it learned elsewhere
         manifest = project.blobs.get_record(version.artifact, Manifest)
         probes = project.blobs.get_record(manifest.files[PROBES], Probes)
-        values = [tuple(row[name] for name in names) for row in probes.rows]
-        return to_frame(runtime.contract, values)
-    return spread(rows, BACKGROUND)
+        return to_frame(contract, [tuple(row[n] for n in contract.names) for row in probes.rows])
 
 
 def _sentence(explained: Explained, usual: float) -> str:

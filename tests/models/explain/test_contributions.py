@@ -146,6 +146,22 @@ def test_the_model_that_a_search_found_is_taken_apart() -> None:
     assert contributions(search, numbers.head(3), background=numbers).method == "linear"
 
 
+def test_boosting_that_stopped_early_is_taken_apart_up_to_its_best_round() -> None:
+    numbers, late = ROWS.select("hour", "wind").to_numpy(), flights()["late"].to_numpy()
+    stopped = xgboost.XGBClassifier(n_estimators=200, early_stopping_rounds=2, learning_rate=1.0)
+    stopped.fit(numbers[:200], late[:200], eval_set=[(numbers[200:], late[200:])], verbose=False)
+    assert stopped.best_iteration < 50
+
+    parts = contributions(
+        stopped,
+        FEW.select("hour", "wind"),
+        background=ROWS.select("hour", "wind"),
+        score=lambda rows: stopped.predict_proba(rows.to_numpy())[:, 1],
+    )
+
+    assert (parts.method, parts.unit) == ("xgboost", "log-odds")
+
+
 def test_an_explained_answer_shows_its_values_the_largest_part_first() -> None:
     model = logistic()
     parts = contributions(model, FEW, background=ROWS)

@@ -14,6 +14,7 @@ from cd4ml.models import estimator as estimators
 from cd4ml.models.explain.contributions import answer_of, contributions, shares
 from cd4ml.models.explain.importance import SQUARED_ERROR, permutation_importance
 from cd4ml.models.explain.parts import gap
+from cd4ml.models.frames import as_requested
 from cd4ml.models.trust import refuse_unless_trusted, trusted_in
 from cd4ml.records.explanation import ExplanationEvidence
 from cd4ml.records.explanation_gate import ExplanationGate
@@ -40,11 +41,11 @@ def gather_explanation(asked: Asked, gates: tuple[ExplanationGate, ...]) -> Expl
 
 
 def _taken_apart(asked: Asked, n_rows: int) -> ExplanationEvidence:
-    names = asked.runtime.contract.names
-    rows = spread(asked.holdout.select(names), n_rows)
-    usual = spread(asked.training.select(names), BACKGROUND)
+    contract = asked.runtime.contract
     none = ExplanationEvidence(artifact=asked.artifact)
     try:
+        rows = as_requested(contract, spread(asked.holdout, n_rows))
+        usual = as_requested(contract, spread(asked.training, BACKGROUND))
         fitted = _estimator(asked)
         score = asked.runtime.score_frame
         parts = contributions(fitted, rows, background=usual, score=score, most_sampled=_SAMPLED)
