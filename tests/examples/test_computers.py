@@ -6,19 +6,14 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import pytest
-from msgspec.structs import replace
 
 from cd4ml.loop import Project, open_project
-from cd4ml.loop.evaluate import evaluate
-from cd4ml.loop.explain import explain_rows
 from cd4ml.loop.init import init
 from cd4ml.loop.search import search, settings_of
 from cd4ml.loop.train import train
 from cd4ml.pipeline.module import imported
-from cd4ml.records.finding import Finding
 from cd4ml.records.settings import SearchSettings
 from cd4ml.store.project import FILE, read_settings
-from cd4ml.testing import ModelMisbehaves, check_model
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "computers"
 AXES = {
@@ -110,55 +105,3 @@ def test_a_run_chooses_on_each_axis_and_a_search_finds_that_the_data_matter(
     assert default.metrics["rmse"] == pytest.approx(299.5, abs=1.0)
     # all along the same axis, each different from the others
     assert len({trial.value for trial in report.trials}) == 9
-
-
-@pytest.fixture(scope="module")
-def judged(project: Project) -> Any:
-    """The verdict on an algorithm, by the example's own gates."""
-
-    def verdict(algorithm: str) -> dict[str, Finding]:
-        run = train(project, overrides={"price.algorithm": algorithm}, actor="ann").run
-        given = evaluate(project, run.ref, actor="ann").verdict
-        return {finding.gate: finding for finding in given.findings if finding.is_gated}
-
-    return verdict
-
-
-@pytest.mark.slow
-def test_the_gates_accept_a_straight_line_and_say_why_it_answers_as_it_does(
-    project: Project, judged: Any
-) -> None:
-    found = judged("linear")
-
-    assert {finding.outcome for finding in found.values()} == {"pass"}
-    assert found["an extreme value is answered or refused"].n_rows > 80
-    assert found["largest share at most 0.6"].reason == "month carries 41 %"
-    cheap = {"speed": 33, "hd": 120, "ram": 4, "screen": 14, "cd": 0, "multi": 0, "premium": 1}
-    (answer,) = explain_rows(project, "price/1", [{**cheap, "ads": 100, "month": 12}])
-    assert answer.explained.unit == "logarithm"
-    assert answer.words.startswith("1603, where an average request gets 2150: raised by")
-
-
-@pytest.mark.slow
-def test_the_gates_refuse_a_forest_that_sells_more_memory_for_less(judged: Any) -> None:
-    found = judged("forest")
-
-    failed = {name for name, finding in found.items() if finding.outcome != "pass"}
-    assert failed == {"increasing in ram", "increasing in hd"}
-    assert found["increasing in ram"].value == pytest.approx(94.2, abs=1.0)
-
-
-def test_without_limits_in_the_contract_an_absurd_request_breaks_it(
-    pipeline: Any, project: Project
-) -> None:
-    """The gates found it: a price learned as a logarithm is infinite for a billion MHz."""
-    with imported(EXAMPLE, "world") as world, imported(EXAMPLE, "contracts") as contracts:
-        priced = pipeline.priced(world.offers())
-        offer = contracts.Offer
-    rows = priced.select(offer.names).gather_every(150)
-    model = pipeline.price(pipeline.training(priced))
-    open_fields = tuple(replace(f, minimum=None, maximum=None) for f in offer.fields)
-
-    check_model(model, rows, contract=offer, increasing=["ram", "hd"], decreasing=["month"])
-    with pytest.raises(ModelMisbehaves, match="treats extremes as said"):
-        check_model(model, rows, contract=replace(offer, fields=open_fields))

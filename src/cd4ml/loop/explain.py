@@ -157,7 +157,7 @@ def _sentence(explained: Explained, usual: float) -> str:
         ("lowered by", [each for each in worth if each.amount < 0]),
     ]
     told = [f"{way} {_named(each)}" for way, each in ways if each]
-    begin = f"{explained.answer:.4g}, where an average request gets {usual:.4g}"
+    begin = f"{_number(explained.answer)}, where an average request gets {_number(usual)}"
     return f"{begin}: {'; '.join(told)}" if told else f"{begin}: no field moved it"
 
 
@@ -172,3 +172,13 @@ def _shown(value: Any) -> str:
     if value is None:
         return "unknown"
     return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _number(value: float) -> str:
+    """An answer as people write it.
+
+    Examples:
+        >>> _number(0.996912), _number(43330.4)
+        ('0.9969', '43,330')
+    """
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

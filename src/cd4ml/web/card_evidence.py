@@ -106,7 +106,9 @@ def _under_load(seen: BehaviourEvidence) -> list[tuple[str, str]]:
 
 
 def _figure(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4g}"
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _ms(quantile: Quantile) -> str:
