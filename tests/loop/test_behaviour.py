@@ -8,11 +8,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from cd4ml.errors import ConfigurationError
 from cd4ml.gates.judge import judge
 from cd4ml.gates.stored import stored_evidence
 from cd4ml.loop import Project, open_project
 from cd4ml.loop.candidate import candidate_of, table
-from cd4ml.loop.evaluate import evaluate
+from cd4ml.loop.evaluate import evaluate, verdicts
 from cd4ml.loop.gathering.asked import Asked
 from cd4ml.loop.gathering.recorded import recorded
 from cd4ml.loop.train import train
@@ -159,6 +160,31 @@ def test_a_candidate_that_cannot_be_served_is_an_error_with_what_it_said(
     assert (found.gate, found.outcome) == ("behaviour", "error")
     assert found.reason.startswith("the candidate could not be served: it ended with ")
     assert "no server here" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        (
+            'increasing = ["gusts"]',
+            "requests of the contract 'request' have no field 'gusts' - at `gate[0].increasing`\n"
+            "  hint: known: carrier, distance, wind",
+        ),
+        (
+            'decreasing = ["carrier"]',
+            "'carrier' holds texts, which have no order - at `gate[0].decreasing`\n"
+            '  hint: invariant = ["carrier"]',
+        ),
+    ],
+)
+def test_a_rule_that_no_candidate_could_keep_is_refused_before_anything_is_served(
+    project: Project, rule: str, message: str
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        judged(project, f'[[gate]]\nkind = "behaviour"\n{rule}\n')
+
+    assert str(caught.value) == f"cd4ml.toml: {message}"
+    assert verdicts(project) == []
 
 
 def asked(project: Project, contract: Contract) -> Asked:

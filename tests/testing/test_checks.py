@@ -43,16 +43,16 @@ def test_the_checks_have_names_that_say_what_is_promised() -> None:
     checks = model_checks(MODEL, ROWS, contract=CONTRACT, invariant=["dest"])
 
     assert [str(check) for check in checks] == [
-        "answers every recorded row",
-        "answers a single row as in a batch",
-        "answers in any order",
-        "answers the same again",
-        "treats unknown categories as said",
-        "treats nulls as said",
-        "treats extremes as said",
-        "refuses what is no row",
-        "leaves its input as it is",
-        "answers the same after pickling",
+        "every recorded row is answered",
+        "a single row is answered as in a batch",
+        "the order of rows does not matter",
+        "the same input gets the same answer",
+        "an unknown category is answered or refused",
+        "null is answered or refused",
+        "an extreme value is answered or refused",
+        "what is no row is refused",
+        "its input is left as it is",
+        "answers are the same after pickling",
         "invariant to dest",
     ]
 
@@ -64,7 +64,7 @@ def test_a_version_is_checked_as_it_is_served(tmp_path: Path) -> None:
 
     names = [str(check) for check in model_checks(version, ROWS)]
     assert version.kind == "onnx"
-    assert "answers the same after pickling" not in names
+    assert "answers are the same after pickling" not in names
 
 
 def test_any_object_that_predicts_can_be_checked() -> None:
@@ -84,8 +84,8 @@ def test_all_that_is_broken_is_said_at_once() -> None:
 
     assert str(caught.value) == (
         "3 of 11 checks failed\n"
-        '  - answers a single row as in a batch: 3 of 4: 1 and 0 for {"ram": 4.0, "age": 0.0}\n'
-        '  - answers in any order: 3 of 4: 0 and 1 for {"ram": 2.0, "age": 3.0}\n'
+        '  - a single row is answered as in a batch: 3 of 4: 1 and 0 for {"ram": 4.0, "age": 0.0}\n'
+        '  - the order of rows does not matter: 3 of 4: 0 and 1 for {"ram": 2.0, "age": 3.0}\n'
         "  - decreasing in ram: ram 2.0 gives 0, 16.0 gives 3, "
         'for {"ram": 2.0, "age": 3.0}'
     )
@@ -100,12 +100,12 @@ class Careless(Model):
 
 
 def test_a_model_that_writes_into_its_input_is_found() -> None:
-    with pytest.raises(ModelMisbehaves, match="leaves its input as it is: the frame that"):
+    with pytest.raises(ModelMisbehaves, match="its input is left as it is: the frame that"):
         check_model(Careless(), OFFERS)
 
 
 def test_a_model_that_cannot_be_pickled_is_found() -> None:
-    with pytest.raises(ModelMisbehaves, match="answers the same after pickling: it cannot be"):
+    with pytest.raises(ModelMisbehaves, match="answers are the same after pickling: it cannot be"):
         check_model(Model(lambda: 1), OFFERS)
 
 
@@ -119,7 +119,7 @@ def test_a_model_that_raises_is_a_broken_promise_not_a_traceback() -> None:
     with pytest.raises(ModelMisbehaves) as caught:
         broken()
     assert str(caught.value) == (
-        "answers every recorded row: 4 of 4: ArithmeticError: no memory like that, "
+        "every recorded row is answered: 4 of 4: ArithmeticError: no memory like that, "
         'for {"ram": 2.0, "age": 3.0}'
     )
 

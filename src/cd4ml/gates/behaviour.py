@@ -30,7 +30,7 @@ def require_possible(gate: BehaviourGate, path: str) -> None:
         ConfigurationError: If a field stands under two rules that say the same or contradict each
             other, or if a number is not possible.
     """
-    rules = _rules(gate)
+    rules = rules_in(gate)
     for rule in rules:
         if not rule.field.strip():
             raise refused("a rule names a field, got ''", f"{path}.{rule.kind}")
@@ -60,7 +60,7 @@ def judge(gate: BehaviourGate, evidence: Evidence) -> list[Finding]:
         return [Finding(gate=KIND, metric=KIND, outcome="error", reason=reason)]
     return [
         *(_kept(promise) for promise in seen.promises if promise.n_tried or promise.reason),
-        *(_ruled(rule, gate.tolerance, seen) for rule in _rules(gate)),
+        *(_ruled(rule, gate.tolerance, seen) for rule in rules_in(gate)),
         *_within_budget(gate, seen),
     ]
 
@@ -155,7 +155,8 @@ def _memory(limit: float, seen: BehaviourEvidence) -> Finding:
     )
 
 
-def _rules(gate: BehaviourGate) -> list[Rule]:
+def rules_in(gate: BehaviourGate) -> list[Rule]:
+    """The rules about fields that a gate states."""
     return rules_of(
         invariant=gate.invariant, increasing=gate.increasing, decreasing=gate.decreasing
     )

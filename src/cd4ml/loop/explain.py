@@ -107,7 +107,7 @@ def _explained(
     runtime = runtime_of(project, version)
     contract = runtime.contract
     CompiledContract(contract).refuse_unless_kept(list(rows))
-    frame = to_frame(contract, [tuple(row[name] for name in contract.names) for row in rows])
+    frame = to_frame(contract, [tuple(row.get(name) for name in contract.names) for row in rows])
     with project_modules(project):
         parts = contributions(
             _estimator(project, version),

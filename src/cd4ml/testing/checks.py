@@ -16,7 +16,7 @@ from cd4ml.models.behaviour.asking import (
     RowsRefused,
     answers_of,
 )
-from cd4ml.models.behaviour.promises import PROMISES, Test, compared, tried
+from cd4ml.models.behaviour.promises import PROMISES, Check, compared, tally
 from cd4ml.models.behaviour.responses import response
 from cd4ml.models.behaviour.rules import Rule, against, allowed, rules_of, untestable
 from cd4ml.models.contract import CompiledContract, derive
@@ -28,6 +28,8 @@ from cd4ml.testing.models import asking
 
 if TYPE_CHECKING:
     import polars as pl
+
+_PICKLED = "answers are the same after pickling"
 
 
 class ModelMisbehaves(AssertionError):
@@ -140,10 +142,8 @@ def model_checks(
     ]
 
 
-def _promise(test: Test, ask: Ask, contract: Contract, rows: Sequence[Row]) -> ModelCheck:
-    return ModelCheck(
-        test.__name__.replace("_", " "), lambda: _said(tried(test, ask, contract, rows))
-    )
+def _promise(test: Check, ask: Ask, contract: Contract, rows: Sequence[Row]) -> ModelCheck:
+    return ModelCheck(test.name, lambda: _said(test(ask, contract, rows)))
 
 
 def _said(promise: Promise) -> str:
@@ -157,10 +157,8 @@ def _of_objects(model: Any, ask: Ask, contract: Contract, rows: Sequence[Row]) -
     if isinstance(model, Runtime):
         return []
     return [
-        ModelCheck("leaves its input as it is", partial(_leaves_input, model, contract, rows)),
-        ModelCheck(
-            "answers the same after pickling", partial(_pickled, model, ask, contract, rows)
-        ),
+        ModelCheck("its input is left as it is", partial(_leaves_input, model, contract, rows)),
+        ModelCheck(_PICKLED, partial(_pickled, model, ask, contract, rows)),
     ]
 
 
@@ -180,9 +178,11 @@ def _pickled(model: Any, ask: Ask, contract: Contract, rows: Sequence[Row]) -> s
         again = pickle.loads(pickle.dumps(model))  # noqa: S301 - bytes of this very line
     except Exception as error:  # whatever a class of the user's own raises
         return f"it cannot be pickled: {type(error).__name__}: {error}"
-    name = "answers the same after pickling"
-    answers = answers_of(asking(again, contract), rows)
-    return _said(compared(name, rows, answers_of(ask, rows), answers))
+    try:
+        answers = answers_of(asking(again, contract), rows)
+        return _said(tally(_PICKLED, compared(rows, answers_of(ask, rows), answers)))
+    except (AnswerFailed, RowsRefused) as error:
+        return str(error)
 
 
 def _ruled(rule: Rule, tolerance: float, ask: Ask, contract: Contract, rows: Sequence[Row]) -> str:

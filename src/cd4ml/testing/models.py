@@ -51,7 +51,7 @@ def asking(model: Any, contract: Contract) -> Ask:
             first = found[0]
             raise RowsRefused(f"{first.field}: expected {first.expected}, got {first.got}")
         try:
-            return list(score([tuple(row[name] for name in contract.names) for row in rows]))
+            return list(score([tuple(row.get(name) for name in contract.names) for row in rows]))
         except Cd4mlError:
             raise  # it is no model that could answer at all
         except Exception as error:  # whatever a model raises

@@ -9,50 +9,45 @@ import pytest
 
 from cd4ml.models.behaviour import edges
 from cd4ml.models.behaviour.asking import AnswerFailed, Row, RowsRefused
-from cd4ml.models.behaviour.promises import (
-    PROMISES,
-    answers_a_single_row_as_in_a_batch,
-    answers_every_recorded_row,
-    answers_in_any_order,
-    answers_the_same_again,
-    refuses_what_is_no_row,
-    treats_extremes_as_said,
-    treats_nulls_as_said,
-    treats_unknown_categories_as_said,
-    tried,
-)
+from cd4ml.models.behaviour.promises import PROMISES
 from cd4ml.records.contract import Contract, Field
 from tests.models.behaviour.models import COMPILED, ROWS, asked, score
 from tests.models.builders import CONTRACT
 
+TESTS = {test.name: test for test in PROMISES}
+ANSWERED = TESTS["every recorded row is answered"]
+IN_ORDER = TESTS["the order of rows does not matter"]
+UNKNOWN = TESTS["an unknown category is answered or refused"]
+NULLS = TESTS["null is answered or refused"]
+EXTREMES = TESTS["an extreme value is answered or refused"]
+NO_ROW = TESTS["what is no row is refused"]
 
-@pytest.mark.parametrize("test", PROMISES, ids=lambda test: test.__name__)
+
+@pytest.mark.parametrize("test", PROMISES, ids=lambda test: test.name)
 def test_a_sound_model_keeps_every_promise(test) -> None:  # type: ignore[no-untyped-def]
-    promise = tried(test, asked(), CONTRACT, ROWS)
+    promise = test(asked(), CONTRACT, ROWS)
 
     assert promise.n_tried > 0
     assert (promise.n_broken, promise.example) == (0, "")
 
 
 def test_a_row_without_a_finite_answer_is_found_among_the_others() -> None:
-    promise = answers_every_recorded_row(
-        asked(lambda row: math.nan if row == ROWS[7] else 0.5), CONTRACT, ROWS
-    )
+    promise = ANSWERED(asked(lambda row: math.nan if row == ROWS[7] else 0.5), CONTRACT, ROWS)
 
     assert (promise.n_tried, promise.n_broken) == (60, 1)
     assert promise.example.startswith("the answer is nan, for {")
 
 
 def test_an_answer_that_is_none_of_the_contract_is_found() -> None:
-    promise = answers_every_recorded_row(asked(lambda row: 1.7), CONTRACT, ROWS[:1])
+    promise = ANSWERED(asked(lambda row: 1.7), CONTRACT, ROWS[:1])
 
     assert promise.example.startswith("1.7, which is not a number from 0 to 1, for {")
 
 
 def test_an_answer_for_each_row_is_asked_for() -> None:
-    promise = tried(answers_in_any_order, lambda rows: [0.5], CONTRACT, ROWS)
+    promise = IN_ORDER(lambda rows: [0.5], CONTRACT, ROWS)
 
-    assert promise.name == "answers in any order"
+    assert promise.name == "the order of rows does not matter"
     assert (promise.n_broken, promise.example) == (1, "60 rows got 1 answers")
 
 
@@ -61,14 +56,14 @@ def test_a_model_that_looks_at_the_other_rows_is_found() -> None:
         middle = sum(row["wind"] for row in rows) / len(rows)
         return [float(row["wind"] > middle) for row in rows]
 
-    promise = answers_a_single_row_as_in_a_batch(by_batch, CONTRACT, ROWS)
+    promise = TESTS["a single row is answered as in a batch"](by_batch, CONTRACT, ROWS)
 
     assert promise.n_broken > 10
     assert promise.example.startswith("1 and 0 for {")
 
 
 def test_a_model_that_goes_by_place_is_found() -> None:
-    promise = answers_in_any_order(lambda rows: list(map(float, range(len(rows)))), CONTRACT, ROWS)
+    promise = IN_ORDER(lambda rows: list(map(float, range(len(rows)))), CONTRACT, ROWS)
 
     assert promise.n_broken > 50
 
@@ -76,7 +71,9 @@ def test_a_model_that_goes_by_place_is_found() -> None:
 def test_a_model_that_learns_or_draws_lots_is_found() -> None:
     counted = itertools.count()
 
-    promise = answers_the_same_again(asked(lambda row: next(counted) / 1000), CONTRACT, ROWS)
+    promise = TESTS["the same input gets the same answer"](
+        asked(lambda row: next(counted) / 1000), CONTRACT, ROWS
+    )
 
     assert promise.n_broken == 60
 
@@ -84,12 +81,12 @@ def test_a_model_that_learns_or_draws_lots_is_found() -> None:
 @pytest.mark.parametrize(
     ("test", "shown"),
     [
-        (treats_unknown_categories_as_said, "cd4ml: never seen"),
-        (treats_nulls_as_said, "null"),
-        (treats_extremes_as_said, "24"),
-        (refuses_what_is_no_row, "many"),
+        (UNKNOWN, "cd4ml: never seen"),
+        (NULLS, "null"),
+        (EXTREMES, "24"),
+        (NO_ROW, "many"),
     ],
-    ids=lambda each: getattr(each, "__name__", each),
+    ids=lambda each: getattr(each, "name", each),
 )
 def test_what_the_contract_refuses_must_not_be_answered(test, shown: str) -> None:  # type: ignore[no-untyped-def]
     promise = test(asked(lambda row: 0.5, keeps_contract=False), CONTRACT, ROWS)
@@ -101,11 +98,11 @@ def test_what_the_contract_refuses_must_not_be_answered(test, shown: str) -> Non
 @pytest.mark.parametrize(
     ("test", "is_allowed"),
     [
-        (treats_unknown_categories_as_said, lambda row: row["dest"] == "cd4ml: never seen"),
-        (treats_nulls_as_said, lambda row: row["temp"] is None and row["hour"] == 7),
-        (treats_extremes_as_said, lambda row: row["wind"] == 10**9),
+        (UNKNOWN, lambda row: row["dest"] == "cd4ml: never seen"),
+        (NULLS, lambda row: row["temp"] is None and row["hour"] == 7),
+        (EXTREMES, lambda row: row["wind"] == 10**9),
     ],
-    ids=lambda each: getattr(each, "__name__", ""),
+    ids=lambda each: getattr(each, "name", ""),
 )
 def test_what_the_contract_lets_through_must_be_answered(test, is_allowed) -> None:  # type: ignore[no-untyped-def]
     def breaks(row: Row) -> float:
@@ -123,7 +120,7 @@ def test_a_model_that_fails_everywhere_breaks_its_promises_and_no_test() -> None
     def fails(rows: Sequence[Row]) -> list[float]:
         raise AnswerFailed("no answer: ConnectionError")
 
-    found = [tried(test, fails, CONTRACT, ROWS) for test in PROMISES]
+    found = [test(fails, CONTRACT, ROWS) for test in PROMISES]
 
     assert all(promise.n_broken for promise in found)
 
@@ -169,7 +166,7 @@ def test_a_refusal_of_a_recorded_row_is_a_broken_promise() -> None:
     def refuses(rows: Sequence[Row]) -> list[float]:
         raise RowsRefused("refused with 422: wind is missing")
 
-    promise = answers_every_recorded_row(refuses, CONTRACT, ROWS[:2])
+    promise = ANSWERED(refuses, CONTRACT, ROWS[:2])
 
     assert promise.n_broken == 2
     assert promise.example.startswith("refused with 422: wind is missing, for {")

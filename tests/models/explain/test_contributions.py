@@ -1,5 +1,6 @@
 """Answers are taken apart into what each field adds, and the parts add up to the answer."""
 
+import sys
 from typing import Any
 
 import lightgbm
@@ -126,6 +127,14 @@ def test_trees_of_which_shap_tells_something_else_are_sampled() -> None:
 
     assert (parts.method, parts.unit) == ("sampled", "answer")
     assert gap(parts.raw, score_frame(model, FEW)) < 1e-12
+
+
+def test_trees_are_sampled_where_shap_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "shap", None)  # importing it fails
+
+    parts = contributions(boosted(), FEW.head(2), background=ROWS)
+
+    assert (parts.method, parts.unit) == ("sampled", "answer")
 
 
 def test_sampling_finds_what_is_exact_of_a_sum() -> None:

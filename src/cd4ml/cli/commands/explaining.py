@@ -84,6 +84,9 @@ def _value(value: Any) -> str:
 
 def _how(method: str) -> str:
     if method == "sampled":
-        return "taken apart by asking about mixtures of rows; the parts are estimates, their sum is not"
+        return (
+            "taken apart by asking about mixtures of rows; the parts are estimates, their sum is"
+            " not (trees of scikit-learn exactly: pip install 'cd4ml[explain]')"
+        )
     how = {"linear": "from its coefficients", "shap": "by SHAP, along the paths of its trees"}
     return f"taken apart exactly, {how.get(method, f'by {method}, along the paths of its trees')}"

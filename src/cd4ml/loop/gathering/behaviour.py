@@ -9,6 +9,8 @@ from typing import Any
 import msgspec
 
 from cd4ml.errors import InvalidInput
+from cd4ml.gates.behaviour import rules_in
+from cd4ml.gates.refusal import refused
 from cd4ml.loop.access import is_any_restricted
 from cd4ml.loop.candidate import project_modules
 from cd4ml.loop.gathering.asked import Asked
@@ -16,11 +18,13 @@ from cd4ml.loop.gathering.calling import Caller, load_on
 from cd4ml.loop.gathering.recorded import recorded
 from cd4ml.loop.gathering.trial import Served, served
 from cd4ml.models.behaviour.asking import AnswerFailed, Row, RowsRefused, answers_of
-from cd4ml.models.behaviour.promises import PROMISES, compared, tried
+from cd4ml.models.behaviour.promises import PROMISES, Check, compared, tally
 from cd4ml.models.behaviour.responses import response
 from cd4ml.records.behaviour import BehaviourEvidence, Load, Promise, Response
 from cd4ml.records.behaviour_gate import BehaviourGate
 from cd4ml.store.segments import complete_lines, segments_in
+
+_AS_JUDGED = "answers over HTTP are those that were judged"
 
 
 def gather_behaviour(asked: Asked, gates: tuple[BehaviourGate, ...]) -> BehaviourEvidence:
@@ -34,9 +38,12 @@ def gather_behaviour(asked: Asked, gates: tuple[BehaviourGate, ...]) -> Behaviou
         gates: Those of the kind; the largest of their numbers of rows and requests count.
 
     Raises:
+        ConfigurationError: If a rule is about a field that requests do not have, or that has no
+            order.
         Unavailable: If it cannot be served.
         InvalidInput: If there is no row to ask about.
     """
+    _require_fields(asked, gates)
     rows, source = recorded(asked, max(gate.rows for gate in gates))
     if not rows:
         raise InvalidInput("there is no recorded row to ask about: the holdout is empty")
@@ -58,20 +65,28 @@ def gather_behaviour(asked: Asked, gates: tuple[BehaviourGate, ...]) -> Behaviou
     return _without_examples(seen) if is_any_restricted(asked.project) else seen
 
 
+def _require_fields(asked: Asked, gates: tuple[BehaviourGate, ...]) -> None:
+    """Refuse rules that no candidate could be held against, before one is served for them."""
+    contract = asked.runtime.contract
+    types = {field.name: field.type for field in contract.fields}
+    for gate in gates:
+        path = f"gate[{asked.policy.gates.index(gate)}]"
+        for rule in rules_in(gate):
+            if rule.field not in types:
+                msg = f"requests of the contract {contract.name!r} have no field {rule.field!r}"
+                raise refused(msg, f"{path}.{rule.kind}", hint=f"known: {', '.join(types)}")
+            if rule.kind != "invariant" and types[rule.field] == "string":
+                msg = f"{rule.field!r} holds texts, which have no order"
+                raise refused(msg, f"{path}.{rule.kind}", hint=f'invariant = ["{rule.field}"]')
+
+
 def _promises(asked: Asked, caller: Caller, rows: Sequence[Row]) -> Iterator[Promise]:
     for test in PROMISES:
-        yield tried(test, caller.ask, asked.runtime.contract, rows)
-    yield _same_as_judged(asked, caller, rows)
-
-
-def _same_as_judged(asked: Asked, caller: Caller, rows: Sequence[Row]) -> Promise:
-    """What is answered over HTTP is what the model said when it was judged."""
-    name = "answers over HTTP are those that were judged"
-    few = rows[:500]
-    try:
-        return compared(name, few, _judged(asked, few), answers_of(caller.ask, few))
-    except (AnswerFailed, RowsRefused) as error:
-        return Promise(name=name, n_tried=1, n_broken=1, example=str(error))
+        yield test(caller.ask, asked.runtime.contract, rows)
+    same = Check(
+        _AS_JUDGED, lambda ask, _, few: compared(few, _judged(asked, few), answers_of(ask, few))
+    )
+    yield same(caller.ask, asked.runtime.contract, rows[:500])
 
 
 def _judged(asked: Asked, rows: Sequence[Row]) -> list[float]:
@@ -100,11 +115,11 @@ def _on_record(process: Served, caller: Caller) -> Promise:
     lines = [line for path in segments_in(process.segments) for line in _lines(path)]
     n_recorded = len({line["prediction_id"] for line in lines if line["score"] is not None})
     n_missing = abs(caller.n_answered - n_recorded)
-    return Promise(
-        name="every answer is on record",
+    words = f"{caller.n_answered} answered, {n_recorded} on record"
+    return msgspec.structs.replace(
+        tally("every answer is on record", [words] * (n_missing > 0)),
         n_tried=caller.n_answered,
         n_broken=n_missing,
-        example=f"{caller.n_answered} answered, {n_recorded} on record" if n_missing else "",
     )
 
 

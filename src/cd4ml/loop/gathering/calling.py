@@ -22,11 +22,16 @@ _LONGEST_S = 10.0  # of a load
 
 
 class Caller:
-    """One connection that stays open."""
+    """One connection that stays open.
 
-    def __init__(self, address: str) -> None:
+    Who does not answer in time is not asked again: a model that hangs would be waited for once a row.
+    """
+
+    def __init__(self, address: str, *, timeout_s: float = _TIMEOUT_S) -> None:
         host = urlsplit(address)
-        self._connection = HTTPConnection(str(host.hostname), host.port, timeout=_TIMEOUT_S)
+        self._connection = HTTPConnection(str(host.hostname), host.port, timeout=timeout_s)
+        self._silence = ""
+        self._timeout_s = timeout_s
         self.n_answered = 0  # rows
 
     def __enter__(self) -> Self:
@@ -58,10 +63,16 @@ class Caller:
         return answers
 
     def _post(self, body: bytes) -> tuple[int, Any]:
+        if self._silence:
+            raise AnswerFailed(self._silence)
         try:
             self._connection.request("POST", "/predict", body, {"content-type": "application/json"})
             reply = self._connection.getresponse()
             return reply.status, msgspec.json.decode(reply.read())
+        except TimeoutError:
+            self._connection.close()
+            self._silence = f"no answer within {self._timeout_s:g} s"
+            raise AnswerFailed(self._silence) from None
         except (OSError, HTTPException, msgspec.DecodeError) as error:
             self._connection.close()  # the next one opens it anew
             raise AnswerFailed(f"no answer: {type(error).__name__}: {error}") from None

@@ -106,7 +106,7 @@ def _first_largest(amounts: Floats) -> int:
 
 def _values(field: Field, rows: Sequence[Row]) -> list[Any]:
     """Values of the field in their order: all, or some that are spread over them."""
-    seen = {row[field.name] for row in rows if row[field.name] is not None}
+    seen = {row[field.name] for row in rows if row.get(field.name) is not None}
     ordered = sorted(seen)
     if len(ordered) <= _VALUES:
         return ordered

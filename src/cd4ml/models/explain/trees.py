@@ -6,7 +6,6 @@ All of it is TreeSHAP along the paths of the trees; the base is the mean over th
 from __future__ import annotations
 
 import warnings
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -67,11 +66,6 @@ def shap_parts(estimator: Any, rows: Floats) -> tuple[Floats, float] | None:
         added = np.asarray(explainer.shap_values(rows, check_additivity=False), dtype=np.float64)
     base = np.asarray(explainer.expected_value, dtype=np.float64).reshape(-1)
     return (added[..., -1] if added.ndim == 3 else added), float(base[-1])
-
-
-def needs_shap(estimator: Any) -> bool:
-    """Whether only `shap`, which is not installed, could take its answers apart exactly."""
-    return _has_trees(estimator) and find_spec("shap") is None
 
 
 def _has_trees(estimator: Any) -> bool:
