@@ -1,5 +1,7 @@
 """Asking a serving process: what it says, and that it says nothing."""
 
+import os
+import shutil
 import socket
 import threading
 import time
@@ -8,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from cd4ml.loop.gathering.calling import Caller
+from cd4ml.loop.gathering.calling import Caller, _memory_now_mb, _peak_memory_mb
 from cd4ml.models.behaviour.asking import AnswerFailed, RowsRefused
 
 
@@ -70,3 +72,16 @@ def test_what_is_no_answer_is_a_failure() -> None:
 
     with Caller(address) as caller, pytest.raises(AnswerFailed, match="no answer: ConnectionRef"):
         caller.ask([{"x": 1}])
+
+
+@pytest.mark.skipif(shutil.which("ps") is None, reason="the system has no ps")
+def test_memory_is_told_where_the_system_keeps_no_peak() -> None:
+    now, peak = _memory_now_mb(os.getpid()), _peak_memory_mb(os.getpid())
+
+    assert now is not None
+    assert peak is not None
+    assert 10 < now <= peak * 1.01
+
+
+def test_the_memory_of_a_process_that_has_ended_cannot_be_told() -> None:
+    assert _peak_memory_mb(2**22 + 1) is None  # no system gives out such a number

@@ -8,6 +8,8 @@ import numpy as np
 import polars as pl
 import pytest
 import xgboost
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
@@ -20,6 +22,7 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from cd4ml.errors import InvalidInput
 from cd4ml.models.estimator import score_frame
 from cd4ml.models.explain.contributions import answer_of, contributions, explained, shares
+from cd4ml.models.explain.linear import linear_parts
 from cd4ml.models.explain.origins import origins
 from cd4ml.models.explain.parts import gap
 from cd4ml.models.explain.sampled import sampled_parts
@@ -67,6 +70,29 @@ def test_a_linear_model_is_taken_apart_as_its_coefficients_say() -> None:
 
     assert parts.base == pytest.approx(2)  # of an average row: a = 3, b = 1
     assert parts.amounts == pytest.approx(np.array([[2 * (1 - 3), -5 * (0 - 1)]]))
+
+
+numbers = st.floats(-1e3, 1e3)
+tables = st.integers(1, 4).flatmap(
+    lambda width: st.tuples(
+        st.lists(st.tuples(*[numbers] * width), min_size=1, max_size=6),
+        st.tuples(*[numbers] * width),
+        numbers,
+    )
+)
+
+
+@given(tables)
+def test_the_parts_of_any_linear_model_add_up(given_: Any) -> None:
+    rows, coefficients, intercept = given_
+    x = np.array(rows)
+    model = LinearRegression()
+    model.coef_, model.intercept_ = np.array(coefficients), intercept
+
+    amounts, base = linear_parts(model, x, x)
+
+    assert base + amounts.sum(axis=1) == pytest.approx(x @ coefficients + intercept, abs=1e-6)
+    assert amounts.mean(axis=0) == pytest.approx(np.zeros(x.shape[1]), abs=1e-6)
 
 
 def test_what_an_encoder_makes_of_a_field_is_added_up_for_the_field() -> None:
