@@ -151,7 +151,7 @@ def test_an_unknown_example_is_answered_with_the_known_ones(tmp_path: Path) -> N
     assert str(refused.value) == (
         f"no example named 'fares'\n  hint: known: {', '.join(examples())}"
     )
-    assert examples() == ("computers", "flights", "lending", "starter")
+    assert examples() == ("computers", "flights", "houses", "lending", "starter")
 
 
 @pytest.mark.parametrize("name", ["Mine", "my project", "-mine", "m" * 65, 'mine"'])

@@ -11,6 +11,8 @@ from cd4ml.loop import Project
 from cd4ml.loop.card import Card, LearnedFrom, Taken, card
 from cd4ml.loop.graduate import graduate
 from cd4ml.loop.registry import describe, remove_alias, set_alias, tag
+from cd4ml.records.behaviour import BehaviourEvidence, Load, Promise, Quantile, Response
+from cd4ml.records.explanation import ExplanationEvidence, FieldImportance
 from cd4ml.records.model_version import ModelVersion, RegisteredModel
 from cd4ml.records.run import Run
 from cd4ml.records.trust import Trust
@@ -204,3 +206,96 @@ def test_the_console_shows_how_names_moved(project: Project, client: httpx.Clien
     assert "ann took away shadow from second/1" in text
     assert f"ann pointed shadow at second/1 {HOSTILE}" in text
     assert "second/1" in read(client, "/models").text
+
+
+def evident(text: str = "wind") -> Card:
+    """The card of a version that was explained, served, and held against groups of people."""
+    known = card_with_slices()
+    assert known.verdict is not None
+    across = finding("recall ratio at least 0.8 across sex", 0.9, 0.8)
+    shown = msgspec.structs.replace(
+        finding("importance of wind by auc", 0.338, 0.0),
+        metric="importance of wind",
+        is_gated=False,
+    )
+    found = (*known.verdict.findings, across, shown)
+    verdict = msgspec.structs.replace(known.verdict, findings=found)
+    return msgspec.structs.replace(
+        known,
+        verdicts=(verdict,),
+        explanation=ExplanationEvidence(
+            artifact="",
+            n_rows=200,
+            method="linear",
+            unit="log-odds",
+            shares={text: 0.9145},
+            metric="auc",
+            level=0.8759,
+            n_measured=500,
+            importance=(FieldImportance(field=text, value=0.338, low=0.284, high=0.392),),
+        ),
+        behaviour=BehaviourEvidence(
+            artifact="",
+            runtime="onnx",
+            source="production",
+            n_rows=60,
+            promises=(Promise(name="kept", n_tried=60), Promise(name=text, n_tried=9, n_broken=2)),
+            responses=(
+                Response(field=text, is_ordered=True, largest_change=0.97, largest_rise=0.97),
+            ),
+            load=Load(
+                n_requests=500,
+                seconds=1.0,
+                p50_ms=Quantile(value=0.21),
+                p99_ms=Quantile(value=0.58),
+                memory_mb=104.8,
+            ),
+        ),
+    )
+
+
+def test_what_gates_have_seen_of_it_is_on_the_card() -> None:
+    text = card_markdown(evident())
+
+    assert "importance of wind by auc" not in text  # it has a table of its own
+    assert text.partition("## Groups of people\n")[2].partition("\n## ")[0] == (
+        "\n| asked | value | interval | rows | outcome |\n| --- | --- | --- | --- | --- |\n"
+        "| recall ratio at least 0.8 across sex | 0.9000 | 0.8800 to 0.9200 | 900 | pass |\n"
+    )
+    assert text.partition("## What its answers hang on\n")[2].partition("\n## ")[0] == (
+        "\n| field | share of what moves answers | worse without it | interval |\n"
+        "| --- | --- | --- | --- |\n"
+        "| wind | 91.5 % | 0.338 | 0.284 to 0.392 |\n\n"
+        "Shares: 200 answers taken apart (linear, in log-odds). Importance: by how much auc "
+        "(0.8759) gets worse on 500 rows when a field is shuffled among them.\n"
+    )
+    assert text.partition("## What it does when it is served\n")[2].partition("\n## ")[0] == (
+        "\n- asked about: 60 requests of production, answered by the onnx model\n"
+        "- promises kept: 1 of 2\n"
+        "- broken: wind (2 of 9)\n"
+        "- latency of a row: 0.21 ms, p99 0.58 ms, of 500\n"
+        "- memory: 105 MB\n\n"
+        "| field | moves an answer by | raises it by | lowers it by |\n"
+        "| --- | --- | --- | --- |\n"
+        "| wind | 0.97 | 0.97 | 0 |\n"
+    )
+
+
+def test_the_page_shows_it_too_and_escapes_it() -> None:
+    html = card_page(evident(HOSTILE))
+
+    assert HOSTILE not in html
+    shown = Document(html).text
+    for said in ("Groups of people", "91.5 %", "promises kept", "105 MB", "0.284 to 0.392"):
+        assert said in shown
+
+
+def test_what_could_not_be_explained_says_why() -> None:
+    none = ExplanationEvidence(
+        artifact="", shares={"wind": 1.0}, reason="no estimator", importance_reason="one class"
+    )
+
+    text = card_markdown(bare(explanation=none))
+
+    assert "No answer could be taken apart: no estimator. " in text
+    assert "No importance could be measured: one class." in text

@@ -38,6 +38,13 @@ class TwoContracts(Asked, frozen=True):
     new: str
 
 
+class ExplainAsked(Asked, frozen=True):
+    """A version, and rows as requests carry them."""
+
+    ref: str
+    rows: list[dict[str, Any]]
+
+
 class LineageAsked(Asked, frozen=True):
     """Whose lineage: up, down, or both ways; by the way of one column, if it is given."""
 

@@ -327,6 +327,18 @@ def _why(project: Project, asked: bodies.Ref) -> object:
     return why(project, asked.ref)
 
 
+def _explain(project: Project, asked: bodies.Ref) -> object:
+    from cd4ml.loop.explain import explain_prediction
+
+    return explain_prediction(project, asked.ref)
+
+
+def _explain_rows(project: Project, asked: bodies.ExplainAsked, _: str) -> object:
+    from cd4ml.loop.explain import explain_rows
+
+    return explain_rows(project, asked.ref, asked.rows)
+
+
 def _lineage(project: Project, asked: bodies.LineageAsked) -> object:
     from cd4ml.loop.lineage import lineage
 
@@ -445,6 +457,10 @@ ENDPOINTS: tuple[Reading | Asking | Acting | Receiving, ...] = (
     Acting("/labels", bodies.LabelsAsked, _label, "Say what really happened."),
     Acting("/retrain", bodies.Because, _retrain, "Ask for a retraining; a job carries it out."),
     Reading("/why/{ref:path}", bodies.Ref, _why, "What is behind a prediction, version or run."),
+    Reading("/explain/{ref:path}", bodies.Ref, _explain, "What each field added to a prediction."),
+    Acting(
+        "/explain", bodies.ExplainAsked, _explain_rows, "What a version answers to rows, and why."
+    ),
     Reading("/lineage/{ref:path}", bodies.LineageAsked, _lineage, "What came from what."),
     Reading("/impact/{ref:path}", bodies.ImpactAsked, _impact, "What is affected if it is wrong."),
     Reading("/ledger", bodies.EntriesAsked, _ledger, "Who did what, when and why; newest first."),

@@ -10,8 +10,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cd4ml.gates import (
+    behaviour,
     contract,
     data,
+    explanation,
     fairness,
     leakage,
     metric,
@@ -20,8 +22,10 @@ from cd4ml.gates import (
     slices,
     trend,
 )
+from cd4ml.records.behaviour import BehaviourEvidence
 from cd4ml.records.contract_gate import ContractEvidence
 from cd4ml.records.data_gate import DataEvidence
+from cd4ml.records.explanation import ExplanationEvidence
 from cd4ml.records.history import History
 from cd4ml.records.leakage_gate import LeakageEvidence
 from cd4ml.records.representation import Representation
@@ -58,4 +62,6 @@ KINDS: dict[str, Kind] = {
     "leakage": Kind(leakage.require_possible, leakage.judge, record=LeakageEvidence),
     "skew": Kind(skew.require_possible, skew.judge, record=SkewEvidence),
     "contract": Kind(contract.require_possible, contract.judge, record=ContractEvidence),
+    "behaviour": Kind(behaviour.require_possible, behaviour.judge, BehaviourEvidence),
+    "explanation": Kind(explanation.require_possible, explanation.judge, ExplanationEvidence),
 }

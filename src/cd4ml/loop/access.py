@@ -109,11 +109,16 @@ def for_everybody(project: Project, error: Cd4mlError) -> str:
     """
     if not error.discreet:
         return str(error)
+    is_any = is_any_restricted(project)
+    return str(Cd4mlError(error.discreet, hint=error.hint)) if is_any else str(error)
+
+
+def is_any_restricted(project: Project) -> bool:
+    """Whether any dataset has readers: then no record that everybody sees has a value of rows."""
     with project.database.read() as connection:
         described = {dataset.name for dataset in rows.find(connection, Dataset)}
         names = described | set(project.settings.data)
-        is_any = any(_restrictions(connection, project, name) for name in names)
-    return str(Cd4mlError(error.discreet, hint=error.hint)) if is_any else str(error)
+        return any(_restrictions(connection, project, name) for name in names)
 
 
 def admit_run(connection: sa.Connection, project: Project, run: Run) -> None:

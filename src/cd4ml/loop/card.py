@@ -14,8 +14,10 @@ from cd4ml.models.files import ModelFiles
 from cd4ml.models.manifest import Manifest
 from cd4ml.models.violations import expected_of
 from cd4ml.records.approval import Approval
+from cd4ml.records.behaviour import BehaviourEvidence
 from cd4ml.records.contract import Contract, Field
 from cd4ml.records.dataset import DatasetVersion
+from cd4ml.records.explanation import ExplanationEvidence
 from cd4ml.records.model_version import Alias, ModelVersion, RegisteredModel
 from cd4ml.records.release import Release
 from cd4ml.records.run import Metric, Run
@@ -78,6 +80,8 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     is_ours: bool  # whether a run of this project made the estimator
     trust: Trust | None
     as_of: datetime
+    explanation: ExplanationEvidence | None = None  # of the newest verdict that has one
+    behaviour: BehaviourEvidence | None = None  # likewise
 
     @property
     def verdict(self) -> Verdict | None:
@@ -100,6 +104,7 @@ def card(project: Project, ref: str) -> Card:
     written = project.blobs.get(version.card).decode() if version.card else ""
     with project.database.read() as connection:
         run = rows.get(connection, Run, version.run) if version.run else None
+        verdicts = _verdicts(connection, version)
         return Card(
             model=rows.get(connection, RegisteredModel, version.model),
             version=version,
@@ -117,17 +122,25 @@ def card(project: Project, ref: str) -> Card:
             metrics=_metrics(connection, run),
             data=_data(connection, run),
             lock=files.lock if files and files.lock else run.lock if run else "",
-            verdicts=_verdicts(connection, version),
+            verdicts=verdicts,
             releases=_releases(connection, version),
             estimator=estimator,
             is_ours=trust.is_ours(connection, estimator),
             trust=trust.word_for(connection, estimator),
             as_of=project.clock.now(),
+            explanation=_seen(project, verdicts, "explanation", ExplanationEvidence),
+            behaviour=_seen(project, verdicts, "behaviour", BehaviourEvidence),
         )
 
 
 def _kept(project: Project, address: str, kind: type[R]) -> R | None:
     return project.blobs.get_record(address, kind) if address else None
+
+
+def _seen(project: Project, verdicts: tuple[Verdict, ...], kind: str, of: type[R]) -> R | None:
+    """What was last gathered for gates of a kind."""
+    found = (each.evidence[kind] for each in verdicts if kind in each.evidence)
+    return _kept(project, next(found, ""), of)
 
 
 def _taken(field: Field) -> Taken:

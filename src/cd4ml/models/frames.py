@@ -46,6 +46,16 @@ def to_rows(contract: Contract, frame: pl.DataFrame) -> list[dict[str, Any]]:
     return frame.select(_plain(frame[name]) for name in contract.names).to_dicts()
 
 
+def as_requested(contract: Contract, frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame's rows with the columns and types that requests with the same values would have.
+
+    Raises:
+        InvalidInput: If a column of the contract is missing.
+    """
+    rows = to_rows(contract, frame)
+    return to_frame(contract, [tuple(row[name] for name in contract.names) for row in rows])
+
+
 def field_of(column: pl.Series, most_categories: int) -> Field:
     """The field that takes this column's values.
 

@@ -10,8 +10,10 @@ from typing import Literal, get_args
 
 import msgspec
 
+from cd4ml.records.behaviour_gate import BehaviourGate
 from cd4ml.records.contract_gate import ContractGate
 from cd4ml.records.data_gate import DataGate
+from cd4ml.records.explanation_gate import ExplanationGate
 from cd4ml.records.fairness_gate import FairnessGate
 from cd4ml.records.leakage_gate import LeakageGate
 from cd4ml.records.representation_gate import RepresentationGate
@@ -106,6 +108,8 @@ Gate = (
     | LeakageGate
     | SkewGate
     | ContractGate
+    | BehaviourGate
+    | ExplanationGate
 )
 KINDS_OF_GATE: tuple[type[msgspec.Struct], ...] = get_args(Gate)
 

@@ -9,6 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from cd4ml.web.card_evidence import (
+    fields_of,
+    groups_of,
+    how_explained,
+    moves_of,
+    served_of,
+    whole_of,
+)
 from cd4ml.web.markdown import below
 from cd4ml.web.render import moment, number, text_of
 
@@ -35,6 +43,12 @@ def card_values(card: Card) -> dict[str, Any]:
         "facts": facts_of(card),
         "origin": origin_of(card),
         "loading": loading_of(card),
+        "whole": whole_of(card),
+        "groups": groups_of(card),
+        "fields": fields_of(card),
+        "how_explained": how_explained(card),
+        "served": served_of(card),
+        "moves": moves_of(card),
     }
 
 
@@ -52,6 +66,7 @@ def card_markdown(card: Card) -> str:
         *_section("What it was made of", _origin(card)),
         *_section("How good it is", _quality(card)),
         *_section("Slices", _findings(_slices(card))),
+        *_evidence(card),
         *_section("Who agreed", _releases(card)),
         *_section("How it is loaded", _loading(card)),
         f"_From the records of {moment(card.as_of)} UTC._\n",
@@ -170,12 +185,11 @@ def _quality(card: Card) -> str:
     verdict = card.verdict
     beside = f", beside {verdict.champion}" if verdict.champion else ""
     said = f"{verdict.ref} of {moment(verdict.judged_at)} UTC{beside}: **{verdict.outcome}**\n"
-    whole = [each for each in verdict.findings if not each.slice]
     older = [
         f"{each.ref} of {moment(each.judged_at)} UTC: {each.outcome}" for each in card.verdicts[1:]
     ]
     before = ["Before: " + "; ".join(older) + "\n"] if older else []
-    return "\n".join([*parts, said, _findings(whole), *before])
+    return "\n".join([*parts, said, _findings(whole_of(card)), *before])
 
 
 def _findings(findings: Sequence[Finding]) -> str:
@@ -217,6 +231,22 @@ def _releases(card: Card) -> str:
 
 def _loading(card: Card) -> str:
     return _pairs(loading_of(card)) or _NOTHING
+
+
+def _evidence(card: Card) -> list[str]:
+    """Sections on what gates other than those on metrics have seen, where there are any."""
+    sections: list[str] = []
+    if groups := groups_of(card):
+        sections += _section("Groups of people", _findings(groups))
+    if fields := fields_of(card):
+        columns = ("field", "share of what moves answers", "worse without it", "interval")
+        body = f"{_table(columns, fields)}\n{_plain(how_explained(card))}\n"
+        sections += _section("What its answers hang on", body)
+    if served := served_of(card):
+        columns = ("field", "moves an answer by", "raises it by", "lowers it by")
+        body = f"{_pairs(served)}\n{_table(columns, moves_of(card))}"
+        sections += _section("What it does when it is served", body)
+    return sections
 
 
 def _section(title: str, body: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
@@ -17,6 +18,7 @@ from cd4ml.loop.catalog import catalog
 from cd4ml.loop.compare import compare, run_report, runs
 from cd4ml.loop.diff import diff, profile
 from cd4ml.loop.evaluate import verdict_about, verdict_of, verdicts
+from cd4ml.loop.explain import explain_prediction
 from cd4ml.loop.impact import impact
 from cd4ml.loop.ingest import show_dataset
 from cd4ml.loop.lineage import Thing, lineage
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
 Values = dict[str, Any]
 
+_PREDICTION = re.compile(r"[0-9a-fA-F]{32}")
 _FEW = 6
 _MANY = 200
 _LAST = 10**9  # run to begin a page with
@@ -337,7 +340,14 @@ def entries(project: Project, request: Request) -> Values:
 def explain(project: Project, request: Request) -> Values:
     """Why something is as it is."""
     asked = request.query_params.get("ref", "").strip()
-    return {"asked": asked, "explanation": why(project, asked) if asked else None}
+    is_prediction = bool(_PREDICTION.fullmatch(asked))
+    takes_apart = is_prediction and "parts" in request.query_params
+    return {
+        "asked": asked,
+        "explanation": why(project, asked) if asked else None,
+        "is_prediction": is_prediction,
+        "answer": explain_prediction(project, asked) if takes_apart else None,
+    }
 
 
 class Arrow(NamedTuple):

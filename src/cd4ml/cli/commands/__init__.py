@@ -5,6 +5,7 @@ from collections.abc import Callable
 from cd4ml.cli.commands import (
     data,
     experiments,
+    explaining,
     feedback,
     history,
     judging,
@@ -43,6 +44,7 @@ FAMILIES: tuple[Callable[[Commands], None], ...] = (
     services.add,
     feedback.add,
     history.add,
+    explaining.add_to,
     lineage.add,
     mlflow.add,
     people.add,

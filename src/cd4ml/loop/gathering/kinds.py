@@ -9,8 +9,10 @@ import msgspec
 
 from cd4ml.loop.gathering import representation
 from cd4ml.loop.gathering.asked import Asked
+from cd4ml.loop.gathering.behaviour import gather_behaviour
 from cd4ml.loop.gathering.contract import gather_contract
 from cd4ml.loop.gathering.data import gather_data
+from cd4ml.loop.gathering.explanation import gather_explanation
 from cd4ml.loop.gathering.history import gather_history
 from cd4ml.loop.gathering.leakage import gather_leakage
 from cd4ml.loop.gathering.skew import gather_skew
@@ -25,4 +27,6 @@ GATHER: dict[str, Gather] = {
     "leakage": gather_leakage,
     "skew": gather_skew,
     "contract": gather_contract,
+    "behaviour": gather_behaviour,
+    "explanation": gather_explanation,
 }
