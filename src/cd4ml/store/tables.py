@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from cd4ml.records.actor import Actor
 from cd4ml.records.alert import Alert
+from cd4ml.records.answer_count import AnswerCount
 from cd4ml.records.approval import Approval, StandingApproval
 from cd4ml.records.dataset import Dataset, DatasetVersion, RemovedVersion, Tag
 from cd4ml.records.experiment import Experiment
@@ -200,7 +201,14 @@ _table(Trigger, "triggers", ("number",), indexes=(("job",),))
 _table(Job, "jobs", ("number",), unique=("key",), indexes=(("state",),))
 _table(LogFile, "log_files", ("log", "number"), indexes=(("log", "day"),))
 _table(LogMark, "log_marks", ("log", "name"))
-_table(LedgerEntry, "ledger", ("sequence",), indexes=(("subject",),))
+_table(
+    AnswerCount,
+    "answer_counts",
+    ("model", "number", "environment", "role", "hour"),
+    indexes=(("environment", "hour"),),
+    is_clustered=True,
+)
+_table(LedgerEntry, "ledger", ("sequence",), indexes=(("subject",), ("action",)))
 _table(Node, "nodes", ("address",))
 _table(Edge, "edges", ("child", "parent", "role"), indexes=(("parent",),))
 _table(

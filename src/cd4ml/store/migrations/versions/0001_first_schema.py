@@ -513,6 +513,8 @@ def upgrade() -> None:
         sa.Column("digest", TEXT, nullable=False),
         sa.Column("n_rows", sa.BigInteger(), nullable=False),
         sa.Column("n_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("first", TEXT, nullable=False),
+        sa.Column("last", TEXT, nullable=False),
     )
     op.create_index("log_files_log_day_idx", "log_files", ["log", "day"])
     op.create_table(
@@ -521,6 +523,17 @@ def upgrade() -> None:
         sa.Column("name", TEXT, primary_key=True),
         sa.Column("position", sa.BigInteger(), nullable=False),
     )
+    op.create_table(
+        "answer_counts",
+        sa.Column("model", TEXT, primary_key=True),
+        sa.Column("number", sa.BigInteger(), primary_key=True, autoincrement=False),
+        sa.Column("environment", TEXT, primary_key=True),
+        sa.Column("role", TEXT, primary_key=True),
+        sa.Column("hour", UtcDateTime(), primary_key=True),
+        sa.Column("n", sa.BigInteger(), nullable=False),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("answer_counts_environment_hour_idx", "answer_counts", ["environment", "hour"])
     op.create_table(
         "ledger",
         sa.Column("sequence", sa.BigInteger(), primary_key=True, autoincrement=False),
@@ -534,6 +547,7 @@ def upgrade() -> None:
         sa.Column("digest", TEXT, nullable=False),
     )
     op.create_index("ledger_subject_idx", "ledger", ["subject"])
+    op.create_index("ledger_action_idx", "ledger", ["action"])
     op.create_table(
         "nodes",
         sa.Column("address", TEXT, primary_key=True),
