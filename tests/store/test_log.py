@@ -299,6 +299,10 @@ def test_a_label_of_an_earlier_moment_that_arrives_late_does_not_count(
     log.add_labels(pl.DataFrame([label(1, 0.0, 20, 60)]), "straggler")
 
     assert values(log.labels()) == {prediction_id(1): 1.0}
+    found = log.label(prediction_id(1))
+    assert found is not None
+    assert (found["value"], found["labelled_at"]) == (1.0, moment(22))
+    assert log.label(prediction_id(2)) is None
 
 
 def test_labels_of_other_days_are_not_read(log: PredictionLog) -> None:

@@ -87,20 +87,23 @@ def _answered(connection: sa.Connection, versions: list[tuple[str, int]]) -> lis
         *(sa.and_(_TABLE.c.model == model, _TABLE.c.number == number) for model, number in versions)
     )
     who = [_TABLE.c[name] for name in _KEY[:-1]]
-    hour = _TABLE.c.hour
-    figures = (sa.func.sum(_TABLE.c.n), sa.func.min(hour), sa.func.max(hour))
-    statement = sa.select(*who, *figures).where(one_of).group_by(*who)
+    statement = sa.select(
+        *who,
+        sa.func.sum(_TABLE.c.n).label("n"),
+        sa.func.min(_TABLE.c.hour).label("first"),
+        sa.func.max(_TABLE.c.hour).label("last"),
+    )
     return [
         Answered(
-            model=model,
-            number=number,
-            environment=environment,
-            role=role,
-            n=int(n),
-            first=first,
-            last=last + HOUR,
+            model=row.model,
+            number=row.number,
+            environment=row.environment,
+            role=row.role,
+            n=int(row.n),
+            first=row.first,
+            last=row.last + HOUR,
         )
-        for model, number, environment, role, n, first, last in connection.execute(statement)
+        for row in connection.execute(statement.where(one_of).group_by(*who))
     ]
 
 

@@ -24,6 +24,12 @@ class Hop(NamedTuple):
     edge: Edge
     node: Node
 
+    @property
+    def begin(self) -> str:
+        """The address it leaves."""
+        is_up = self.node.address == self.edge.parent
+        return self.edge.child if is_up else self.edge.parent
+
 
 def note(connection: sa.Connection, *, address: str, kind: str, name: str, at: datetime) -> None:
     """Give an address its kind and the name people know it by."""
@@ -56,6 +62,23 @@ def downstream(connection: sa.Connection, address: str) -> list[Hop]:
     return _walk(connection, address, leaving=_EDGES.c.parent, reaching=_EDGES.c.child)
 
 
+def without(hops: Iterable[Hop], start: str, role: str) -> list[Hop]:
+    """The hops of a walk that lead on from its start without an edge of one role."""
+    leaving: dict[str, list[Hop]] = {}
+    for hop in hops:
+        if hop.edge.role != role:
+            leaving.setdefault(hop.begin, []).append(hop)
+    found: list[Hop] = []
+    seen, level = {start}, [start]
+    while level:
+        onward = [hop for address in level for hop in leaving.get(address, [])]
+        found += onward
+        level = [hop.node.address for hop in onward]
+        level = [address for address in dict.fromkeys(level) if address not in seen]
+        seen.update(level)
+    return found
+
+
 def _walk(
     connection: sa.Connection,
     address: str,
@@ -67,15 +90,16 @@ def _walk(
     start = sa.select(sa.literal(address, TEXT).label("address"))
     reached = start.cte("reached", recursive=True)
     reached = reached.union(sa.select(reaching).join(reached, leaving == reached.c.address))
-    met = sa.select(_EDGES).join(reached, leaving == reached.c.address)
-    edges = [
-        Edge(child=row.child, parent=row.parent, role=row.role) for row in connection.execute(met)
-    ]
-    named = sa.select(_NODES).join(reached, _NODES.c.address == reached.c.address)
-    nodes = {
-        row.address: Node(address=row.address, kind=row.kind, name=row.name, seen_at=row.seen_at)
-        for row in connection.execute(named)
-    }
+    met = (
+        sa.select(_EDGES, *_NODES.c)
+        .select_from(reached.join(_EDGES, leaving == reached.c.address))
+        .outerjoin(_NODES, _NODES.c.address == reaching)
+    )
+    edges, nodes = [], {}
+    for child, parent, role, *node in connection.execute(met):
+        edges.append(Edge(child=child, parent=parent, role=role))
+        if node[0] is not None and node[0] not in nodes:
+            nodes[node[0]] = Node(**dict(zip(Node.__struct_fields__, node, strict=True)))
     return _in_order(edges, address, leaving.name, reaching.name, nodes)
 
 

@@ -182,6 +182,22 @@ class PredictionLog:
         latest_last = rows.sort("labelled_at", "arrived_at", "value")
         return latest_last.unique("prediction_id", keep="last").drop(DAY)
 
+    def label(self, prediction_id: str) -> dict[str, Any] | None:
+        """The label of one prediction that counts; None while there is none.
+
+        Reads only the files that may have it.
+
+        Raises:
+            InvalidInput: If this is not the form of a prediction id.
+        """
+        import polars as pl
+
+        day = _day(id_time(prediction_id))
+        same = pl.col("prediction_id") == prediction_id
+        found = self._labels.scan(day, day, key=prediction_id).filter(same)
+        latest_last = found.drop(DAY).collect().sort("labelled_at", "arrived_at", "value")
+        return latest_last.row(-1, named=True) if latest_last.height else None
+
     def inputs(self, predictions: pl.DataFrame, contract: Contract) -> pl.DataFrame:
         """The requests behind some predictions in typed columns, see `lines.inputs`."""
         return inputs(predictions, contract)
