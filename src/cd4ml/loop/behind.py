@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from cd4ml.loop.touched import ANSWERED
 from cd4ml.loop.train import EMPTY
 from cd4ml.models import registry
 from cd4ml.records.approval import Approval, StandingApproval
@@ -51,9 +50,8 @@ def made(connection: sa.Connection, version: ModelVersion) -> list[Sentence]:
 
 def _further(connection: sa.Connection, version: ModelVersion, run: Run) -> list[Sentence]:
     """Who asked for its training, and the data that stand behind those of its run."""
-    hops = lineage.upstream(connection, version.ref)
-    near = lineage.without(hops, version.ref, ANSWERED)
-    asked = dict.fromkeys(hop.node.name for hop in near if hop.node.kind in _ASKING)
+    hops = lineage.upstream(connection, version.ref, without=lineage.THROUGH_PRODUCTION)
+    asked = dict.fromkeys(hop.node.name for hop in hops if hop.node.kind in _ASKING)
     behind = dict.fromkeys(hop.node.name for hop in hops if hop.node.kind == _DATA)
     names = [name for name in behind if name not in run.refs.values()]
     more = f"and {len(names) - _MOST:,} more" if len(names) > _MOST else ""

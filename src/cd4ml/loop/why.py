@@ -59,7 +59,7 @@ def why(project: Project, ref: str) -> Explanation:
     with project.database.read() as connection:
         sentences = explain(connection, ref)
         walk = _made_from(connection, ref)
-        answers = touched(connection, walk.start, walk.hops, is_version=walk.is_version)
+        answers = touched(connection, walk.hops, itself=walk.version)
     return Explanation(
         subject=ref,
         sentences=(*sentences, *_answers(answers), *_users(walk)),
@@ -69,11 +69,10 @@ def why(project: Project, ref: str) -> Explanation:
 
 
 class _Walk(NamedTuple):
-    """What was made from a dataset version, a run or a model version."""
+    """What was made from a dataset version, a run or a model version, short of what it answered."""
 
-    start: str = ""
     hops: tuple[lineage.Hop, ...] = ()
-    is_version: bool = False
+    version: str = ""
     is_dataset: bool = False
 
 
@@ -81,15 +80,18 @@ def _made_from(connection: sa.Connection, ref: str) -> _Walk:
     kind = ref.partition("/")[0]
     if kind in _DECISIONS:
         return _Walk()
-    is_dataset = "@" in ref
-    if is_dataset:
-        start = rows.get(connection, DatasetVersion, *dataset_version_in(ref)).digest
-    elif kind == "run":
-        start = f"run/{number_in(ref, 'run')}"
-    else:
-        start = "{}/{}".format(*version_in(ref))
-    hops = tuple(lineage.downstream(connection, start))
-    return _Walk(start, hops, not is_dataset and kind != "run", is_dataset)
+    if "@" in ref:
+        version = rows.get(connection, DatasetVersion, *dataset_version_in(ref))
+        return _Walk(_downstream(connection, version.digest), is_dataset=True)
+    if kind == "run":
+        return _Walk(_downstream(connection, f"run/{number_in(ref, 'run')}"))
+    name = "{}/{}".format(*version_in(ref))
+    return _Walk(_downstream(connection, name), version=name)
+
+
+def _downstream(connection: sa.Connection, start: str) -> tuple[lineage.Hop, ...]:
+    found = lineage.downstream(connection, start, without=lineage.THROUGH_PRODUCTION)
+    return tuple(found)
 
 
 def _answers(answers: tuple[Touched, ...]) -> list[Sentence]:

@@ -7,7 +7,7 @@ the log: a row that is in the log is counted, once, whoever is killed when.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -109,7 +109,7 @@ def _answered(connection: sa.Connection, versions: list[tuple[str, int]]) -> lis
 
 def in_hour(connection: sa.Connection, environment: str, moment: datetime) -> dict[str, int]:
     """How often each version (`model/number`) answered callers in the hour of a moment."""
-    hour = moment.replace(minute=0, second=0, microsecond=0)
+    hour = moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     statement = sa.select(_TABLE.c.model, _TABLE.c.number, sa.func.sum(_TABLE.c.n)).where(
         _TABLE.c.environment == environment, _TABLE.c.hour == hour, _TABLE.c.role != "shadow"
     )

@@ -14,6 +14,9 @@ from cd4ml.store.tables import TABLES, TEXT
 
 _EDGES = TABLES[Edge]
 _NODES = TABLES[Node]
+# where a loop through production closes: rows that somebody was answered, windows of answers
+THROUGH_PRODUCTION = frozenset({"answered under", "answered by"})
+
 _ASKED = 500  # addresses in one question
 
 
@@ -23,12 +26,6 @@ class Hop(NamedTuple):
     depth: int
     edge: Edge
     node: Node
-
-    @property
-    def begin(self) -> str:
-        """The address it leaves."""
-        is_up = self.node.address == self.edge.parent
-        return self.edge.child if is_up else self.edge.parent
 
 
 def note(connection: sa.Connection, *, address: str, kind: str, name: str, at: datetime) -> None:
@@ -52,36 +49,30 @@ def nodes_of(connection: sa.Connection, addresses: Iterable[str]) -> list[Node]:
     ]
 
 
-def upstream(connection: sa.Connection, address: str) -> list[Hop]:
-    """Everything `address` comes from, nearest first."""
-    return _walk(connection, address, leaving=_EDGES.c.child, reaching=_EDGES.c.parent)
+def upstream(
+    connection: sa.Connection, address: str, *, without: frozenset[str] = frozenset()
+) -> list[Hop]:
+    """Everything `address` comes from, nearest first; in one recursive query.
+
+    Args:
+        connection: Of a read or write transaction.
+        address: Where to begin.
+        without: The roles of edges that are not followed.
+    """
+    return _walk(connection, address, without, leaving=_EDGES.c.child, reaching=_EDGES.c.parent)
 
 
-def downstream(connection: sa.Connection, address: str) -> list[Hop]:
-    """Everything that was made from `address`, nearest first."""
-    return _walk(connection, address, leaving=_EDGES.c.parent, reaching=_EDGES.c.child)
-
-
-def without(hops: Iterable[Hop], start: str, role: str) -> list[Hop]:
-    """The hops of a walk that lead on from its start without an edge of one role."""
-    leaving: dict[str, list[Hop]] = {}
-    for hop in hops:
-        if hop.edge.role != role:
-            leaving.setdefault(hop.begin, []).append(hop)
-    found: list[Hop] = []
-    seen, level = {start}, [start]
-    while level:
-        onward = [hop for address in level for hop in leaving.get(address, [])]
-        found += onward
-        level = [hop.node.address for hop in onward]
-        level = [address for address in dict.fromkeys(level) if address not in seen]
-        seen.update(level)
-    return found
+def downstream(
+    connection: sa.Connection, address: str, *, without: frozenset[str] = frozenset()
+) -> list[Hop]:
+    """Everything that was made from `address`, nearest first; as `upstream`."""
+    return _walk(connection, address, without, leaving=_EDGES.c.parent, reaching=_EDGES.c.child)
 
 
 def _walk(
     connection: sa.Connection,
     address: str,
+    without: frozenset[str],
     *,
     leaving: sa.Column[str],
     reaching: sa.Column[str],
@@ -89,10 +80,13 @@ def _walk(
     # joined, not asked with IN and OR: the database then goes from index to index
     start = sa.select(sa.literal(address, TEXT).label("address"))
     reached = start.cte("reached", recursive=True)
-    reached = reached.union(sa.select(reaching).join(reached, leaving == reached.c.address))
+    onward = leaving == reached.c.address
+    if without:
+        onward = sa.and_(onward, _EDGES.c.role.not_in(sorted(without)))
+    reached = reached.union(sa.select(reaching).join(reached, onward))
     met = (
         sa.select(_EDGES, *_NODES.c)
-        .select_from(reached.join(_EDGES, leaving == reached.c.address))
+        .select_from(reached.join(_EDGES, onward))
         .outerjoin(_NODES, _NODES.c.address == reaching)
     )
     edges, nodes = [], {}
