@@ -198,6 +198,24 @@ class PredictionLog:
         latest_last = found.drop(DAY).collect().sort("labelled_at", "arrived_at", "value")
         return latest_last.row(-1, named=True) if latest_last.height else None
 
+    def label_delays(self, start: datetime, end: datetime) -> pl.DataFrame:
+        """How long the truth took for predictions asked for from `start` to `end` (excluded).
+
+        Corrections do not count: the truth was known when the first label arrived.
+
+        Returns:
+            `asked_at` (UTC, as the prediction's id says) and `hours`; one row per labelled
+            prediction.
+        """
+        import polars as pl
+
+        asked = _asked_at().alias("asked_at")
+        rows = self._labels.scan(_day(start), _day(end)).with_columns(asked)
+        within = rows.filter(pl.col("asked_at") >= start, pl.col("asked_at") < end)
+        first = within.group_by("prediction_id", "asked_at").agg(pl.col("arrived_at").min())
+        waited = (pl.col("arrived_at") - pl.col("asked_at")).dt.total_microseconds() / 3.6e9
+        return first.select("asked_at", hours=waited).sort("asked_at").collect()
+
     def inputs(self, predictions: pl.DataFrame, contract: Contract) -> pl.DataFrame:
         """The requests behind some predictions in typed columns, see `lines.inputs`."""
         return inputs(predictions, contract)
@@ -307,10 +325,15 @@ def _prediction(row: Mapping[str, Any]) -> Prediction:
 
 def _with_day_of_id(labels: pl.DataFrame) -> pl.DataFrame:
     """Labels lie with the day of their prediction, so that a month's are found together."""
+    return labels.with_columns(_asked_at().dt.date().alias(DAY))
+
+
+def _asked_at() -> pl.Expr:
+    """The time that is written in an id."""
     import polars as pl
 
     milliseconds = pl.col("prediction_id").str.head(TIME_DIGITS).str.to_integer(base=16)
-    return labels.with_columns(pl.from_epoch(milliseconds, time_unit="ms").dt.date().alias(DAY))
+    return pl.from_epoch(milliseconds, time_unit="ms").dt.replace_time_zone("UTC")
 
 
 def _day(moment: datetime) -> date:

@@ -125,6 +125,7 @@ def upgrade() -> None:
         sa.Column("state", TEXT, nullable=False),
         sa.Column("reason", TEXT, nullable=False),
         sa.Column("revision", TEXT, nullable=False),
+        sa.Column("committed_at", UtcDateTime(), nullable=True),
         sa.Column("is_dirty", sa.Boolean(), nullable=False),
         sa.Column("patch", TEXT, nullable=False),
         sa.Column("code", TEXT, nullable=False),

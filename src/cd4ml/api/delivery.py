@@ -1,0 +1,47 @@
+"""What the API answers about delivery: what was in production, how it goes, who is told."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from cd4ml.api.bodies import Asked, Limit
+from cd4ml.loop import Project
+
+
+class ProductionAsked(Asked, frozen=True):
+    """What was in production: at a moment (now without one), in an environment (else the last)."""
+
+    at: str = ""
+    environment: str = ""
+    model: str = ""
+
+
+class MetricsAsked(Asked, frozen=True):
+    """Figures of delivery: of all time, or of the newest `last` days, weeks or months."""
+
+    by: Literal["day", "week", "month", "all"] = "all"
+    environment: str = ""
+    model: str = ""
+    last: Limit = 12
+
+
+def production(project: Project, asked: ProductionAsked) -> object:
+    """What answered at a moment."""
+    from cd4ml.loop.production import production as answer
+    from cd4ml.loop.refs import moment_in
+
+    at = moment_in(asked.at) if asked.at else None
+    return answer(project, at=at, environment=asked.environment, model=asked.model)
+
+
+def metrics(project: Project, asked: MetricsAsked) -> object:
+    """How the project delivers."""
+    from cd4ml.loop.metrics import metrics as measure
+
+    return measure(
+        project,
+        by=asked.by,
+        environment=asked.environment,
+        model=asked.model,
+        last=asked.last,
+    )
