@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from cd4ml.api.bodies import Asked, Limit
+from cd4ml.api.bodies import Asked, Limit, Nothing
 from cd4ml.loop import Project
 
 
@@ -45,3 +45,38 @@ def metrics(project: Project, asked: MetricsAsked) -> object:
         model=asked.model,
         last=asked.last,
     )
+
+
+class WebhookAsked(Asked, frozen=True):
+    """Deliveries: of one webhook, or of all; those given up, unless another state is named."""
+
+    webhook: str = ""
+    state: Literal["waiting", "delivered", "dead"] = "dead"
+
+
+class ResendAsked(Asked, frozen=True):
+    """What a webhook is sent again: one entry of the ledger, or (0) all that were given up."""
+
+    webhook: str
+    entry: int = 0
+
+
+def webhooks(project: Project, _: Nothing) -> object:
+    """Who is told, and how far."""
+    from cd4ml.loop.webhooks import webhooks as every
+
+    return every(project)
+
+
+def deliveries(project: Project, asked: WebhookAsked) -> object:
+    """What is on its way, or was given up."""
+    from cd4ml.loop.webhooks import deliveries as find
+
+    return find(project, webhook=asked.webhook, state=asked.state)
+
+
+def resend(project: Project, asked: ResendAsked, actor: str) -> object:
+    """Send it again."""
+    from cd4ml.loop.webhooks import resend as queue_again
+
+    return queue_again(project, asked.webhook, entry=asked.entry, actor=actor)

@@ -48,6 +48,7 @@ from cd4ml.records.token import Token
 from cd4ml.records.trigger import Trigger
 from cd4ml.records.trust import Trust
 from cd4ml.records.verdict import Verdict
+from cd4ml.records.webhook import WebhookDelivery, WebhookPosition
 from cd4ml.records.window import Window
 from cd4ml.records.worker import Worker
 
@@ -218,6 +219,14 @@ _table(
     indexes=(("parent", "source"),),
 )
 _table(Worker, "workers", ("name",))
+_table(WebhookPosition, "webhook_positions", ("webhook",))
+_table(
+    WebhookDelivery,
+    "webhook_deliveries",
+    ("number",),
+    unique=("webhook", "entry"),
+    indexes=(("webhook", "state", "due_at"),),
+)
 
 sequences = sa.Table(
     "sequences",

@@ -24,6 +24,7 @@ from cd4ml.cli.commands import (
     searches,
     services,
     tracking,
+    webhooks,
 )
 from cd4ml.cli.words import Commands
 
@@ -46,6 +47,7 @@ FAMILIES: tuple[Callable[[Commands], None], ...] = (
     history.add,
     lineage.add,
     metrics.add_to,
+    webhooks.add_to,
     mlflow.add,
     people.add,
     rehearsal.add,

@@ -54,7 +54,7 @@ def metrics(given: Given) -> Answer[list[Delivery]]:
 
 def _show_total(screen: Screen, found: list[Delivery]) -> None:
     from cd4ml.cli.screen import moment
-    from cd4ml.web.delivery import figures_of
+    from cd4ml.loop.delivery_words import figures_of
 
     (total,) = found
     screen.title(f"from {moment(total.start)} to {moment(total.end)}")
@@ -62,6 +62,6 @@ def _show_total(screen: Screen, found: list[Delivery]) -> None:
 
 
 def _show_stretches(screen: Screen, found: list[Delivery]) -> None:
-    from cd4ml.web.delivery import COLUMNS, row_of
+    from cd4ml.loop.delivery_words import COLUMNS, row_of
 
     screen.table(COLUMNS, (row_of(stretch) for stretch in found))

@@ -582,6 +582,33 @@ def upgrade() -> None:
         sa.Column("seen_at", UtcDateTime(), nullable=False),
     )
     op.create_table(
+        "webhook_positions",
+        sa.Column("webhook", TEXT, primary_key=True),
+        sa.Column("entry", sa.BigInteger(), nullable=False),
+        sa.Column("first", sa.BigInteger(), nullable=False),
+    )
+    op.create_table(
+        "webhook_deliveries",
+        sa.Column("number", sa.BigInteger(), primary_key=True, autoincrement=False),
+        sa.Column("webhook", TEXT, nullable=False),
+        sa.Column("entry", sa.BigInteger(), nullable=False),
+        sa.Column("action", TEXT, nullable=False),
+        sa.Column("state", TEXT, nullable=False),
+        sa.Column("attempts", sa.BigInteger(), nullable=False),
+        sa.Column("due_at", UtcDateTime(), nullable=False),
+        sa.Column("owner", TEXT, nullable=False),
+        sa.Column("lease_until", UtcDateTime()),
+        sa.Column("status", sa.BigInteger(), nullable=False),
+        sa.Column("error", TEXT, nullable=False),
+        sa.Column("ended_at", UtcDateTime()),
+        sa.UniqueConstraint("webhook", "entry"),
+    )
+    op.create_index(
+        "webhook_deliveries_webhook_state_due_at_idx",
+        "webhook_deliveries",
+        ["webhook", "state", "due_at"],
+    )
+    op.create_table(
         "sequences",
         sa.Column("name", TEXT, primary_key=True),
         sa.Column("value", sa.BigInteger(), nullable=False),
