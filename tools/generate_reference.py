@@ -26,6 +26,7 @@ from cd4ml.api.routes import ENDPOINTS, Receiving
 from cd4ml.cli.commands import FAMILIES
 from cd4ml.cli.words import Entry, language
 from cd4ml.records import settings
+from cd4ml.records.gate import DEFAULT_KIND, KIND, KINDS_OF_GATE, MetricGate, kind_of
 from cd4ml.records.rollout import RolloutStep
 from cd4ml.records.settings import Settings
 
@@ -136,14 +137,19 @@ def settings_page() -> str:
     return text
 
 
-_SECTIONS = (
+def _gate_section(kind: type[msgspec.Struct]) -> tuple[str, type[msgspec.Struct]]:
+    name = kind_of(kind)
+    return ("[[gate]]" if name == DEFAULT_KIND else f'[[gate]] kind = "{name}"', kind)
+
+
+_SECTIONS: tuple[tuple[str, type[msgspec.Struct]], ...] = (
     ("[project]", settings.ProjectSettings),
     ("[store]", settings.StoreSettings),
     ("[run]", settings.RunSettings),
     ("[prices]", settings.PriceSettings),
     ("[data.NAME]", settings.DataSettings),
     ("[model]", settings.ModelSettings),
-    ("[[gate]]", settings.GateSettings),
+    *(_gate_section(kind) for kind in KINDS_OF_GATE),
     ("[environments.NAME]", settings.EnvironmentSettings),
     ("rollout = [ ... ]", RolloutStep),
     ("[monitoring]", settings.MonitoringSettings),
@@ -230,6 +236,8 @@ def schema() -> str:
         section["description"] = _sentences(kind)
         for name, comment in field_comments(kind).items():
             section["properties"][name]["description"] = comment
+    by_default = written["$defs"][MetricGate.__name__]
+    by_default["required"].remove(KIND)
     sorted_keys = msgspec.json.encode(written, order="sorted")
     return msgspec.json.format(sorted_keys, indent=2).decode() + "\n"
 

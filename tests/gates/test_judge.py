@@ -17,21 +17,21 @@ from cd4ml.measures.estimate import Estimate
 from cd4ml.measures.ranking import auc
 from cd4ml.measures.scoring import brier, brier_difference
 from cd4ml.records.finding import Finding, Outcome
-from cd4ml.records.settings import GateSettings
+from cd4ml.records.gate import MetricGate
 from tests.gates.builders import evidence
 
 EVERY_LIMIT = (
-    GateSettings(
+    MetricGate(
         metric="auc", at_least=0.58, better_than="trivial", no_worse_than={"champion": 0.005}
     ),
-    GateSettings(
+    MetricGate(
         metric="brier", at_most=0.2, better_than="trivial", no_worse_than={"champion": 0.005}
     ),
-    GateSettings(metric="accuracy", at_least=0.1, no_worse_than={"champion": 0.005}),
+    MetricGate(metric="accuracy", at_least=0.1, no_worse_than={"champion": 0.005}),
 )
 
 
-def only(gate: GateSettings, seen: Evidence) -> Finding:
+def only(gate: MetricGate, seen: Evidence) -> Finding:
     (finding,) = (finding for finding in judge((gate,), seen) if finding.is_gated)
     return finding
 
@@ -40,7 +40,7 @@ class TestFloorsAndCeilings:
     def test_a_value_at_least_as_good_as_its_floor_passes_with_its_interval(self) -> None:
         seen = evidence()
 
-        finding = only(GateSettings(metric="auc", at_least=0.58), seen)
+        finding = only(MetricGate(metric="auc", at_least=0.58), seen)
 
         expected = auc(seen.y_true, seen.score)
         assert finding == Finding(
@@ -55,18 +55,18 @@ class TestFloorsAndCeilings:
         )
 
     def test_a_value_below_its_floor_fails(self) -> None:
-        finding = only(GateSettings(metric="auc", at_least=0.95), evidence())
+        finding = only(MetricGate(metric="auc", at_least=0.95), evidence())
 
         assert (finding.outcome, finding.reason) == ("fail", "")
 
     def test_a_value_above_its_ceiling_fails(self) -> None:
-        assert only(GateSettings(metric="brier", at_most=0.05), evidence()).outcome == "fail"
+        assert only(MetricGate(metric="brier", at_most=0.05), evidence()).outcome == "fail"
 
     def test_a_pass_whose_interval_reaches_beyond_the_limit_says_so(self) -> None:
         seen = evidence()
         value = auc(seen.y_true, seen.score).value
 
-        finding = only(GateSettings(metric="auc", at_least=value - 0.001), seen)
+        finding = only(MetricGate(metric="auc", at_least=value - 0.001), seen)
 
         assert finding.outcome == "pass"
         assert finding.reason == "the value passes, but its interval reaches beyond the limit"
@@ -75,7 +75,7 @@ class TestFloorsAndCeilings:
         seen = evidence()
         value = brier(seen.y_true, seen.score).value
 
-        finding = only(GateSettings(metric="brier", at_most=value - 0.001), seen)
+        finding = only(MetricGate(metric="brier", at_most=value - 0.001), seen)
 
         assert (finding.outcome, finding.reason) == ("fail", "more rows could change this")
 
@@ -83,14 +83,14 @@ class TestFloorsAndCeilings:
         seen = evidence()
         value = auc(seen.y_true, seen.score).value
 
-        assert only(GateSettings(metric="auc", at_least=value), seen).outcome == "pass"
+        assert only(MetricGate(metric="auc", at_least=value), seen).outcome == "pass"
 
 
 class TestBetterThanTrivial:
     def test_a_model_that_knows_something_is_better(self) -> None:
         seen = evidence()
 
-        finding = only(GateSettings(metric="brier", better_than="trivial"), seen)
+        finding = only(MetricGate(metric="brier", better_than="trivial"), seen)
 
         constant = np.full(seen.y_true.shape, seen.base_rate)
         difference = brier_difference(seen.y_true, seen.score, constant)
@@ -101,7 +101,7 @@ class TestBetterThanTrivial:
         assert finding.high == pytest.approx(finding.limit + difference.high)
 
     def test_a_model_that_knows_nothing_is_undecided(self) -> None:
-        finding = only(GateSettings(metric="auc", better_than="trivial"), evidence(skill=0.0))
+        finding = only(MetricGate(metric="auc", better_than="trivial"), evidence(skill=0.0))
 
         assert finding.outcome == "inconclusive"
         assert (
@@ -109,7 +109,7 @@ class TestBetterThanTrivial:
         )
 
     def test_a_model_that_has_it_backwards_fails(self) -> None:
-        finding = only(GateSettings(metric="auc", better_than="trivial"), evidence(skill=-1.0))
+        finding = only(MetricGate(metric="auc", better_than="trivial"), evidence(skill=-1.0))
 
         assert finding.outcome == "fail"
 
@@ -117,13 +117,13 @@ class TestBetterThanTrivial:
         seen = evidence()
         constant = seen._replace(score=np.full(seen.y_true.shape, seen.base_rate))
 
-        found = judge((GateSettings(metric="brier", better_than="trivial"),), constant)
+        found = judge((MetricGate(metric="brier", better_than="trivial"),), constant)
 
         assert [finding.outcome for finding in found] == ["fail"]
 
 
 class TestNoWorseThan:
-    gate = GateSettings(metric="auc", no_worse_than={"champion": 0.005})
+    gate = MetricGate(metric="auc", no_worse_than={"champion": 0.005})
 
     def test_without_a_champion_it_passes_and_says_why(self) -> None:
         finding = only(self.gate, evidence())
@@ -167,7 +167,7 @@ class TestNoWorseThan:
         assert finding.outcome == "pass"
 
     def test_lower_is_better_is_compared_the_other_way_round(self) -> None:
-        gate = GateSettings(metric="brier", no_worse_than={"champion": 0.001})
+        gate = MetricGate(metric="brier", no_worse_than={"champion": 0.001})
 
         better = only(gate, evidence(champion_skill=0.0))
         worse = only(gate, evidence(skill=0.0, champion_skill=1.0))
@@ -176,14 +176,14 @@ class TestNoWorseThan:
 
     def test_a_named_version_is_compared_with_on_the_same_rows(self) -> None:
         seen = evidence(champion_skill=0.02)
-        gate = GateSettings(metric="auc", no_worse_than={"delay/1": 0.005})
+        gate = MetricGate(metric="auc", no_worse_than={"delay/1": 0.005})
 
         finding = only(gate, seen._replace(champion=""))
 
         assert (finding.gate, finding.outcome) == ("auc no worse than delay/1 by 0.005", "pass")
 
     def test_a_version_without_scores_is_an_error(self) -> None:
-        gate = GateSettings(metric="auc", no_worse_than={"delay/7": 0.005})
+        gate = MetricGate(metric="auc", no_worse_than={"delay/7": 0.005})
 
         finding = only(gate, evidence())
 
@@ -198,7 +198,7 @@ class TestNoWorseThan:
 
 
 class TestBesideTheChampion:
-    gate = GateSettings(metric="auc", at_least=0.5)
+    gate = MetricGate(metric="auc", at_least=0.5)
 
     def test_the_champion_on_the_same_rows_is_shown_and_decides_nothing(self) -> None:
         seen = evidence(champion_skill=1.0)
@@ -258,7 +258,7 @@ class TestWhatCannotBeMeasured:
         seen = evidence(champion_skill=1.0)._replace(slices={"carrier": np.array(["HA"] * 2000)})
         doubled = seen._replace(score=2 * seen.score)
 
-        found = judge((GateSettings(metric="brier", at_most=0.2),), doubled)
+        found = judge((MetricGate(metric="brier", at_most=0.2),), doubled)
 
         assert [(finding.gate, finding.outcome) for finding in found if not finding.slice] == [
             ("brier at most 0.2", "error"),
@@ -281,7 +281,7 @@ class TestWhatCannotBeMeasured:
         measures["broken"] = msgspec.structs.replace(
             measures["auc"], name="broken", function=broken, difference=None
         )
-        gate = GateSettings(metric="broken", at_least=0.5, better_than="trivial")
+        gate = MetricGate(metric="broken", at_least=0.5, better_than="trivial")
 
         found = judge((gate,), evidence(slices={"carrier": np.array(["HA"] * 2000)}))
 
@@ -301,7 +301,7 @@ class TestWhatCannotBeMeasured:
             function=lambda y, _s: Estimate(nan, nan, nan, len(np.asarray(y))),
         )
 
-        finding = only(GateSettings(metric="nan", at_least=0.5), evidence())
+        finding = only(MetricGate(metric="nan", at_least=0.5), evidence())
 
         assert (finding.outcome, finding.reason) == ("error", "the measure gave nan (nan to nan)")
 
@@ -311,7 +311,7 @@ class TestSlices:
         groups = np.array(["UA"] * 1200 + ["HA"] * 770 + ["OO"] * 30)
 
         found = judge(
-            (GateSettings(metric="auc", at_least=0.58),), evidence(slices={"carrier": groups})
+            (MetricGate(metric="auc", at_least=0.58),), evidence(slices={"carrier": groups})
         )
 
         shown = {finding.slice: finding for finding in found if finding.slice}
@@ -325,7 +325,7 @@ class TestSlices:
         groups = np.array(["UA"] * 1970 + ["OO"] * 30)
 
         found = judge(
-            (GateSettings(metric="auc", at_least=0.58),), evidence(slices={"carrier": groups})
+            (MetricGate(metric="auc", at_least=0.58),), evidence(slices={"carrier": groups})
         )
 
         (small,) = (finding for finding in found if finding.slice == "carrier=OO")
@@ -338,7 +338,7 @@ class TestSlices:
         groups = np.where(seen.y_true == 1, "late", "on time")
 
         found = judge(
-            (GateSettings(metric="auc", at_least=0.58),), seen._replace(slices={"end": groups})
+            (MetricGate(metric="auc", at_least=0.58),), seen._replace(slices={"end": groups})
         )
 
         assert [(f.slice, f.outcome, f.is_gated) for f in found] == [
@@ -354,7 +354,7 @@ class TestSlices:
         groups = np.where(half, "a", "b")
 
         found = judge(
-            (GateSettings(metric="auc", at_least=0.4),),
+            (MetricGate(metric="auc", at_least=0.4),),
             seen._replace(score=score, slices={"g": groups}),
         )
 
@@ -363,7 +363,7 @@ class TestSlices:
     def test_without_a_floor_a_slice_is_held_against_the_trivial_level(self) -> None:
         seen = evidence(slices={"g": np.array(["a"] * 2000)})
 
-        found = judge((GateSettings(metric="brier", better_than="trivial"),), seen)
+        found = judge((MetricGate(metric="brier", better_than="trivial"),), seen)
 
         constant = np.full(2000, seen.base_rate)
         assert found[1].limit == pytest.approx(brier(seen.y_true, constant).value)
@@ -371,8 +371,8 @@ class TestSlices:
 
     def test_a_measure_with_several_gates_is_shown_once_a_slice(self) -> None:
         gates = (
-            GateSettings(metric="auc", better_than="trivial"),
-            GateSettings(metric="auc", at_least=0.6),
+            MetricGate(metric="auc", better_than="trivial"),
+            MetricGate(metric="auc", at_least=0.6),
         )
 
         found = judge(gates, evidence(slices={"g": np.array(["a"] * 2000)}))
@@ -386,8 +386,8 @@ def test_an_interval_ends_where_the_measure_does() -> None:
     y_true = np.repeat([0.0, 1.0], 60)
     nearly_right = np.concatenate([np.linspace(0.0, 0.51, 60), np.linspace(0.5, 1.0, 60)])
     policy = (
-        GateSettings(metric="auc", better_than="trivial"),
-        GateSettings(metric="brier", better_than="trivial"),
+        MetricGate(metric="auc", better_than="trivial"),
+        MetricGate(metric="brier", better_than="trivial"),
     )
 
     auc, brier = judge(policy, evidence(y_true=y_true, score=nearly_right, base_rate=0.5))

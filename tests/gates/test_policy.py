@@ -8,26 +8,26 @@ import pytest
 from cd4ml.errors import ConfigurationError
 from cd4ml.gates.policy import Policy, policy_of
 from cd4ml.measures.catalog import MEASURES
-from cd4ml.records.settings import GateSettings
+from cd4ml.records.gate import MetricGate
 from cd4ml.store.address import address_of_record
 
 
 def refusal(**gate: object) -> str:
     with pytest.raises(ConfigurationError) as caught:
-        policy_of((GateSettings(metric="auc", at_least=0.5), msgspec.convert(gate, GateSettings)))
+        policy_of((MetricGate(metric="auc", at_least=0.5), msgspec.convert(gate, MetricGate)))
     return str(caught.value)
 
 
 def test_a_policy_keeps_its_gates_in_order() -> None:
-    gates = (GateSettings(metric="brier", at_most=0.2), GateSettings(metric="auc", at_least=0.58))
+    gates = (MetricGate(metric="brier", at_most=0.2), MetricGate(metric="auc", at_least=0.58))
 
     assert policy_of(gates).gates == gates
 
 
 def test_the_address_of_a_policy_is_that_of_its_content() -> None:
-    one = policy_of((GateSettings(metric="auc", at_least=0.58),))
-    same = policy_of((GateSettings(metric="auc", at_least=0.58),))
-    other = policy_of((GateSettings(metric="auc", at_least=0.59),))
+    one = policy_of((MetricGate(metric="auc", at_least=0.58),))
+    same = policy_of((MetricGate(metric="auc", at_least=0.58),))
+    other = policy_of((MetricGate(metric="auc", at_least=0.59),))
 
     assert one.address == same.address == address_of_record(one)
     assert one.address != other.address
@@ -36,7 +36,7 @@ def test_the_address_of_a_policy_is_that_of_its_content() -> None:
 def test_a_policy_names_the_versions_it_compares_with() -> None:
     margins = {"champion": 0.01, "delay/3": 0.02}
 
-    policy = Policy((GateSettings(metric="auc", no_worse_than=margins),))
+    policy = Policy((MetricGate(metric="auc", no_worse_than=margins),))
 
     assert policy.versions == ("delay/3",)
 
@@ -73,7 +73,7 @@ def test_a_limit_that_no_model_can_reach_is_refused(gate: dict[str, object], mes
     "gate", [{"metric": "auc", "at_least": 1}, {"metric": "brier", "at_most": 0}]
 )
 def test_perfection_may_be_asked_for(gate: dict[str, object]) -> None:
-    assert policy_of((msgspec.convert(gate, GateSettings),)).gates[0].metric == gate["metric"]
+    assert policy_of((msgspec.convert(gate, MetricGate),)).gates[0].metric == gate["metric"]
 
 
 def test_a_gate_without_a_limit_is_refused() -> None:

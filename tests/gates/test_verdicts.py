@@ -8,12 +8,12 @@ from cd4ml.errors import Inconclusive, Refused
 from cd4ml.gates.policy import policy_of
 from cd4ml.gates.verdicts import give_verdict, outcome_of, refuse_unless_passed, summary
 from cd4ml.records.finding import Finding, Outcome
-from cd4ml.records.settings import GateSettings
+from cd4ml.records.gate import MetricGate
 from cd4ml.records.verdict import Verdict
 from cd4ml.store import ledger, lineage, rows
 from cd4ml.store.database import Database
 
-POLICY = policy_of((GateSettings(metric="auc", at_least=0.58),))
+POLICY = policy_of((MetricGate(metric="auc", at_least=0.58),))
 
 
 def finding(
@@ -162,6 +162,7 @@ def test_a_verdict_is_kept_whatever_it_is(database: Database, now: datetime) -> 
             policy=POLICY,
             holdout="blake3:b2",
             champion="delay/1",
+            evidence={"rows": "blake3:c3"},
             findings=findings,
             by="ana",
             at=now,
@@ -175,4 +176,5 @@ def test_a_verdict_is_kept_whatever_it_is(database: Database, now: datetime) -> 
     assert (entry.actor, entry.action) == ("ana", "verdict.given")
     assert entry.reason == "1 of 2 findings failed"
     assert entry.details["holdout"] == "blake3:b2"
+    assert entry.details["evidence"] == {"rows": "blake3:c3"}
     assert lineage_up == ["blake3:b2"]

@@ -13,6 +13,9 @@ from cd4ml.errors import (
     PipelineError,
     Refused,
 )
+from cd4ml.gates.judge import judge
+from cd4ml.gates.policy import Policy, policy_of
+from cd4ml.gates.stored import stored_evidence
 from cd4ml.loop import Project, open_project
 from cd4ml.loop.evaluate import evaluate, verdict_of, verdicts
 from cd4ml.loop.registry import models
@@ -49,6 +52,19 @@ def test_what_passes_becomes_a_version_with_its_contract(project: Project) -> No
     (summary,) = models(project)
     assert (summary.version, summary.aliases) == (judgement.version, ())
     assert summary.verdict == "3 of 3 findings passed"
+
+
+def test_a_verdict_names_its_evidence_and_can_be_judged_from_it_alone(released: Project) -> None:
+    add_flights(released, 30)
+    run = train(released, actor=ANN).run
+    verdict = evaluate(released, run.ref, actor=ANN).verdict
+    policy = policy_of(released.settings.gate)
+
+    seen = stored_evidence(released.blobs, verdict)
+
+    assert judge(policy.gates, seen) == verdict.findings
+    assert released.blobs.get_record(verdict.policy, Policy) == policy
+    assert sorted(verdict.evidence) == ["judged", "rows"]
 
 
 def test_judging_again_is_the_same_verdict(project: Project) -> None:

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 import cd4ml.records
 from cd4ml.records.dataset import DatasetVersion
+from cd4ml.records.gate import KINDS_OF_GATE
 from cd4ml.records.job import Job
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.records.plan import Arm, Plan
+from cd4ml.records.rollout import RolloutStep
 from cd4ml.store.address import canonical
 from tests.store.strategies import records
 
@@ -57,7 +59,7 @@ def test_a_record_comes_back_from_its_json_as_it_was(
 
 @EVERY
 def test_settings_take_no_key_they_do_not_know(kind: type[msgspec.Struct]) -> None:
-    is_setting = kind.__module__.endswith(".settings") or kind.__name__ == "RolloutStep"
+    is_setting = kind.__module__.endswith(".settings") or kind in (RolloutStep, *KINDS_OF_GATE)
 
     assert kind.__struct_config__.forbid_unknown_fields == is_setting
 

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from cd4ml.errors import ConfigurationError
-from cd4ml.records.settings import DataSettings, GateSettings, Settings
+from cd4ml.records.gate import KINDS_OF_GATE, MetricGate, kind_of
+from cd4ml.records.settings import DataSettings, Settings
 from cd4ml.store.settings import read_settings
 
 MANUAL = "docs/reference/settings.md of the manual lists every key"
@@ -64,9 +65,18 @@ def test_every_table_is_read(tmp_path: Path) -> None:
 
     assert list(settings.environments) == ["staging", "eu.production"]
     assert settings.gate == (
-        GateSettings(metric="auc", at_least=0.58, no_worse_than={"champion": 0.005}),
+        MetricGate(metric="auc", at_least=0.58, no_worse_than={"champion": 0.005}),
     )
     assert settings.environments["eu.production"].rollout[0].weight_percent == 5.0
+
+
+def test_a_gate_that_says_no_kind_is_one_on_a_metric(tmp_path: Path) -> None:
+    gate = 'metric = "auc"\nat_least = 0.58\n'
+
+    said = read(tmp_path, f'{PROJECT}[[gate]]\nkind = "metric"\n{gate}')
+    unsaid = read(tmp_path, f"{PROJECT}[[gate]]\n{gate}")
+
+    assert said.gate == unsaid.gate == (MetricGate(metric="auc", at_least=0.58),)
 
 
 def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
@@ -84,6 +94,13 @@ def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
             "expected ']' at the end of a table declaration (at line 1, column 9)",
             MANUAL,
         ),
+        (
+            PROJECT + "[[gate]]\nkind = 'metrik'\nmetric = 'auc'",
+            "invalid value 'metrik' - at `gate[0].kind`",
+            f"the kinds of gate are {', '.join(sorted(map(kind_of, KINDS_OF_GATE)))}",
+        ),
+        ("gate = 3\n" + PROJECT, "expected `array`, got `int` - at `gate`", MANUAL),
+        ("gate = [3]\n" + PROJECT, "expected `object`, got `int` - at `gate[0]`", MANUAL),
         (
             PROJECT + "[[gate]]\nmetric = 'auc'\nat_last = 0.5",
             "object contains unknown field `at_last` - at `gate[0]`",

@@ -41,7 +41,7 @@ def test_the_schema_refuses_what_the_settings_refuse() -> None:
 
     sections = schema["$defs"]
     assert all(section["additionalProperties"] is False for section in sections.values())
-    assert sections["GateSettings"]["required"] == ["metric"]
+    assert sections["MetricGate"]["required"] == ["metric"]
     assert (
         "worse by more" in sections["EnvironmentSettings"]["properties"]["worse_by"]["description"]
     )

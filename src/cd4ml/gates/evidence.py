@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cd4ml.errors import InvalidInput
+from cd4ml.records.finding import Finding
 
 if TYPE_CHECKING:
     import polars as pl
@@ -19,8 +20,10 @@ MOST_SLICES = 50  # of one column; the rows of the rarer values are one slice, "
 class Evidence(NamedTuple):
     """A candidate's answers on the holdout, beside the truth and the answers of others.
 
-    All arrays have one entry a row, in the same order. `champion` is a key of `others`, or "" when
-    there is no champion yet.
+    All arrays have one entry a row, in the order of `holdout`. `champion` is a key of `others`, or
+    "" when there is no champion yet. `gathered` has the own record of each kind of gate that needs
+    more than the rows, `missing` says why one could not be had, and `found` are findings that
+    were made on the way.
     """
 
     y_true: NDArray[np.float64]
@@ -29,6 +32,11 @@ class Evidence(NamedTuple):
     champion: str = ""  # "delay/3"
     others: Mapping[str, NDArray[np.float64]] = {}  # version -> its scores
     slices: Mapping[str, NDArray[Any]] = {}  # column -> its value in each row
+    holdout: pl.DataFrame | None = None  # the rows themselves, with every column
+    target: str = ""  # which of its columns `y_true` is
+    gathered: Mapping[str, Any] = {}  # kind of gate -> its own record
+    missing: Mapping[str, str] = {}  # kind of gate -> why there is none
+    found: tuple[Finding, ...] = ()
 
 
 def evidence_of(
@@ -66,6 +74,8 @@ def evidence_of(
         champion=champion,
         others={ref: np.asarray(one, dtype=np.float64) for ref, one in (others or {}).items()},
         slices={column: _groups(holdout, column) for column in slices},
+        holdout=holdout,
+        target=target,
     )
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cd4ml.gates.evidence import Evidence
-from cd4ml.gates.policy import CHAMPION
+from cd4ml.gates.refusal import CHAMPION
 from cd4ml.measures.catalog import Measure
 from cd4ml.measures.estimate import Estimate, UndefinedMeasure
 from cd4ml.records.finding import Outcome

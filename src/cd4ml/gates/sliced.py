@@ -13,12 +13,12 @@ from cd4ml.measures.catalog import MEASURES, Measure
 from cd4ml.measures.estimate import Estimate
 from cd4ml.measures.slices import LabelledMeasure, SliceEstimate, by_slice
 from cd4ml.records.finding import Finding, Outcome
-from cd4ml.records.settings import GateSettings
+from cd4ml.records.gate import MetricGate
 
 FEW_ROWS = 100  # below this a slice is inconclusive, whatever its value
 
 
-def on_slices(gates: tuple[GateSettings, ...], evidence: Evidence) -> list[Finding]:
+def on_slices(gates: list[MetricGate], evidence: Evidence) -> list[Finding]:
     """Each gated measure on each slice, in the order of the gates, then of the slices' names.
 
     Args:

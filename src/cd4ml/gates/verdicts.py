@@ -40,6 +40,7 @@ def give_verdict(
     policy: Policy,
     holdout: str,
     champion: str,
+    evidence: dict[str, str],
     findings: tuple[Finding, ...],
     by: str,
     at: datetime,
@@ -54,6 +55,7 @@ def give_verdict(
         policy: The gates that were asked.
         holdout: Content address of the rows that were judged.
         champion: The version it was compared with, "" if there was none.
+        evidence: Where what the judge saw is kept (see `store_evidence`).
         findings: What `judge` found.
         by: Who asked for the verdict.
         at: Now.
@@ -66,6 +68,7 @@ def give_verdict(
         policy=policy.address,
         holdout=holdout,
         champion=champion,
+        evidence=evidence,
         findings=findings,
         outcome=outcome_of(findings),
         judged_at=at,
@@ -89,6 +92,7 @@ def give_verdict(
             "policy": verdict.policy,
             "holdout": holdout,
             "champion": champion,
+            "evidence": evidence,
         },
     )
     return verdict

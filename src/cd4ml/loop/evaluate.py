@@ -2,42 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import msgspec
 import sqlalchemy as sa
 
 from cd4ml.errors import Inconclusive, Refused
-from cd4ml.gates.evidence import evidence_of
 from cd4ml.gates.judge import judge
 from cd4ml.gates.policy import Policy, policy_of
+from cd4ml.gates.stored import store_evidence
 from cd4ml.gates.verdicts import give_verdict, refuse_unless_passed, summary
-from cd4ml.loop.apart import findings_on_shared_rows
 from cd4ml.loop.candidate import (
     Candidate,
     candidate_behind,
     candidate_of,
     contract_of,
     packaged,
-    project_modules,
-    runtime_of,
-    table,
 )
-from cd4ml.loop.refs import number_in, version_in
+from cd4ml.loop.gathering.evidence import gather
+from cd4ml.loop.refs import number_in
 from cd4ml.loop.written_card import written_card
 from cd4ml.models import registry
 from cd4ml.models.manifest import Manifest
-from cd4ml.models.runtime import load
-from cd4ml.models.trust import trusted_in
-from cd4ml.records.finding import Finding
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.records.verdict import Verdict
 from cd4ml.release.releases import in_charge
 from cd4ml.store import lineage, people, rows
 from cd4ml.store.project import Project
-
-if TYPE_CHECKING:
-    import polars as pl
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,7 +72,17 @@ def evaluate(
             return _judgement(connection, before)
     card = written_card(project)
     artifact, contract_address = _packaged(project, candidate, version)
-    findings = _findings(project, candidate, artifact, policy, champion)
+    evidence = gather(
+        project,
+        candidate,
+        artifact=artifact,
+        contract=contract_address,
+        policy=policy,
+        champion=champion,
+    )
+    findings = judge(policy.gates, evidence)
+    stored = store_evidence(project.blobs, evidence)
+    project.blobs.put_record(policy)
     with project.database.write() as connection:
         before = _verdict_before(connection, candidate, policy, champion)
         if before is not None and before.artifact == artifact:  # another process was faster
@@ -96,6 +95,7 @@ def evaluate(
             policy=policy,
             holdout=candidate.holdout,
             champion=champion.ref if champion else "",
+            evidence=stored,
             findings=findings,
             by=actor,
             at=project.clock.now(),
@@ -198,50 +198,6 @@ def _packaged(
         return version.artifact, version.contract
     contract = contract_of(project, candidate)
     return packaged(project, candidate, contract), project.blobs.put_record(contract)
-
-
-def _findings(
-    project: Project,
-    candidate: Candidate,
-    artifact: str,
-    policy: Policy,
-    champion: ModelVersion | None,
-) -> tuple[Finding, ...]:
-    settings = project.settings.model
-    holdout = table(project, candidate.holdout)
-    with project_modules(project):
-        judged = load(project.blobs, artifact, is_trusted=trusted_in(project.database)).score_frame(
-            holdout
-        )
-    versions = {version.ref: version for version in _compared(project, policy, champion)}
-    evidence = evidence_of(
-        holdout,
-        target=settings.target,
-        score=judged,
-        base_rate=_base_rate(table(project, candidate.training), settings.target),
-        champion=champion.ref if champion else "",
-        others={
-            ref: runtime_of(project, version).score_frame(holdout)
-            for ref, version in versions.items()
-        },
-        slices=settings.slices,
-    )
-    shared = findings_on_shared_rows(project, candidate, holdout, champion)
-    return (*shared, *judge(policy.gates, evidence))
-
-
-def _compared(
-    project: Project, policy: Policy, champion: ModelVersion | None
-) -> list[ModelVersion]:
-    with project.database.read() as connection:
-        named = [rows.get(connection, ModelVersion, *version_in(ref)) for ref in policy.versions]
-    return [*named, *([champion] if champion else [])]
-
-
-def _base_rate(training: pl.DataFrame, target: str) -> float:
-    import polars as pl
-
-    return float(training.select(pl.col(target).cast(pl.Float64).mean()).item())
 
 
 def _trace(

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from cd4ml.records.gate import Gate
 from cd4ml.records.rollout import RolloutStep
 
 ExecutorName = Literal["processes", "in-process", "ray"]
@@ -99,21 +100,6 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     contract: str = ""  # "module:Name" of the request's Contract; "" derives it
     card: str = ""  # a Markdown file with what no record knows: intended use, limits
     trusted_by: tuple[str, ...] = ()  # roles that may let code run that was made elsewhere
-
-
-class GateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[[gate]]`: limits on one metric, judged on the holdout.
-
-    `better_than = "trivial"` asks for the interval to lie on the better side of a
-    model that knows only the base rate. `no_worse_than = { champion = 0.005 }`
-    compares on the same rows and refuses when the candidate is worse by more.
-    """
-
-    metric: str
-    at_least: float | None = None
-    at_most: float | None = None
-    better_than: Literal["trivial"] | None = None
-    no_worse_than: dict[str, float] = {}
 
 
 class EnvironmentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -254,7 +240,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     prices: PriceSettings = PriceSettings()
     data: dict[str, DataSettings] = {}
     model: ModelSettings = ModelSettings()
-    gate: tuple[GateSettings, ...] = ()
+    gate: tuple[Gate, ...] = ()
     environments: dict[str, EnvironmentSettings] = {}
     monitoring: MonitoringSettings = MonitoringSettings()
     retrain: RetrainSettings = RetrainSettings()

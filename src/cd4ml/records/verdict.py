@@ -14,7 +14,9 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
     `policy` and `holdout` are the content addresses of the gates that were asked
     and of the rows that were judged; `champion` is the version it was compared
-    with ("" if there was none).
+    with ("" if there was none). `evidence` says under which content address each
+    thing lies that the judge saw, by its name ("rows", "judged", a kind of gate): from
+    there it can be judged again.
     """
 
     number: int
@@ -24,6 +26,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     policy: str
     holdout: str
     champion: str = ""
+    evidence: dict[str, str] = {}
     findings: tuple[Finding, ...]
     outcome: Outcome
     judged_at: datetime

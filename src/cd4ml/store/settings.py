@@ -12,17 +12,20 @@ import keyword
 import re
 from math import isfinite
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from cd4ml.errors import ConfigurationError
 from cd4ml.records import settings as records
 from cd4ml.records.dataset import NAME_RULE, is_dataset_name
+from cd4ml.records.gate import DEFAULT_KIND, KIND, KINDS_OF_GATE, kind_of
 from cd4ml.records.settings import Settings
 from cd4ml.store.choices import named_choices
 from cd4ml.store.webhook_settings import wrong_in
 
 _MANUAL = "docs/reference/settings.md of the manual lists every key"
+_UNKNOWN_KIND = re.compile(r"[Ii]nvalid value .+ - at `\$\.gate\[\.*\d*\]\.kind`")
 _UNKNOWN = re.compile(r"unknown field `(.+?)`")
 _FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -57,7 +60,7 @@ def settings_from(text: str, path: Path) -> Settings:
     """
     text = text.removeprefix("\ufeff")
     try:
-        settings = msgspec.toml.decode(text, type=Settings)
+        settings = msgspec.convert(_with_kinds(msgspec.toml.decode(text)), Settings)
         _refuse_impossible(settings)
     except msgspec.DecodeError as error:
         msg = f"{path}: {_named(_reworded(error), text)}"
@@ -66,6 +69,15 @@ def settings_from(text: str, path: Path) -> Settings:
         msg = f"{path}: {error.message} - at `{error.key}`"
         raise ConfigurationError(msg, hint=error.hint) from None
     return settings
+
+
+def _with_kinds(tables: dict[str, Any]) -> dict[str, Any]:
+    """The tables of a file, with the kind of each gate that does not say one."""
+    gates = tables.get("gate")
+    for gate in gates if isinstance(gates, list) else ():
+        if isinstance(gate, dict):
+            gate.setdefault(KIND, DEFAULT_KIND)
+    return tables
 
 
 def _text(path: Path) -> str:
@@ -110,7 +122,10 @@ def _named(message: str, text: str) -> str:
 
 def _remedy(error: msgspec.DecodeError) -> str:
     unknown = _UNKNOWN.search(str(error))
-    kinds = [kind for kind in vars(records).values() if _is_table(kind)]
+    if _UNKNOWN_KIND.search(str(error)):
+        kinds_known = sorted(kind_of(kind) for kind in KINDS_OF_GATE)
+        return f"the kinds of gate are {', '.join(kinds_known)}"
+    kinds = [*filter(_is_table, vars(records).values()), *KINDS_OF_GATE]
     names = {field.name for kind in kinds for field in msgspec.structs.fields(kind)}
     near = difflib.get_close_matches(unknown[1], names, n=1) if unknown else []
     return f"did you mean `{near[0]}`? {_MANUAL}" if near else _MANUAL

@@ -382,6 +382,7 @@ def upgrade() -> None:
         sa.Column("policy", TEXT, nullable=False),
         sa.Column("holdout", TEXT, nullable=False),
         sa.Column("champion", TEXT, nullable=False),
+        sa.Column("evidence", JSON, nullable=False),
         sa.Column("findings", JSON, nullable=False),
         sa.Column("outcome", TEXT, nullable=False),
         sa.Column("judged_at", UtcDateTime(), nullable=False),
