@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cd4ml.cli.commands import replay
 from cd4ml.cli.given import Answer, Given
 from cd4ml.cli.words import Commands
 
@@ -38,6 +39,7 @@ def add(commands: Commands) -> None:
     nouns.add("list", list_verdicts, "list verdicts, newest first")
     parser = nouns.add("show", show, "show a verdict with every finding")
     parser.add_argument("verdict", metavar="VERDICT", help="verdict/3 or 3")
+    replay.add_to(nouns)
 
 
 def judge(given: Given) -> Answer[Judgement]:
