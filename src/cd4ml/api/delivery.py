@@ -47,6 +47,20 @@ def metrics(project: Project, asked: MetricsAsked) -> object:
     )
 
 
+class ReplayAsked(Asked, frozen=True):
+    """A policy, as the text of `[[gate]]` tables ("": the project's own), for past candidates."""
+
+    policy: str = ""
+    environment: str = ""
+
+
+def replay(project: Project, asked: ReplayAsked, _: str) -> object:
+    """All past candidates by another policy; nothing is written."""
+    from cd4ml.loop.replay import replay as judge_again
+
+    return judge_again(project, text=asked.policy, environment=asked.environment)
+
+
 class WebhookAsked(Asked, frozen=True):
     """Deliveries: of one webhook, or of all; those given up, unless another state is named."""
 

@@ -438,6 +438,7 @@ ENDPOINTS: tuple[Reading | Asking | Acting | Receiving, ...] = (
     Acting("/undo", bodies.UndoAsked, _undo, "Put the version before back in charge."),
     Reading("/production", delivery.ProductionAsked, delivery.production, "What was in charge."),
     Reading("/metrics", delivery.MetricsAsked, delivery.metrics, "How the project delivers."),
+    Acting("/gate/replay", delivery.ReplayAsked, delivery.replay, "Judge again by other gates."),
     Reading("/webhooks", bodies.Nothing, delivery.webhooks, "Who else is told, and how far."),
     Reading("/deliveries", delivery.WebhookAsked, delivery.deliveries, "What webhooks are sent."),
     Acting("/webhooks/{webhook}/resend", delivery.ResendAsked, delivery.resend, "Send again."),

@@ -42,7 +42,9 @@ class _Known(NamedTuple):
     words: str
 
 
-def replay(project: Project, *, policy: Path | None = None, environment: str = "") -> Replay:
+def replay(
+    project: Project, *, policy: Path | None = None, text: str = "", environment: str = ""
+) -> Replay:
     """What a policy would have said of every past candidate, from stored evidence alone.
 
     Nothing is computed anew and nothing is written. A released candidate is bad if its release
@@ -53,13 +55,14 @@ def replay(project: Project, *, policy: Path | None = None, environment: str = "
         project: Whose candidates.
         policy: A file with `[[gate]]` tables, such as another `cd4ml.toml`; the project's own
             by default.
+        text: The tables themselves, instead of a file.
         environment: Where it counts what became of a candidate; the last by default.
 
     Raises:
         ConfigurationError: If the file cannot be read, or asks what cannot be meant.
         NotFound: If there is no such environment.
     """
-    asked = _policy(project, policy)
+    asked = _policy(project, policy, text)
     name = _environment(project, environment)
     with project.database.read() as connection:
         candidates = _candidates(connection, name)
@@ -71,22 +74,27 @@ def replay(project: Project, *, policy: Path | None = None, environment: str = "
     return _summed(asked, name, told)
 
 
-def _policy(project: Project, path: Path | None) -> Policy:
+def _policy(project: Project, path: Path | None, text: str) -> Policy:
     key = project.settings.model.key
-    if path is None:
+    if path is None and not text:
         return policy_of(project.settings.gate, key)
+    name = path or Path("policy")
+    text = _read(path) if path is not None else text
+    is_whole = any(line.strip() == "[project]" for line in text.splitlines())
+    settings = settings_from(text if is_whole else f"{_ALONE}{text}", name)
+    if not settings.gate:
+        msg = f"{name} has no [[gate]]: it would let nothing pass"
+        raise ConfigurationError(msg, hint="add the gates to be tried")
+    return policy_of(settings.gate, key)
+
+
+def _read(path: Path) -> str:
     try:
-        text = path.read_text()
+        return path.read_text()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
         msg = f"the policy {path} cannot be read: {reason}"
         raise ConfigurationError(msg, hint="a file with [[gate]] tables") from None
-    is_whole = any(line.strip() == "[project]" for line in text.splitlines())
-    settings = settings_from(text if is_whole else f"{_ALONE}{text}", path)
-    if not settings.gate:
-        msg = f"{path} has no [[gate]]: it would let nothing pass"
-        raise ConfigurationError(msg, hint="add the gates to be tried")
-    return policy_of(settings.gate, key)
 
 
 def _environment(project: Project, name: str) -> str:

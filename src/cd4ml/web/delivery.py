@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 from cd4ml.errors import InvalidInput
 from cd4ml.loop.delivery_words import COLUMNS, figures_of, row_of
 from cd4ml.loop.metrics import metrics
+from cd4ml.loop.webhooks import deliveries, webhooks
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from cd4ml.loop import Project
+
+_MOST_DEAD = 50
 
 STRETCHES = ("day", "week", "month")
 
@@ -31,4 +34,6 @@ def delivery(project: Project, request: Request) -> dict[str, Any]:
         "figures": figures_of(total),
         "columns": COLUMNS,
         "rows": [row_of(stretch) for stretch in reversed(stretches)],
+        "webhooks": webhooks(project),
+        "dead": deliveries(project)[:_MOST_DEAD],
     }
