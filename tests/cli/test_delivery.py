@@ -70,6 +70,21 @@ def test_delivery_is_told_at_once_and_week_by_week(project: Project, answer: Ans
     assert (told["releases"], told["time_to_restore"]["median_hours"]) == (1, None)
 
 
+def test_past_candidates_are_shown_by_another_policy(project: Project, answer: Answers) -> None:
+    strict = project.folder / "strict.toml"
+    strict.write_text('[[gate]]\nmetric = "auc"\nat_least = 1.0\n')
+
+    said = answer("gate", "replay", "--policy", str(strict))
+
+    assert said.splitlines()[0].endswith(" on 1 candidate")
+    assert "would have stopped     1 of 1" in said
+    assert "bad releases stopped   none is known" in said
+    assert "  - diagnosis/1: auc at least 1: 0.9" in said
+    assert "would have stopped     0 of 1" in answer("gate", "replay")
+    missing = answer("gate", "replay", "--policy", "nowhere.toml", leaves_with=1)
+    assert missing.startswith("error: the policy nowhere.toml cannot be read")
+
+
 def test_webhooks_are_listed_with_what_waits_and_was_given_up(
     project: Project, answer: Answers
 ) -> None:

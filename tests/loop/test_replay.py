@@ -9,8 +9,9 @@ import pytest
 from cd4ml.errors import ConfigurationError, NotFound
 from cd4ml.loop import Project
 from cd4ml.loop.evaluate import evaluate
-from cd4ml.loop.promote import undo
+from cd4ml.loop.promote import abort, undo
 from cd4ml.loop.replay import replay
+from cd4ml.loop.roll_out import roll_out
 from cd4ml.loop.train import train
 from cd4ml.loop.watch import watch
 from cd4ml.records.verdict import Verdict
@@ -114,6 +115,29 @@ def test_a_verdict_that_kept_no_evidence_decides_nothing(released: Project) -> N
     assert each.again.unseen[0].reason == (
         "not looked at then: verdict/1 names no evidence that could be judged again"
     )
+
+
+def test_a_release_that_a_person_stopped_before_it_answered_is_neither_good_nor_bad(
+    released: Project,
+) -> None:
+    begin(released)
+    roll_out(released)
+    abort(released, "release/4", reason="not before the holidays", actor=MAX)
+
+    second = replay(released).candidates[1]
+
+    assert (second.version, second.release, second.shown) == ("delay/2", "release/4", "unknown")
+
+
+def test_a_canary_that_was_aborted_was_bad(released: Project) -> None:
+    begin(released)
+    advance(released, 25, seed=11)
+    abort(released, "release/4", reason="customers complain", actor=MAX)
+
+    second = replay(released).candidates[1]
+
+    assert second.shown == "bad"
+    assert second.shown_by == "release/4 was aborted: aborted by max: customers complain"
 
 
 def test_before_a_window_is_measured_nobody_knows(released: Project) -> None:

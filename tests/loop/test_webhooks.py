@@ -198,8 +198,9 @@ def test_a_receiver_that_is_away_is_asked_once_a_turn(tmp_path: Path, receiver: 
 
         assert tell(project, owner="worker") == 0
 
-        attempts = [each.attempts for each in deliveries(project, state="waiting")]
-        assert attempts == [1, 0, 0]
+        waiting = deliveries(project, state="waiting")
+        assert [each.attempts for each in waiting] == [1, 0, 0]
+        assert waiting[0].error == "Connection refused"
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])

@@ -6,7 +6,7 @@ from cd4ml.records.delivery import Delivery, Durations, Portion
 
 COLUMNS = ("from", "released", "lead", "failed", "restored", "fixed", "labels", "passed")
 
-_DAY, _FORTNIGHT = 24, 336  # hours
+_DAY, _TWO_DAYS = 24, 48  # hours
 _MINUTE = 1 / 60
 
 
@@ -23,7 +23,7 @@ def time_taken(hours: float | None) -> str:
         return f"{hours * 3600:.1f} s"
     if hours < 1:
         return f"{hours * 60:.1f} min"
-    return f"{hours:.1f} h" if hours < _FORTNIGHT else f"{hours / _DAY:.1f} d"
+    return f"{hours:.1f} h" if hours < _TWO_DAYS else f"{hours / _DAY:.1f} d"
 
 
 def figures_of(total: Delivery) -> list[tuple[str, str]]:

@@ -17,6 +17,9 @@ from cd4ml.release.environments import settings_of
 from cd4ml.store import rows
 from cd4ml.store.answer_counts import in_hour
 from cd4ml.store.project import Project
+from cd4ml.store.tables import TABLES
+
+_PLANS = TABLES[Plan]
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,36 +85,37 @@ def production(
         raise InvalidInput(msg, hint="leave out --at for what is in production now")
     with project.database.read() as connection:
         name = _environment(project, connection, environment)
-        found = [plan for plan in _plans(connection, name) if model in ("", plan.model)]
-        in_force = {plan.model: plan for plan in found if plan.made_at <= moment}
-        return [
-            _shown(connection, plan, moment, _next(found, plan))
-            for _, plan in sorted(in_force.items())
-        ]
+        found = _in_force(connection, name, moment)
+        return [_shown(connection, plan, moment) for plan in found if model in ("", plan.model)]
 
 
 def _environment(project: Project, connection: sa.Connection, name: str) -> str:
     known = project.settings.environments
     if not name:
         return list(known)[-1] if known else project.settings.monitoring.environment
-    if name not in known and not _plans(connection, name):
+    if name not in known and not rows.count(connection, Plan, environment=name):
         settings_of(known, name)
     return name
 
 
-def _plans(connection: sa.Connection, environment: str) -> list[Plan]:
-    """Every plan of an environment, oldest first: a clock that went back changes no order."""
-    return rows.find(connection, Plan, environment=environment)
+def _in_force(connection: sa.Connection, environment: str, moment: datetime) -> list[Plan]:
+    """The newest plan of each model by its number: a clock that went back hides none."""
+    newest = (
+        sa.select(sa.func.max(_PLANS.c.number))
+        .where(_PLANS.c.environment == environment, _PLANS.c.made_at <= moment)
+        .group_by(_PLANS.c.model)
+    )
+    chosen = _PLANS.select().where(_PLANS.c.number.in_(newest)).order_by(_PLANS.c.model)
+    return rows.fetch(connection, Plan, chosen)
 
 
-def _next(plans: list[Plan], plan: Plan) -> datetime | None:
-    later = (each for each in plans if each.model == plan.model and each.number > plan.number)
-    return next((each.made_at for each in later), None)
+def _until(connection: sa.Connection, plan: Plan) -> datetime | None:
+    same = sa.and_(_PLANS.c.environment == plan.environment, _PLANS.c.model == plan.model)
+    later = sa.select(_PLANS.c.made_at).where(same, _PLANS.c.number > plan.number)
+    return connection.execute(later.order_by(_PLANS.c.number).limit(1)).scalar()
 
 
-def _shown(
-    connection: sa.Connection, plan: Plan, moment: datetime, until: datetime | None
-) -> InProduction:
+def _shown(connection: sa.Connection, plan: Plan, moment: datetime) -> InProduction:
     releases = _releases(connection, plan)
     answered = in_hour(connection, plan.environment, moment)
     return InProduction(
@@ -120,7 +124,7 @@ def _shown(
         at=moment,
         plan=plan.ref,
         since=plan.made_at,
-        until=until,
+        until=_until(connection, plan),
         versions=tuple(
             _serving(connection, arm, releases.get(arm.number), moment, answered)
             for arm in plan.arms

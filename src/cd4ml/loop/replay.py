@@ -15,12 +15,14 @@ from cd4ml.gates.stored import stored_evidence
 from cd4ml.monitoring.alerts import kind_of
 from cd4ml.records.lineage import Edge
 from cd4ml.records.model_version import ModelVersion
+from cd4ml.records.plan import Plan
 from cd4ml.records.release import Release
 from cd4ml.records.replay import Rejudged, Replay, Replayed, Shown, Unseen
 from cd4ml.records.verdict import Verdict
 from cd4ml.records.window import Window
 from cd4ml.release.environments import settings_of
-from cd4ml.store import rows
+from cd4ml.store import ledger, rows
+from cd4ml.store.people import SYSTEM
 from cd4ml.store.project import Project
 from cd4ml.store.settings import settings_from
 
@@ -48,8 +50,9 @@ def replay(
     """What a policy would have said of every past candidate, from stored evidence alone.
 
     Nothing is computed anew and nothing is written. A released candidate is bad if its release
-    was undone, or aborted on its way, or if the first measured window in which it was in charge
-    shows it worse than it should be; good if that window shows it well; else nobody knows.
+    was undone, or aborted after it had answered somebody or by the rollout's own rules, or if
+    the first measured window in which it was in charge shows it worse than it should be; good if
+    that window shows it well; else nobody knows.
 
     Args:
         project: Whose candidates.
@@ -150,11 +153,24 @@ def _shown(connection: sa.Connection, candidate: _Candidate, environment: str) -
     if candidate.version is None or not begun:
         return _Known("unknown", f"never in {environment}")
     for release in begun:
-        if release.state in ("undone", "aborted"):
+        if _is_taken_back(connection, release):
             return _Known("bad", f"{release.ref} was {release.state}: {release.state_reason}")
     windows = rows.find(connection, Window, environment=environment, model=candidate.version.model)
     own = [window for window in windows if window.champion == candidate.version.number]
     return _of_windows(sorted(own, key=lambda window: window.start))
+
+
+def _is_taken_back(connection: sa.Connection, release: Release) -> bool:
+    """Whether a release did harm: a person may abort one that answered nobody for any reason."""
+    if release.state != "aborted":
+        return release.state == "undone"
+    (entry, *_) = ledger.entries(connection, release.ref, limit=1)
+    answered = any(
+        arm.number == release.version and arm.role != "shadow"
+        for plan in rows.find(connection, Plan, release=release.number)
+        for arm in plan.arms
+    )
+    return answered or entry.actor == SYSTEM
 
 
 def _of_windows(windows: Iterable[Window]) -> _Known:

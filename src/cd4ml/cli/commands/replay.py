@@ -10,7 +10,8 @@ from cd4ml.cli.words import Commands
 
 if TYPE_CHECKING:
     from cd4ml.cli.screen import Screen
-    from cd4ml.records.replay import Rejudged, Replay, Replayed
+    from cd4ml.records.finding import Finding
+    from cd4ml.records.replay import Replay, Replayed
 
 
 def add_to(nouns: Commands) -> None:
@@ -50,35 +51,37 @@ def _show(screen: Screen, found: Replay) -> None:
     screen.title(f"policy {short(found.policy)} on {counted(len(found.candidates), 'candidate')}")
     screen.facts(
         (
-            ("would have stopped", f"{stopped:,}"),
-            ("of bad releases", _of(found.caught, found.caught + found.missed, found.recall)),
-            ("good ones among them", _of(found.blocked, found.blocked + found.caught, None)),
+            ("would have stopped", f"{stopped:,} of {len(found.candidates):,}"),
+            ("bad releases stopped", _of(found.caught, found.caught + found.missed)),
+            ("good releases blocked", _of(found.blocked, found.blocked + found.kept)),
         )
     )
     screen.table(
-        ("candidate", "then", "by this policy", f"in {found.environment}", "because"),
-        (_line(each) for each in found.candidates),
+        ("candidate", "verdict", "then", "by this policy", f"in {found.environment}"),
+        (
+            (each.version or each.run, each.verdict, each.then, each.again.outcome, each.shown)
+            for each in found.candidates
+        ),
     )
     for each in found.candidates:
-        for unseen in each.again.unseen:
-            screen.line(f"{each.verdict}: {unseen.gate}: {unseen.reason}", style="dim", hanging=2)
+        for line in _remarks(each):
+            screen.line(f"  - {each.version or each.run}: {line}")
 
 
-def _of(n: int, of: int, share: float | None) -> str:
-    ratio = "" if share is None else f" ({share:.0%})"
-    return f"{n:,} of {of:,}{ratio}" if of else "-"
+def _of(n: int, of: int) -> str:
+    return f"{n:,} of {of:,}" if of else "none is known"
 
 
-def _line(each: Replayed) -> tuple[str, ...]:
-    name = f"{each.version or each.run} ({each.verdict})"
-    return name, each.then, each.again.outcome, each.shown, _because(each.again) or each.shown_by
+def _remarks(each: Replayed) -> list[str]:
+    """What stops it, what nobody looked at, and what production showed."""
+    stopping = [f for f in each.again.findings if f.outcome == each.again.outcome]
+    return [
+        *([_asked(finding) for finding in stopping] if each.again.is_stopped else []),
+        *(f"{unseen.gate}: {unseen.reason}" for unseen in each.again.unseen),
+        *([f"{each.shown}: {each.shown_by}"] if each.shown != "unknown" else []),
+    ]
 
 
-def _because(again: Rejudged) -> str:
-    """The finding that stops it, the worst first."""
-    stopping = [f for f in again.findings if again.is_stopped and f.outcome == again.outcome]
-    if not stopping:
-        return ""
-    first, *more = stopping
-    value = "" if first.value is None else f": {first.value:.4g}"
-    return f"{first.gate}{value}" + (f", and {len(more)} more" if more else "")
+def _asked(finding: Finding) -> str:
+    value = finding.reason if finding.value is None else f"{finding.value:.4g}"
+    return f"{finding.gate}: {value}"

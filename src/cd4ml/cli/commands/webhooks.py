@@ -63,7 +63,7 @@ def _show_webhooks(screen: Screen, found: list[WebhookSeen]) -> None:
         screen.line("none: add [webhooks.NAME] to cd4ml.toml")
         return
     screen.table(
-        ("webhook", "to", "events", "told", "waiting", "given up"),
+        ("webhook", "to", "events", "told", "waiting", "dead"),
         (
             (
                 each.name,

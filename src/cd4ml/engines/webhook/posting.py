@@ -59,7 +59,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, patience_s: float
     except (OSError, http.client.HTTPException, ValueError) as error:
         if late.is_set() or isinstance(error, TimeoutError):
             return Attempt(0, f"no answer within {patience_s:g} s")
-        return Attempt(0, f"{type(error).__name__}: {error}"[:_LONGEST])
+        return Attempt(0, _words(error)[:_LONGEST])
     finally:
         watchdog.cancel()
         connection.close()
@@ -92,6 +92,11 @@ def _attempt(status: int, retry_after: str) -> Attempt:
     if 300 <= status < 400:
         words += ", and redirects are not followed"
     return Attempt(status, words, _seconds(retry_after))
+
+
+def _words(error: Exception) -> str:
+    said = error.strerror if isinstance(error, OSError) else ""
+    return said or f"{type(error).__name__}: {error}"
 
 
 def _seconds(retry_after: str) -> float | None:
