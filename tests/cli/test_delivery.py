@@ -30,8 +30,9 @@ class Answers:
         self._folder = folder
         self._capsys = capsys
 
-    def __call__(self, *words: str, leaves_with: int = 0) -> str:
-        code = main(["--as", ADMIN, "--project", str(self._folder), *words])
+    def __call__(self, command: str, *words: str, leaves_with: int = 0) -> str:
+        typed = [*command.split(), *words]
+        code = main(["--as", ADMIN, "--project", str(self._folder), *typed])
         said = self._capsys.readouterr()
         assert code == leaves_with, said.err
         return said.out if code == 0 else said.err
@@ -74,31 +75,31 @@ def test_past_candidates_are_shown_by_another_policy(project: Project, answer: A
     strict = project.folder / "strict.toml"
     strict.write_text('[[gate]]\nmetric = "auc"\nat_least = 1.0\n')
 
-    said = answer("gate", "replay", "--policy", str(strict))
+    said = answer("gate replay", "--policy", str(strict))
 
     assert said.splitlines()[0].endswith(" on 1 candidate")
     assert "would have stopped     1 of 1" in said
     assert "bad releases stopped   none is known" in said
     assert "  - diagnosis/1: auc at least 1: 0.9" in said
-    assert "would have stopped     0 of 1" in answer("gate", "replay")
-    missing = answer("gate", "replay", "--policy", "nowhere.toml", leaves_with=1)
+    assert "would have stopped     0 of 1" in answer("gate replay")
+    missing = answer("gate replay", "--policy", "nowhere.toml", leaves_with=1)
     assert missing.startswith("error: the policy nowhere.toml cannot be read")
 
 
 def test_webhooks_are_listed_with_what_waits_and_was_given_up(
     project: Project, answer: Answers
 ) -> None:
-    assert answer("webhook", "list") == "none: add [webhooks.NAME] to cd4ml.toml\n"
+    assert answer("webhook list") == "none: add [webhooks.NAME] to cd4ml.toml\n"
 
     with (project.folder / "cd4ml.toml").open("a") as file:
         file.write(WEBHOOK)
 
-    listed = answer("webhook", "list")
+    listed = answer("webhook list")
     assert "http://127.0.0.1:9/in " in listed
     assert "secret" not in listed.replace("CHAT_SECRET", "")
     assert "hint: chat: the environment variable CHAT_SECRET is not set" in listed
-    assert answer("webhook", "dead", "chat") == "nothing was given up\n"
-    assert answer("webhook", "resend", "chat").startswith("nothing was given up:")
-    assert answer("webhook", "resend", "chat", "--entry", "1").startswith("entry 1 (")
-    (told,) = json.loads(answer("webhook", "list", "--json"))
+    assert answer("webhook dead", "chat") == "nothing was given up\n"
+    assert answer("webhook resend", "chat").startswith("nothing was given up:")
+    assert answer("webhook resend", "chat", "--entry", "1").startswith("entry 1 (")
+    (told,) = json.loads(answer("webhook list", "--json"))
     assert (told["name"], told["waiting"]) == ("chat", 1)
