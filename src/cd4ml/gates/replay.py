@@ -13,12 +13,11 @@ from cd4ml.gates.evidence import Evidence
 from cd4ml.gates.judge import judge
 from cd4ml.gates.kinds import KINDS
 from cd4ml.gates.policy import Policy
-from cd4ml.gates.refusal import CHAMPION
 from cd4ml.records.finding import Finding, Outcome, worst
 from cd4ml.records.gate import Gate, kind_of
 from cd4ml.records.replay import Rejudged, Unseen
 
-_TRIVIAL = "trivial"
+_AT_HAND = ("champion", "trivial")  # which the evidence has, or says that there is none
 
 
 def rejudge(policy: Policy, evidence: Evidence) -> Rejudged:
@@ -63,7 +62,7 @@ def _compared(gate: Gate) -> list[str]:
     margins: dict[str, float] = getattr(gate, "no_worse_than", {})
     better: str | None = getattr(gate, "better_than", None)
     named = [*margins, *([better] if better else [])]
-    return [name for name in dict.fromkeys(named) if name not in (CHAMPION, _TRIVIAL)]
+    return [name for name in dict.fromkeys(named) if name not in _AT_HAND]
 
 
 def _unmeasured(findings: tuple[Finding, ...], evidence: Evidence) -> list[Unseen]:
