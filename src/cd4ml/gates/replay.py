@@ -6,9 +6,9 @@ undecided, unless something that was stored stands against it.
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Literal
 
-from cd4ml.gates.answer import unfit
 from cd4ml.gates.evidence import Evidence
 from cd4ml.gates.judge import judge
 from cd4ml.gates.kinds import KINDS
@@ -38,7 +38,7 @@ def rejudge(policy: Policy, evidence: Evidence) -> Rejudged:
         else:
             asked.append(gate)
     findings = tuple(f for f in judge(tuple(asked), evidence) if f.is_gated)
-    unseen += [] if unfit(evidence) else _unmeasured(findings, evidence)
+    unseen += [] if _measures_nothing(evidence) else _unmeasured(findings, evidence)
     return Rejudged(
         outcome=_outcome(findings, unseen, evidence), findings=findings, unseen=tuple(unseen)
     )
@@ -65,6 +65,15 @@ def _compared(gate: Gate) -> list[str]:
     return [name for name in dict.fromkeys(named) if name not in _AT_HAND]
 
 
+def _measures_nothing(evidence: Evidence) -> bool:
+    """Whether an error was one then as well: no rows, no finite numbers, or one target alone."""
+    y_true, score = evidence.y_true, evidence.score
+    if y_true.size == 0 or y_true.shape != score.shape:
+        return True
+    is_finite = isfinite(y_true.sum()) and isfinite(score.sum())
+    return not is_finite or bool((y_true == y_true[0]).all())
+
+
 def _unmeasured(findings: tuple[Finding, ...], evidence: Evidence) -> list[Unseen]:
     return [
         Unseen(
@@ -78,7 +87,7 @@ def _unmeasured(findings: tuple[Finding, ...], evidence: Evidence) -> list[Unsee
 def _outcome(
     findings: tuple[Finding, ...], unseen: list[Unseen], evidence: Evidence
 ) -> Outcome | Literal["not looked at"]:
-    is_real = bool(unfit(evidence)) or any(f.outcome == "error" for f in evidence.found)
+    is_real = _measures_nothing(evidence) or any(f.outcome == "error" for f in evidence.found)
     if is_real:
         return worst(tuple(finding.outcome for finding in findings))
     measured = tuple(finding.outcome for finding in findings if finding.outcome != "error")
