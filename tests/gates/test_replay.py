@@ -96,7 +96,7 @@ def test_a_version_that_did_not_answer_for_these_rows_is_not_compared() -> None:
     again = rejudge(policy_of((gate,)), seen)
 
     assert again.outcome == "not looked at"
-    assert not_looked_at(gate, seen) == "delay/9 did not answer for these rows then"
+    assert not_looked_at(gate, seen) == "no scores of delay/9 on these rows were kept"
     assert not_looked_at(MetricGate(metric="auc", better_than="trivial"), seen) == ""
 
 

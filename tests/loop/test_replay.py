@@ -99,7 +99,7 @@ def test_what_nobody_looked_at_then_is_said(history: Project) -> None:
     outcomes = [each.again.outcome for each in found.candidates]
     assert outcomes == ["not looked at", "not looked at", "fail"]
     assert [each.reason for each in found.candidates[0].again.unseen] == [
-        "delay/7 did not answer for these rows then"
+        "no scores of delay/7 on these rows were kept"
     ]
     assert (found.caught, found.missed, found.blocked, found.kept) == (0, 0, 0, 0)
 

@@ -53,7 +53,7 @@ def not_looked_at(gate: Gate, evidence: Evidence) -> str:
         return "not looked at then"
     absent = [name for name in _compared(gate) if name not in evidence.others]
     if absent:
-        return f"{', '.join(absent)} did not answer for these rows then"
+        return f"no scores of {', '.join(absent)} on these rows were kept"
     return ""
 
 
