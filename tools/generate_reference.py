@@ -156,6 +156,7 @@ _SECTIONS: tuple[tuple[str, type[msgspec.Struct]], ...] = (
     ("[retrain]", settings.RetrainSettings),
     ("[lineage]", settings.LineageSettings),
     ("[search.NAME]", settings.SearchSettings),
+    ("[webhooks.NAME]", settings.WebhookSettings),
     ("[rehearsal]", settings.RehearsalSettings),
 )
 

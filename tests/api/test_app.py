@@ -8,7 +8,15 @@ from cd4ml.loop.promote import release_details
 from cd4ml.loop.status import status
 from tests.starter import ADMIN, MANAGER
 
-EMPTY = ("/api/windows", "/api/alerts", "/api/pulls", "/api/models/history")
+EMPTY = (
+    "/api/production",
+    "/api/webhooks",
+    "/api/deliveries",
+    "/api/windows",
+    "/api/alerts",
+    "/api/pulls",
+    "/api/models/history",
+)
 
 READINGS = [
     "/api/status",
@@ -37,6 +45,10 @@ READINGS = [
     "/api/verdicts/1",
     "/api/releases",
     "/api/releases/2",
+    "/api/production?at=2013-03-03T14:00&environment=staging",
+    "/api/metrics?by=week&last=2",
+    "/api/webhooks",
+    "/api/deliveries?state=waiting",
     "/api/windows?environment=production",
     "/api/alerts",
     "/api/why/diagnosis/1",

@@ -1,22 +1,25 @@
 """One question from anything to what stands behind it."""
 
 import re
+import shutil
 
 import pytest
 
-from cd4ml.errors import Cd4mlError, InvalidInput, NotFound
+from cd4ml.errors import Cd4mlError, InvalidInput, NotFound, Unavailable
 from cd4ml.loop import Project
 from cd4ml.loop.graduate import graduate
-from cd4ml.loop.promote import releases
+from cd4ml.loop.promote import approve, releases
 from cd4ml.loop.retrain import ask
 from cd4ml.loop.train import train
 from cd4ml.loop.watch import collect
-from cd4ml.loop.why import Explanation, why
+from cd4ml.loop.why import Explanation, named_in, why
 from cd4ml.loop.work import work
 from cd4ml.models import registry
+from cd4ml.models.prediction_id import make
+from cd4ml.store.log import PredictionLog
 from tests.loop.test_retrain import stand_in
 from tests.loop.test_roll_out import begin
-from tests.loop.world import ANN, EVE, live
+from tests.loop.world import ANN, EVE, HOUR, MAX, live
 
 
 def topics(explanation: Explanation) -> list[str]:
@@ -201,3 +204,113 @@ def test_a_retraining_leads_from_the_version_to_what_production_showed(released:
     )
     assert "retrained by job/" in said(explanation, "release")[0]
     assert releases(released)[-1].is_retrained
+
+
+def test_data_lead_forward_to_the_live_predictions_of_every_version_that_learned_from_them(
+    released: Project,
+) -> None:
+    live(released, 30)
+    ask(released, reason="new winds", actor=EVE)
+    work(released, owner="worker")
+    begin_version(released)
+    work(released, owner="worker")
+    live(released, 5, seed=3)
+    collect(released)
+
+    explanation = why(released, "flights@1")
+    further = why(released, "labelled@1")
+
+    assert [(each.version, each.role) for each in explanation.touched] == [
+        ("delay/1", "champion"),
+        ("delay/2", "shadow"),
+    ]
+    assert explanation.n_predictions == 35
+    assert said(explanation, "live predictions") == ["35, by 2 versions"]
+    assert said(explanation, "answered") == [
+        "delay/1: 35 answers as champion in production, 2013-02-01 01:00 to 2013-02-02 13:00",
+        "delay/2: 5 answers as shadow in production, 2013-02-02 08:00 to 2013-02-02 13:00",
+    ]
+    assert [each.version for each in further.touched] == ["delay/2"]
+    assert further.n_predictions == 0  # its answers were shown to nobody
+
+
+def test_a_version_that_learned_from_what_another_one_answered_is_not_made_from_it(
+    released: Project,
+) -> None:
+    live(released, 30)
+    ask(released, reason="new winds", actor=EVE)
+    work(released, owner="worker")
+    begin_version(released)
+    work(released, owner="worker")
+    live(released, 5, seed=3)
+    collect(released)
+
+    assert [each.version for each in why(released, "delay/1").touched] == ["delay/1"]
+    assert [each.version for each in why(released, "run/1").touched] == ["delay/1"]
+    assert why(released, "release/2").touched == ()
+
+
+def begin_version(project: Project) -> None:
+    """Let the newest version begin its way into production, in the shadow of delay/1."""
+    (waiting,) = [
+        release
+        for release in releases(project)
+        if release.environment == "production" and release.state == "awaiting_approval"
+    ]
+    approve(project, waiting.ref, reason="as good as before", actor=MAX)
+
+
+def test_a_retrained_version_says_who_asked_for_it(released: Project) -> None:
+    live(released, 30)
+    ask(released, reason="new winds", actor=EVE)
+    work(released, owner="worker")
+
+    explanation = why(released, "delay/2")
+
+    assert said(explanation, "asked by") == ["job/1", "trigger/1"]
+    assert said(explanation, "live predictions") == []
+
+
+def test_an_id_names_the_plan_and_so_the_version_without_the_log(
+    released: Project,
+) -> None:
+    (prediction,) = live(released, 1)
+    work(released, owner="worker")
+    shutil.rmtree(released.folder / ".cd4ml" / "blobs")
+
+    named = named_in(released, prediction)
+
+    assert named.at == released.clock.now() - HOUR
+    assert (named.plan.ref, [arm.ref for arm in named.versions]) == ("plan/2", ["delay/1"])
+
+
+def test_while_the_log_cannot_be_read_a_prediction_is_explained_by_its_plan(
+    released: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (prediction,) = live(released, 1)
+    message = "the blob store does not answer"
+
+    def away(log: PredictionLog, prediction_id: str) -> None:
+        raise Unavailable(message)
+
+    monkeypatch.setattr(PredictionLog, "prediction", away)
+
+    explanation = why(released, prediction)
+
+    assert said(explanation, "prediction") == [
+        "asked at 2013-02-01 01:00:00 UTC under plan/2, so answered by delay/1"
+    ]
+    assert said(explanation, "request") == ["cannot be read now: the blob store does not answer"]
+    assert said(explanation, "approval")[0].startswith("approved by max at ")
+
+
+def test_an_id_under_a_plan_that_never_was_is_refused_without_reading_the_log(
+    released: Project,
+) -> None:
+    forged = make(released.clock.now(), plan=77, worker=1, sequence=1)
+    with pytest.raises(NotFound) as refused:
+        named_in(released, forged)
+
+    assert str(refused.value) == (
+        f"no prediction {forged!r} in the log\n  hint: was it answered by this project?"
+    )

@@ -72,6 +72,7 @@ def test_without_git_all_small_files_but_the_data_are_kept(folder: Path, blobs: 
     found = origin(folder, blobs)
 
     assert (found.revision, found.is_dirty, found.patch) == ("", False, "")
+    assert found.committed_at is None
     assert kept(blobs, found) == [
         "cd4ml.toml",
         "pipeline.py",
@@ -88,6 +89,7 @@ def test_a_commit_that_has_it_all_needs_nothing_besides(folder: Path, blobs: Blo
     found = origin(folder, blobs)
 
     assert found.revision == git(folder, "rev-parse", "HEAD")
+    assert found.committed_at is not None
     assert (found.is_dirty, found.patch, found.files) == (False, "", "")
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from cd4ml.pipeline.revision import Revision, revision_of
+from cd4ml.pipeline.revision import Revision, committed_at, revision_of
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -30,6 +30,18 @@ def test_a_clean_tree_is_its_commit(repository: Path) -> None:
 
     assert found.commit == git(repository, "rev-parse", "HEAD")
     assert (found.is_dirty, found.patch) == (False, b"")
+
+
+def test_a_commit_says_when_it_was_made(repository: Path, tmp_path: Path) -> None:
+    head = git(repository, "rev-parse", "HEAD")
+
+    found = committed_at(repository, head)
+
+    assert found is not None
+    assert found.timestamp() == int(git(repository, "show", "-s", "--format=%ct", "HEAD"))
+    assert committed_at(repository, "") is None
+    assert committed_at(repository, "0" * 40) is None
+    assert committed_at(tmp_path / "elsewhere", head) is None
 
 
 def test_the_patch_makes_the_tree_from_the_commit(repository: Path, tmp_path: Path) -> None:

@@ -14,11 +14,13 @@ from pathlib import Path
 import obstore  # noqa: F401  # imported before the fork, which then costs next to nothing
 import polars  # noqa: F401
 
-from cd4ml.store import blobs, growing_table, lines, log, segments
+from cd4ml.store import answer_counts, blobs, growing_table, lines, log, segments
 from tests.killing import Work, kill_at_every_step
 from tests.store.answers import log_in
 
-WATCHED = {module.__file__ for module in (blobs, growing_table, lines, log, segments)}
+WATCHED = {
+    module.__file__ for module in (answer_counts, blobs, growing_table, lines, log, segments)
+}
 
 
 def main(root: Path) -> None:

@@ -70,6 +70,18 @@ def test_a_diamond_is_walked_once_and_all_its_edges_are_told(connection: sa.Conn
     ]
 
 
+def test_edges_of_a_role_can_be_left_out_of_a_walk(connection: sa.Connection) -> None:
+    draw(connection, "plan <- model", "rows <- source", "model <- rows", "next <- rows")
+    lineage.link(connection, "rows", "plan", "answered under")
+
+    above = lineage.upstream(connection, "model", without=lineage.THROUGH_PRODUCTION)
+    below = lineage.downstream(connection, "plan", without=frozenset({"answered under"}))
+
+    assert told(above) == ["1: model <- rows (Rows)", "2: rows <- source (Source)"]
+    assert below == []
+    assert len(lineage.downstream(connection, "plan")) == 4
+
+
 def test_a_cycle_ends(connection: sa.Connection) -> None:
     """Retrained on what its own predecessor answered: the loop is closed in the graph too."""
     draw(connection, "model <- rows", "rows <- answers", "answers <- model", "model <- model")

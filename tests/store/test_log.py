@@ -13,6 +13,7 @@ from cd4ml.records.contract import Contract, Field
 from cd4ml.records.log_file import LogFile
 from cd4ml.records.prediction import Prediction
 from cd4ml.store import growing_table, rows
+from cd4ml.store.answer_counts import answered_by
 from cd4ml.store.blobs import Blobs
 from cd4ml.store.database import Database
 from cd4ml.store.log import PredictionLog
@@ -42,7 +43,7 @@ def any_log(database: Database, blobs: Blobs, tmp_path: Path) -> PredictionLog:
 
 def again(log: PredictionLog) -> PredictionLog:
     """The same log in another process."""
-    return PredictionLog(log._database, log._blobs, log.segments)
+    return PredictionLog(log.database, log._blobs, log.segments)
 
 
 def label(sequence: int, value: float, labelled: float, arrived: float, **changes: Any) -> Any:
@@ -97,7 +98,7 @@ def test_lines_of_several_workers_arrive_in_one_file(log: PredictionLog) -> None
     log.collect()
 
     assert ids(log.predictions()) == [prediction_id(1), prediction_id(2)]
-    with log._database.read() as connection:
+    with log.database.read() as connection:
         assert rows.count(connection, LogFile) == 1
 
 
@@ -203,6 +204,8 @@ def test_two_collectors_at_once_count_nothing_twice(
     ):
         slow.collect()
     assert ids(log.predictions()) == [prediction_id(1), prediction_id(2)]
+    with log.database.read() as connection:
+        assert [each.n for each in answered_by(connection, [("delay", 1)])] == [2]
 
 
 def test_many_small_commits_are_merged_and_still_counted_once(
@@ -216,7 +219,7 @@ def test_many_small_commits_are_merged_and_still_counted_once(
         assert log.collect() == 1
 
     assert ids(log.predictions()) == [prediction_id(i) for i in range(25)]
-    with log._database.read() as connection:
+    with log.database.read() as connection:
         assert rows.count(connection, LogFile) < 10
     assert log.collect() == 0
     segment.close()
@@ -244,7 +247,7 @@ def test_predictions_are_chosen_by_time_environment_and_plan(log: PredictionLog)
 
 def test_days_outside_the_question_are_not_read(log: PredictionLog) -> None:
     collected(log, *(answer(i, moment(24 * i)) for i in range(5)))
-    with log._database.read() as connection:
+    with log.database.read() as connection:
         files = rows.find(connection, LogFile)
     for file in files:
         if file.day != "2013-02-02":
@@ -296,6 +299,10 @@ def test_a_label_of_an_earlier_moment_that_arrives_late_does_not_count(
     log.add_labels(pl.DataFrame([label(1, 0.0, 20, 60)]), "straggler")
 
     assert values(log.labels()) == {prediction_id(1): 1.0}
+    found = log.label(prediction_id(1))
+    assert found is not None
+    assert (found["value"], found["labelled_at"]) == (1.0, moment(22))
+    assert log.label(prediction_id(2)) is None
 
 
 def test_labels_of_other_days_are_not_read(log: PredictionLog) -> None:

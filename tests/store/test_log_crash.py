@@ -10,16 +10,23 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from cd4ml.store.answer_counts import answered_by
 from cd4ml.store.log import PredictionLog
 from cd4ml.store.segments import Segment, segments_in
 from tests.store.answers import answer, line, log_in, prediction_id
 
 HERE = Path(__file__).parent
+PATHS = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parents[1]), *sys.path])}
 pytestmark = pytest.mark.crash
 
 
 def ids(log: PredictionLog) -> list[str]:
     return sorted(log.predictions().collect()["prediction_id"])
+
+
+def counted(log: PredictionLog) -> int:
+    with log.database.read() as connection:
+        return sum(each.n for each in answered_by(connection, [("delay", 1)]))
 
 
 def test_a_collector_killed_at_any_step_counts_each_line_once(tmp_path: Path) -> None:
@@ -32,8 +39,7 @@ def test_a_collector_killed_at_any_step_counts_each_line_once(tmp_path: Path) ->
         segment.close()
 
     program = [sys.executable, str(HERE / "kill_collector.py"), str(tmp_path)]
-    environment = {**os.environ, "PYTHONPATH": str(HERE.parents[1])}
-    finished = subprocess.run(program, capture_output=True, text=True, check=True, env=environment)
+    finished = subprocess.run(program, capture_output=True, text=True, check=True, env=PATHS)
 
     n_killed = int(finished.stdout)
     assert n_killed > 50
@@ -41,6 +47,7 @@ def test_a_collector_killed_at_any_step_counts_each_line_once(tmp_path: Path) ->
         log = log_in(tmp_path / f"killed-{i}")
         log.collect()
         assert ids(log) == [prediction_id(k) for k in range(3)]
+        assert counted(log) == 3
         assert sum(aside.n_lines for aside in log.set_aside()) == 3
         assert segments_in(log.segments) == []
 
@@ -70,10 +77,8 @@ while True:
 
 
 def run(program: str, *arguments: str) -> subprocess.Popen[bytes]:
-    root = str(HERE.parents[1])
     command = [sys.executable, "-c", program, *arguments]
-    environment = {**os.environ, "PYTHONPATH": root}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, env=PATHS)
 
 
 def test_writers_and_collectors_killed_at_random_lose_and_repeat_nothing(tmp_path: Path) -> None:
@@ -100,6 +105,7 @@ def test_writers_and_collectors_killed_at_random_lose_and_repeat_nothing(tmp_pat
     collected = pl.Series(ids(log))
     assert len(answered) > 100
     assert collected.is_unique().all()
+    assert counted(log) == len(collected)
     assert set(map(prediction_id, answered)) <= set(collected)
     assert len(collected) <= len(answered) + 4  # one line a writer may have come before its answer
     assert segments_in(log.segments) == []

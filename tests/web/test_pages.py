@@ -42,6 +42,8 @@ PATHS = [
     "/verdicts",
     "/verdicts/1",
     "/monitoring",
+    "/delivery",
+    "/delivery?by=day",
     "/ledger",
     "/ledger?subject=release/2",
     "/why",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
-from cd4ml.api import bodies, registry
+from cd4ml.api import bodies, delivery, registry
 from cd4ml.loop import Project
 
 
@@ -452,6 +452,12 @@ ENDPOINTS: tuple[Reading | Asking | Acting | Receiving, ...] = (
     Acting("/releases/{number}/abort", bodies.Decide, _abort, "Stop a rollout."),
     Acting("/standing-approvals", bodies.StandAsked, _stand, "Approve retrained versions ahead."),
     Acting("/undo", bodies.UndoAsked, _undo, "Put the version before back in charge."),
+    Reading("/production", delivery.ProductionAsked, delivery.production, "What was in charge."),
+    Reading("/metrics", delivery.MetricsAsked, delivery.metrics, "How the project delivers."),
+    Acting("/gate/replay", delivery.ReplayAsked, delivery.replay, "Judge again by other gates."),
+    Reading("/webhooks", bodies.Nothing, delivery.webhooks, "Who else is told, and how far."),
+    Reading("/deliveries", delivery.WebhookAsked, delivery.deliveries, "What webhooks are sent."),
+    Acting("/webhooks/{webhook}/resend", delivery.ResendAsked, delivery.resend, "Send again."),
     Reading("/windows", bodies.InEnvironment, _windows, "What monitoring measured."),
     Reading("/alerts", bodies.Nothing, _alerts, "What monitoring raised."),
     Acting("/labels", bodies.LabelsAsked, _label, "Say what really happened."),

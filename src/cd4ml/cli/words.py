@@ -162,7 +162,7 @@ def spell_out(typed: list[str]) -> list[str]:
 
 _DEFAULT_VERBS = {
     "release": ("start", ("list", "show", "abort")),
-    "gate": ("judge", ("list", "show", "slices")),
+    "gate": ("judge", ("list", "show", "slices", "replay")),
     "runs": ("list", ("show", "points", "files", "change", "delete", "restore")),
     "search": ("start", ("resume", "show", "list")),
 }

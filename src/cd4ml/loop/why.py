@@ -4,38 +4,45 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 import sqlalchemy as sa
 
-from cd4ml.errors import InvalidInput, NotFound
+from cd4ml.errors import InvalidInput, NotFound, Unavailable
+from cd4ml.loop import behind
+from cd4ml.loop.behind import Sentence
 from cd4ml.loop.refs import dataset_version_in, number_in, version_in
-from cd4ml.loop.train import EMPTY
+from cd4ml.loop.touched import Touched, n_live, touched
 from cd4ml.loop.watch import collect
-from cd4ml.models import registry
-from cd4ml.records.approval import Approval, StandingApproval
+from cd4ml.models.prediction_id import parse
 from cd4ml.records.dataset import DatasetVersion
 from cd4ml.records.model_version import ModelVersion
-from cd4ml.records.plan import Plan
+from cd4ml.records.plan import Arm, Plan
 from cd4ml.records.prediction import Prediction
 from cd4ml.records.release import Release
-from cd4ml.records.run import Metric, Run
+from cd4ml.records.run import Run
 from cd4ml.records.verdict import Verdict
 from cd4ml.store import lineage, rows
 from cd4ml.store.address import short
 from cd4ml.store.project import Project
 
-Sentence = tuple[str, str]  # the topic, and what is so
-
+_DECISIONS = ("release", "verdict", "plan")  # what they are about says what came of it
 _PREDICTION = re.compile(r"[0-9a-f]{32}")
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
-    """What stands behind a thing, nearest first, and what came of it."""
+    """What stands behind a thing, nearest first, and what came of it.
+
+    `touched` are the answers of the versions that were made from it, `n_predictions` how
+    many of them somebody was given.
+    """
 
     subject: str
     sentences: tuple[Sentence, ...]
+    touched: tuple[Touched, ...] = ()
+    n_predictions: int = 0
 
 
 def why(project: Project, ref: str) -> Explanation:
@@ -50,7 +57,50 @@ def why(project: Project, ref: str) -> Explanation:
         return Explanation(subject=ref, sentences=tuple(_prediction(project, ref)))
     explain = _explainer(ref)
     with project.database.read() as connection:
-        return Explanation(subject=ref, sentences=tuple(explain(connection, ref)))
+        sentences = explain(connection, ref)
+        walk = _made_from(connection, ref)
+        answers = touched(connection, walk.hops, itself=walk.version)
+    return Explanation(
+        subject=ref,
+        sentences=(*sentences, *_answers(answers), *_users(walk)),
+        touched=answers,
+        n_predictions=n_live(answers),
+    )
+
+
+class _Walk(NamedTuple):
+    """What was made from a dataset version, a run or a model version, short of what it answered."""
+
+    hops: tuple[lineage.Hop, ...] = ()
+    version: str = ""
+    is_dataset: bool = False
+
+
+def _made_from(connection: sa.Connection, ref: str) -> _Walk:
+    kind = ref.partition("/")[0]
+    if kind in _DECISIONS:
+        return _Walk()
+    if "@" in ref:
+        version = rows.get(connection, DatasetVersion, *dataset_version_in(ref))
+        return _Walk(_downstream(connection, version.digest), is_dataset=True)
+    if kind == "run":
+        return _Walk(_downstream(connection, f"run/{number_in(ref, 'run')}"))
+    name = "{}/{}".format(*version_in(ref))
+    return _Walk(_downstream(connection, name), version=name)
+
+
+def _downstream(connection: sa.Connection, start: str) -> tuple[lineage.Hop, ...]:
+    found = lineage.downstream(connection, start, without=lineage.THROUGH_PRODUCTION)
+    return tuple(found)
+
+
+def _answers(answers: tuple[Touched, ...]) -> list[Sentence]:
+    if not answers:
+        return []
+    versions = len({each.version for each in answers})
+    by = f"{versions:,} {'version' if versions == 1 else 'versions'}"
+    total = ("live predictions", f"{n_live(answers):,}, by {by}")
+    return [total, *(("answered", each.words) for each in answers)]
 
 
 def _explainer(ref: str) -> Callable[[sa.Connection, str], list[Sentence]]:
@@ -72,13 +122,11 @@ def _explainer(ref: str) -> Callable[[sa.Connection, str], list[Sentence]]:
 
 
 def _prediction(project: Project, prediction_id: str) -> list[Sentence]:
-    answers = project.log.prediction(prediction_id)
-    if not answers:
-        collect(project)  # answered a moment ago, perhaps
-        answers = project.log.prediction(prediction_id)
-    if not answers:
-        msg = f"no prediction {prediction_id!r} in the log"
-        raise NotFound(msg, hint="was it answered by this project?")
+    named = named_in(project, prediction_id)
+    try:
+        answers = _rows_of(project, prediction_id)
+    except Unavailable as error:
+        return _without_row(project, named, error)
     answer = answers[0]
     sentences = [
         ("prediction", _answer_text(answer)),
@@ -88,7 +136,67 @@ def _prediction(project: Project, prediction_id: str) -> list[Sentence]:
     ]
     with project.database.read() as connection:
         version = rows.get(connection, ModelVersion, answer.model, answer.number)
-        return sentences + _version(connection, version, answer.environment)
+        return sentences + behind.of_version(connection, version, answer.environment)
+
+
+def _rows_of(project: Project, prediction_id: str) -> list[Prediction]:
+    answers = project.log.prediction(prediction_id)
+    if not answers:
+        collect(project)  # answered a moment ago, perhaps
+        answers = project.log.prediction(prediction_id)
+    if not answers:
+        raise _unknown(prediction_id)
+    return answers
+
+
+class Named(NamedTuple):
+    """What a prediction's id says by itself: when, and under which plan."""
+
+    at: datetime
+    plan: Plan
+
+    @property
+    def versions(self) -> tuple[Arm, ...]:
+        """Who may have given the answer: one, unless a canary was on its way."""
+        return tuple(arm for arm in self.plan.arms if arm.role != "shadow")
+
+
+def named_in(project: Project, prediction_id: str) -> Named:
+    """What an id says, without a look at the log.
+
+    Raises:
+        InvalidInput: If it is no prediction id.
+        NotFound: If there is no such plan, so that nobody can have answered under it.
+    """
+    at, plan = parse(prediction_id)
+    with project.database.read() as connection:
+        found = rows.find(connection, Plan, number=plan)
+    if not found:
+        raise _unknown(prediction_id)
+    return Named(at, found[0])
+
+
+def _unknown(prediction_id: str) -> NotFound:
+    msg = f"no prediction {prediction_id!r} in the log"
+    return NotFound(msg, hint="was it answered by this project?")
+
+
+def _without_row(project: Project, named: Named, error: Unavailable) -> list[Sentence]:
+    """What is known while the log cannot be read: its id names the plan, and that the versions."""
+    plan = named.plan
+    by = " or ".join(arm.ref for arm in named.versions)
+    asked = f"asked at {named.at:%Y-%m-%d %H:%M:%S} UTC under {plan.ref}, so answered by {by}"
+    with project.database.read() as connection:
+        further = [
+            sentence
+            for arm in named.versions
+            for sentence in behind.of_version(
+                connection,
+                rows.get(connection, ModelVersion, arm.model, arm.number),
+                plan.environment,
+            )
+        ]
+    return [("prediction", asked), ("request", f"cannot be read now: {error.message}"), *further]
 
 
 def _answer_text(answer: Prediction) -> str:
@@ -100,43 +208,15 @@ def _answer_text(answer: Prediction) -> str:
 
 
 def _truth(project: Project, answer: Prediction) -> str:
-    import polars as pl
-
-    known = project.log.labels(start=answer.answered_at).filter(
-        pl.col("prediction_id") == answer.prediction_id
-    )
-    found = known.collect()
-    if found.is_empty():
+    label = project.log.label(answer.prediction_id)
+    if label is None:
         return "not known yet"
-    label: dict[str, Any] = found.row(0, named=True)
     when = f"{label['labelled_at']:%Y-%m-%d %H:%M}"
     return f"{label['value']:g}, as {label['labelled_by']} said of {when} UTC"
 
 
 def _version_named(connection: sa.Connection, ref: str) -> list[Sentence]:
-    return _version(connection, rows.get(connection, ModelVersion, *version_in(ref)), "")
-
-
-def _version(connection: sa.Connection, version: ModelVersion, environment: str) -> list[Sentence]:
-    added = f"{version.created_at:%Y-%m-%d %H:%M} by {version.created_by}"
-    text = f"{version.ref}, {version.artifact}, added {added}"
-    of_version = rows.find(connection, Release, model=version.model, version=version.number)
-    released = [
-        sentence
-        for release in of_version
-        if environment in ("", release.environment)
-        for sentence in _release(connection, release)
-    ]
-    return [("model version", text), *released, *_made(connection, version)]
-
-
-def _made(connection: sa.Connection, version: ModelVersion) -> list[Sentence]:
-    """What was said about a version, and the run that made it, as far as there is either."""
-    verdict = registry.verdict_about(connection, version)
-    judged = _verdict(verdict) if verdict else [("verdict", "not judged yet")]
-    if not version.run:
-        return [*judged, ("run", f"none of this project: {version.source or 'nobody says where'}")]
-    return [*judged, *_run(connection, rows.get(connection, Run, version.run))]
+    return behind.of_version(connection, rows.get(connection, ModelVersion, *version_in(ref)), "")
 
 
 def _plan_named(connection: sa.Connection, ref: str) -> list[Sentence]:
@@ -151,92 +231,19 @@ def _release_named(connection: sa.Connection, ref: str) -> list[Sentence]:
     release = rows.get(connection, Release, number_in(ref, "release"))
     version = rows.get(connection, ModelVersion, release.model, release.version)
     return [
-        *_release(connection, release),
-        *_made(connection, version),
+        *behind.of_release(connection, release),
+        *behind.made(connection, version),
     ]
-
-
-def _release(connection: sa.Connection, release: Release) -> list[Sentence]:
-    asked = f"{release.requested_at:%Y-%m-%d %H:%M} by {release.requested_by}"
-    text = (
-        f"{release.ref} of {release.model}/{release.version} to {release.environment},"
-        f" {release.state}: {release.reason or 'no reason given'} (requested {asked});"
-        f" {release.state_reason}"
-    )
-    approvals = rows.find(connection, Approval, release=release.number)
-    return [
-        ("release", text),
-        *(("approval", _approval(connection, approval)) for approval in approvals),
-    ]
-
-
-def _approval(connection: sa.Connection, approval: Approval) -> str:
-    verb = "approved" if approval.decision == "approve" else "rejected"
-    text = f"{verb} by {approval.decided_by} at {approval.decided_at:%Y-%m-%d %H:%M}"
-    text += f" for content {short(approval.subject)}: {approval.reason or 'no reason given'}"
-    if not approval.standing:
-        return text
-    standing = rows.get(connection, StandingApproval, approval.standing)
-    given = f"{standing.given_at:%Y-%m-%d} until {standing.expires_at:%Y-%m-%d}"
-    return f"{text} (a standing approval, {given}: {standing.reason})"
 
 
 def _verdict_named(connection: sa.Connection, ref: str) -> list[Sentence]:
     verdict = rows.get(connection, Verdict, number_in(ref, "verdict"))
     run = rows.get(connection, Run, verdict.run)
-    return [*_verdict(verdict), *_run(connection, run)]
-
-
-def _verdict(verdict: Verdict) -> list[Sentence]:
-    beside = f" beside {verdict.champion}" if verdict.champion else ""
-    text = (
-        f"{verdict.ref} {verdict.outcome}, under policy {short(verdict.policy)}"
-        f" on holdout {short(verdict.holdout)}{beside}, asked by {verdict.judged_by}"
-    )
-    gated = [finding for finding in verdict.findings if finding.is_gated]
-    return [
-        ("verdict", text),
-        *(
-            ("finding", f"{finding.gate}: {_value(finding.value)} - {finding.outcome}")
-            for finding in gated
-        ),
-    ]
-
-
-def _value(value: float | None) -> str:
-    return "not measured" if value is None else f"{value:.4g}"
+    return [*behind.of_verdict(verdict), *behind.of_run(connection, run)]
 
 
 def _run_named(connection: sa.Connection, ref: str) -> list[Sentence]:
-    return _run(connection, rows.get(connection, Run, number_in(ref, "run")))
-
-
-def _run(connection: sa.Connection, run: Run) -> list[Sentence]:
-    tree = "with uncommitted changes" if run.is_dirty else "unchanged"
-    revision = f"{run.revision} ({tree})" if run.revision else "outside git"
-    parameters = ", ".join(f"{name}={value}" for name, value in sorted(run.parameters.items()))
-    metrics = ", ".join(
-        f"{metric.name} {_value(metric.value)}"
-        for metric in rows.find(connection, Metric, run=run.number)
-    )
-    began = f"{run.started_at:%Y-%m-%d %H:%M} by {run.created_by}"
-    return [
-        ("run", f"{run.ref} {run.state}, experiment {run.experiment}, started {began}"),
-        ("code", f"revision {revision}, reached code {short(run.code)}"),
-        ("environment", f"distributions {short(run.environment)}"),
-        ("parameters", parameters or "none"),
-        ("metrics", metrics or "none"),
-        *(("data", _data(connection, ref, run.datasets[name])) for name, ref in run.refs.items()),
-        *([("known", f"what had arrived by {run.as_of.isoformat()}")] if run.as_of else []),
-    ]
-
-
-def _data(connection: sa.Connection, ref: str, digest: str) -> str:
-    name, _, number = ref.partition("@")
-    if number == EMPTY:
-        return f"{ref}: production had shown nothing yet"
-    version = rows.get(connection, DatasetVersion, name, int(number))
-    return f"{ref}: {version.n_rows:,} rows from {version.source}, {digest}"
+    return behind.of_run(connection, rows.get(connection, Run, number_in(ref, "run")))
 
 
 def _dataset_named(connection: sa.Connection, ref: str) -> list[Sentence]:
@@ -246,10 +253,11 @@ def _dataset_named(connection: sa.Connection, ref: str) -> list[Sentence]:
         ("data", f"{version.ref}: {version.n_rows:,} rows, {version.digest}, added {added}"),
         ("source", f"{version.source} ({version.n_files:,} files)"),
         ("contract", f"{version.outcome} ({short(version.contract) or 'none declared'})"),
-        *(("used by", name) for name in _users(connection, version)),
     ]
 
 
-def _users(connection: sa.Connection, version: DatasetVersion) -> dict[str, None]:
-    """Whatever was made from a version, each once though many ways lead there, nearest first."""
-    return dict.fromkeys(hop.node.name for hop in lineage.downstream(connection, version.digest))
+def _users(walk: _Walk) -> list[Sentence]:
+    """Whatever was made from data, each once though many ways lead there, nearest first."""
+    if not walk.is_dataset:
+        return []
+    return [("used by", name) for name in dict.fromkeys(hop.node.name for hop in walk.hops)]

@@ -16,6 +16,7 @@ from cd4ml.loop.due import PULL, ask_for_due, carry_out
 from cd4ml.loop.retrain import RETRAIN, retrain
 from cd4ml.loop.roll_out import roll_out
 from cd4ml.loop.watch import collect, watch
+from cd4ml.loop.webhooks import tell
 from cd4ml.records.alert import Alert
 from cd4ml.records.job import Job
 from cd4ml.records.release import Release
@@ -40,10 +41,17 @@ class WorkReport(msgspec.Struct, frozen=True, kw_only=True):
     windows: tuple[Window, ...]
     alerts: tuple[Alert, ...]
     jobs: tuple[Job, ...]
+    told: int = 0  # entries of the ledger that webhooks took
 
 
-def work(project: Project, *, owner: str, kinds: tuple[str, ...] | None = None) -> WorkReport:
-    """Drain the log, take releases further, measure, read sources, do what was asked for.
+def work(
+    project: Project,
+    *,
+    owner: str,
+    kinds: tuple[str, ...] | None = None,
+    tells: bool = True,
+) -> WorkReport:
+    """Drain the log, take releases further, measure, read sources, do what was asked for, tell.
 
     Each part is attempted whatever became of the others: a pipeline that cannot be
     imported at the moment must not keep a harmful canary in production.
@@ -52,6 +60,7 @@ def work(project: Project, *, owner: str, kinds: tuple[str, ...] | None = None) 
         project: Whose work.
         owner: Names this process in leases.
         kinds: The kinds of job to carry out; all by default.
+        tells: Whether webhooks are told.
 
     Raises:
         Cd4mlError: The first thing that went wrong, once everything was attempted.
@@ -72,6 +81,9 @@ def work(project: Project, *, owner: str, kinds: tuple[str, ...] | None = None) 
         done += _jobs(project, owner, wanted)
     with _held_back(errors):
         releases += roll_out(project) if done else []
+    told = 0
+    with _held_back(errors):
+        told += tell(project, owner=owner) if tells else 0
     if errors:
         raise errors[0]
     return WorkReport(
@@ -80,6 +92,7 @@ def work(project: Project, *, owner: str, kinds: tuple[str, ...] | None = None) 
         windows=seen.windows,
         alerts=seen.alerts,
         jobs=tuple(done),
+        told=told,
     )
 
 
@@ -96,22 +109,28 @@ def read_sources(project: Project, *, owner: str) -> list[Job]:
 def work_until(project: Project, stop: threading.Event, *, owner: str, interval_s: float) -> None:
     """Turn after turn until told to stop; a turn that fails is logged, and repeated.
 
-    Sources are read beside the rest: a server that is slow to answer, or a long training,
-    holds up neither the other nor a rollout.
+    Sources are read, and webhooks told, beside the rest: a server that is slow to answer, or a
+    long training, holds up neither the others nor a rollout.
     """
 
     def turn() -> None:
-        work(project, owner=owner, kinds=(RETRAIN,))
+        work(project, owner=owner, kinds=(RETRAIN,), tells=False)
 
     def read() -> None:
         read_sources(project, owner=owner)
 
-    reading = threading.Thread(
-        target=_repeat, args=(read, stop, interval_s), name="sources", daemon=True
-    )
-    reading.start()
+    def tell_others() -> None:
+        tell(project, owner=owner)
+
+    beside = [
+        threading.Thread(target=_repeat, args=(each, stop, interval_s), name=name, daemon=True)
+        for name, each in (("sources", read), ("webhooks", tell_others))
+    ]
+    for thread in beside:
+        thread.start()
     _repeat(turn, stop, interval_s)
-    reading.join()
+    for thread in beside:
+        thread.join()
 
 
 def _repeat(turn: Callable[[], None], stop: threading.Event, interval_s: float) -> None:

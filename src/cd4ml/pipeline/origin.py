@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from cd4ml.pipeline.environment import Environment, present_variables
 from cd4ml.pipeline.kept_files import archive, small_files
 from cd4ml.pipeline.lock import kept_lock
-from cd4ml.pipeline.revision import Revision, revision_of
+from cd4ml.pipeline.revision import Revision, committed_at, revision_of
 
 if TYPE_CHECKING:
     from cd4ml.pipeline.fingerprint import Reached
@@ -22,6 +23,7 @@ class Origin(NamedTuple):
     """Where a run's code and environment are kept; the fields are those of `Run`."""
 
     revision: str
+    committed_at: datetime | None
     is_dirty: bool
     patch: str
     folder: str
@@ -59,6 +61,7 @@ def origin_of(
     files = _beyond(sources.folder, revision, needed)
     return Origin(
         revision=revision.commit,
+        committed_at=committed_at(sources.folder, revision.commit),
         is_dirty=revision.is_dirty,
         patch=blobs.put(revision.patch) if revision.is_dirty else "",
         folder=revision.folder,

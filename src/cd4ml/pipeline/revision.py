@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit, urlunsplit
@@ -53,6 +54,13 @@ def revision_of(folder: Path, *, leave_out: Callable[[str], bool] = lambda name:
     new = _kept(folder, [name for name in untracked if not leave_out(name)])
     patch = _patch(folder, folder / index, new)
     return Revision(commit, patch, _place(Path(top), prefix), frozenset([*tracked, *new]))
+
+
+def committed_at(folder: Path, commit: str) -> datetime | None:
+    """When a commit was made, by its committer's clock; None if git does not know it."""
+    said = git(folder, "show", "-s", "--format=%ct", commit) if commit else None
+    seconds = (said or b"").strip()
+    return datetime.fromtimestamp(int(seconds), UTC) if seconds.isdigit() else None
 
 
 def repository_of(folder: Path) -> str:

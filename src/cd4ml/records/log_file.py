@@ -19,6 +19,8 @@ class LogFile(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     n_rows: int
     n_bytes: int
+    first: str  # of the column by which the rows are sorted
+    last: str
 
 
 class LogMark(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from cd4ml.records.hardware import Hardware
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """One execution of the pipeline: code, parameters, data, and how it ended.
 
-    `revision` is the git commit ("" outside git); `is_dirty` says that the tree had
+    `revision` is the git commit ("" outside git), made at `committed_at`; `is_dirty` says that the tree had
     changes, then stored under `patch`. `code` is the fingerprint of everything the
     steps reach, `environment` the address of the list of installed distributions.
 
@@ -41,6 +41,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     state: Literal["running", "finished", "failed", "killed"]
     reason: str = ""
     revision: str = ""
+    committed_at: datetime | None = None
     is_dirty: bool = False
     patch: str = ""
     code: str = ""

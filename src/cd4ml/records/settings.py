@@ -154,6 +154,22 @@ class LineageSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     openlineage: str = ""
 
 
+class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[webhooks.NAME]`: who else is told of what the ledger says, as it happens.
+
+    `events` are actions, or patterns of them: `["release.*", "alert.raised"]`. What is sent is
+    signed with `secret`, which is `env:NAME`: a variable of the environment. One that is not
+    taken within `patience_s` is sent again, `attempts` times in all, with growing pauses.
+    """
+
+    url: str  # https://, or http:// on this machine
+    secret: str
+    events: tuple[str, ...] = ("*",)
+    attempts: int = 15
+    patience_s: float = 10.0
+    plain_http: bool = False  # whether it may go over http:// to another machine
+
+
 class SearchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[search.NAME]`: values of parameters to try, and how: `cd4ml search NAME`.
 
@@ -230,4 +246,5 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     retrain: RetrainSettings = RetrainSettings()
     lineage: LineageSettings = LineageSettings()
     search: dict[str, SearchSettings] = {}
+    webhooks: dict[str, WebhookSettings] = {}
     rehearsal: RehearsalSettings = RehearsalSettings()

@@ -9,7 +9,7 @@ leaves bytes that nobody refers to; a reader sees all of an append or nothing of
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 DAY = "day"  # the column that says in which file a row lies
 ENVIRONMENT = "environment"
 MERGE_FROM = 64  # files of one day and environment that are merged into one
+
+_ROW_GROUP = 16_384  # rows: a reader of one row decodes as many
 
 _FILES = TABLES[LogFile]
 _MARKS = TABLES[LogMark]
@@ -68,7 +70,12 @@ class GrowingTable:
             return {mark.name: mark.position for mark in self._marked(connection)}
 
     def append(
-        self, rows: pl.DataFrame, marks: Mapping[str, int], *, seen: Mapping[str, int]
+        self,
+        rows: pl.DataFrame,
+        marks: Mapping[str, int],
+        *,
+        seen: Mapping[str, int],
+        beside: Callable[[sa.Connection], None] = lambda connection: None,
     ) -> None:
         """Add the rows and the marks, together or not at all.
 
@@ -76,6 +83,7 @@ class GrowingTable:
             rows: Columns of `schema`; may be empty, the marks count all the same.
             marks: The position from now on of each name.
             seen: The positions when the rows were read.
+            beside: What else is written in the transaction that adds the rows.
 
         Raises:
             Conflict: If another append has moved one of these marks since.
@@ -85,12 +93,21 @@ class GrowingTable:
             self._move(connection, marks, seen)
             for file in files:
                 self._add(connection, file)
+            beside(connection)
         self._tidy({_Place(date.fromisoformat(file.day), file.environment) for file in files})
 
     def scan(
-        self, first: date | None = None, last: date | None = None, environment: str | None = None
+        self,
+        first: date | None = None,
+        last: date | None = None,
+        environment: str | None = None,
+        *,
+        key: str | None = None,
     ) -> pl.LazyFrame:
         """The rows of the days from `first` to `last` (both included), read lazily.
+
+        With `key`, a value of the column by which they are sorted, only the files that may
+        have it.
 
         Raises:
             Corrupted: If a file is not what was written.
@@ -105,6 +122,8 @@ class GrowingTable:
             conditions.append(_FILES.c.day <= last.isoformat())
         if environment is not None:
             conditions.append(_FILES.c.environment == environment)
+        if key is not None:
+            conditions += [_FILES.c.first <= key, _FILES.c.last >= key]
         statement = sa.select(_FILES.c.digest).where(*conditions).order_by(_FILES.c.number)
         with self._database.read() as connection:
             digests = list(connection.execute(statement).scalars())
@@ -122,7 +141,8 @@ class GrowingTable:
 
     def _store(self, place: _Place, rows: pl.DataFrame) -> LogFile:
         buffer = io.BytesIO()
-        rows.sort(self._sort, maintain_order=True).write_parquet(buffer, compression="zstd")
+        ordered = rows.sort(self._sort, maintain_order=True)
+        ordered.write_parquet(buffer, compression="zstd", row_group_size=_ROW_GROUP)
         data = buffer.getvalue()
         return LogFile(
             log=self.name,
@@ -132,6 +152,8 @@ class GrowingTable:
             digest=self._blobs.put(data),
             n_rows=rows.height,
             n_bytes=len(data),
+            first=ordered[self._sort][0],
+            last=ordered[self._sort][-1],
         )
 
     def _move(

@@ -14,6 +14,9 @@ from cd4ml.store.tables import TABLES, TEXT
 
 _EDGES = TABLES[Edge]
 _NODES = TABLES[Node]
+# where a loop through production closes: rows that somebody was answered, windows of answers
+THROUGH_PRODUCTION = frozenset({"answered under", "answered by"})
+
 _ASKED = 500  # addresses in one question
 
 
@@ -46,19 +49,30 @@ def nodes_of(connection: sa.Connection, addresses: Iterable[str]) -> list[Node]:
     ]
 
 
-def upstream(connection: sa.Connection, address: str) -> list[Hop]:
-    """Everything `address` comes from, nearest first."""
-    return _walk(connection, address, leaving=_EDGES.c.child, reaching=_EDGES.c.parent)
+def upstream(
+    connection: sa.Connection, address: str, *, without: frozenset[str] = frozenset()
+) -> list[Hop]:
+    """Everything `address` comes from, nearest first; in one recursive query.
+
+    Args:
+        connection: Of a read or write transaction.
+        address: Where to begin.
+        without: The roles of edges that are not followed.
+    """
+    return _walk(connection, address, without, leaving=_EDGES.c.child, reaching=_EDGES.c.parent)
 
 
-def downstream(connection: sa.Connection, address: str) -> list[Hop]:
-    """Everything that was made from `address`, nearest first."""
-    return _walk(connection, address, leaving=_EDGES.c.parent, reaching=_EDGES.c.child)
+def downstream(
+    connection: sa.Connection, address: str, *, without: frozenset[str] = frozenset()
+) -> list[Hop]:
+    """Everything that was made from `address`, nearest first; as `upstream`."""
+    return _walk(connection, address, without, leaving=_EDGES.c.parent, reaching=_EDGES.c.child)
 
 
 def _walk(
     connection: sa.Connection,
     address: str,
+    without: frozenset[str],
     *,
     leaving: sa.Column[str],
     reaching: sa.Column[str],
@@ -66,16 +80,20 @@ def _walk(
     # joined, not asked with IN and OR: the database then goes from index to index
     start = sa.select(sa.literal(address, TEXT).label("address"))
     reached = start.cte("reached", recursive=True)
-    reached = reached.union(sa.select(reaching).join(reached, leaving == reached.c.address))
-    met = sa.select(_EDGES).join(reached, leaving == reached.c.address)
-    edges = [
-        Edge(child=row.child, parent=row.parent, role=row.role) for row in connection.execute(met)
-    ]
-    named = sa.select(_NODES).join(reached, _NODES.c.address == reached.c.address)
-    nodes = {
-        row.address: Node(address=row.address, kind=row.kind, name=row.name, seen_at=row.seen_at)
-        for row in connection.execute(named)
-    }
+    onward = leaving == reached.c.address
+    if without:
+        onward = sa.and_(onward, _EDGES.c.role.not_in(sorted(without)))
+    reached = reached.union(sa.select(reaching).join(reached, onward))
+    met = (
+        sa.select(_EDGES, *_NODES.c)
+        .select_from(reached.join(_EDGES, onward))
+        .outerjoin(_NODES, _NODES.c.address == reaching)
+    )
+    edges, nodes = [], {}
+    for child, parent, role, *node in connection.execute(met):
+        edges.append(Edge(child=child, parent=parent, role=role))
+        if node[0] is not None and node[0] not in nodes:
+            nodes[node[0]] = Node(**dict(zip(Node.__struct_fields__, node, strict=True)))
     return _in_order(edges, address, leaving.name, reaching.name, nodes)
 
 

@@ -11,13 +11,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from cd4ml.records.prediction import Prediction
+from cd4ml.store import answer_counts
 from cd4ml.store.growing_table import DAY, GrowingTable
 from cd4ml.store.lines import TIME_DIGITS, Line, id_time, inputs, read_lines
 from cd4ml.store.segments import complete_lines, remove_if_abandoned, segments_in
@@ -60,7 +61,7 @@ class PredictionLog:
     """
 
     def __init__(self, database: Database, blobs: Blobs, segments: Path) -> None:
-        self._database = database
+        self.database = database
         self._blobs = blobs
         self.segments = segments
 
@@ -68,7 +69,7 @@ class PredictionLog:
         """Drain the segments into the table; returns the number of new rows.
 
         Every complete line is counted exactly once, in one commit (several only after
-        more than 256 MB). A line that is not a prediction is set aside, see `set_aside`.
+        more than 256 MB), and so is each answer in the hourly counts (`answer_counts`). A line that is not a prediction is set aside, see `set_aside`.
         Drained segments whose writer is gone are removed.
 
         Raises:
@@ -81,7 +82,8 @@ class PredictionLog:
         for pieces in _batches(dict(drained)):
             rows = self._frame(self._read(pieces))
             marks = {piece.segment.name: piece.end for piece in pieces}
-            self._predictions.append(rows, marks, seen=seen)
+            count = partial(answer_counts.add, counts=answer_counts.counted(rows))
+            self._predictions.append(rows, marks, seen=seen, beside=count)
             drained |= {piece.segment: piece.end for piece in pieces}
             n_rows += rows.height
         for segment, offset in drained.items():
@@ -119,7 +121,8 @@ class PredictionLog:
     def prediction(self, prediction_id: str) -> list[Prediction]:
         """The rows of one prediction, champion or canary first; none if not collected.
 
-        Reads only the days around the time that is written in the id.
+        Reads only the file, rarely two, that may have it: by the days around the time that is
+        written in the id, and by the first and last id of each file.
 
         Raises:
             InvalidInput: If this is not the form of a prediction id.
@@ -128,7 +131,9 @@ class PredictionLog:
 
         made_at = id_time(prediction_id)
         # a request made just before midnight may be answered past it
-        nearby = self._predictions.scan(_day(made_at), _day(made_at + timedelta(days=1)))
+        nearby = self._predictions.scan(
+            _day(made_at), _day(made_at + timedelta(days=1)), key=prediction_id
+        )
         rows = nearby.filter(pl.col("prediction_id") == prediction_id).collect()
         found = [_prediction(row) for row in rows.drop(DAY).iter_rows(named=True)]
         return sorted(found, key=lambda prediction: prediction.role == "shadow")
@@ -176,6 +181,40 @@ class PredictionLog:
             rows = rows.filter(pl.col("arrived_at") <= known_at)
         latest_last = rows.sort("labelled_at", "arrived_at", "value")
         return latest_last.unique("prediction_id", keep="last").drop(DAY)
+
+    def label(self, prediction_id: str) -> dict[str, Any] | None:
+        """The label of one prediction that counts; None while there is none.
+
+        Reads only the files that may have it.
+
+        Raises:
+            InvalidInput: If this is not the form of a prediction id.
+        """
+        import polars as pl
+
+        day = _day(id_time(prediction_id))
+        same = pl.col("prediction_id") == prediction_id
+        found = self._labels.scan(day, day, key=prediction_id).filter(same)
+        latest_last = found.drop(DAY).collect().sort("labelled_at", "arrived_at", "value")
+        return latest_last.row(-1, named=True) if latest_last.height else None
+
+    def label_delays(self, start: datetime, end: datetime) -> pl.DataFrame:
+        """How long the truth took for predictions asked for from `start` to `end` (excluded).
+
+        Corrections do not count: the truth was known when the first label arrived.
+
+        Returns:
+            `asked_at` (UTC, as the prediction's id says) and `hours`; one row per labelled
+            prediction.
+        """
+        import polars as pl
+
+        asked = _asked_at().alias("asked_at")
+        rows = self._labels.scan(_day(start), _day(end)).with_columns(asked)
+        within = rows.filter(pl.col("asked_at") >= start, pl.col("asked_at") < end)
+        first = within.group_by("prediction_id", "asked_at").agg(pl.col("arrived_at").min())
+        waited = (pl.col("arrived_at") - pl.col("asked_at")).dt.total_microseconds() / 3.6e9
+        return first.select("asked_at", hours=waited).sort("asked_at").collect()
 
     def inputs(self, predictions: pl.DataFrame, contract: Contract) -> pl.DataFrame:
         """The requests behind some predictions in typed columns, see `lines.inputs`."""
@@ -228,7 +267,7 @@ class PredictionLog:
     def _table(self, name: str, schema: dict[str, pl.DataType]) -> GrowingTable:
         # in the order of the ids, a reader of one prediction skips most of a file
         return GrowingTable(
-            name, schema, sort="prediction_id", database=self._database, blobs=self._blobs
+            name, schema, sort="prediction_id", database=self.database, blobs=self._blobs
         )
 
     def _read(self, pieces: list[_Piece]) -> list[Line]:
@@ -286,10 +325,15 @@ def _prediction(row: Mapping[str, Any]) -> Prediction:
 
 def _with_day_of_id(labels: pl.DataFrame) -> pl.DataFrame:
     """Labels lie with the day of their prediction, so that a month's are found together."""
+    return labels.with_columns(_asked_at().dt.date().alias(DAY))
+
+
+def _asked_at() -> pl.Expr:
+    """The time that is written in an id."""
     import polars as pl
 
     milliseconds = pl.col("prediction_id").str.head(TIME_DIGITS).str.to_integer(base=16)
-    return labels.with_columns(pl.from_epoch(milliseconds, time_unit="ms").dt.date().alias(DAY))
+    return pl.from_epoch(milliseconds, time_unit="ms").dt.replace_time_zone("UTC")
 
 
 def _day(moment: datetime) -> date:

@@ -73,7 +73,7 @@ def put_all(connection: sa.Connection, records: Sequence[msgspec.Struct]) -> Non
     if not records:
         return
     table = TABLES[type(records[0])]
-    statement = _insert(connection, table)
+    statement = inserting(connection, table)
     keys = list(table.primary_key)
     changed = {c.name: statement.excluded[c.name] for c in table.columns if not c.primary_key}
     upsert = statement.on_conflict_do_update(index_elements=keys, set_=changed)
@@ -198,7 +198,7 @@ def next_number(connection: sa.Connection, kind: type[msgspec.Struct], scope: st
     instance for the versions of each model.
     """
     name = _counter(kind, scope)
-    statement = _insert(connection, sequences).values(name=name, value=1)
+    statement = inserting(connection, sequences).values(name=name, value=1)
     upsert = statement.on_conflict_do_update(
         index_elements=[sequences.c.name], set_={"value": sequences.c.value + 1}
     ).returning(sequences.c.value)
@@ -246,7 +246,8 @@ def _finding(
     return table.select().where(*conditions).order_by(*_order(table, newest_first)).limit(limit)
 
 
-def _insert(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+def inserting(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that can say what happens where a row is there already."""
     return _insert_into(table, connection.dialect.name)
 
 

@@ -1,7 +1,7 @@
 """Reads `cd4ml.toml`, and refuses what no project can mean.
 
 Types and unknown keys are msgspec's to find. What remains is said here for `[project]`,
-`[run]`, `[prices]`, `[data]`, `[model]`, `[monitoring]` and `[retrain]`; the rooms that use them say it for
+`[run]`, `[prices]`, `[data]`, `[model]`, `[monitoring]`, `[retrain]` and `[webhooks]`; the rooms that use them say it for
 gates (`gates.policy`) and rollouts (`release.environments`).
 """
 
@@ -22,6 +22,7 @@ from cd4ml.records.dataset import NAME_RULE, is_dataset_name
 from cd4ml.records.gate import DEFAULT_KIND, KIND, KINDS_OF_GATE, kind_of
 from cd4ml.records.settings import Settings
 from cd4ml.store.choices import named_choices
+from cd4ml.store.webhook_settings import wrong_in
 
 _MANUAL = "docs/reference/settings.md of the manual lists every key"
 _UNKNOWN_KIND = re.compile(r"[Ii]nvalid value .+ - at `\$\.gate\[\.*\d*\]\.kind`")
@@ -106,6 +107,7 @@ def _named(message: str, text: str) -> str:
         "data": records.DataSettings,
         "environments": records.EnvironmentSettings,
         "search": records.SearchSettings,
+        "webhooks": records.WebhookSettings,
     }
     for table, kind in kinds.items():
         if f"`{table}[...]" not in message:
@@ -141,6 +143,7 @@ def _refuse_impossible(settings: Settings) -> None:
     _refuse_environments(settings)
     _refuse_monitoring(settings)
     _refuse_retrain(settings)
+    _refuse_webhooks(settings)
 
 
 def _refuse_project(settings: Settings) -> None:
@@ -344,6 +347,12 @@ def _refuse_retrain(settings: Settings) -> None:
         message = f'there is no [data.{retrain.dataset}] with source = "production"'
         hint = "that is where retraining puts the labelled rows of production"
         raise _Impossible("retrain.dataset", message, hint)
+
+
+def _refuse_webhooks(settings: Settings) -> None:
+    for name, webhook in settings.webhooks.items():
+        for wrong in wrong_in(name, webhook):
+            raise _Impossible(*wrong)
 
 
 def _refuse_unknown_environment(settings: Settings, name: str, key: str) -> None:

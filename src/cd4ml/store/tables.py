@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from cd4ml.records.actor import Actor
 from cd4ml.records.alert import Alert
+from cd4ml.records.answer_count import AnswerCount
 from cd4ml.records.approval import Approval, StandingApproval
 from cd4ml.records.dataset import Dataset, DatasetVersion, RemovedVersion, Tag
 from cd4ml.records.experiment import Experiment
@@ -47,6 +48,7 @@ from cd4ml.records.token import Token
 from cd4ml.records.trigger import Trigger
 from cd4ml.records.trust import Trust
 from cd4ml.records.verdict import Verdict
+from cd4ml.records.webhook import WebhookDelivery, WebhookPosition
 from cd4ml.records.window import Window
 from cd4ml.records.worker import Worker
 
@@ -200,7 +202,14 @@ _table(Trigger, "triggers", ("number",), indexes=(("job",),))
 _table(Job, "jobs", ("number",), unique=("key",), indexes=(("state",),))
 _table(LogFile, "log_files", ("log", "number"), indexes=(("log", "day"),))
 _table(LogMark, "log_marks", ("log", "name"))
-_table(LedgerEntry, "ledger", ("sequence",), indexes=(("subject",),))
+_table(
+    AnswerCount,
+    "answer_counts",
+    ("model", "number", "environment", "role", "hour"),
+    indexes=(("environment", "hour"),),
+    is_clustered=True,
+)
+_table(LedgerEntry, "ledger", ("sequence",), indexes=(("subject",), ("action",)))
 _table(Node, "nodes", ("address",))
 _table(Edge, "edges", ("child", "parent", "role"), indexes=(("parent",),))
 _table(
@@ -210,6 +219,14 @@ _table(
     indexes=(("parent", "source"),),
 )
 _table(Worker, "workers", ("name",))
+_table(WebhookPosition, "webhook_positions", ("webhook",))
+_table(
+    WebhookDelivery,
+    "webhook_deliveries",
+    ("number",),
+    unique=("webhook", "entry"),
+    indexes=(("webhook", "state", "due_at"),),
+)
 
 sequences = sa.Table(
     "sequences",

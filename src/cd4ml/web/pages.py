@@ -36,6 +36,7 @@ from cd4ml.records.window import Window
 from cd4ml.web.card import card_values
 from cd4ml.web.chart import Chart, Measured, line_chart
 from cd4ml.web.curve import curve_chart
+from cd4ml.web.delivery import delivery
 from cd4ml.web.parallel import parallel
 
 if TYPE_CHECKING:
@@ -396,6 +397,7 @@ PAGES = (
     Page("/releases", "releases.html", all_releases),
     Page("/releases/{number}", "release.html", release),
     Page("/monitoring", "monitoring.html", monitoring),
+    Page("/delivery", "delivery.html", delivery),
     Page("/ledger", "ledger.html", entries),
     Page("/why", "why.html", explain),
     Page("/lineage", "lineage.html", lineage_of),

@@ -31,6 +31,7 @@ _NAVIGATION = (
     ("Releases", "/releases"),
     ("Monitoring", "/monitoring"),
     ("Lineage", "/lineage"),
+    ("Delivery", "/delivery"),
     ("Ledger", "/ledger"),
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cd4ml.cli.commands import weakest
+from cd4ml.cli.commands import replay, weakest
 from cd4ml.cli.given import Answer, Given
 from cd4ml.cli.words import Commands
 
@@ -40,6 +40,7 @@ def add(commands: Commands) -> None:
     parser = nouns.add("show", show, "show a verdict with every finding")
     parser.add_argument("verdict", metavar="VERDICT", help="verdict/3 or 3")
     weakest.add_to(nouns)
+    replay.add_to(nouns)
 
 
 def judge(given: Given) -> Answer[Judgement]:

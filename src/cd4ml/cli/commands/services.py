@@ -35,7 +35,8 @@ def add(commands: Commands) -> None:
         up,
         "run the console, the HTTP API and the background work",
         "Background work moves rollouts on, collects what endpoints answered, measures windows,\n"
-        "raises alerts and carries out retraining. Any number of processes may do it.",
+        "raises alerts, carries out retraining and tells webhooks. Any number of processes may do\n"
+        "it.",
         speaks=True,
     )
     _takes_address(parser, CONSOLE_PORT)
@@ -117,5 +118,7 @@ def _show_work(screen: Screen, report: WorkReport) -> None:
         screen.line(f"window of {window.model} from {window.start:%Y-%m-%d}: {window.outcome}")
     for alert in report.alerts:
         screen.line(f"{alert.ref} {alert.kind}: {alert.message}")
+    if report.told:
+        screen.line(f"{counted(report.told, 'event')} taken by webhooks")
     for job in report.jobs:
         screen.line(f"job/{job.number} {job.kind} {job.state}: {job.reason}")

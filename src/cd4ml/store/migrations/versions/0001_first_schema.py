@@ -125,6 +125,7 @@ def upgrade() -> None:
         sa.Column("state", TEXT, nullable=False),
         sa.Column("reason", TEXT, nullable=False),
         sa.Column("revision", TEXT, nullable=False),
+        sa.Column("committed_at", UtcDateTime(), nullable=True),
         sa.Column("is_dirty", sa.Boolean(), nullable=False),
         sa.Column("patch", TEXT, nullable=False),
         sa.Column("code", TEXT, nullable=False),
@@ -514,6 +515,8 @@ def upgrade() -> None:
         sa.Column("digest", TEXT, nullable=False),
         sa.Column("n_rows", sa.BigInteger(), nullable=False),
         sa.Column("n_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("first", TEXT, nullable=False),
+        sa.Column("last", TEXT, nullable=False),
     )
     op.create_index("log_files_log_day_idx", "log_files", ["log", "day"])
     op.create_table(
@@ -522,6 +525,17 @@ def upgrade() -> None:
         sa.Column("name", TEXT, primary_key=True),
         sa.Column("position", sa.BigInteger(), nullable=False),
     )
+    op.create_table(
+        "answer_counts",
+        sa.Column("model", TEXT, primary_key=True),
+        sa.Column("number", sa.BigInteger(), primary_key=True, autoincrement=False),
+        sa.Column("environment", TEXT, primary_key=True),
+        sa.Column("role", TEXT, primary_key=True),
+        sa.Column("hour", UtcDateTime(), primary_key=True),
+        sa.Column("n", sa.BigInteger(), nullable=False),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("answer_counts_environment_hour_idx", "answer_counts", ["environment", "hour"])
     op.create_table(
         "ledger",
         sa.Column("sequence", sa.BigInteger(), primary_key=True, autoincrement=False),
@@ -535,6 +549,7 @@ def upgrade() -> None:
         sa.Column("digest", TEXT, nullable=False),
     )
     op.create_index("ledger_subject_idx", "ledger", ["subject"])
+    op.create_index("ledger_action_idx", "ledger", ["action"])
     op.create_table(
         "nodes",
         sa.Column("address", TEXT, primary_key=True),
@@ -566,6 +581,33 @@ def upgrade() -> None:
         sa.Column("plan", sa.BigInteger(), nullable=False),
         sa.Column("n_answered", sa.BigInteger(), nullable=False),
         sa.Column("seen_at", UtcDateTime(), nullable=False),
+    )
+    op.create_table(
+        "webhook_positions",
+        sa.Column("webhook", TEXT, primary_key=True),
+        sa.Column("entry", sa.BigInteger(), nullable=False),
+        sa.Column("first", sa.BigInteger(), nullable=False),
+    )
+    op.create_table(
+        "webhook_deliveries",
+        sa.Column("number", sa.BigInteger(), primary_key=True, autoincrement=False),
+        sa.Column("webhook", TEXT, nullable=False),
+        sa.Column("entry", sa.BigInteger(), nullable=False),
+        sa.Column("action", TEXT, nullable=False),
+        sa.Column("state", TEXT, nullable=False),
+        sa.Column("attempts", sa.BigInteger(), nullable=False),
+        sa.Column("due_at", UtcDateTime(), nullable=False),
+        sa.Column("owner", TEXT, nullable=False),
+        sa.Column("lease_until", UtcDateTime()),
+        sa.Column("status", sa.BigInteger(), nullable=False),
+        sa.Column("error", TEXT, nullable=False),
+        sa.Column("ended_at", UtcDateTime()),
+        sa.UniqueConstraint("webhook", "entry"),
+    )
+    op.create_index(
+        "webhook_deliveries_webhook_state_due_at_idx",
+        "webhook_deliveries",
+        ["webhook", "state", "due_at"],
     )
     op.create_table(
         "sequences",
