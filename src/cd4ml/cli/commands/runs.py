@@ -135,7 +135,7 @@ def _add_search(parser: Parser) -> None:
         "--ray",
         metavar="ADDRESS",
         default="",
-        help="compute the steps on this Ray cluster; auto finds one, local starts one here",
+        help="compute the steps, or the trials of a grid, on this Ray cluster; auto finds one, local starts one here",
     )
 
 
@@ -150,10 +150,9 @@ def run(
     if grid and words.for_each:
         raise UsageError("cd4ml run: --grid and --for-each go one at a time", hint="cd4ml run -h")
     if grid:
-        for option, is_given in (("--in-process", words.in_process), ("--ray", words.ray)):
-            if is_given:
-                msg = f"cd4ml run: {option} is for one run, not for --grid"
-                raise UsageError(msg, hint="cd4ml run --help")
+        if words.in_process:
+            msg = "cd4ml run: --in-process is for one run, not for --grid"
+            raise UsageError(msg, hint="cd4ml run --help")
         return _search(given, grid, settings, datasets)
     if words.trials:
         raise UsageError("cd4ml run: --trials needs --grid", hint="cd4ml run --help")
@@ -197,6 +196,7 @@ def _search(
 ) -> Answer[SearchReport]:
     from cd4ml.cli.commands.searches import answer
     from cd4ml.cli.screen import trials
+    from cd4ml.loop.executors import Where
     from cd4ml.loop.search import search
     from cd4ml.records.settings import SearchSettings
 
@@ -211,7 +211,14 @@ def _search(
         experiment=words.experiment,
     )
     with trials(is_quiet=given.is_json) as tell:
-        report = search(given.project, wanted, as_of=words.as_of, actor=given.actor, progress=tell)
+        report = search(
+            given.project,
+            wanted,
+            as_of=words.as_of,
+            actor=given.actor,
+            progress=tell,
+            where=Where(ray=words.ray),
+        )
     return answer(report)
 
 
