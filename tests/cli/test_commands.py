@@ -223,10 +223,9 @@ def test_a_run_takes_only_what_the_pipeline_knows(shell: Shell) -> None:
     assert "strnegth" in shell.error
     assert shell.json("run --data patients=patients@9")["error"]
     assert shell.json("run --trials 3")["error"] == "cd4ml run: --trials needs --grid"
-    for option in ("--in-process", "--ray auto"):
-        assert shell.json(f"run --grid diagnosis.strength=0.1 {option}")["error"] == (
-            f"cd4ml run: {option.split()[0]} is for one run, not for --grid"
-        )
+    assert shell.json("run --grid diagnosis.strength=0.1 --in-process")["error"] == (
+        "cd4ml run: --in-process is for one run, not for --grid"
+    )
     for option in ("--trials", "--workers"):
         shell(f"run --grid diagnosis.strength=0.1 {option} 0")
         assert (shell.code, shell.error.splitlines()[0]) == (

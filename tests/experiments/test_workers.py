@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from cd4ml.errors import WorkerLost
 from cd4ml.experiments.workers import Ended, Workers
 from cd4ml.records.search import Trial
 from tests.experiments.attempts import attempt
@@ -64,7 +65,7 @@ class Losing(ThreadPoolExecutor):
         if call[-1].position != 1:
             return super().submit(*call, **options)
         lost: Future[Any] = Future()
-        lost.set_exception(RuntimeError("its worker was lost"))
+        lost.set_exception(WorkerLost("its worker was lost"))
         return lost
 
 
@@ -74,6 +75,7 @@ def test_another_executor_may_lose_one_trial_and_keep_the_others(tmp_path: Path)
         found = all_of(workers)
 
     assert [each.outcome is None for each in found] == [False, True, False]
+    assert [each.lost for each in found] == ["", "its worker was lost", ""]
 
 
 def test_no_trials_need_no_process() -> None:

@@ -71,3 +71,18 @@ def test_runs_that_kept_no_scored_rows_are_compared_without_them(project: Projec
 
     assert found.pairs == ()
     assert [each.name for each in found.differences] == ["other.x", "x"]
+
+
+def test_slices_of_several_runs_are_lines_with_a_value_a_run(project: Project) -> None:
+    for off in (0.0, 0.6, 0.7):
+        train(project, overrides={"scored.off": off, "scored.n": 240}, actor=ANN)
+    train(project, overrides={"scored.n": 60}, actor=ANN)
+
+    found = compare(project, ["run/1", "run/2", "run/3", "run/4"])
+
+    assert found.on_the_same_rows == ("run/1", "run/2", "run/3")
+    lines = {(each.metric, each.slice): each for each in found.slices}
+    assert {name for _, name in lines} == {"", "site=a", "site=b"}
+    accuracy = lines["accuracy", "site=a"]
+    assert (accuracy.n, accuracy.values) == (120, (1.0, pytest.approx(2 / 3), pytest.approx(2 / 3)))
+    assert compare(project, ["run/1", "run/4"]).slices == ()

@@ -1,6 +1,7 @@
 """Many values are tried at once; one that fails is one trial less."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from cd4ml.errors import Conflict, InvalidInput, NotFound
 from cd4ml.loop import Project, open_project
 from cd4ml.loop.compare import runs
 from cd4ml.loop.people import add_person
+from cd4ml.loop.runs import points
 from cd4ml.loop.search import reported_values, resume, search, search_report, searches
 from cd4ml.loop.train import train
 from cd4ml.records.search import Trial
@@ -244,6 +246,19 @@ def test_a_seed_makes_a_search_the_same_again(trivial: Project) -> None:
 
 
 @pytest.mark.slow
+def test_what_a_step_reports_is_a_curve_of_its_run(trivial: Project) -> None:
+    trial = search(trivial, wanted(trials=1, workers=1), actor=ANN).trials[0]
+    plain = train(trivial, overrides={"evaluation.x": 2.0}, actor=ANN)
+
+    curves = {ref: points(trivial, ref, "reported") for ref in (f"run/{trial.run}", plain.run.ref)}
+
+    reported = reported_values(trivial, "1")[trial.position]
+    assert [(point.step, point.value) for point in curves[f"run/{trial.run}"]] == reported
+    assert [point.value for point in curves[plain.run.ref]] == [2.0, 4.0, 6.0]
+    assert plain.metrics["auc"] == 2.0  # what the run ended with is not overwritten
+
+
+@pytest.mark.slow
 def test_trials_on_few_rows_come_before_those_on_many(trivial: Project) -> None:
     report = search(
         trivial,
@@ -301,9 +316,103 @@ def test_a_search_without_a_better_trial_ends(trivial: Project) -> None:
     assert len(report.trials) == 4
 
 
+PRICED = "[prices]\nmachine_hour = 3600.0\n"  # a second of a run costs 1
+
+
+def add_settings(project: Project, more: str) -> Project:
+    path = project.folder / "cd4ml.toml"
+    path.write_text(path.read_text() + more)
+    return open_project(project.folder)
+
+
+@pytest.mark.slow
+def test_a_search_ends_once_its_trials_have_cost_so_much(trivial: Project) -> None:
+    asked = SearchSettings(
+        space={"evaluation.x": [0.1, 0.2, 0.3, 0.4]},
+        set={"evaluation.wait": 0.5},
+        metric="auc",
+        workers=1,
+        cost=0.6,
+    )
+
+    with add_settings(trivial, PRICED) as priced:
+        report = search(priced, asked, actor=ANN)
+
+    costs = [trial.cost or 0.0 for trial in report.trials]
+    assert len(costs) <= 2
+    assert sum(costs[:-1]) < 0.6 <= sum(costs)
+    assert report.cost == sum(costs)
+    assert costs == [each.run.cost for each in reversed(report.runs)]
+    assert report.search.reason == f"its trials had cost {sum(costs):.4g}, of 0.6 at most"
+
+
+@pytest.mark.slow
+def test_a_trial_that_fails_or_is_pruned_costs_as_well(trivial: Project) -> None:
+    values = [0.5, 0.6, 0.7, 0.8, 0.9, 0.1]
+
+    with add_settings(trivial, PRICED) as priced:
+        report = search(
+            priced,
+            SearchSettings(space={"evaluation.x": values}, metric="auc", prune="median", workers=1),
+            actor=ANN,
+        )
+
+    assert report.trials[5].state == "pruned"
+    assert all(trial.cost is not None and trial.cost > 0 for trial in report.trials)
+
+
+def test_a_cost_needs_prices(trivial: Project) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        search(trivial, wanted(cost=2.5), actor=ANN)
+
+    assert str(refused.value) == (
+        "trials are to cost 2.5 at most, and cd4ml.toml has no prices\n"
+        "  hint: [prices] with cpu_hour, gpu_hour, memory_gb_hour or machine_hour"
+    )
+    assert searches(trivial) == []
+
+
+GROWING = """
+from cd4ml import Metrics, step
+
+
+@step
+def evaluation(*, megabytes: int = 0) -> Metrics:
+    taken = bytearray(megabytes * 1_000_000)
+    taken[:: 4096] = b"1" * len(taken[:: 4096])
+    import time
+    time.sleep(megabytes / 1000)
+    return {"auc": megabytes / 10_000}
+"""
+
+
+@pytest.mark.slow
+def test_a_trial_has_its_share_of_the_machine_and_no_more(trivial: Project) -> None:
+    (trivial.folder / "pipeline.py").write_text(GROWING)
+
+    report = search(
+        trivial,
+        SearchSettings(
+            space={"evaluation.megabytes": [1, 1500]}, metric="auc", memory="1GB", workers=2
+        ),
+        actor=ANN,
+    )
+
+    small, large = report.trials
+    assert (small.state, small.value, small.attempts) == ("finished", 0.0001, 1)
+    assert (large.state, large.attempts) == ("failed", 2)
+    assert re.fullmatch(r"it took 1\.\d+ GB of memory, more than 1 GB", large.reason)
+    assert runs(trivial, state="running") == []
+
+
 @pytest.mark.parametrize(
     ("changes", "message", "hint"),
     [
+        ({"gpus": 99}, "each trial asks for 99 GPUs (there are none)",
+         "run it where there is more, or let it ask for less"),
+        ({"memory": "many"},
+         "memory: expected bytes, or text such as \"4GB\", got 'many'", ""),
+        ({"cost": -1.0}, "expected cost of 0 or more, got -1.0", ""),
         ({"sampler": "tpe", "metric": ""},
          'the sampler "tpe" learns by a metric, and none is named', "--metric auc"),
         ({"prune": "median", "metric": ""},

@@ -1,5 +1,6 @@
 """Rows written without SQLAlchemy are those that are written with it."""
 
+import json
 import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
@@ -102,3 +103,50 @@ def test_an_answer_is_another_where_a_row_is(database: Database, place: Path) ->
         after = bare.answer_of(connection, *asked)
 
     assert before == same != after
+
+
+def test_with_postgres_entries_of_both_kinds_make_one_chain_too(postgres_url: str) -> None:
+    database = open_database(postgres_url)
+    for _ in range(2):
+        with bare.writing(postgres_url) as connection:
+            bare.append(connection, {"at": STORED_AT, **WORDS})
+        with database.write() as other:
+            ledger.append(other, at=AT, **WORDS)
+
+    with database.read() as other:
+        assert ledger.verify(other) == 4
+        first, second, *_ = rows.find(other, LedgerEntry)
+    assert (first.at, first.details) == (second.at, second.details)
+    database.close()
+
+
+def test_with_postgres_rows_go_back_as_they_came(postgres_url: str) -> None:
+    database = open_database(postgres_url)
+    with bare.writing(postgres_url) as connection:
+        bare.append(connection, {"at": STORED_AT, **WORDS})
+        (row,) = bare.rows_of(connection, "ledger", "sequence", 1)
+        bare.insert(connection, "ledger", {**row, "sequence": 2})
+        (copy,) = bare.rows_of(connection, "ledger", "sequence", 2)
+
+    assert copy == {**row, "sequence": 2}
+    assert json.loads(row["details"]) == WORDS["details"]
+    with database.read() as other:
+        assert rows.find(other, LedgerEntry)[1].at == AT
+    database.close()
+
+
+def test_with_postgres_what_fails_leaves_nothing(postgres_url: str) -> None:
+    half = {"at": STORED_AT, **WORDS, "details": {"a": object()}}
+
+    with pytest.raises(TypeError), bare.writing(postgres_url) as connection:
+        bare.append(connection, half)
+    with pytest.raises(bare.Failed, match="read-only"), bare.reading(postgres_url) as connection:
+        bare.next_number(connection, "runs")
+    with (
+        pytest.raises(bare.Failed, match="connection failed"),
+        bare.writing("postgresql://nobody@127.0.0.1:1/none"),
+    ):
+        pass
+
+    with bare.reading(postgres_url) as connection:
+        assert bare.rows_of(connection, "sequences", "name", "ledger") == []

@@ -10,6 +10,7 @@ import msgspec
 
 from cd4ml.errors import InvalidInput
 from cd4ml.experiments.tracking import TrackedRun, better
+from cd4ml.records.curve import Curves
 from cd4ml.records.pair import Pair
 from cd4ml.store.address import short
 
@@ -28,15 +29,47 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     best: tuple[int, ...] = ()
 
 
+class SliceLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A metric on a slice ("" for all rows), a value per run."""
+
+    metric: str
+    slice: str
+    n: int
+    values: tuple[float | None, ...]
+
+
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """Runs beside each other: only what is not the same in all of them.
 
-    `pairs` holds each later run beside the first one, on the rows that both have scored.
+    `pairs` holds each later run beside the first one, on the rows that both have scored;
+    `curves` what was logged at several steps.
     """
 
     runs: tuple[str, ...]
     differences: tuple[Difference, ...]
     pairs: tuple[Pair, ...] = ()
+    curves: tuple[Curves, ...] = ()
+
+    @property
+    def slices(self) -> tuple[SliceLine, ...]:
+        """Each metric on each slice, for all runs that scored the same rows as the first one."""
+        pairs = [pair for pair in self.pairs if not pair.reason]
+        lines = {}
+        for each in pairs[0].metrics if pairs else ():
+            values: list[float | None] = [each.first]
+            for pair in pairs:
+                there = {(m.metric, m.slice): m.second for m in pair.metrics}
+                values.append(there.get((each.metric, each.slice)))
+            lines[each.metric, each.slice] = SliceLine(
+                metric=each.metric, slice=each.slice, n=each.n, values=tuple(values)
+            )
+        return tuple(lines.values())
+
+    @property
+    def on_the_same_rows(self) -> tuple[str, ...]:
+        """The runs that `slices` has values of, in their order."""
+        pairs = [pair for pair in self.pairs if not pair.reason]
+        return (pairs[0].first.run, *(pair.second.run for pair in pairs)) if pairs else ()
 
 
 def compare(runs: Sequence[TrackedRun]) -> Comparison:

@@ -18,6 +18,7 @@ import msgspec
 import sqlalchemy as sa
 
 from cd4ml.errors import InvalidInput
+from cd4ml.experiments.here import log
 from cd4ml.experiments.pruning import below_median, below_rung
 from cd4ml.records.search import Search, SearchPlan, Trial, TrialValue
 from cd4ml.store import rows
@@ -26,6 +27,8 @@ from cd4ml.store.tables import TABLES
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+REPORTED = "reported"  # not the search's metric: a run ends with a value of that, on other rows
 
 _TRIAL = "CD4ML_TRIAL"  # search/position of the trial, and the project's folder
 
@@ -57,8 +60,9 @@ def underway(trial: Trial, folder: Path) -> Iterator[None]:
 def report(step: int, value: float) -> None:
     """Say how good a model is after so many steps of its training.
 
-    Within a trial of a search it is kept, and if the search prunes and the value is not good
-    enough, the trial ends here. Anywhere else nothing happens.
+    In a run it becomes a point of the metric `reported`, whose curve lies beside those of other
+    runs. Within a trial of a search it is kept for the search as well, and if that prunes and
+    the value is not good enough, the trial ends here. Anywhere else nothing happens.
 
     Args:
         step: How far the training is: epochs, trees, batches; 0 or more.
@@ -70,11 +74,12 @@ def report(step: int, value: float) -> None:
         InvalidInput: If the step is below 0.
 
     Examples:
-        >>> report(1, 0.71)  # no search is underway here
+        >>> report(1, 0.71)  # no run is underway here
     """
     if step < 0:
         msg = f"expected a step of 0 or more, got {step}"
         raise InvalidInput(msg, hint="report(epoch, auc)")
+    log({REPORTED: value}, step=step)
     trial = _underway()
     if trial is None:
         return

@@ -104,6 +104,9 @@ class Schedule:
         work_s = sum(trial.seconds for trial in self._trials)
         if plan.work_s and work_s >= plan.work_s:
             return f"its trials had worked for {plan.work_s:g} seconds"
+        cost = cost_of(self._trials) or 0.0
+        if plan.cost and cost >= plan.cost:
+            return f"its trials had cost {cost:.4g}, of {plan.cost:g} at most"
         if plan.patience and self._n_without_a_better_one() >= plan.patience:
             return f"no better trial among the last {plan.patience}"
         return ""
@@ -135,6 +138,18 @@ def rung_sizes(plan: SearchPlan) -> list[int]:
     first = plan.portions[0]
     # a hair more: 20 * 0.3 is less than 6
     return [max(1, int(plan.n_trials * first / portion + 1e-9)) for portion in plan.portions]
+
+
+def cost_of(trials: Iterable[Trial]) -> float | None:
+    """What trials have cost together; None if no cost of any is known.
+
+    Examples:
+        >>> tried = {"search": 1, "parameters": {}}
+        >>> cost_of([Trial(position=0, cost=0.5, **tried), Trial(position=1, **tried)])
+        0.5
+    """
+    known = [trial.cost for trial in trials if trial.cost is not None]
+    return sum(known) if known else None
 
 
 def comparable(plan: SearchPlan, trial: Trial) -> float | None:

@@ -7,6 +7,7 @@ finished is never tried again, and none is left out.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +20,7 @@ from cd4ml.experiments import trials as written
 from cd4ml.experiments.ownership import LEASE_S, Ownership, require_own, take
 from cd4ml.experiments.schedule import Schedule, best_of
 from cd4ml.experiments.workers import Attempt, Ended, MakeExecutor, Outcome, Workers
+from cd4ml.records.run import Run
 from cd4ml.records.search import Search, Trial
 from cd4ml.store import rows
 
@@ -57,6 +59,8 @@ class SearchAtWork:
         self._began = self._renewed = monotonic()
         self._suspects: list[Trial] = []  # underway when a process died: each is tried alone
         self._alone: int | None = None  # the position of the one that is
+        self._lost: list[Trial] = []  # whose own process died: each is tried once more
+        self._n_lost: Counter[int] = Counter()  # position -> how often
 
     def _taken(
         self, connection: Connection, search: Search, state: Path
@@ -115,28 +119,39 @@ class SearchAtWork:
 
     def _ended(self, ended: Sequence[Ended]) -> list[Trial]:
         """The trials that ended, without those whose process died and that are tried again."""
-        known = [each for each in ended if not self._is_suspect(each)]
+        known = [each for each in ended if not (self._is_lost(each) or self._is_suspect(each))]
         if not known:
             return []
         with self._database.read() as connection:  # whether a step's report said: pruned
-            found = [
-                written.ended_trial(
-                    self._search.plan,
-                    rows.get(connection, Trial, self._search.number, each.trial.position),
-                    each.outcome or Outcome(reason=written.DIED),
-                )
-                for each in known
-            ]
+            found = [self._with_outcome(connection, each) for each in known]
         for trial in found:
             self._schedule.put(trial)
         return found
+
+    def _with_outcome(self, connection: Connection, each: Ended) -> Trial:
+        trial = rows.get(connection, Trial, self._search.number, each.trial.position)
+        outcome = each.outcome or Outcome(reason=each.lost or written.DIED)
+        number = outcome.run or trial.run
+        run = rows.find(connection, Run, number=number) if number else []
+        cost = run[0].cost if run else None
+        return written.ended_trial(self._search.plan, trial, outcome, cost=cost)
+
+    def _is_lost(self, each: Ended) -> bool:
+        """Whether its own process died for the first time: its machine may have been to blame."""
+        if not each.lost:
+            return False
+        self._n_lost[each.trial.position] += 1
+        if self._n_lost[each.trial.position] > 1:
+            return False
+        self._lost.append(each.trial)
+        return True
 
     def _is_suspect(self, each: Ended) -> bool:
         """Whether its process died beside others: it may have been the end of them, or a victim."""
         is_alone = each.trial.position == self._alone
         if is_alone:
             self._alone = None
-        if each.outcome is None and not is_alone:
+        if each.outcome is None and not each.lost and not is_alone:
             self._suspects.append(each.trial)
             return True
         return False
@@ -144,7 +159,8 @@ class SearchAtWork:
     def _next(self, n_underway: int) -> list[Trial]:
         if self._suspects or self._alone is not None:
             return [] if n_underway else [self._tried_alone(self._suspects.pop(0))]
-        begun: list[Trial] = []
+        begun = [self._again(trial) for trial in self._lost]
+        self._lost.clear()
         while n_underway + len(begun) < self._search.plan.workers:
             trial = self._schedule.next(spent_s=self._spent_s)
             if trial is None:
@@ -155,6 +171,9 @@ class SearchAtWork:
 
     def _tried_alone(self, trial: Trial) -> Trial:
         self._alone = trial.position
+        return self._again(trial)
+
+    def _again(self, trial: Trial) -> Trial:
         again = msgspec.structs.replace(trial, run=0, attempts=trial.attempts + 1)
         self._schedule.put(again)
         return again

@@ -120,7 +120,7 @@ def _settled(connection: Connection, search: Search, trial: Trial) -> Trial:
     value = measured[0].value if measured else None
     seconds = (run.finished_at - run.started_at).total_seconds() if run.finished_at else 0.0
     outcome = Outcome(run=run.number, value=value, seconds=seconds)
-    return ended_trial(search.plan, trial, outcome)
+    return ended_trial(search.plan, trial, outcome, cost=run.cost)
 
 
 def begin_run(connection: Connection, trial: Trial, run: Run) -> None:
@@ -140,9 +140,12 @@ def begin_run(connection: Connection, trial: Trial, run: Run) -> None:
     )
 
 
-def ended_trial(plan: SearchPlan, trial: Trial, outcome: Outcome) -> Trial:
+def ended_trial(
+    plan: SearchPlan, trial: Trial, outcome: Outcome, *, cost: float | None = None
+) -> Trial:
     """A trial with its outcome: finished, failed, or pruned if it was that meanwhile."""
-    changed = {"seconds": outcome.seconds, "run": outcome.run or trial.run}
+    run = outcome.run or trial.run
+    changed = {"seconds": outcome.seconds, "run": run, "cost": cost}
     if outcome.reason:
         if trial.state == "pruned":
             return msgspec.structs.replace(trial, **changed)

@@ -21,7 +21,7 @@ from time import monotonic, perf_counter
 from types import FrameType, TracebackType
 from typing import NamedTuple, Self
 
-from cd4ml.errors import Cd4mlError
+from cd4ml.errors import Cd4mlError, WorkerLost
 from cd4ml.records.search import Trial
 
 _LOOK_S = 0.2  # between two looks whether somebody wants an end
@@ -38,10 +38,15 @@ class Outcome(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """A trial that ended; without an outcome its process died under it."""
+    """A trial that ended; without an outcome its process died under it.
+
+    `lost` says how its own process died, where that is known; "" if that of any trial that
+    was underway may have been to blame.
+    """
 
     trial: Trial
     outcome: Outcome | None
+    lost: str = ""
 
 
 Attempt = Callable[[Trial], Outcome]
@@ -116,8 +121,14 @@ class Workers:
 
     def _ended(self, future: Future[Outcome]) -> Ended:
         trial = self._underway.pop(future)
-        is_dead = future.exception() is not None  # what a trial raises comes as words
-        return Ended(trial, None if is_dead else future.result())
+        error = future.exception()  # what a trial raises comes as words
+        if error is None:
+            return Ended(trial, future.result())
+        if isinstance(error, BrokenExecutor):
+            return Ended(trial, None)
+        if isinstance(error, WorkerLost):
+            return Ended(trial, None, lost=error.message)
+        return Ended(trial, Outcome(reason=_named(error)))  # the call could not be made
 
     def _close(self) -> None:
         if self._pool is not None:
@@ -150,12 +161,16 @@ def _attempted(attempt: Attempt, trial: Trial) -> Outcome:
     except Cd4mlError as error:
         outcome = Outcome(reason=error.message)
     except Exception as error:
-        outcome = Outcome(reason=f"{type(error).__name__}: {error}")
+        outcome = Outcome(reason=_named(error))
     except KeyboardInterrupt:  # it has written down by now that it was interrupted
         os._exit(_INTERRUPTED)
     finally:
         _is_trying = False
     return outcome._replace(seconds=perf_counter() - began)
+
+
+def _named(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 _INTERRUPTED = 128 + signal.SIGINT

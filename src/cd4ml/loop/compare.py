@@ -10,6 +10,7 @@ import msgspec
 from cd4ml.errors import NotFound
 from cd4ml.experiments.compare import Comparison
 from cd4ml.experiments.compare import compare as differences
+from cd4ml.experiments.curves import curves_of
 from cd4ml.experiments.tracking import TrackedRun, list_runs, metric_names, orders, tracked
 from cd4ml.loop.candidate import table
 from cd4ml.loop.interrupted import settle_interrupted
@@ -147,21 +148,33 @@ def run_report(project: Project, ref: str) -> RunReport:
         return report_of(connection, rows.get(connection, Run, number_in(ref, "run")))
 
 
-def compare(project: Project, refs: list[str]) -> Comparison:
+def compare(
+    project: Project, refs: Sequence[str], *, curves: Sequence[str] = (), smoothing: float = 0.0
+) -> Comparison:
     """What differs between some runs, which is best at what, and whether that may be chance.
 
     Runs whose step `scored` (`[model] scored`) kept rows with their scores are compared on
     these rows, each with the first one.
 
+    Args:
+        project: Whose.
+        refs: The runs, two or more.
+        curves: The metrics whose curves are wanted; by default what was logged at several steps.
+        smoothing: Of the curves: the weight of what came before, 0 to below 1.
+
     Raises:
-        NotFound: If one does not exist.
-        InvalidInput: If there are fewer than two.
+        NotFound: If one does not exist, or none has such a metric.
+        InvalidInput: If there are fewer than two, or the smoothing is out of its range.
     """
+    settle_interrupted(project)
     with project.database.read() as connection:
         runs = [tracked(connection, number_in(ref, "run")) for ref in refs]
         found = differences(runs)
         kept = [_scored_output(connection, project, each.run) for each in runs]
-    return msgspec.structs.replace(found, pairs=_pairs(project, found.runs, kept))
+        numbers = [each.run.number for each in runs]
+        drawn = curves_of(connection, numbers, metrics=curves, smoothing=smoothing)
+    pairs = _pairs(project, found.runs, kept)
+    return msgspec.structs.replace(found, pairs=pairs, curves=drawn)
 
 
 def _scored_output(connection: sa.Connection, project: Project, run: Run) -> str:

@@ -19,7 +19,7 @@ from cd4ml.store.project import Project
 if TYPE_CHECKING:
     from cd4ml.pipeline.executors.port import Executor
 
-__all__ = ["VARIABLE", "Executor", "Where", "open_executor"]
+__all__ = ["VARIABLE", "Executor", "Where", "open_executor", "which"]
 
 VARIABLE = "CD4ML_EXECUTOR"
 _NAMES = get_args(ExecutorName)
@@ -50,10 +50,19 @@ def open_executor(project: Project, where: Where = Where()) -> Iterator[Executor
         executor.shutdown(cancel=True)  # what was asked for has ended, or nobody wants it now
 
 
+def which(project: Project, where: Where) -> str:
+    """The name of the executor: what was asked for, CD4ML_EXECUTOR, or what `[run]` says.
+
+    Raises:
+        ConfigurationError: If CD4ML_EXECUTOR names none.
+    """
+    return where.executor or ("ray" if where.ray else _named(project.settings.run.executor))
+
+
 def _chosen(project: Project, where: Where) -> Executor:
     settings = project.settings.run
     workers = where.workers or settings.workers
-    name = where.executor or ("ray" if where.ray else _named(settings.executor))
+    name = which(project, where)
     if name == "in-process":
         return Inline()
     if name == "ray":

@@ -200,17 +200,17 @@ def _at_once(
         while waiting or processes.n_underway:
             n_free = min(workers - processes.n_underway, len(waiting))
             processes.begin([waiting.popleft() for _ in range(n_free)])
-            for trial, outcome in processes.wait():
-                if outcome is None:
-                    suspects.append(trial)
+            for each in processes.wait():
+                if each.outcome is None:
+                    suspects.append(each.trial)
                 else:
-                    yield trial, outcome
+                    yield each.trial, each.outcome
     for suspect in suspects:
         with Workers(attempt, 1) as processes:
             processes.begin([suspect])
             while processes.n_underway:
-                for trial, outcome in processes.wait():
-                    yield trial, outcome or Outcome(reason=DIED)
+                for each in processes.wait():
+                    yield each.trial, each.outcome or Outcome(reason=DIED)
 
 
 def _here(trial: Trial, attempt: functools.partial[int], project: Project) -> Outcome:

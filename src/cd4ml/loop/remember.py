@@ -9,10 +9,9 @@ cached, rows whose readers are written down) there is no note.
 from __future__ import annotations
 
 import os
-import sqlite3
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -34,6 +33,7 @@ from cd4ml.records.run import Run, StepRun
 from cd4ml.records.settings import PriceSettings
 from cd4ml.store import bare
 from cd4ml.store.address import address_of
+from cd4ml.store.bare_postgres import url_in
 from cd4ml.store.project import FILE, Project
 from cd4ml.store.settings import read_settings
 
@@ -47,10 +47,14 @@ _OF_THE_STEP = ("step", "position", "fingerprint", "kind", "output")
 
 
 class Beginning(NamedTuple):
-    """When a run began, by the clock of the file system, and under which key it is noted."""
+    """When a run began, by the clock of the file system, and under which key it is noted.
+
+    `database` is SQLite's file; "" for PostgreSQL.
+    """
 
     key: str
     begun_ns: int
+    database: str
 
 
 class _Unclear(Exception):
@@ -61,12 +65,12 @@ def beginning(project: Project, words: Sequence[str], actor: str) -> Beginning |
     """Call it before anything is read; None where nothing can be noted."""
     from cd4ml import __version__
 
-    if project.database.dialect != "sqlite":
-        return None
     with suppress(OSError):
         state = str(project.state)
+        # opening it takes longer than the clock's tick, in which files may just have been written
+        database = str(project.database.file or "")
         begun_ns = signs.clock_ns(notes.folder_of(state))
-        return Beginning(notes.key_of(state, words, actor, __version__), begun_ns)
+        return Beginning(notes.key_of(state, words, actor, __version__), begun_ns, database)
     return None
 
 
@@ -88,9 +92,9 @@ def remember(
     """
     state = str(project.state)
     try:
-        note = _note(project, pipeline, began.begun_ns, report, pinned)
+        note = _note(project, pipeline, began, report, pinned)
         notes.write(state, began.key, note)
-    except (_Unclear, OSError, sqlite3.Error, Cd4mlError):
+    except (_Unclear, OSError, *bare.ERRORS, Cd4mlError):
         with suppress(OSError):
             notes.forget(state, began.key)
         return False
@@ -100,7 +104,7 @@ def remember(
 def _note(
     project: Project,
     pipeline: Pipeline,
-    begun_ns: int,
+    began: Beginning,
     report: RunReport,
     pinned: Mapping[str, str],
 ) -> Note:
@@ -108,7 +112,7 @@ def _note(
     if report.run.name or report.run.note or report.run.tags:
         raise _Unclear  # what was said of this run is not said of the next one
     found = {
-        **_code(project, pipeline, begun_ns),
+        **_code(project, pipeline, began.begun_ns),
         **_data(project, report.run, pinned),
         **_outputs(project, report),
     }
@@ -118,11 +122,10 @@ def _note(
         raise _Unclear
     with project.database.read() as connection:
         _refuse_unless_same(project, connection, report.run, pinned)
-    database = str(project.database.file)
-    with closing(sqlite3.connect(database)) as connection:
+    with bare.reading(began.database or url_in(str(project.folder))) as connection:
         return Note(
-            begun_ns=begun_ns,
-            database=database,
+            begun_ns=began.begun_ns,
+            database=began.database,
             links={path: os.path.realpath(path) for path in _tops(project, pinned)},
             signs=found,
             variables=pipeline.variables(),
@@ -338,7 +341,7 @@ def _stored(project: Project, run: Run) -> set[str]:
 
 
 def _answered(
-    connection: sqlite3.Connection, asked: Iterator[tuple[str, tuple[Any, ...]]]
+    connection: bare.Connection, asked: Iterator[tuple[str, tuple[Any, ...]]]
 ) -> list[Question]:
     return [
         Question(statement, values, bare.answer_of(connection, statement, values))
@@ -346,7 +349,7 @@ def _answered(
     ]
 
 
-def _rows(connection: sqlite3.Connection, report: RunReport) -> dict[str, list[dict[str, Any]]]:
+def _rows(connection: bare.Connection, report: RunReport) -> dict[str, list[dict[str, Any]]]:
     """The rows that such a run writes, as they are stored, without what is its own."""
     run = report.run
     steps = bare.rows_of(connection, "step_runs", "run", run.number)

@@ -9,7 +9,6 @@ the run is worked out in the ordinary way.
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from cd4ml.errors import Cd4mlError
 from cd4ml.pipeline import notes, signs
 from cd4ml.pipeline.status import Asked
 from cd4ml.store import bare
+from cd4ml.store.bare_postgres import url_in
 from cd4ml.store.clock import SystemClock, open_clock
 
 FILE, STATE = "cd4ml.toml", ".cd4ml"
@@ -64,7 +64,7 @@ def run_again(words: Sequence[str], *, folder: str = "", actor: str, version: st
         raise Changed(msg)
     try:
         return _again(note, state, key)
-    except (OSError, sqlite3.Error, KeyError, ValueError, Cd4mlError) as error:
+    except (OSError, *bare.ERRORS, KeyError, ValueError, Cd4mlError) as error:
         raise Changed(str(error)) from error
 
 
@@ -82,7 +82,7 @@ def _again(note: notes.Note, state: str, key: str) -> Again:
         _refuse("the commit, or what differs from it")
     if _is_any_running(state):
         _refuse("a run is on its way, or was interrupted")
-    again = _recorded(note, _now(state))
+    again = _recorded(note, note.database or url_in(os.path.dirname(state)), _now(state))
     if fresh:  # what was read need not be read the next time
         with suppress(OSError):
             kept = {**note.signs, **fresh}
@@ -108,8 +108,8 @@ def _is_any_running(state: str) -> bool:
     return os.path.isdir(folder) and any(name.endswith(".lock") for name in os.listdir(folder))
 
 
-def _recorded(note: notes.Note, at: datetime) -> Again:
-    with bare.writing(note.database) as connection:
+def _recorded(note: notes.Note, database: str, at: datetime) -> Again:
+    with bare.writing(database) as connection:
         for question in note.questions:
             answer = bare.answer_of(connection, question.statement, question.values)
             if answer != question.answer:

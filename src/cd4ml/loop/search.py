@@ -16,17 +16,17 @@ from cd4ml.experiments.mattered import mattered
 from cd4ml.experiments.ownership import is_interrupted
 from cd4ml.experiments.reporting import underway
 from cd4ml.experiments.samplers import sampler_of
-from cd4ml.experiments.schedule import best_of
+from cd4ml.experiments.schedule import best_of, cost_of
 from cd4ml.experiments.search import Progress, SearchAtWork
 from cd4ml.experiments.space import place_of
 from cd4ml.experiments.tracking import list_runs
 from cd4ml.experiments.trials import begin_run, new_search, unfinished
-from cd4ml.experiments.workers import Outcome
+from cd4ml.experiments.workers import MakeExecutor, Outcome
 from cd4ml.loop.executors import Where
 from cd4ml.loop.interrupted import settle_interrupted
 from cd4ml.loop.portion import Portion, portion_digest
 from cd4ml.loop.refs import number_in
-from cd4ml.loop.search_plan import code_of, key_of, plan_of
+from cd4ml.loop.search_plan import code_of, key_of, plan_of, require_prices
 from cd4ml.loop.train import (
     RunReport,
     datasets_now,
@@ -35,6 +35,8 @@ from cd4ml.loop.train import (
     require_readers,
     train,
 )
+from cd4ml.loop.trial_executors import needs_of, trial_executor
+from cd4ml.records.resources import Resources
 from cd4ml.records.run import Run
 from cd4ml.records.search import Search, SearchImportance, SearchPlan, Trial, TrialValue
 from cd4ml.records.settings import SearchSettings
@@ -45,13 +47,17 @@ _ORPHANS_S = 10.0  # for processes whose search was killed to end as well
 
 
 class SearchReport(msgspec.Struct, frozen=True, kw_only=True):
-    """A search: its trials, the best of them, what mattered, and its runs, the newest first."""
+    """A search: its trials, the best of them, what mattered, and its runs, the newest first.
+
+    `cost` is what its trials have cost together; None without prices.
+    """
 
     search: Search
     trials: tuple[Trial, ...]
     best: Trial | None
     mattered: SearchImportance | None
     runs: tuple[RunReport, ...]
+    cost: float | None = None
 
 
 class SearchSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,12 +76,13 @@ def search(
     as_of: datetime | None = None,
     actor: str,
     progress: Progress | None = None,
+    where: Where = Where(),  # noqa: B008 - immutable
 ) -> SearchReport:
     """Run the pipeline for many values of its parameters, several at a time.
 
     A trial that fails is recorded and ends nothing else. Trials run in processes that are
-    spawned once, with one thread for the numeric libraries each, so that they share the
-    cores. If the same was asked for before, on the same data and code, and was interrupted,
+    spawned once, with one thread for the numeric libraries for each CPU that a trial asks for,
+    so that they share the cores; or as tasks on a Ray cluster. If the same was asked for before, on the same data and code, and was interrupted,
     that search goes on: no trial that ended is tried again.
 
     Args:
@@ -85,13 +92,16 @@ def search(
         as_of: Try them on what was known at this moment; see `train`.
         actor: Who.
         progress: Is told of each trial that ends.
+        where: Where trials are attempted, if not as `[run]` says.
 
     Raises:
         InvalidInput: If there is no parameter to try, one without values or with a value that
-            no run could begin with; nothing is tried then.
+            no run could begin with, a cost without prices, or a trial asks for more than
+            there is; nothing is tried then.
         NotAllowed: If a step takes a restricted dataset and the actor has none of its roles.
         Conflict: If another process is at work on the same search.
-        ConfigurationError: If the sampler is not installed.
+        ConfigurationError: If the sampler, or Ray, is not installed.
+        Unavailable: If the Ray cluster cannot be reached.
         KeyboardInterrupt: If it was interrupted; says how to go on.
     """
     with project.database.read() as connection:
@@ -99,19 +109,30 @@ def search(
     plan = plan_of(project, wanted, as_of=as_of, actor=actor)
     sampler_of(plan)  # what is not installed is said before anything is written
     key = key_of(plan)
-    with project.database.write() as connection:
-        begun = unfinished(connection, key) or new_search(
-            connection, plan, key=key, name=name, at=project.clock.now(), actor=actor
-        )
-    return _work_on(project, begun, actor, progress)
+    needs = needs_of(wanted, pipeline_of(project))
+    with trial_executor(project, where, needs=needs, workers=plan.workers) as executor:
+        with project.database.write() as connection:
+            begun = unfinished(connection, key) or new_search(
+                connection, plan, key=key, name=name, at=project.clock.now(), actor=actor
+            )
+        return _work_on(project, begun, actor, progress, executor, needs)
 
 
 def resume(
-    project: Project, ref: str, *, actor: str, progress: Progress | None = None
+    project: Project,
+    ref: str,
+    *,
+    actor: str,
+    progress: Progress | None = None,
+    where: Where = Where(),  # noqa: B008 - immutable
 ) -> SearchReport:
     """Go on with a search that was interrupted, on the data that it began with.
 
+    Where it goes on may be another place than where it began. What a trial asks for is what
+    `[search.NAME]` says by now.
+
     Raises:
+        InvalidInput: If a trial asks for more than there is.
         NotFound: If there is no such search.
         Conflict: If it is finished, another process is at work on it, or the code that its
             steps reach has changed since.
@@ -129,11 +150,19 @@ def resume(
     if code_of(pipeline) != begun.plan.code:
         msg = f"the code that the steps reach has changed since {begun.ref} began"
         raise Conflict(msg, hint="its other trials could not be compared: begin a new search")
-    return _work_on(project, begun, actor, progress)
+    require_prices(project, begun.plan.cost)
+    needs = needs_of(project.settings.search.get(begun.name, SearchSettings()), pipeline)
+    with trial_executor(project, where, needs=needs, workers=begun.plan.workers) as executor:
+        return _work_on(project, begun, actor, progress, executor, needs)
 
 
 def _work_on(
-    project: Project, begun: Search, actor: str, progress: Progress | None
+    project: Project,
+    begun: Search,
+    actor: str,
+    progress: Progress | None,
+    executor: MakeExecutor | None,
+    needs: Resources,
 ) -> SearchReport:
     if begun.plan.portions:
         _trace_portions(project, begun.plan, actor)
@@ -141,9 +170,15 @@ def _work_on(
     at_work = SearchAtWork(
         begun, database=project.database, clock=project.clock, state=project.state
     )
-    attempt = functools.partial(_attempt, folder=str(project.folder), plan=begun.plan, actor=actor)
+    attempt = functools.partial(
+        _attempt,
+        folder=str(project.folder),
+        plan=begun.plan,
+        actor=actor,
+        threads=max(1, int(needs.cpus)),
+    )
     try:
-        at_work.run(attempt, progress=progress)
+        at_work.run(attempt, progress=progress, executor=executor)
     except KeyboardInterrupt:
         msg = f"{begun.ref} was interrupted\n  hint: cd4ml search resume {begun.number}"
         raise KeyboardInterrupt(msg) from None
@@ -168,6 +203,7 @@ def search_report(project: Project, ref: str) -> SearchReport:
         best=best_of(found.plan, trials) if found.plan.metric else None,
         mattered=mattered(found.plan, trials) if found.plan.metric else None,
         runs=reports,
+        cost=cost_of(trials),
     )
 
 
@@ -252,11 +288,11 @@ def _wait_for_orphans(project: Project, begun: Search) -> None:
         time.sleep(0.05)
 
 
-def _attempt(trial: Trial, *, folder: str, plan: SearchPlan, actor: str) -> Outcome:
+def _attempt(trial: Trial, *, folder: str, plan: SearchPlan, actor: str, threads: int) -> Outcome:
     """One trial, in a process of its own."""
     # before the libraries are loaded: two OpenMP pools on two cores cost 26 times
     for name in ("OMP_NUM_THREADS", "POLARS_MAX_THREADS"):
-        os.environ.setdefault(name, "1")
+        os.environ.setdefault(name, str(threads))
     project = _project(folder)
 
     def begins(connection: sa.Connection, run: Run) -> None:

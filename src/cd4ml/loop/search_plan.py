@@ -38,6 +38,7 @@ def plan_of(
     space = space_of(wanted.space)
     sampler = wanted.sampler or _sampler(wanted)
     _refuse_impossible(wanted, sampler)
+    require_prices(project, wanted.cost)
     pipeline = pipeline_of(project)
     resolved = asked(
         project, environment=wanted.environment, data=wanted.data, parameters=wanted.set
@@ -57,6 +58,7 @@ def plan_of(
         patience=wanted.patience,
         budget_s=wanted.minutes * 60,
         work_s=wanted.work_minutes * 60,
+        cost=wanted.cost,
         pruner=wanted.prune or "",
         portions=wanted.portions,
         portion_of=_portion_of(wanted, pipeline, inputs) if wanted.portions else "",
@@ -81,6 +83,18 @@ def code_of(pipeline: Pipeline) -> str:
     return address_of_record(
         {step.name: code.by(step.module, step.function).address for step in steps}
     )
+
+
+def require_prices(project: Project, cost: float) -> None:
+    """Refuse a search that ends by its cost where nothing has a price.
+
+    Raises:
+        InvalidInput: If there are no prices.
+    """
+    if cost and not project.settings.prices.are_given:
+        msg = f"trials are to cost {cost:g} at most, and cd4ml.toml has no prices"
+        hint = "[prices] with cpu_hour, gpu_hour, memory_gb_hour or machine_hour"
+        raise InvalidInput(msg, hint=hint)
 
 
 def _sampler(wanted: SearchSettings) -> Sampler:
@@ -123,6 +137,7 @@ def _number_problem(wanted: SearchSettings) -> str:
         ("patience", wanted.patience),
         ("minutes", wanted.minutes),
         ("work_minutes", wanted.work_minutes),
+        ("cost", wanted.cost),
     ):
         if not (isfinite(amount) and amount >= 0):
             return f"expected {name} of 0 or more, got {amount}"

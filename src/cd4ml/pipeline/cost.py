@@ -32,7 +32,7 @@ def cost(
         >>> round(cost(prices, work, seconds=120), 6)
         0.102
     """
-    if not any((prices.cpu_hour, prices.gpu_hour, prices.memory_gb_hour, prices.machine_hour)):
+    if not prices.are_given:
         return None
     total = prices.machine_hour * seconds
     for usage, asked in work:

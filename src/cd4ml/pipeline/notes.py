@@ -24,7 +24,7 @@ _FORMAT = 1
 _KEPT = 50  # notes
 # variables that decide where things last, who is told, or what is computed
 _ENVIRONMENT = ("CD4ML_", "OPENLINEAGE_", "GIT_", "OMP_", "OPENBLAS_", "MKL_", "POLARS_",
-                "PYTHONHASHSEED")  # fmt: skip
+                "PG", "PYTHONHASHSEED")  # fmt: skip
 
 
 class Question(NamedTuple):
@@ -39,6 +39,7 @@ class Note(NamedTuple):
     """One run, and all that has to be the same for another one to be like it.
 
     `begun_ns` is when the run began, by the clock of the file system: nothing was read before.
+    `database` is SQLite's file; "" for PostgreSQL, whose URL may hold a password.
     `links` says where paths led.
     `variables` are environment variables that steps read, with the digests of their values.
     `status` is what git said of the folder. `rows` are, by table, what the run wrote.

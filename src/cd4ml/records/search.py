@@ -51,6 +51,7 @@ class SearchPlan(msgspec.Struct, frozen=True, kw_only=True):
     patience: int = 0  # trials without a better one after which it ends; 0 for never
     budget_s: float = 0.0  # seconds after which no trial begins; 0 for no end
     work_s: float = 0.0  # seconds of all trials together after which none begins; 0 for no end
+    cost: float = 0.0  # of all trials together, after which none begins; 0 for no end
     pruner: Pruner = ""
     portions: tuple[float, ...] = ()  # of the rows: each rung's share, the last one 1
     portion_of: str = ""  # the dataset of which portions are taken
@@ -111,6 +112,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     value: float | None = None  # of the search's metric
     reason: str = ""
     seconds: float = 0.0
+    cost: float | None = None  # of its run; None without prices
 
 
 class TrialValue(msgspec.Struct, frozen=True, kw_only=True):

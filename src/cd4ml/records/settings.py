@@ -189,6 +189,10 @@ class SearchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     patience: int = 0  # trials without a better one after which the search ends
     minutes: float = 0.0  # after which no trial begins
     work_minutes: float = 0.0  # of all trials together, after which none begins
+    cost: float = 0.0  # of all trials together by [prices], after which none begins
+    cpus: float = 0.0  # a trial's share of a machine; 0: what its hungriest step asks for
+    gpus: float = 0.0
+    memory: int | str = 0  # bytes, or "4GB"
     prune: Literal["median", "halving"] | None = None  # by what steps report
     portions: tuple[float, ...] = ()  # of the rows, for instance [0.1, 0.3, 1.0]
     portion_of: str = ""  # a dataset; may be left out where there is one
@@ -223,6 +227,11 @@ class PriceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     memory_gb_hour: float = 0.0
     machine_hour: float = 0.0
     currency: str = ""
+
+    @property
+    def are_given(self) -> bool:
+        """Whether anything costs something."""
+        return any((self.cpu_hour, self.gpu_hour, self.memory_gb_hour, self.machine_hour))
 
 
 class RehearsalSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,4 +1,4 @@
-"""The project's SQLite without SQLAlchemy, whose import takes longer than some commands may.
+"""The project's database without SQLAlchemy, whose import takes longer than some commands may.
 
 Only what a run needs in which nothing has changed: ask, and add rows, in one transaction
 of the same kind as `database.write`. The ledger's entries are the same to the byte.
@@ -12,7 +12,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
 
+from cd4ml.store.bare_postgres import Failed, PostgresConnection, transaction
 from cd4ml.store.digest import PREFIX, address_of
+
+Connection = sqlite3.Connection | PostgresConnection
+
+ERRORS = (sqlite3.Error, Failed)
 
 _PATIENCE_S = 60  # how long a writer waits for the one before
 
@@ -20,12 +25,40 @@ GENESIS = PREFIX + "0" * 64
 
 
 @contextmanager
-def writing(path: str) -> Iterator[sqlite3.Connection]:
-    """A write transaction on a database that is there: committed at the end, else rolled back.
+def reading(where: str) -> Iterator[Connection]:
+    """A connection that only asks.
+
+    Args:
+        where: A path of SQLite's file, or a URL of PostgreSQL.
 
     Raises:
-        sqlite3.Error: If it does not work.
+        sqlite3.Error, Failed: If it does not work.
     """
+    if "://" in where:
+        with transaction(where, writes=False) as connection:
+            yield connection
+        return
+    with closing(sqlite3.connect(where)) as file:
+        yield file
+
+
+@contextmanager
+def writing(where: str) -> Iterator[Connection]:
+    """A write transaction on a database that is there: committed at the end, else rolled back.
+
+    Args:
+        where: A path of SQLite's file, or a URL of PostgreSQL.
+
+    Raises:
+        sqlite3.Error, Failed: If it does not work.
+    """
+    is_url = "://" in where
+    with transaction(where, writes=True) if is_url else _writing(where) as connection:
+        yield connection
+
+
+@contextmanager
+def _writing(path: str) -> Iterator[sqlite3.Connection]:
     with closing(
         sqlite3.connect(f"file:{_quoted(path)}?mode=rw", uri=True, timeout=_PATIENCE_S)
     ) as it:
@@ -41,39 +74,37 @@ def writing(path: str) -> Iterator[sqlite3.Connection]:
         it.commit()
 
 
-def answer_of(connection: sqlite3.Connection, statement: str, values: Sequence[Any]) -> str:
+def answer_of(connection: Connection, statement: str, values: Sequence[Any]) -> str:
     """The digest of all that the database answers."""
     found = connection.execute(statement, tuple(values)).fetchall()
     return address_of(json.dumps(found, default=repr).encode())
 
 
-def rows_of(
-    connection: sqlite3.Connection, table: str, column: str, value: Any
-) -> list[dict[str, Any]]:
+def rows_of(connection: Connection, table: str, column: str, value: Any) -> list[dict[str, Any]]:
     """The rows of a table with a value in a column, as they are stored."""
     cursor = connection.execute(f'SELECT * FROM "{table}" WHERE "{column}" = ?', (value,))
     names = [description[0] for description in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor]
 
 
-def insert(connection: sqlite3.Connection, table: str, row: dict[str, Any]) -> None:
+def insert(connection: Connection, table: str, row: dict[str, Any]) -> None:
     """Add a row; its values are as they are stored."""
     names = ", ".join(f'"{name}"' for name in row)
     marks = ", ".join("?" for _ in row)
     connection.execute(f'INSERT INTO "{table}" ({names}) VALUES ({marks})', tuple(row.values()))
 
 
-def next_number(connection: sqlite3.Connection, table: str) -> int:
+def next_number(connection: Connection, table: str) -> int:
     """The next number for rows of a table, from 1, without gaps."""
     number: int = connection.execute(
         "INSERT INTO sequences (name, value) VALUES (?, 1)"
-        " ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value",
+        " ON CONFLICT (name) DO UPDATE SET value = sequences.value + 1 RETURNING value",
         (table,),
     ).fetchone()[0]
     return number
 
 
-def append(connection: sqlite3.Connection, words: dict[str, Any]) -> None:
+def append(connection: Connection, words: dict[str, Any]) -> None:
     """Write down a state change in the ledger, as `ledger.append` does.
 
     Args:
@@ -81,7 +112,7 @@ def append(connection: sqlite3.Connection, words: dict[str, Any]) -> None:
         words: `at` (as it is stored, UTC), `actor`, `action`, `subject`, `reason` and `details`.
 
     Raises:
-        sqlite3.Error: If the entry before is missing.
+        sqlite3.Error, Failed: If it does not work, or the entry before is missing.
     """
     sequence = next_number(connection, "ledger")
     found = connection.execute(

@@ -14,13 +14,13 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from cd4ml.errors import ConfigurationError, Corrupted, Unavailable
+from cd4ml.store.bare_postgres import WRITERS
 
 REVISIONS = ("0001",)  # the migrations there are, oldest first
 HEAD = REVISIONS[-1]
 
 _PATIENCE_S = 60  # how long a writer waits for the one before
 _CONNECT_S = 10
-_WRITERS = 0x63D4  # any constant: the key of PostgreSQL's advisory lock
 _DRIVERS = {"sqlite": "pysqlite", "postgresql": "psycopg"}
 _HINTS = {
     "sqlite": "may this user write there, and is there room?",
@@ -186,7 +186,7 @@ def _begin_postgres(connection: sa.Connection) -> None:
     # writers that take counters in different orders deadlock: 4 of them made 7 commits in
     # 4 s, and 395 behind this lock; in one order 374 without it and 504 with it
     if connection.get_execution_options().get("writes", False):
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS})")
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITERS})")
 
 
 def _reading(dialect: str) -> dict[str, Any]:

@@ -120,11 +120,16 @@ def find(
     return [_record(kind, row) for row in connection.execute(statement, values)]
 
 
-def fetch(connection: sa.Connection, kind: type[R], statement: sa.Select[Any]) -> list[R]:
+def fetch(
+    connection: sa.Connection,
+    kind: type[R],
+    statement: sa.Select[Any],
+    values: dict[str, Any] | None = None,
+) -> list[R]:
     """The records that a selection of all columns of their table gives, in its order."""
     if connection.dialect.name == "postgresql":
-        return [_record(kind, row) for row in connection.execute(statement).all()]
-    return _as_they_come(kind, plain(connection, statement))
+        return [_record(kind, row) for row in connection.execute(statement, values or {}).all()]
+    return _as_they_come(kind, plain(connection, statement, values))
 
 
 def plain(
@@ -142,22 +147,38 @@ def plain(
     return found
 
 
+def in_sqlite(
+    connection: sa.Connection, statement: str, values: Sequence[Any]
+) -> list[tuple[Any, ...]]:
+    """The rows of a statement in SQLite's own words, past SQLAlchemy: for what is asked most."""
+    cursor = connection.connection.cursor()
+    cursor.execute(statement, tuple(values))
+    return list(cursor.fetchall())
+
+
 def _as_they_come(kind: type[R], found: list[tuple[Any, ...]]) -> list[R]:
     """Records from SQLite's own values: JSON and times are texts there, and booleans numbers."""
-    names, columns = kind.__struct_fields__, TABLES[kind].c
-    decoded = [i for i, name in enumerate(names) if columns[name].type is JSON]
-    flags = [i for i, name in enumerate(names) if isinstance(columns[name].type, sa.Boolean)]
+    names, decoded, flags = _as_sqlite_keeps(kind)
+    decode, convert = msgspec.json.decode, msgspec.convert
     records = []
     for row in found:
-        values = list(row)
-        for i in decoded:
-            values[i] = msgspec.json.decode(row[i]) if row[i] is not None else None
-        for i in flags:
-            values[i] = bool(row[i])
-        records.append(
-            msgspec.convert(dict(zip(names, values, strict=True)), kind, builtin_types=(bytes,))
-        )
+        values = dict(zip(names, row, strict=True))
+        for name in decoded:
+            if (text := values[name]) is not None:
+                values[name] = {} if text == "{}" else decode(text)
+        for name in flags:
+            values[name] = bool(values[name])
+        records.append(convert(values, kind, builtin_types=(bytes,)))
     return records
+
+
+@cache
+def _as_sqlite_keeps(kind: type[msgspec.Struct]) -> tuple[Sequence[str], list[str], list[str]]:
+    """The fields of a record, those that are JSON, and those that are numbers for a boolean."""
+    names, columns = kind.__struct_fields__, TABLES[kind].c
+    decoded = [name for name in names if columns[name].type is JSON]
+    flags = [name for name in names if isinstance(columns[name].type, sa.Boolean)]
+    return names, decoded, flags
 
 
 def fetch_with(

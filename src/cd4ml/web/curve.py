@@ -30,12 +30,12 @@ def curve_chart(curve: Curve) -> Chart | None:
     ]
     if not there:
         return None
-    marks = _marks(min(value for _, value in there), max(value for _, value in there))
+    levels = marks(min(value for _, value in there), max(value for _, value in there))
     low, high = there[0][0], there[-1][0]
     points = [
         Point(
-            _place(step, low, high, LEFT, RIGHT),
-            _place(value, marks[0], marks[-1], BOTTOM, TOP),
+            place(step, low, high, LEFT, RIGHT),
+            place(value, levels[0], levels[-1], BOTTOM, TOP),
             f"step {step}: {value:.6g}",
         )
         for step, value in there
@@ -45,7 +45,7 @@ def curve_chart(curve: Curve) -> Chart | None:
     return Chart(
         title=curve.metric,
         sentence=f"{curve.metric}: {counted}, {last[1]:.6g} at step {last[0]}",
-        ticks=[Tick(_place(m, marks[0], marks[-1], BOTTOM, TOP), f"{m:.6g}") for m in marks],
+        ticks=[Tick(place(m, levels[0], levels[-1], BOTTOM, TOP), f"{m:.6g}") for m in levels],
         days=_steps(low, high),
         points=points if len(points) <= _FEW else points[-1:],
         line=" ".join(f"{point.x},{point.y}" for point in points),
@@ -54,13 +54,15 @@ def curve_chart(curve: Curve) -> Chart | None:
     )
 
 
-def _marks(low: float, high: float) -> list[float]:
+def marks(low: float, high: float) -> list[float]:
+    """Levels of the upright axis: round ones, where there are such."""
     if isfinite((high - low) * 10):
         return ticks(low, high)
     return [low, low / 2 + high / 2, high]  # so far apart that nothing round lies beyond
 
 
-def _place(value: float, low: float, high: float, start: float, end: float) -> float:
+def place(value: float, low: float, high: float, start: float, end: float) -> float:
+    """Where a value lies in a drawing: low at `start`, high at `end`."""
     if low == high:
         return (start + end) / 2
     # each divided by itself first: the difference of two large floats may be infinite
@@ -72,4 +74,4 @@ def _steps(low: int, high: int) -> list[Tick]:
     shown = sorted({low + (high - low) * i // (_STEPS_SHOWN - 1) for i in range(_STEPS_SHOWN)})
     if len(shown) < _STEPS_SHOWN:
         shown = sorted({low, high})
-    return [Tick(_place(step, low, high, LEFT, RIGHT), str(step)) for step in shown]
+    return [Tick(place(step, low, high, LEFT, RIGHT), str(step)) for step in shown]

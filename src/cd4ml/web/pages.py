@@ -37,7 +37,8 @@ from cd4ml.web.card import card_values
 from cd4ml.web.chart import Chart, Measured, line_chart
 from cd4ml.web.curve import curve_chart
 from cd4ml.web.delivery import delivery
-from cd4ml.web.parallel import parallel
+from cd4ml.web.experiment_report import drawn_curves
+from cd4ml.web.parallel import parallel, parallel_runs
 
 if TYPE_CHECKING:
     from cd4ml.loop.runs import RunDetails
@@ -265,9 +266,28 @@ def one_search(project: Project, request: Request) -> Values:
 
 
 def comparison(project: Project, request: Request) -> Values:
-    """Some runs beside each other: `/compare?run=1&run=2`."""
-    asked = request.query_params.getlist("run")
-    return {"comparison": compare(project, asked) if len(asked) > 1 else None}
+    """Some runs beside each other: `/compare?run=1&run=2&by=time&smooth=0.6`."""
+    asked = list(dict.fromkeys(request.query_params.getlist("run")))
+    by = "time" if request.query_params.get("by") == "time" else "step"
+    smooth = _share(request.query_params.get("smooth", ""))
+    if len(asked) < 2:
+        return {"comparison": None}
+    found = compare(project, asked, smoothing=smooth)
+    return {
+        "comparison": found,
+        "charts": drawn_curves(found, by=by),
+        "drawn": parallel_runs(found),
+        "form": {"by": by, "smooth": f"{smooth:g}"},
+    }
+
+
+def _share(text: str) -> float:
+    """A number from 0 to below 1; 0 for anything else."""
+    try:
+        share = float(text)
+    except ValueError:
+        return 0.0
+    return share if 0 <= share < 1 else 0.0
 
 
 def all_verdicts(project: Project, _: Request) -> Values:

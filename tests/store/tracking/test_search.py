@@ -323,3 +323,34 @@ def test_a_text_counts_as_a_number_where_it_is_one(
 
     is_above_all = database.dialect == "sqlite" and text in ("1e999", "9" * 400)
     assert (found == [1]) == (is_number or is_above_all)
+
+
+@pytest.fixture(scope="module")
+def many() -> list[tuple[dict[str, Any], dict[str, float | None]]]:
+    """Sixty runs: values that many share, some that are none, and some runs without the metric."""
+    values = [nan, None, inf, -inf, 0.1, 0.2, 0.3, 0.4]
+    return [
+        (
+            {"parameters": {"rate": i % 3}, "deleted_at": NOW if i % 7 == 0 else None},
+            {"auc": values[i % len(values)]} if i % 5 else {"loss": float(i)},
+        )
+        for i in range(60)
+    ]
+
+
+@pytest.mark.parametrize("sort", ["metrics.auc desc", "metrics.auc asc", "metrics.loss"])
+@pytest.mark.parametrize("where", ["", "params.rate = 1", "metrics.auc > 0.15", "number < 9"])
+def test_a_page_by_a_metric_is_that_part_of_the_whole_list(
+    database: "Database", many: list[Any], where: str, sort: str
+) -> None:
+    with database.write() as connection:
+        for number, (changes, metrics) in enumerate(many, 1):
+            rows.insert(connection, run(number, **changes))
+            points = [Point(name, value) for name, value in metrics.items()]
+            log_metrics(connection, number, points)
+
+    whole = numbers(database, where, sort)
+
+    for limit, offset in ((1, 0), (5, 0), (5, 3), (20, 10), (100, 0)):
+        found = numbers(database, where, sort, limit=limit, offset=offset)
+        assert found == whole[offset : offset + limit]

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from cd4ml.cli.commands import (
+    comparisons,
     data,
     experiments,
     explaining,
@@ -35,6 +36,7 @@ FAMILIES: tuple[Callable[[Commands], None], ...] = (
     data.add,
     pipeline.add,
     runs.add,
+    comparisons.add,
     reproduction.add,
     tracking.add,
     experiments.add,

@@ -1,4 +1,4 @@
-"""Run the pipeline, search over its parameters, compare what came out."""
+"""Run the pipeline: once, many times over its parameters, or once a key."""
 
 from __future__ import annotations
 
@@ -7,24 +7,21 @@ from typing import TYPE_CHECKING, Any
 from cd4ml.cli import assignments
 from cd4ml.cli.again import taken_apart
 from cd4ml.cli.given import Answer, Given
-from cd4ml.cli.page_file import write_page
 from cd4ml.cli.words import Commands, Parser, UsageError, at_most_a_million, day_or_time
 
 if TYPE_CHECKING:
     from cd4ml.cli.screen import Screen
-    from cd4ml.experiments.compare import Comparison, Difference
     from cd4ml.loop.executors import Executor
     from cd4ml.loop.partitions import PartitionReport
     from cd4ml.loop.search import SearchReport
     from cd4ml.loop.train import RunReport
-    from cd4ml.records.pair import Pair
 
 
 _WORKERS = 2
 
 
 def add(commands: Commands) -> None:
-    """`run` and `compare`."""
+    """`run`."""
     parser = commands.add(
         "run",
         run,
@@ -35,26 +32,6 @@ def add(commands: Commands) -> None:
     )
     _add_what_to_run(parser)
     _add_search(parser)
-    parser = commands.add(
-        "compare",
-        compare,
-        "list runs with their metrics, or show what differs between some",
-        "Without RUN the newest ones are listed, with two or more what differs between them:\n"
-        "parameters, data, code, environment, metrics. The best value of a metric has a star.",
-    )
-    parser.add_argument("runs", metavar="RUN", nargs="*", help="run/3 or 3")
-    parser.add_argument("--html", metavar="FILE", default="", help="write it as a page, too")
-    parser.add_argument("--experiment", default="", metavar="NAME", help="list only its runs")
-    parser.add_argument(
-        "--search", type=at_most_a_million, default=0, metavar="NUMBER", help="only its trials"
-    )
-    parser.add_argument(
-        "--partition", default="", metavar="COLUMN[=KEY]", help="only those that --for-each made"
-    )
-    parser.add_argument("--best", default="", metavar="METRIC", help="list the best ones first")
-    parser.add_argument(
-        "--limit", type=at_most_a_million, default=20, metavar="N", help="(default: 20)"
-    )
 
 
 def _add_what_to_run(parser: Parser) -> None:
@@ -135,7 +112,7 @@ def _add_search(parser: Parser) -> None:
         "--ray",
         metavar="ADDRESS",
         default="",
-        help="compute the steps on this Ray cluster; auto finds one, local starts one here",
+        help="compute the steps, or the trials of a grid, on this Ray cluster; auto finds one, local starts one here",
     )
 
 
@@ -150,10 +127,9 @@ def run(
     if grid and words.for_each:
         raise UsageError("cd4ml run: --grid and --for-each go one at a time", hint="cd4ml run -h")
     if grid:
-        for option, is_given in (("--in-process", words.in_process), ("--ray", words.ray)):
-            if is_given:
-                msg = f"cd4ml run: {option} is for one run, not for --grid"
-                raise UsageError(msg, hint="cd4ml run --help")
+        if words.in_process:
+            msg = "cd4ml run: --in-process is for one run, not for --grid"
+            raise UsageError(msg, hint="cd4ml run --help")
         return _search(given, grid, settings, datasets)
     if words.trials:
         raise UsageError("cd4ml run: --trials needs --grid", hint="cd4ml run --help")
@@ -197,6 +173,7 @@ def _search(
 ) -> Answer[SearchReport]:
     from cd4ml.cli.commands.searches import answer
     from cd4ml.cli.screen import trials
+    from cd4ml.loop.executors import Where
     from cd4ml.loop.search import search
     from cd4ml.records.settings import SearchSettings
 
@@ -211,7 +188,14 @@ def _search(
         experiment=words.experiment,
     )
     with trials(is_quiet=given.is_json) as tell:
-        report = search(given.project, wanted, as_of=words.as_of, actor=given.actor, progress=tell)
+        report = search(
+            given.project,
+            wanted,
+            as_of=words.as_of,
+            actor=given.actor,
+            progress=tell,
+            where=Where(ray=words.ray),
+        )
     return answer(report)
 
 
@@ -239,33 +223,6 @@ def _for_each(
         )
     has_failed = any(each.run is None for each in report.runs)
     return Answer(report, _show_keys, exit_code=1 if has_failed else 0)
-
-
-def compare(given: Given) -> Answer[list[RunReport]] | Answer[Comparison]:
-    """Runs side by side."""
-    words = given.words
-    if words.runs:
-        from cd4ml.loop.compare import compare as find_differences
-
-        found = find_differences(given.project, words.runs)
-        if words.html:
-            from cd4ml.web.experiment_report import comparison_report
-
-            write_page(words.html, comparison_report(found))
-        return Answer(found, _show_comparison)
-    if words.html:
-        raise UsageError("cd4ml compare: --html needs runs", hint="cd4ml compare --help")
-    from cd4ml.loop.compare import listed_runs
-
-    listed = listed_runs(
-        given.project,
-        experiment=words.experiment,
-        search=words.search,
-        partition=words.partition,
-        sort_by=words.best,
-        limit=words.limit,
-    )
-    return Answer(listed, _show_runs)
 
 
 def show_run(screen: Screen, report: RunReport) -> None:
@@ -316,92 +273,3 @@ def _show_keyed(screen: Screen, report: PartitionReport, metrics: list[str]) -> 
 def _computed(report: RunReport) -> str:
     computed = sum(step.state == "computed" for step in report.steps)
     return f"{computed} of {len(report.steps)}"
-
-
-def _show_runs(screen: Screen, reports: list[RunReport]) -> None:
-    from cd4ml.cli.screen import moment, number
-
-    metrics = list(dict.fromkeys(name for report in reports for name in report.metrics))
-    keyed = ["partition"] if any(report.run.partition for report in reports) else []
-    screen.table(
-        ("run", "state", "experiment", *keyed, *metrics, "began", "by"),
-        (
-            (
-                report.run.ref,
-                report.run.state,
-                report.run.experiment,
-                *([report.run.partition or "-"] if keyed else []),
-                *(number(report.metrics.get(name)) for name in metrics),
-                moment(report.run.started_at),
-                report.run.created_by,
-            )
-            for report in reports
-        ),
-    )
-
-
-def _show_comparison(screen: Screen, comparison: Comparison) -> None:
-    lines = [
-        (
-            each.name if each.kind == "metric" else f"{each.kind} {each.name}",
-            *(_value(each, place) for place in range(len(each.values))),
-        )
-        for each in comparison.differences
-    ]
-    if not lines:
-        screen.line(f"{', '.join(comparison.runs)} do not differ")
-        return
-    _show_differences(screen, comparison, lines)
-    for pair in comparison.pairs:
-        _show_pair(screen, pair)
-
-
-def _show_pair(screen: Screen, pair: Pair) -> None:
-    from cd4ml.cli.screen import counted, number
-
-    screen.line()
-    both = f"{pair.second.run} beside {pair.first.run}"
-    if pair.reason:
-        screen.line(f"{both}: not on the same rows: {pair.reason}")
-        return
-    screen.title(f"{both}, on the same {counted(pair.n_rows, 'row')}")
-    screen.table(
-        ("metric", pair.first.run, pair.second.run, "difference", "95 % interval", "rows", ""),
-        (
-            (
-                f"{each.metric}[{each.slice}]" if each.slice else each.metric,
-                number(each.first),
-                number(each.second),
-                f"{each.difference:+.4g}",
-                f"{each.low:+.4g} to {each.high:+.4g}",
-                f"{each.n:,}",
-                "differs" if each.is_told_apart else "may be chance",
-            )
-            for each in pair.metrics
-        ),
-    )
-    if pair.p_value is not None:
-        screen.line(
-            f"Only {pair.first.run} is right on {pair.only_first}, only {pair.second.run} on "
-            f"{pair.only_second} rows: p = {pair.p_value:.3g} (McNemar)."
-        )
-    if len({each.slice for each in pair.metrics}) > 1:
-        screen.line("Of many slices some differ by chance.", style="dim")
-
-
-def _show_differences(screen: Screen, comparison: Comparison, lines: list[tuple[str, ...]]) -> None:
-    columns = [("", *comparison.runs), *lines]
-    if len(lines) > len(comparison.runs):  # as narrow as it can be
-        screen.table(columns[0], columns[1:])
-    else:
-        turned = list(zip(*columns, strict=True))
-        screen.table(turned[0], turned[1:])
-
-
-def _value(difference: Difference, place: int) -> str:
-    from cd4ml.cli.screen import number
-
-    value = difference.values[place]
-    if difference.kind != "metric":
-        return "-" if value is None else str(value)
-    return f"{number(value)} *" if place in difference.best else number(value)

@@ -29,6 +29,10 @@ _OWN_FLAGS = (
     "patience",
     "minutes",
     "work_minutes",
+    "cost",
+    "cpus",
+    "gpus",
+    "memory",
     "prune",
     "portions",
     "portion_of",
@@ -52,6 +56,7 @@ def add(commands: Commands) -> None:
         "On the data that it began with; no trial that ended is tried again.",
     )
     _takes_search(parser)
+    takes_ray(parser)
     parser = nouns.add("show", show, "show a search: its trials, the best ones first")
     _takes_search(parser)
     parser.add_argument(
@@ -86,6 +91,7 @@ def _add_start(nouns: Commands) -> None:
     _add_sampling(parser)
     _add_ends(parser)
     _add_portions(parser)
+    _add_place(parser)
 
 
 def _add_space(parser: Parser) -> None:
@@ -149,6 +155,9 @@ def _add_ends(parser: Parser) -> None:
         help="begin no trial after so many minutes of all trials together",
     )
     parser.add_argument(
+        "--cost", type=float, metavar="N", help="begin no trial once all cost so much, by [prices]"
+    )
+    parser.add_argument(
         "--prune",
         choices=("median", "halving"),
         help="end trials early by what their steps report()",
@@ -173,6 +182,28 @@ def _add_portions(parser: Parser) -> None:
     )
 
 
+def _add_place(parser: Parser) -> None:
+    takes_ray(parser)
+    for name, what in (("cpus", "CPUs"), ("gpus", "GPUs")):
+        parser.add_argument(
+            f"--{name}",
+            type=float,
+            metavar="N",
+            help=f"{what} for each trial (default: as its hungriest step asks for)",
+        )
+    parser.add_argument("--memory", metavar="4GB", help="memory for each trial")
+
+
+def takes_ray(parser: Parser) -> None:
+    """Trials on a cluster."""
+    parser.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        default="",
+        help="try them on this Ray cluster; auto finds one, local starts one here",
+    )
+
+
 def _portions(text: str) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in text.split(","))
@@ -188,6 +219,7 @@ def _takes_search(parser: Parser) -> None:
 def start(given: Given) -> Answer[SearchReport]:
     """Begin a search, or go on with the same."""
     from cd4ml.cli.screen import trials
+    from cd4ml.loop.executors import Where
     from cd4ml.loop.search import search
 
     words = given.words
@@ -200,6 +232,7 @@ def start(given: Given) -> Answer[SearchReport]:
             as_of=words.as_of,
             actor=given.actor,
             progress=tell,
+            where=Where(ray=words.ray),
         )
     return answer(report)
 
@@ -231,10 +264,18 @@ def _without(written: Mapping[str, Any], typed: Mapping[str, Any]) -> dict[str, 
 def resume(given: Given) -> Answer[SearchReport]:
     """Go on with a search."""
     from cd4ml.cli.screen import trials
+    from cd4ml.loop.executors import Where
     from cd4ml.loop.search import resume as go_on
 
+    words = given.words
     with trials(is_quiet=given.is_json) as tell:
-        report = go_on(given.project, given.words.search, actor=given.actor, progress=tell)
+        report = go_on(
+            given.project,
+            words.search,
+            actor=given.actor,
+            progress=tell,
+            where=Where(ray=words.ray),
+        )
     return answer(report)
 
 
@@ -327,9 +368,17 @@ def _facts(report: SearchReport) -> list[tuple[str, str]]:
         ("sampler", f"{plan.sampler}, seed {plan.seed}" if plan.sampler != "grid" else "grid"),
         ("metric", judged),
         ("portions", _portions_shown(plan)),
+        ("cost", _cost_shown(report)),
         ("experiment", plan.experiment),
         ("by", found.created_by),
     ]
+
+
+def _cost_shown(report: SearchReport) -> str:
+    limit = report.search.plan.cost
+    if report.cost is None:
+        return f"at most {limit:g}" if limit else ""
+    return f"{report.cost:.4g}" + (f", at most {limit:g}" if limit else "")
 
 
 def _short(names: Iterable[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -31,7 +32,23 @@ _METRICS_OF = (
     .where(_METRICS.c.run.in_(_NUMBERS))
     .order_by(_METRICS.c.run, _METRICS.c.name)
 )
+_METRICS_IN_SQLITE = (
+    "SELECT run, name, value, is_nan FROM metrics"
+    " WHERE run IN (SELECT value FROM json_each(?)) ORDER BY run, name"
+)
 _MOST_GROUPS = 1000
+_MOST_WALKED = 500  # runs that are looked for in the order of an index
+_TIMES_WALKED = 4  # of them: how much of it is read
+_WALKED = {
+    is_descending: sa.select(_METRICS.c.run, _METRICS.c.value)
+    .where(_METRICS.c.name == sa.bindparam("walked_name"), _METRICS.c.value.is_not(None))
+    .order_by(
+        _METRICS.c.value.desc() if is_descending else _METRICS.c.value.asc(), _METRICS.c.run.desc()
+    )
+    .limit(sa.bindparam("walked"))
+    .subquery("walked")
+    for is_descending in (True, False)
+}
 _MOST_METRICS = 6  # of a group, where none was asked for
 _LOOKED_AT = 20  # runs, for what metrics there are
 
@@ -96,6 +113,9 @@ def search_runs(
     chosen = _chosen(connection, where, deleted, equal)
     if partition:
         chosen = chosen.where(_of_partition(partition))
+    found = _first_by_metric(connection, chosen, order, limit, offset)
+    if found is not None:
+        return _with_metrics(connection, found)
     statement = _ordered(connection, chosen, order).limit(limit).offset(offset or None)
     return found_runs(connection, list(connection.execute(statement).scalars()))
 
@@ -115,17 +135,17 @@ def count_runs(
 def found_runs(connection: sa.Connection, numbers: Sequence[int]) -> list[TrackedRun]:
     """Runs with their metrics, in the order of these numbers; those that are not there are left out."""
     runs: dict[int, Run] = {}
-    metrics: dict[int, dict[str, float | None]] = {}
     for i in range(0, len(numbers), _ASKED):
-        asked = numbers[i : i + _ASKED]
-        for run in rows.fetch(connection, Run, _RUNS_OF.params(numbers=asked)):
+        for run in rows.fetch(connection, Run, _RUNS_OF, {"numbers": numbers[i : i + _ASKED]}):
             runs[run.number] = run
-        _add_metrics(connection, asked, metrics)
-    return [
-        TrackedRun(run=runs[number], metrics=metrics.get(number, {}))
-        for number in numbers
-        if number in runs
-    ]
+    return _with_metrics(connection, [runs[number] for number in numbers if number in runs])
+
+
+def _with_metrics(connection: sa.Connection, runs: Sequence[Run]) -> list[TrackedRun]:
+    metrics: dict[int, dict[str, float | None]] = {}
+    for i in range(0, len(runs), _ASKED):
+        _add_metrics(connection, [run.number for run in runs[i : i + _ASKED]], metrics)
+    return [TrackedRun(run=run, metrics=metrics.get(run.number, {})) for run in runs]
 
 
 def group_runs(
@@ -214,12 +234,42 @@ def _of_partition(partition: str) -> sa.ColumnElement[bool]:
     return _RUNS.c.partition.startswith(f"{partition}=", autoescape=True)
 
 
+def _first_by_metric(
+    connection: sa.Connection,
+    chosen: sa.Select[Any],
+    order: Sequence[Order],
+    limit: int | None,
+    offset: int,
+) -> list[Run] | None:
+    """The first runs by one metric, if they are among the first in its index; else None.
+
+    The index is in order already. How far it has to be read for runs that the filter lets
+    through nobody knows: after some of it all of them are sorted instead.
+    """
+    if limit is None or len(order) != 1 or order[0].field.kind != "metrics":
+        return None
+    if limit + offset > _MOST_WALKED:
+        return None
+    name, is_descending = order[0].field.name, order[0].is_descending
+    walked = _WALKED[is_descending]
+    there = (
+        chosen.with_only_columns(*_RUNS.c)
+        .join(walked, walked.c.run == _RUNS.c.number)
+        .order_by(
+            walked.c.value.desc() if is_descending else walked.c.value.asc(), walked.c.run.desc()
+        )
+    )
+    asked = {"walked_name": name, "walked": _TIMES_WALKED * (limit + offset)}
+    found = rows.fetch(connection, Run, there.limit(limit).offset(offset or None), asked)
+    return found if len(found) == limit else None
+
+
 def _ordered(
     connection: sa.Connection, chosen: sa.Select[Any], order: Sequence[Order]
 ) -> sa.Select[Any]:
-    for field, is_descending in order:
+    for i, (field, is_descending) in enumerate(order):
         if field.kind == "metrics":
-            metric = _METRICS.alias()
+            metric = _sorted_by(i)
             is_it = sa.and_(metric.c.run == _RUNS.c.number, metric.c.name == field.name)
             chosen = chosen.outerjoin(metric, is_it)
             columns: list[sa.ColumnElement[Any]] = [metric.c.value]
@@ -233,6 +283,11 @@ def _ordered(
     return chosen.order_by(_RUNS.c.number.desc())
 
 
+@cache  # making an alias takes as long as a small search
+def _sorted_by(i: int) -> sa.FromClause:
+    return _METRICS.alias(f"sorted_by_{i}")
+
+
 def _add_metrics(
     connection: sa.Connection,
     numbers: Sequence[int],
@@ -241,7 +296,12 @@ def _add_metrics(
     nan = float("nan")
     of_run: dict[str, float | None] = {}
     before = None
-    for run, name, value, is_nan in rows.plain(connection, _METRICS_OF, {"numbers": numbers}):
+    if connection.dialect.name == "sqlite":
+        asked = msgspec.json.encode(numbers).decode()
+        found = rows.in_sqlite(connection, _METRICS_IN_SQLITE, [asked])
+    else:
+        found = rows.plain(connection, _METRICS_OF, {"numbers": numbers})
+    for run, name, value, is_nan in found:
         if run != before:
             before, of_run = run, metrics.setdefault(run, {})
         of_run[name] = nan if is_nan else value

@@ -326,6 +326,7 @@ def upgrade() -> None:
         sa.Column("value", sa.Double()),
         sa.Column("reason", TEXT, nullable=False),
         sa.Column("seconds", sa.Double(), nullable=False),
+        sa.Column("cost", sa.Double()),
     )
     op.create_index("trials_run_idx", "trials", ["run"])
     op.create_table(
