@@ -37,6 +37,10 @@ Judge = Callable[..., dict[str, Finding]]
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     folder = tmp_path_factory.mktemp("examples") / "houses"
     init(folder, example="houses", actor="ann")
+    policy = folder / "cd4ml.toml"  # its load takes longest, and is told apart elsewhere
+    policy.write_text(
+        policy.read_text().replace("memory_mb = 1000", "memory_mb = 1000\nrequests = 100")
+    )
     with open_project(folder) as opened:
         yield opened
 

@@ -26,7 +26,7 @@ from cd4ml.store.project import FILE, STATE
 
 ENVIRONMENT, CANDIDATE = "trial", "candidate"
 
-_START_S = 60.0
+_START_S = 120.0  # a busy machine imports libraries for a long time
 _POLL_S = 0.02
 _GRACE_S = 10.0
 _SETTINGS = f"""[project]
@@ -54,7 +54,7 @@ def served(asked: Asked) -> Iterator[Served]:
     project's own plans, log and ledger see nothing of it.
 
     Raises:
-        Unavailable: If it does not answer with the candidate within a minute; with what it said.
+        Unavailable: If it does not answer with the candidate within two minutes; with what it said.
     """
     with tempfile.TemporaryDirectory(prefix="cd4ml-trial-") as name:
         folder = Path(name)
