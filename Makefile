@@ -55,7 +55,7 @@ bench: install ## Run the benchmarks beside their peers, write docs/benchmarks.m
 lock: ## Resolve the dependencies again (UPGRADE=1 takes the newest of each)
 	$(PYTHON) -m venv .cache/lock
 	.cache/lock/bin/python -m pip install --quiet --disable-pip-version-check uv
-	.cache/lock/bin/uv $(COMPILE) --no-config $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements/base.txt
+	.cache/lock/bin/uv $(COMPILE) $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements/base.txt
 	.cache/lock/bin/uv $(COMPILE) $(if $(UPGRADE),--upgrade) -c requirements/base.txt \
 	  --all-extras --group dev pyproject.toml -o requirements/dev.txt
 
