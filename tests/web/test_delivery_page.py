@@ -38,6 +38,23 @@ def test_figures_stand_for_all_time_and_for_each_stretch(project: Project) -> No
     assert "expected day, week or month, got &#39;century&#39;" in refused.text
 
 
+def test_what_was_in_production_at_a_moment_can_be_asked(project: Project) -> None:
+    approve(project, "release/2", reason="looks good", actor=MANAGER)
+
+    with browser(project) as client:
+        now = text_of(client, "/delivery")
+        then = text_of(client, "/delivery?at=2013-03-03+14:00")
+        wrong = client.get("/delivery?at=soon")
+
+    assert "What is in production?" in now
+    assert f"<td>{MANAGER}</td>" in now
+    assert 'href="/models/diagnosis/1"' in now
+    assert "What was in production?" in then
+    assert "Nothing: no release had begun." in then
+    assert wrong.status_code == 422
+    assert "expected a date or time, got &#39;soon&#39;" in wrong.text
+
+
 def test_what_a_webhook_was_not_told_is_seen(project: Project) -> None:
     with (project.folder / "cd4ml.toml").open("a") as file:
         file.write(WEBHOOK)

@@ -44,6 +44,7 @@ PATHS = [
     "/monitoring",
     "/delivery",
     "/delivery?by=day",
+    "/delivery?at=2013-03-03+14:00",
     "/ledger",
     "/ledger?subject=release/2",
     "/why",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 import sqlalchemy as sa
@@ -19,7 +20,8 @@ from cd4ml.store.answer_counts import in_hour
 from cd4ml.store.project import Project
 from cd4ml.store.tables import TABLES
 
-_PLANS = TABLES[Plan]
+_PLANS, _EDGES, _RELEASES = TABLES[Plan], TABLES[Edge], TABLES[Release]
+_APPROVALS = TABLES[Approval]
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,8 +87,23 @@ def production(
         raise InvalidInput(msg, hint="leave out --at for what is in production now")
     with project.database.read() as connection:
         name = _environment(project, connection, environment)
-        found = _in_force(connection, name, moment)
-        return [_shown(connection, plan, moment) for plan in found if model in ("", plan.model)]
+        found = _in_force(connection, name, moment, model)
+        answered = in_hour(connection, name, moment)
+        agreed = _agreed(connection, [plan for plan, _ in found], moment)
+    return [
+        InProduction(
+            environment=name,
+            model=plan.model,
+            at=moment,
+            plan=plan.ref,
+            since=plan.made_at,
+            until=until,
+            versions=tuple(
+                _serving(arm, agreed.get((plan.ref, arm.ref)), answered) for arm in plan.arms
+            ),
+        )
+        for plan, until in found
+    ]
 
 
 def _environment(project: Project, connection: sa.Connection, name: str) -> str:
@@ -98,73 +115,72 @@ def _environment(project: Project, connection: sa.Connection, name: str) -> str:
     return name
 
 
-def _in_force(connection: sa.Connection, environment: str, moment: datetime) -> list[Plan]:
-    """The newest plan of each model by its number: a clock that went back hides none."""
-    newest = (
-        sa.select(sa.func.max(_PLANS.c.number))
-        .where(_PLANS.c.environment == environment, _PLANS.c.made_at <= moment)
-        .group_by(_PLANS.c.model)
-    )
-    chosen = _PLANS.select().where(_PLANS.c.number.in_(newest)).order_by(_PLANS.c.model)
-    return rows.fetch(connection, Plan, chosen)
+def _in_force(
+    connection: sa.Connection, environment: str, moment: datetime, model: str
+) -> list[tuple[Plan, datetime | None]]:
+    """The newest plan of each model by its number, and when the next one was made, if one was.
+
+    By its number: a clock that went back hides none.
+    """
+    here = _PLANS.c.environment == environment
+    newest = sa.select(sa.func.max(_PLANS.c.number)).where(here, _PLANS.c.made_at <= moment)
+    chosen = newest.group_by(_PLANS.c.model)
+    later = sa.func.lead(_PLANS.c.made_at, type_=_PLANS.c.made_at.type)
+    following = later.over(partition_by=_PLANS.c.model, order_by=_PLANS.c.number).label("until")
+    all_of_them = sa.select(_PLANS, following).where(here).subquery()
+    statement = sa.select(all_of_them).where(all_of_them.c.number.in_(chosen))
+    found = rows.fetch_with(connection, Plan, statement.order_by(all_of_them.c.model))
+    return [(plan, until) for plan, (until,) in found if model in ("", plan.model)]
 
 
-def _until(connection: sa.Connection, plan: Plan) -> datetime | None:
-    same = sa.and_(_PLANS.c.environment == plan.environment, _PLANS.c.model == plan.model)
-    later = sa.select(_PLANS.c.made_at).where(same, _PLANS.c.number > plan.number)
-    return connection.execute(later.order_by(_PLANS.c.number).limit(1)).scalar()
+class _Agreed(NamedTuple):
+    """A release, and who had approved it by then."""
+
+    release: Release
+    by: tuple[Decision, ...]
 
 
-def _shown(connection: sa.Connection, plan: Plan, moment: datetime) -> InProduction:
-    releases = _releases(connection, plan)
-    answered = in_hour(connection, plan.environment, moment)
-    return InProduction(
-        environment=plan.environment,
-        model=plan.model,
-        at=moment,
-        plan=plan.ref,
-        since=plan.made_at,
-        until=_until(connection, plan),
-        versions=tuple(
-            _serving(connection, arm, releases.get(arm.number), moment, answered)
-            for arm in plan.arms
-        ),
-    )
+def _agreed(
+    connection: sa.Connection, plans: list[Plan], moment: datetime
+) -> dict[tuple[str, str], _Agreed]:
+    """The releases by which the versions of some plans came there, by plan and version."""
+    led = sa.and_(_EDGES.c.child.in_([plan.ref for plan in plans]), _EDGES.c.role == "served by")
+    edges = rows.fetch(connection, Edge, _EDGES.select().where(led))
+    numbers = {edge.parent: int(edge.parent.rpartition("/")[2]) for edge in edges}
+    of_them = _RELEASES.c.number.in_(numbers.values())
+    releases = {
+        each.ref: each
+        for each in rows.fetch(connection, Release, _RELEASES.select().where(of_them))
+    }
+    about = _APPROVALS.select().where(_APPROVALS.c.release.in_(numbers.values()))
+    given: dict[int, list[Approval]] = {}
+    for approval in rows.fetch(connection, Approval, about.order_by(_APPROVALS.c.number)):
+        given.setdefault(approval.release, []).append(approval)
+    return {
+        (edge.child, f"{release.model}/{release.version}"): _Agreed(
+            release, _decisions(release, given.get(release.number, []), moment)
+        )
+        for edge in edges
+        for release in [releases[edge.parent]]
+    }
 
 
-def _releases(connection: sa.Connection, plan: Plan) -> dict[int, Release]:
-    """The release by which each version of a plan came there, as the lineage has it."""
-    edges = rows.find(connection, Edge, child=plan.ref, role="served by")
-    found = [rows.get(connection, Release, int(edge.parent.split("/")[1])) for edge in edges]
-    return {release.version: release for release in found}
-
-
-def _serving(
-    connection: sa.Connection,
-    arm: Arm,
-    release: Release | None,
-    moment: datetime,
-    answered: dict[str, int],
-) -> Serving:
+def _serving(arm: Arm, agreed: _Agreed | None, answered: dict[str, int]) -> Serving:
     return Serving(
         version=arm.ref,
         role=arm.role,
         weight_percent=arm.weight_percent,
-        release=release.ref if release else "",
-        requested_by=release.requested_by if release else "",
-        approved=_approved(connection, release, moment) if release else (),
+        release=agreed.release.ref if agreed else "",
+        requested_by=agreed.release.requested_by if agreed else "",
+        approved=agreed.by if agreed else (),
         answered=0 if arm.role == "shadow" else answered.get(arm.ref, 0),
     )
 
 
-def _approved(
-    connection: sa.Connection, release: Release, moment: datetime
+def _decisions(
+    release: Release, approvals: list[Approval], moment: datetime
 ) -> tuple[Decision, ...]:
-    given = [
-        approval
-        for approval in rows.find(connection, Approval, release=release.number)
-        if approval.decision == "approve" and approval.decided_at <= moment
-    ]
+    given = [each for each in approvals if each.decision == "approve" and each.decided_at <= moment]
     counted = approvers(release, given)
     return tuple(
         Decision(

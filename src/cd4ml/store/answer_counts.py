@@ -83,6 +83,7 @@ def answered_by(connection: sa.Connection, versions: Iterable[tuple[str, int]]) 
 
 
 def _answered(connection: sa.Connection, versions: list[tuple[str, int]]) -> list[Answered]:
+    # not as pairs IN a list: for that SQLite reads the whole table
     one_of = sa.or_(
         *(sa.and_(_TABLE.c.model == model, _TABLE.c.number == number) for model, number in versions)
     )

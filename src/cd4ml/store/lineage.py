@@ -90,7 +90,7 @@ def _walk(
         .outerjoin(_NODES, _NODES.c.address == reaching)
     )
     edges, nodes = [], {}
-    for child, parent, role, *node in connection.execute(met):
+    for child, parent, role, *node in connection.execute(met).all():
         edges.append(Edge(child=child, parent=parent, role=role))
         if node[0] is not None and node[0] not in nodes:
             nodes[node[0]] = Node(**dict(zip(Node.__struct_fields__, node, strict=True)))
