@@ -64,7 +64,7 @@ def test_before_the_first_request_there_is_nothing_to_differ() -> None:
 
 
 def test_requests_of_other_types_fail() -> None:
-    finding = found(SkewGate(), misfit="3 of 300 requests do not fit")[
+    finding = found(SkewGate(), n_misfit=3, misfit="3 of 300 requests do not fit")[
         "types of requests as in training"
     ]
 

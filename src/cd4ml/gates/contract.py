@@ -56,9 +56,8 @@ def judge(gate: ContractGate, evidence: Evidence) -> list[Finding]:
 def _version(gate: ContractGate, seen: ContractEvidence) -> Finding:
     asked = f"{BREAKING} at most 0 ({seen.name} {seen.version})"
     if not seen.before:
-        return Finding(
-            gate=asked, metric=BREAKING, outcome="pass", reason="no version is in charge yet"
-        )
+        reason = "no version is in charge yet"
+        return Finding(gate=asked, metric=BREAKING, value=0.0, outcome="pass", reason=reason)
     if seen.problem:
         return Finding(gate=asked, metric=BREAKING, outcome="error", reason=seen.problem)
     breaking = [change for change in seen.changes if change.bump == "major"]
@@ -117,6 +116,7 @@ def _nothing(gate: ContractGate, seen: ContractEvidence) -> Finding:
     return Finding(
         gate=f"{REFUSED} at most {gate.refused_at_most:g}",
         metric=REFUSED,
+        value=0.0,
         outcome="pass",
         reason=f"no request is on record yet{where}",
     )

@@ -70,7 +70,7 @@ def _kept(gate: DataGate, seen: CheckedDataset) -> Finding:
         return Finding(gate=asked, metric=METRIC, outcome="error", reason=seen.problem)
     if seen.is_empty:
         reason = f"{seen.dataset} had no rows yet, and taught nothing"
-        return Finding(gate=asked, metric=METRIC, outcome="pass", reason=reason)
+        return Finding(gate=asked, metric=METRIC, value=0.0, outcome="pass", reason=reason)
     if not seen.contract:
         reason = f"no contract says what the rows of {seen.ref} have to look like"
         return Finding(

@@ -69,7 +69,8 @@ def judge(gate: SkewGate, evidence: Evidence) -> list[Finding]:
     seen: SkewEvidence = evidence.gathered["skew"]
     if seen.n_requests == 0:
         where = f" in {seen.environment}" if seen.environment else ""
-        return [Finding(gate="skew", metric=TYPES, outcome="pass", reason=f"{_NOTHING}{where}")]
+        reason = f"{_NOTHING}{where}"
+        return [Finding(gate="skew", metric=TYPES, value=0.0, outcome="pass", reason=reason)]
     return [
         _types(seen),
         *(_answers(gate, each) for each in seen.answers),
@@ -82,8 +83,10 @@ def _types(seen: SkewEvidence) -> Finding:
     return Finding(
         gate=f"{TYPES} as in training",
         metric=TYPES,
+        value=float(seen.n_misfit),
+        limit=0.0,
         n_rows=seen.n_requests,
-        outcome="fail" if seen.misfit else "pass",
+        outcome="fail" if seen.n_misfit else "pass",
         reason=seen.misfit or f"the newest {seen.n_requests:,} requests in {seen.environment}",
     )
 

@@ -85,13 +85,14 @@ class MadeAgain(msgspec.Struct, frozen=True, kw_only=True):
 class SkewEvidence(msgspec.Struct, frozen=True, kw_only=True):
     """Captured requests of an environment beside what the candidate learned from.
 
-    `misfit` says which requests are of other types than the candidate's contract.
+    `n_misfit` of them hold values of other types than the candidate's contract, as `misfit` says.
     """
 
     environment: str
     n_requests: int = 0
     first_at: datetime | None = None
     last_at: datetime | None = None
+    n_misfit: int = 0
     misfit: str = ""
     columns: tuple[ServedColumn, ...] = ()
     answers: tuple[AskedAgain, ...] = ()

@@ -40,35 +40,31 @@ def gather_skew(asked: Asked, gates: tuple[Any, ...]) -> SkewEvidence:
     if found.predictions.is_empty():
         return SkewEvidence(environment=found.environment)
     times = found.predictions["answered_at"]
-    columns, misfit = _columns(asked, found)
+    n_misfit, misfit = _misfit(asked.runtime.contract, found.requests())
     return SkewEvidence(
         environment=found.environment,
         n_requests=found.predictions.height,
         first_at=times.min(),  # type: ignore[arg-type]
         last_at=times.max(),  # type: ignore[arg-type]
+        n_misfit=n_misfit,
         misfit=misfit,
-        columns=columns,
+        columns=() if n_misfit else tuple(_columns(asked, found)),
         answers=tuple(_answers(asked, found)),
         made=tuple(each for gate in gates if gate.step for each in made_again(asked, found, gate)),
     )
 
 
-def _columns(asked: Asked, found: Captured) -> tuple[tuple[ServedColumn, ...], str]:
-    """Each column of the candidate's contract, or why the requests do not fit its types."""
+def _columns(asked: Asked, found: Captured) -> Iterator[ServedColumn]:
+    """Each column of the candidate's contract that the training rows have, but for times."""
     contract = asked.runtime.contract
-    if misfit := _misfit(contract, found.requests()):
-        return (), misfit
     requests = asked.project.log.inputs(found.predictions, contract)
-    names = [
-        field.name
-        for field in contract.fields
-        if field.type != "datetime" and field.name in asked.training.columns
-    ]
-    return tuple(_column(asked.training[name], requests[name]) for name in names), ""
+    for field in contract.fields:
+        if field.type != "datetime" and field.name in asked.training.columns:
+            yield _column(asked.training[field.name], requests[field.name])
 
 
-def _misfit(contract: Contract, requests: list[dict[str, Any]]) -> str:
-    """How many requests hold values of other types than the contract's fields; "" for none.
+def _misfit(contract: Contract, requests: list[dict[str, Any]]) -> tuple[int, str]:
+    """How many requests hold values of other types than the contract's fields, and in words.
 
     Limits are not asked here: of what a field may be, only the type is what training had.
     """
@@ -80,12 +76,13 @@ def _misfit(contract: Contract, requests: list[dict[str, Any]]) -> str:
         wrong.update(names)
         n_wrong += bool(names)
     if not n_wrong:
-        return ""
+        return 0, ""
     told = "; ".join(
         f"{name}: expected {expected_of(plain[name]).removesuffix(', or null')} ({n:,} requests)"
         for name, n in wrong.most_common(_TOLD)
     )
-    return f"{n_wrong:,} of {len(requests):,} requests hold values of other types: {told}"
+    words = f"{n_wrong:,} of {len(requests):,} requests hold values of other types: {told}"
+    return n_wrong, words
 
 
 def _column(training: pl.Series, served: pl.Series) -> ServedColumn:
