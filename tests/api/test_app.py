@@ -35,6 +35,7 @@ READINGS = [
     "/api/models/history/diagnosis",
     "/api/verdicts",
     "/api/verdicts/1",
+    "/api/verdicts/1/slices?metric=brier&min_rows=20",
     "/api/releases",
     "/api/releases/2",
     "/api/windows?environment=production",
