@@ -43,6 +43,7 @@ READINGS = [
     "/api/models/history/diagnosis",
     "/api/verdicts",
     "/api/verdicts/1",
+    "/api/verdicts/1/slices?metric=brier&min_rows=20",
     "/api/releases",
     "/api/releases/2",
     "/api/production?at=2013-03-03T14:00&environment=staging",

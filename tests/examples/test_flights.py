@@ -213,4 +213,4 @@ def _outcomes(example: Example, rows: pl.DataFrame) -> dict[str, str]:
         base_rate=float(training["late"].to_numpy().mean()),
     )
     gates = read_settings(EXAMPLE / FILE).gate
-    return {finding.gate: finding.outcome for finding in judge(gates, evidence)}
+    return {f.gate: f.outcome for f in judge(gates, evidence) if f.is_gated}

@@ -90,7 +90,8 @@ SETTINGS = {
     "an unknown measure": Case(
         "gate run/1",
         "cd4ml.toml: there is no measure named 'aux' - at `gate[0].metric`\n"
-        "  hint: known: accuracy, auc, brier, log_loss",
+        "  hint: known: accuracy, auc, brier, f1, false_positive_rate, log_loss, mae, mape,"
+        " median_absolute_error, precision, r2, recall, rmse",
         replaced("cd4ml.toml", '"auc"', '"aux"'),
     ),
     "a rollout without an end": Case(

@@ -3,6 +3,7 @@ import polars as pl
 import pytest
 
 from cd4ml.errors import ConfigurationError
+from cd4ml.measures.catalog import MEASURES
 from cd4ml.monitoring.performance import Interval, difference, performance
 from cd4ml.monitoring.profile import Profile, column_profile
 from cd4ml.monitoring.reference import Level, Reference, level_of, reference_of
@@ -122,7 +123,7 @@ def test_an_unknown_metric_is_named_with_those_there_are() -> None:
 
     assert str(refused.value) == (
         "cd4ml.toml: there is no measure 'f7', named in `monitoring.metrics`\n"
-        "  hint: known: accuracy, auc, brier, log_loss"
+        f"  hint: known: {', '.join(sorted(MEASURES))}"
     )
 
 

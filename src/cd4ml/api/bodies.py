@@ -82,6 +82,15 @@ class Number(Asked, frozen=True):
     number: str
 
 
+class SlicesAsked(Asked, frozen=True):
+    """The weakest slices of a verdict's candidate: in which metric, how many, how large."""
+
+    number: str
+    metric: str = ""
+    most: int = 10
+    min_rows: int = 100
+
+
 class RunsAsked(Asked, frozen=True):
     """Which runs: of an experiment or a search, those a filter lets through, as sorted."""
 

@@ -236,6 +236,14 @@ def _verdict(project: Project, asked: bodies.Number) -> object:
     return verdict_of(project, asked.number)
 
 
+def _weakest(project: Project, asked: bodies.SlicesAsked) -> object:
+    from cd4ml.loop.weakest import weakest
+
+    return weakest(
+        project, asked.number, metric=asked.metric, most=asked.most, min_rows=asked.min_rows
+    )
+
+
 def _releases(project: Project, _: bodies.Nothing) -> object:
     from cd4ml.loop.promote import releases
 
@@ -443,6 +451,12 @@ ENDPOINTS: tuple[Reading | Asking | Acting | Receiving, ...] = (
     Reading("/searches/{number}", bodies.Number, _search, "One search: trials and what mattered."),
     Reading("/verdicts", bodies.Nothing, _verdicts, "What the gates said of every candidate."),
     Reading("/verdicts/{number}", bodies.Number, _verdict, "One verdict with all its findings."),
+    Reading(
+        "/verdicts/{number}/slices",
+        bodies.SlicesAsked,
+        _weakest,
+        "The slices of the holdout on which its candidate is weakest.",
+    ),
     Acting("/gate", bodies.Judge, _judge, "Judge a run or a version by every gate."),
     Reading("/releases", bodies.Nothing, _releases, "All releases."),
     Reading("/releases/{number}", bodies.Number, _release, "One release and its history."),
