@@ -26,7 +26,8 @@ from cd4ml.api.routes import ENDPOINTS, Receiving
 from cd4ml.cli.commands import FAMILIES
 from cd4ml.cli.words import Entry, language
 from cd4ml.records import settings
-from cd4ml.records.gate import DEFAULT_KIND, KIND, KINDS_OF_GATE, MetricGate, kind_of
+from cd4ml.records.gate import DEFAULT_KIND, KIND, KINDS_OF_GATE, kind_of
+from cd4ml.records.metric_gate import MetricGate
 from cd4ml.records.rollout import RolloutStep
 from cd4ml.records.settings import Settings
 

@@ -17,7 +17,7 @@ from cd4ml.measures.estimate import Estimate
 from cd4ml.measures.ranking import auc
 from cd4ml.measures.scoring import brier, brier_difference
 from cd4ml.records.finding import Finding, Outcome
-from cd4ml.records.gate import MetricGate
+from cd4ml.records.metric_gate import MetricGate
 from tests.gates.builders import evidence
 
 EVERY_LIMIT = (

@@ -9,7 +9,7 @@ from cd4ml.gates.judge import judge
 from cd4ml.measures.bootstrap import bootstrap
 from cd4ml.measures.ranking import auc
 from cd4ml.records.finding import Finding
-from cd4ml.records.gate import MetricGate
+from cd4ml.records.metric_gate import MetricGate
 from tests.gates.builders import amounts, evidence
 
 

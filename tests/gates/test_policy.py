@@ -10,7 +10,7 @@ import pytest
 from cd4ml.errors import ConfigurationError
 from cd4ml.gates.policy import Policy, policy_of
 from cd4ml.measures.catalog import MEASURES
-from cd4ml.records.gate import MetricGate
+from cd4ml.records.metric_gate import MetricGate
 from cd4ml.store.address import address_of_record
 
 

@@ -12,7 +12,7 @@ from cd4ml.gates.kinds import KINDS, Kind
 from cd4ml.gates.policy import Policy, policy_of
 from cd4ml.gates.replay import not_looked_at, rejudge
 from cd4ml.records.finding import Finding, worst
-from cd4ml.records.gate import MetricGate
+from cd4ml.records.metric_gate import MetricGate
 from tests.gates.builders import evidence
 
 STRICT = MetricGate(metric="auc", at_least=0.99)

@@ -12,7 +12,8 @@ from cd4ml.gates.judge import judge
 from cd4ml.gates.policy import policy_of
 from cd4ml.measures.ranking import auc
 from cd4ml.records.finding import Finding
-from cd4ml.records.gate import MetricGate, SlicesGate
+from cd4ml.records.metric_gate import MetricGate
+from cd4ml.records.slices_gate import SlicesGate
 from tests.gates.builders import evidence
 
 N = 3000

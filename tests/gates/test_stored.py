@@ -15,8 +15,8 @@ from cd4ml.gates.judge import judge
 from cd4ml.gates.policy import policy_of
 from cd4ml.gates.stored import store_evidence, stored_evidence
 from cd4ml.records.finding import Finding
-from cd4ml.records.gate import MetricGate
 from cd4ml.records.history import History, Past
+from cd4ml.records.metric_gate import MetricGate
 from cd4ml.records.verdict import Verdict
 from cd4ml.store.blobs import Blobs
 from tests.gates.builders import evidence

@@ -11,8 +11,8 @@ from cd4ml.gates.judge import judge
 from cd4ml.gates.policy import policy_of
 from cd4ml.measures.ranking import auc
 from cd4ml.records.finding import Finding
-from cd4ml.records.gate import TrendGate
 from cd4ml.records.history import History, Past
+from cd4ml.records.trend_gate import TrendGate
 from tests.gates.builders import amounts, evidence
 
 GATE = TrendGate(metric="auc")

@@ -8,7 +8,7 @@ from cd4ml.errors import Inconclusive, Refused
 from cd4ml.gates.policy import policy_of
 from cd4ml.gates.verdicts import give_verdict, outcome_of, refuse_unless_passed, summary
 from cd4ml.records.finding import Finding, Outcome
-from cd4ml.records.gate import MetricGate
+from cd4ml.records.metric_gate import MetricGate
 from cd4ml.records.verdict import Verdict
 from cd4ml.store import ledger, lineage, rows
 from cd4ml.store.database import Database

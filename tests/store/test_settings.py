@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from cd4ml.errors import ConfigurationError
-from cd4ml.records.gate import KINDS_OF_GATE, MetricGate, kind_of
+from cd4ml.records.gate import KINDS_OF_GATE, kind_of
+from cd4ml.records.metric_gate import MetricGate
 from cd4ml.records.settings import DataSettings, Settings
 from cd4ml.store.settings import read_settings
 

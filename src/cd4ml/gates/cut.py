@@ -15,7 +15,7 @@ from cd4ml.measures.catalog import Measure
 from cd4ml.measures.divergence import benjamini_hochberg
 from cd4ml.measures.estimate import Estimate, UndefinedMeasure
 from cd4ml.measures.weakest import p_worse
-from cd4ml.records.gate import SlicesGate
+from cd4ml.records.slices_gate import SlicesGate
 
 AND = " & "
 

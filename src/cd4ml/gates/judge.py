@@ -14,7 +14,8 @@ from cd4ml.gates.sliced import on_slices
 from cd4ml.gates.weak import weakest_slices
 from cd4ml.measures.catalog import MEASURES
 from cd4ml.records.finding import Finding
-from cd4ml.records.gate import Gate, MetricGate, kind_of
+from cd4ml.records.gate import Gate, kind_of
+from cd4ml.records.metric_gate import MetricGate
 
 
 def judge(gates: tuple[Gate, ...], evidence: Evidence) -> tuple[Finding, ...]:

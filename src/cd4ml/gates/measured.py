@@ -13,7 +13,7 @@ from cd4ml.gates.evidence import Evidence
 from cd4ml.measures.bootstrap import bootstrap
 from cd4ml.measures.catalog import MEASURES, Measure, at_threshold
 from cd4ml.measures.estimate import Estimate, UndefinedMeasure
-from cd4ml.records.gate import MetricGate
+from cd4ml.records.metric_gate import MetricGate
 
 
 def measure_of(gate: MetricGate, evidence: Evidence) -> Measure:

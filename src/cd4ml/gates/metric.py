@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cd4ml.gates import baseline
 from cd4ml.gates.refusal import refused
 from cd4ml.measures.named import NAMED, Named
-from cd4ml.records.gate import MetricGate
+from cd4ml.records.metric_gate import MetricGate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

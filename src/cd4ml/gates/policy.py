@@ -51,7 +51,7 @@ def policy_of(settings: tuple[Gate, ...], key: tuple[str, ...] = ()) -> Policy:
             its measure cannot have; the message says which.
 
     Examples:
-        >>> from cd4ml.records.gate import MetricGate
+        >>> from cd4ml.records.metric_gate import MetricGate
         >>> policy_of((MetricGate(metric="auc", at_least=0.58),)).versions
         ()
     """

@@ -13,7 +13,7 @@ from cd4ml.measures.catalog import MEASURES, Measure
 from cd4ml.measures.estimate import Estimate
 from cd4ml.measures.slices import LabelledMeasure, SliceEstimate, by_slice
 from cd4ml.records.finding import Finding, Outcome
-from cd4ml.records.gate import MetricGate
+from cd4ml.records.metric_gate import MetricGate
 
 FEW_ROWS = 100  # below this a slice is inconclusive, whatever its value
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from cd4ml.gates.cut import Slice
     from cd4ml.gates.evidence import Evidence
     from cd4ml.measures.catalog import Measure
-    from cd4ml.records.gate import SlicesGate
+    from cd4ml.records.slices_gate import SlicesGate
 
 _AND = " & "  # as in `gates.cut`, which loads NumPy
 _SHOWN = 5  # slices in a reason

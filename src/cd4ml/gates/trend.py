@@ -13,7 +13,7 @@ from cd4ml.records.history import History, Past
 if TYPE_CHECKING:
     from cd4ml.gates.evidence import Evidence
     from cd4ml.measures.estimate import Estimate
-    from cd4ml.records.gate import TrendGate
+    from cd4ml.records.trend_gate import TrendGate
 
 KIND = "trend"
 

@@ -18,7 +18,7 @@ from cd4ml.models.frames import as_requested
 from cd4ml.models.trust import refuse_unless_trusted, trusted_in
 from cd4ml.records.explanation import ExplanationEvidence
 from cd4ml.records.explanation_gate import ExplanationGate
-from cd4ml.records.gate import MetricGate
+from cd4ml.records.metric_gate import MetricGate
 
 BACKGROUND = 500  # training rows that say what is usual
 _SAMPLED = 50  # rows, where an answer is taken apart by asking thousands of times

@@ -8,10 +8,10 @@ from cd4ml.errors import Cd4mlError
 from cd4ml.gates.stored import stored_evidence
 from cd4ml.loop.gathering.asked import Asked
 from cd4ml.measures.catalog import MEASURES
-from cd4ml.records.gate import TrendGate
 from cd4ml.records.history import History, Past
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.records.release import Release
+from cd4ml.records.trend_gate import TrendGate
 from cd4ml.records.verdict import Verdict
 from cd4ml.store import rows
 
