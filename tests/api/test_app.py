@@ -8,7 +8,14 @@ from cd4ml.loop.promote import release_details
 from cd4ml.loop.status import status
 from tests.starter import ADMIN, MANAGER
 
-EMPTY = ("/api/windows", "/api/alerts", "/api/pulls", "/api/models/history")
+EMPTY = (
+    "/api/reviews",
+    "/api/tokens",
+    "/api/windows",
+    "/api/alerts",
+    "/api/pulls",
+    "/api/models/history",
+)
 
 READINGS = [
     "/api/status",
@@ -47,6 +54,8 @@ READINGS = [
     "/api/ledger?subject=release/2&limit=3",
     "/api/audit",
     "/api/people",
+    "/api/reviews",
+    "/api/tokens",
 ]
 
 
@@ -138,7 +147,7 @@ def test_a_loop_goes_round_over_http(client: httpx.Client) -> None:
         until="2090-01-01T00:00:00Z",
         reason="retrained ones that pass",
     )
-    assert standing[1]["role"] == "release-manager"
+    assert standing[1]["roles"] == ["release-manager"]
     again = post(client, "/releases", version="diagnosis/1", to="production")
     assert again[0] == 409
     assert post(client, "/undo", environment="production", reason="back")[0] == 403

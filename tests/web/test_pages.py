@@ -298,10 +298,26 @@ def test_a_release_that_waits_can_be_decided_on_its_page(client: httpx.Client) -
     assert 'cd4ml approve release/2 --reason "..." --as NAME' in page.text
 
 
-def test_a_release_that_is_decided_has_no_form(client: httpx.Client) -> None:
-    page = read(client, "/releases/1")
+def test_what_can_be_done_with_a_release_is_on_its_page(client: httpx.Client) -> None:
+    waiting, in_charge = read(client, "/releases/2"), read(client, "/releases/1")
 
-    assert [each for each in page.all("form") if "data-release" in each] == []
+    assert [each["value"] for each in waiting.all("button") if each.get("value")] == [
+        "approve",
+        "request-changes",
+        "reject",
+        "withdraw",
+        "abort",
+    ]
+    assert [each["value"] for each in in_charge.all("button") if each.get("value")] == ["undo"]
+    assert "Evidence: verdict/1 pass" in waiting.text
+
+
+def test_a_release_is_requested_on_the_page_of_its_version(client: httpx.Client) -> None:
+    page = read(client, "/models/diagnosis/1")
+
+    (form,) = [each for each in page.all("form") if "data-offer" in each]
+    assert form["data-offer"] == "diagnosis/1"
+    assert len(page.all("option")) == 2  # staging and production
 
 
 def test_without_javascript_the_page_still_refreshes(client: httpx.Client) -> None:

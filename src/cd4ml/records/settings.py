@@ -116,8 +116,38 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     no_worse_than: dict[str, float] = {}
 
 
+class FreezeSettings(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"begin": "from"}
+):
+    """`[[environments.NAME.freeze]]`: when no release begins or goes on there.
+
+    Dates and times (`"2026-12-20"`, `"2026-12-20 18:00"`), or every week (`"fri 17:00"`), in the
+    time of `zone`. A date is meant as a whole day, also as the end.
+    """
+
+    begin: str
+    until: str
+    zone: str = "UTC"  # of the IANA database, such as Europe/Berlin
+    reason: str = ""
+
+
+class EmergencySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[environments.NAME.emergency]`: who may release there without approval and in a freeze.
+
+    The version passed its gates all the same. Traffic moves as `rollout` says: at once, unless
+    it says otherwise. Somebody else reviews it afterwards.
+    """
+
+    roles: tuple[str, ...]
+    rollout: tuple[RolloutStep, ...] = (RolloutStep(mode="full"),)
+
+
 class EnvironmentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[environments.NAME]`: who must agree, and how traffic moves; what is run there.
+
+    `approvals` is how many people with one of `roles` have to agree, or how many of each role:
+    `{ release-manager = 1, risk-officer = 1 }`, where nobody counts for two. `verdicts` names the
+    gates that must have passed, by metric or by what they ask; all of them without it.
 
     `cd4ml run --env NAME` takes `data` (dataset -> a version, another dataset, or a path) and
     `parameters` (step.parameter -> value) instead of the usual ones.
@@ -125,8 +155,13 @@ class EnvironmentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
 
     data: dict[str, str] = {}
     parameters: dict[str, Any] = {}
-    approvals: int = 0
+    verdicts: tuple[str, ...] | None = None
+    approvals: int | dict[str, int] = 0
     roles: tuple[str, ...] = ()
+    approval_expires_hours: float | None = None  # an older approval no longer counts
+    request_expires_hours: float | None = None  # a request that has not begun by then ends
+    freeze: tuple[FreezeSettings, ...] = ()
+    emergency: EmergencySettings | None = None  # without it there are none
     rollout: tuple[RolloutStep, ...] = (RolloutStep(mode="full"),)
     worse_by: float = 0.01  # abort when the new version's Brier score is worse by more, for sure
 

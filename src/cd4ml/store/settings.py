@@ -84,7 +84,7 @@ def _text(path: Path) -> str:
 
 def _reworded(error: msgspec.DecodeError) -> str:
     # msgspec says "$.gate[0].at_least"; people look for "gate[0].at_least"
-    text = named_choices(str(error), Settings)
+    text = named_choices(str(error), Settings).replace("`int | object`", "`int` or a table")
     return text[:1].lower() + text[1:].replace("`$.", "`")
 
 

@@ -21,6 +21,7 @@ from cd4ml.cli.commands import (
     runs,
     searches,
     services,
+    tokens,
     tracking,
 )
 from cd4ml.cli.words import Commands
@@ -44,5 +45,6 @@ FAMILIES: tuple[Callable[[Commands], None], ...] = (
     lineage.add,
     mlflow.add,
     people.add,
+    tokens.add,
     rehearsal.add,
 )

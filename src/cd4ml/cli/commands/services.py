@@ -39,6 +39,12 @@ def add(commands: Commands) -> None:
         speaks=True,
     )
     _takes_address(parser, CONSOLE_PORT)
+    parser.add_argument(
+        "--tokens",
+        action="store_true",
+        help="answer only who shows a token, of `cd4ml token create`; browsers ask for a name and"
+        " the token as the password",
+    )
     parser.add_argument("--without-work", action="store_true", help="only console and API")
     parser.add_argument(
         "--allow-host",
@@ -76,6 +82,7 @@ def up(given: Given) -> Answer[None]:
         port=words.port,
         hosts=tuple(words.hosts),
         works=not words.without_work,
+        needs_token=words.tokens,
         is_json=given.is_json,
     )
     return Answer(None, _say_nothing)
