@@ -146,10 +146,13 @@ _SECTIONS = (
     ("[[gate]]", settings.GateSettings),
     ("[environments.NAME]", settings.EnvironmentSettings),
     ("rollout = [ ... ]", RolloutStep),
+    ("[[environments.NAME.freeze]]", settings.FreezeSettings),
+    ("[environments.NAME.emergency]", settings.EmergencySettings),
     ("[monitoring]", settings.MonitoringSettings),
     ("[retrain]", settings.RetrainSettings),
     ("[lineage]", settings.LineageSettings),
     ("[search.NAME]", settings.SearchSettings),
+    ("[audit]", settings.AuditSettings),
     ("[rehearsal]", settings.RehearsalSettings),
 )
 

@@ -10,6 +10,7 @@ import pytest
 from cd4ml.api.routes import ENDPOINTS, Acting, Receiving
 from cd4ml.api.scopes import act_of
 from cd4ml.loop import Project, open_project
+from cd4ml.loop.audit_keys import make_key
 from cd4ml.loop.tokens import SCOPES, make_token, revoke_token
 from tests.api.test_app import post
 from tests.browser import browser
@@ -135,6 +136,17 @@ def test_tokens_are_made_listed_and_revoked_over_http(client: httpx.Client) -> N
     assert post(client, "/tokens", name=MANAGER, scopes=["fly"])[0] == 422
     naive = post(client, "/tokens", name=MANAGER, scopes=["read"], until="2090-01-01T00:00:00")
     assert naive[0] == 422
+
+
+def test_the_ledger_is_signed_over_http(client: httpx.Client, project: Project) -> None:
+    assert post(client, "/audit/checkpoint")[0] == 404
+    make_key(project, actor=ADMIN)
+
+    code, made = post(client, "/audit/checkpoint")
+
+    assert code == 200
+    report = client.get("/api/audit").json()
+    assert (report["signed_until"], report["checkpoints"]) == (made["sequence"], 1)
 
 
 class TestDoor:

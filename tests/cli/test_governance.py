@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from cd4ml.cli import main
 from cd4ml.cli.commands.releases import _duration
-from tests.cli.test_commands import Shell, in_settings, shell
+from tests.cli.test_commands import Capture, Shell, in_settings, shell
 from tests.starter import MANAGER
 
 __all__ = ["shell"]
@@ -85,3 +86,46 @@ def test_a_token_says_what_it_is_good_for(shell: Shell) -> None:
 )
 def test_a_duration_is_said_in_its_two_largest_units(seconds: float, words: str) -> None:
     assert _duration(seconds) == words
+
+
+def test_the_ledger_is_signed_exported_and_verified(
+    shell: Shell, folder: Path, tmp_path: Path
+) -> None:
+    assert "nothing of it is signed, so it could be another one" in shell("audit verify")
+    shell("audit checkpoint")
+    assert shell.error.startswith("error: there is no key to sign the ledger with")
+    shell("audit key", by=MANAGER)
+    assert shell.code == 3
+    made = shell.json("audit key")
+    assert made["is_new"] is True
+    assert made["id"] in shell("audit key")
+    sequence = shell.json("audit checkpoint")["sequence"]
+    assert f"signed until    entry {sequence}, at " in shell("audit verify")
+
+    file = tmp_path / "ledger.jsonl"
+    assert f"{file}: {sequence + 1} entries, 1 checkpoint" in " ".join(
+        shell("audit export", str(file)).split()
+    )
+    assert "the key is the file's own word" in shell("audit verify", str(file))
+    pinned = shell("audit verify", str(file), "--key", made["public"])
+    assert pinned.startswith(f"the ledger of starter holds: {sequence + 1} entries")
+    assert "own word" not in pinned
+    shell("audit verify", str(file), "--checkpoint", str(file))
+    assert shell.code == 2
+    copy = next(folder.glob(".cd4ml/blobs/checkpoints/*/*.json"))
+    assert "the ledger holds" in shell("audit verify --checkpoint", str(copy))
+    shell("audit export", str(file))
+    assert shell.error == f"error: {file} is there already\n  hint: give it another name\n"
+
+
+def test_an_export_verifies_where_no_project_is(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    file = tmp_path / "ledger.jsonl"
+    shell("audit export", str(file))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    monkeypatch.delenv("CD4ML_PROJECT", raising=False)
+
+    assert main(["audit", "verify", str(file)]) == 0
+    assert "the ledger of starter holds" in capsys.readouterr().out

@@ -46,7 +46,7 @@ def test_an_unknown_command_is_met_with_the_nearest_ones() -> None:
             "cd4ml release: what is to be done? start, list, show, abort, request-changes, again,"
             " withdraw, review",
         ),
-        (("audit",), "cd4ml audit: what is to be done? verify, log"),
+        (("audit",), "cd4ml audit: what is to be done? verify, key, checkpoint, export, log"),
     ],
 )
 def test_a_noun_alone_is_met_with_its_verbs(words: tuple[str, ...], message: str) -> None:

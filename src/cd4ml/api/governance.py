@@ -49,6 +49,13 @@ def undo_release(project: Project, asked: bodies.Decide, actor: str) -> object:
     return restored(project, go_back(project, asked.number, reason=asked.reason, actor=actor))
 
 
+def checkpoint(project: Project, _: bodies.Nothing, actor: str) -> object:
+    """Sign the ledger as it is."""
+    from cd4ml.loop.audit import checkpoint as sign
+
+    return sign(project, actor=actor)
+
+
 def tokens(project: Project, _: bodies.Nothing) -> object:
     """Every token, never its secret."""
     from cd4ml.loop.tokens import tokens_of

@@ -470,6 +470,7 @@ ENDPOINTS: tuple[Reading | Asking | Acting | Receiving, ...] = (
     Reading("/impact/{ref:path}", bodies.ImpactAsked, _impact, "What is affected if it is wrong."),
     Reading("/ledger", bodies.EntriesAsked, _ledger, "Who did what, when and why; newest first."),
     Reading("/audit", bodies.Nothing, _audit, "Check that the ledger is whole."),
+    Acting("/audit/checkpoint", bodies.Nothing, governance.checkpoint, "Sign the ledger."),
     Reading("/people", bodies.Nothing, _people, "Everybody who may act."),
     Acting("/people", bodies.PersonAsked, _add_person, "Add a person, or replace their roles."),
     Reading("/tokens", bodies.Nothing, governance.tokens, "Every token, never its secret."),

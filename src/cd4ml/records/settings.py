@@ -258,6 +258,18 @@ class PriceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     currency: str = ""
 
 
+class AuditSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[audit]`: where the ledger's signed checkpoints go, and how often.
+
+    A folder or `s3://bucket/prefix`, best where who runs the database can create and not remove;
+    below the blobs without it. The environment variable CD4ML_CHECKPOINTS takes precedence. They
+    are made by `cd4ml up`, where a key is: CD4ML_AUDIT_KEY names its file.
+    """
+
+    checkpoints: str = ""
+    every_minutes: float = 60.0
+
+
 class RehearsalSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[rehearsal]`: the module that plays the outside world."""
 
@@ -279,4 +291,5 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     retrain: RetrainSettings = RetrainSettings()
     lineage: LineageSettings = LineageSettings()
     search: dict[str, SearchSettings] = {}
+    audit: AuditSettings = AuditSettings()
     rehearsal: RehearsalSettings = RehearsalSettings()

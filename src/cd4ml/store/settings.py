@@ -126,6 +126,9 @@ def _refuse_impossible(settings: Settings) -> None:
     _refuse_environments(settings)
     _refuse_monitoring(settings)
     _refuse_retrain(settings)
+    minutes = settings.audit.every_minutes
+    if not (isfinite(minutes) and 0 < minutes <= _CENTURY_HOURS * 60):
+        raise _Impossible("audit.every_minutes", f"expected more than 0 minutes, got {minutes:g}")
 
 
 def _refuse_project(settings: Settings) -> None:
