@@ -203,7 +203,14 @@ def type_in_words(kind: Any) -> str:
         return f"list of {type_in_words(inner[0])}"
     if origin is dict:
         return f"table of {type_in_words(inner[1])} by name"
-    return "steps, see below" if kind is RolloutStep else kind.__name__
+    return _BELOW.get(kind, str(kind.__name__))
+
+
+_BELOW: dict[Any, str] = {
+    RolloutStep: "steps, see below",
+    settings.FreezeSettings: "windows, see below",
+    settings.EmergencySettings: "table, see below",
+}
 
 
 def field_comments(kind: type[msgspec.Struct]) -> dict[str, str]:

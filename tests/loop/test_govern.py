@@ -144,6 +144,19 @@ class TestRounds:
         with pytest.raises(Conflict):
             approve(project, release.ref, reason="good", actor=MAX)
 
+    def test_the_background_work_ends_a_request_that_was_sent_back_too(
+        self, project: Project
+    ) -> None:
+        accept(project)
+        with change(project, "approvals = 1", "approvals = 1\nrequest_expires_hours = 24") as timed:
+            release = ask_for_production(timed)
+            request_changes(timed, release.ref, reason="more", actor=MAX)
+            (stage,) = (each for each in status(timed).stages if each.name == "release")
+            assert ("release/2", "delay/1 to production, waits for ann") in stage.facts
+            move_to(timed, BEGIN + DAY + HOUR)
+
+            assert [each.state for each in work(timed, owner="test").releases] == ["expired"]
+
     def test_the_background_work_ends_a_request_whose_time_is_over(self, project: Project) -> None:
         accept(project)
         with change(project, "approvals = 1", "approvals = 1\nrequest_expires_hours = 24") as timed:

@@ -159,6 +159,7 @@ def _release_named(connection: sa.Connection, ref: str) -> list[Sentence]:
 def _release(connection: sa.Connection, release: Release) -> list[Sentence]:
     asked = f"{release.requested_at:%Y-%m-%d %H:%M} by {release.requested_by}"
     text = (
+        f"{'an emergency, ' if release.is_emergency else ''}"
         f"{release.ref} of {release.model}/{release.version} to {release.environment},"
         f" {release.state}: {release.reason or 'no reason given'} (requested {asked});"
         f" {release.state_reason}"
@@ -170,8 +171,16 @@ def _release(connection: sa.Connection, release: Release) -> list[Sentence]:
     ]
 
 
+_DECIDED = {
+    "approve": "approved",
+    "reject": "rejected",
+    "request_changes": "sent back",
+    "review": "reviewed as an emergency",
+}
+
+
 def _approval(connection: sa.Connection, approval: Approval) -> str:
-    verb = "approved" if approval.decision == "approve" else "rejected"
+    verb = _DECIDED[approval.decision]
     text = f"{verb} by {approval.decided_by} at {approval.decided_at:%Y-%m-%d %H:%M}"
     text += f" for content {short(approval.subject)}: {approval.reason or 'no reason given'}"
     if not approval.standing:
