@@ -131,6 +131,8 @@ class TestRounds:
         assert release_details(project, release.ref).waits_for == (
             "max asks for changes: write the card; ann has to ask again"
         )
+        with pytest.raises(Conflict, match=r"^release/2 is changes requested"):
+            approve(project, release.ref, reason="all the same", actor=MAX)
         with pytest.raises(InvalidInput, match=r"^asking again for release/2 needs a reason"):
             ask_again(project, release.ref, reason="", actor=ANN)
         assert ask_again(project, release.ref, reason="it is written", actor=ANN).round == 2

@@ -340,6 +340,8 @@ def _has_decided(
     decision: Literal["approve", "reject"],
 ) -> bool:
     given = approvals.of_release(connection, release)
+    if decision == "approve" and release.state == "changes_requested":
+        return False  # it waits for its requester, whoever agreed before
     if decision == "approve" and release.state == "awaiting_approval":
         now = max(release.entered_at, project.clock.now())
         given = list(approvals.valid(release, given, now))

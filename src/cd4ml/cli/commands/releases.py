@@ -286,7 +286,9 @@ def _show_details(screen: Screen, details: ReleaseDetails) -> None:
 
 def _show_evidence(screen: Screen, evidence: ReleaseEvidence) -> None:
     against = f", beside {evidence.compared_with}" if evidence.compared_with else ""
-    screen.title(f"\nevidence: {evidence.verdict} {evidence.outcome}{against}")
+    gated = [each.outcome for each in evidence.findings if each.is_gated]
+    passed = f"{gated.count('pass')} of {len(gated)} findings passed"
+    screen.title(f"\nevidence: {evidence.verdict} {evidence.outcome}, {passed}{against}")
     for change in evidence.changes:
         screen.line(f"  - {change.what}: {change.before or 'none'} -> {change.after or 'none'}")
 
