@@ -169,6 +169,9 @@ class TestDoor:
             "hint": "authorization: Bearer SECRET, of cd4ml token create NAME",
         }
 
+    def test_that_it_is_there_is_no_secret(self, closed: httpx.Client) -> None:
+        assert closed.get("/health").text == "OK"
+
     def test_a_browser_shows_a_name_and_the_token(
         self, closed: httpx.Client, project: Project
     ) -> None:

@@ -226,6 +226,15 @@ class TestTime:
             reason="waits for 1 approval by release-manager"
         )
 
+    def test_nor_a_standing_approval(self) -> None:
+        release = a_release(is_retrained=True, requested_by="system", entered_at=NOW)
+        standing = a_standing_approval(release, expires_at=NOW)
+
+        outcome = advance(release, facts(standing=(standing,), now=NOW - timedelta(hours=1)))
+
+        assert isinstance(outcome, Waiting)
+        assert outcome.reason.endswith("it expired at 2013-02-01 12:00")
+
     def test_in_a_freeze_it_neither_begins_nor_goes_on_but_goes_back(self) -> None:
         window = FreezeSettings(begin="2013-02-01", until="2013-02-03", reason="audit")
         frozen = msgspec.structs.replace(PRODUCTION, freeze=(window,))

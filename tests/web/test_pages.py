@@ -8,6 +8,8 @@ import pytest
 
 from cd4ml.errors import PipelineError
 from cd4ml.loop import Project, open_project
+from cd4ml.loop.audit import checkpoint
+from cd4ml.loop.audit_keys import make_key
 from cd4ml.loop.evaluate import evaluate
 from cd4ml.loop.ingest import ingest
 from cd4ml.loop.init import begin
@@ -310,6 +312,13 @@ def test_what_can_be_done_with_a_release_is_on_its_page(client: httpx.Client) ->
     ]
     assert [each["value"] for each in in_charge.all("button") if each.get("value")] == ["undo"]
     assert "Evidence: verdict/1 pass" in waiting.text
+
+
+def test_the_ledger_says_when_it_was_signed(client: httpx.Client, project: Project) -> None:
+    assert "Nothing of it is signed yet: cd4ml audit key" in read(client, "/ledger").text
+    make_key(project, actor=ADMIN)
+    made = checkpoint(project, actor=ADMIN)
+    assert f": {made.ref}." in read(client, "/ledger").text
 
 
 def test_a_release_is_requested_on_the_page_of_its_version(client: httpx.Client) -> None:

@@ -133,6 +133,12 @@ def checkpoint_if_due(project: Project) -> Checkpoint | None:
     return checkpoint(project, actor=SYSTEM)
 
 
+def last_signed(project: Project) -> LedgerEntry | None:
+    """The entry that says when the ledger was signed last; None if it never was."""
+    with project.database.read() as connection:
+        return store.newest_of(connection, SIGNED)
+
+
 def ledger(project: Project, *, subject: str = "", limit: int = 50) -> list[LedgerEntry]:
     """The newest entries, of one subject if it is given."""
     with project.database.read() as connection:

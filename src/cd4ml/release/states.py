@@ -244,7 +244,10 @@ def _covering(
     """The standing approvals that cover the release, one a giver who has not approved it."""
     by_giver: dict[str, StandingApproval] = {}
     for standing in facts.standing:
-        if standing.given_by not in people and covers(release, standing, facts.now).is_covered:
+        if (
+            standing.given_by not in people
+            and covers(release, standing, _latest(release, facts)).is_covered
+        ):
             by_giver.setdefault(standing.given_by, standing)
     return tuple(by_giver.values())
 
@@ -258,7 +261,7 @@ def _missing(release: Release, facts: Facts, came_to: Agreement) -> str:
         reasons += [
             f"{standing_ref(given)} does not cover it: {coverage.reason}"
             for given in facts.standing
-            if not (coverage := covers(release, given, facts.now)).is_covered
+            if not (coverage := covers(release, given, _latest(release, facts))).is_covered
         ]
     return "; ".join(reasons)
 

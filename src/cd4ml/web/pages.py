@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from cd4ml.errors import InvalidInput, NotFound
 from cd4ml.loop import Project
-from cd4ml.loop.audit import ledger, listed_entries
+from cd4ml.loop.audit import last_signed, ledger, listed_entries
 from cd4ml.loop.card import card
 from cd4ml.loop.catalog import catalog
 from cd4ml.loop.compare import compare, run_report, runs
@@ -368,7 +368,8 @@ def monitoring(project: Project, _: Request) -> Values:
 def entries(project: Project, request: Request) -> Values:
     """The ledger."""
     subject = request.query_params.get("subject", "")
-    return {"subject": subject, "ledger": listed_entries(project, subject=subject, limit=_MANY)}
+    found = listed_entries(project, subject=subject, limit=_MANY)
+    return {"subject": subject, "ledger": found, "signed": last_signed(project)}
 
 
 def explain(project: Project, request: Request) -> Values:
