@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -12,6 +13,7 @@ from cd4ml.api.scopes import act_of
 from cd4ml.loop import Project, open_project
 from cd4ml.loop.audit_keys import make_key
 from cd4ml.loop.tokens import SCOPES, make_token, revoke_token
+from cd4ml.store import tokens
 from tests.api.test_app import post
 from tests.browser import browser
 from tests.starter import ADMIN, MANAGER
@@ -107,6 +109,31 @@ def test_a_token_goes_as_far_as_its_scopes(client: httpx.Client, project: Projec
     )
     assert (agreed.status_code, agreed.json()["state"]) == (200, "released")
     assert client.get("/api/releases", headers=narrow).status_code == 200
+
+
+def test_an_expired_token_is_401_with_words(client: httpx.Client, project: Project) -> None:
+    shown = tokens.new_secret()
+    with project.database.write() as connection:
+        tokens.add(
+            connection,
+            shown,
+            actor=MANAGER,
+            by=MANAGER,
+            at=datetime(2026, 1, 1, tzinfo=UTC),
+            expires_at=datetime(2026, 1, 2, tzinfo=UTC),
+        )
+
+    decide = {"json": {"reason": "good"}, "headers": bearer(shown)}
+    answer = client.post("/api/releases/2/approve", **decide)
+
+    assert (answer.status_code, answer.json()) == (
+        401,
+        {
+            "error": "token/1 of bo is worthless: it expired at 2026-01-02 00:00",
+            "hint": "cd4ml token create NAME makes another one",
+        },
+    )
+    assert client.get("/api/releases/2").json()["release"]["state"] == "awaiting_approval"
 
 
 @pytest.mark.parametrize("each", ENDPOINTS, ids=lambda each: f"{each.method} {each.path}")

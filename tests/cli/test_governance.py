@@ -64,6 +64,27 @@ def test_an_emergency_goes_at_once_and_is_reviewed(shell: Shell, folder: Path) -
     assert "released, an" in shell("release list")
 
 
+def test_from_request_to_undo(shell: Shell) -> None:
+    shell("approve release/2 --reason", "the first", by=MANAGER)
+    shell("run --set diagnosis.strength=0.5")
+    shell("gate run/2")
+    shell("release diagnosis/2 --to staging")
+    assert "awaiting approval" in shell("release diagnosis/2 --to production")
+    shown = shell("release show release/4")
+    assert "evidence: verdict/2 pass, 3 of 3 findings passed, beside diagnosis/1" in shown
+    assert "- diagnosis.strength: 1.0 -> 0.5" in shown
+    assert "released" in shell("approve release/4 --reason better", by=MANAGER)
+
+    back = shell("undo --in production --reason", "worse for small ones")
+
+    assert back.startswith("release/2  diagnosis/1 to production: released\n")
+    assert "instead of               release/4" in back
+    assert " since release/4" in back
+    told = shell.json("audit log release/4")[0]
+    assert (told["action"], told["details"]["restored"]) == ("release.undone", "release/2")
+    assert 0 < told["details"]["took_s"] < 10
+
+
 def test_a_token_says_what_it_is_good_for(shell: Shell) -> None:
     shell("token create bo")
     assert shell.code == 2

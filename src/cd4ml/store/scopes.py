@@ -9,6 +9,7 @@ ALL = "all"
 SCOPES = {
     "read": "look at everything that is not restricted",
     "data": "register, tag, verify and collect versions of datasets",
+    "predict": "ask an endpoint that asks who asks (predict:NAME: of this environment)",
     "push": "push rows into a dataset (push:NAME: into this one)",
     "track": "log runs, also as a client of MLflow",
     "gate": "have candidates judged",
@@ -21,7 +22,13 @@ SCOPES = {
     ALL: "whatever its owner may",
 }
 
-_LIMITED = ("push", "release", "approve", "operate")  # to one dataset, or one environment
+_LIMITED = (
+    "predict",
+    "push",
+    "release",
+    "approve",
+    "operate",
+)  # to one dataset, or one environment
 
 
 def require_scopes(scopes: tuple[str, ...]) -> None:
@@ -35,7 +42,7 @@ def require_scopes(scopes: tuple[str, ...]) -> None:
         >>> require_scopes(("fly",))
         Traceback (most recent call last):
         cd4ml.errors.InvalidInput: there is no scope 'fly'
-          hint: known: read, data, push, track, gate, model, release, approve, operate, label, admin, all
+          hint: known: read, data, predict, push, track, gate, model, release, approve, operate, label, admin, all
     """
     if not scopes:
         raise InvalidInput("a token allows something", hint=f"one or more of {', '.join(SCOPES)}")

@@ -30,6 +30,11 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("--in", dest="environment", metavar="ENVIRONMENT", required=True)
     _takes_address(parser, ENDPOINT_PORT)
+    parser.add_argument(
+        "--tokens",
+        action="store_true",
+        help="answer only who shows a token with the scope predict, of `cd4ml token create`",
+    )
     parser = commands.add(
         "up",
         up,
@@ -67,7 +72,13 @@ def serve(given: Given) -> Answer[None]:
     from cd4ml.loop.serve import serve as answer_requests
 
     words = given.words
-    answer_requests(given.project, environment=words.environment, host=words.host, port=words.port)
+    answer_requests(
+        given.project,
+        environment=words.environment,
+        host=words.host,
+        port=words.port,
+        needs_token=words.tokens,
+    )
     return Answer(None, _say_nothing)
 
 

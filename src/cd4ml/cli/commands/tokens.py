@@ -30,8 +30,8 @@ def add(commands: Commands) -> None:
         metavar="SCOPE",
         action="append",
         default=[],
-        help="read, data, push, track, gate, model, release, approve, operate, label, admin or"
-        " all; push:DATASET, and release:, approve: and operate:ENVIRONMENT, are narrower; may be"
+        help="read, data, predict, push, track, gate, model, release, approve, operate, label, admin or"
+        " all; push:DATASET, and predict:, release:, approve: and operate:ENVIRONMENT, are narrower; may be"
         " repeated, and has to be said",
     )
     parser.add_argument("--note", default="", help="what it is for")
