@@ -270,7 +270,7 @@ says its kind: 400 no JSON, 401 no actor or no valid token, 403 refused, 404 not
 A POST needs the header `{ACTOR}` with the name of who acts (percent-encoded where it is not ASCII),
 `content-type: application/json`, and a JSON object of at most {MAX_BODY // 1_000_000} MB. Fields
 that are not listed are errors. In place of that header programs show a token
-(`authorization: Bearer SECRET`, of `cd4ml token create NAME`) and act as its owner. The server answers only under loopback names and those given with
+(`authorization: Bearer SECRET`, of `cd4ml token create NAME`) and act as its owner, as far as its scopes go; with `cd4ml up --tokens` everybody does. The server answers only under loopback names and those given with
 `cd4ml up --allow-host`.
 """
 

@@ -15,10 +15,10 @@ from cd4ml.loop.promote import (
     approve,
     release_details,
     request,
-    restored,
     undo,
     undo_release,
 )
+from cd4ml.loop.restored import restored
 from cd4ml.loop.status import status
 from cd4ml.loop.work import work
 from cd4ml.models import registry

@@ -43,8 +43,8 @@ def acting(
 
     Raises:
         NoActor: If nobody does.
-        NotAllowed: If the token is worthless or too narrow, or the header names somebody else
-            than its owner.
+        NoToken: If the token is worthless.
+        NotAllowed: If it is too narrow, or the header names somebody else than its owner.
     """
     owner = owner_of(project, headers, act=act, on=on)
     if owner:
@@ -63,6 +63,7 @@ def asking(project: Project, headers: Headers, *, act: str = "read") -> str:
     """The name of who asks: the token's owner, or who the header says; "" for nobody.
 
     Raises:
+        NoToken: As `acting`.
         NotAllowed: As `acting`.
     """
     return owner_of(project, headers, act=act) or named(headers)
@@ -77,6 +78,7 @@ def owner_of(project: Project, headers: Headers, *, act: str = "", on: str = "")
     """The owner of the token that is shown; "" if none is shown.
 
     Raises:
+        NoToken: As `acting`.
         NotAllowed: As `acting`.
     """
     if not headers.get("authorization"):

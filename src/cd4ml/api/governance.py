@@ -43,8 +43,8 @@ def reviews(project: Project, _: bodies.Nothing) -> object:
 
 def undo_release(project: Project, asked: bodies.Decide, actor: str) -> object:
     """Put the version before a release back in charge."""
-    from cd4ml.loop.promote import restored
     from cd4ml.loop.promote import undo_release as go_back
+    from cd4ml.loop.restored import restored
 
     return restored(project, go_back(project, asked.number, reason=asked.reason, actor=actor))
 

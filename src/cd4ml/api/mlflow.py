@@ -169,8 +169,9 @@ def acting(project: Project, headers: Headers) -> str:
     """The name of who acts: the token's owner, who the name says, or `mlflow`.
 
     Raises:
-        NotAllowed: If the token is worthless, too narrow (it has to allow `track`), or somebody
-            else's than the name beside it.
+        NoToken: If the token is worthless.
+        NotAllowed: If it is too narrow (it has to allow `track`), or somebody else's than the
+            name beside it.
     """
     shown = credentials(headers)
     if not shown.secret:

@@ -293,7 +293,8 @@ def _stand(project: Project, asked: bodies.StandAsked, actor: str) -> object:
 
 
 def _undo(project: Project, asked: bodies.UndoAsked, actor: str) -> object:
-    from cd4ml.loop.promote import restored, undo
+    from cd4ml.loop.promote import undo
+    from cd4ml.loop.restored import restored
 
     release = undo(
         project,

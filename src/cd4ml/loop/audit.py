@@ -202,9 +202,9 @@ def _write_down(project: Project, put: Checkpoint, actor: str) -> None:
 def _refuse_missing(connection: sa.Connection, signed: Sequence[Checkpoint]) -> None:
     """Checkpoints that the ledger knows of are in their place, and the same."""
     there = {each.ref: checkpoints.address_of(each) for each in signed}
-    for subject, address in store.told_of(connection, SIGNED, "address"):
-        if there.get(subject) != address:
-            msg = f"{subject} is not in its place as it was written there"
+    for entry in reversed(store.of_action(connection, SIGNED)):
+        if there.get(entry.subject) != entry.details.get("address"):
+            msg = f"{entry.subject} is not in its place as it was written there"
             raise Corrupted(msg, hint="somebody took it away or changed it: compare with a copy")
 
 

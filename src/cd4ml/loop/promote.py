@@ -28,24 +28,7 @@ from cd4ml.store import ledger, people, rows
 from cd4ml.store.project import Project
 
 _PREFIX = "blake3:"
-_UNDONE = "release.undone"
-_TOLD = ("in_charge_s", "since", "time_to_restore_s", "took_s")
 _FEWEST_DIGITS = 12  # as addresses are shown
-
-
-class Restored(msgspec.Struct, frozen=True, kw_only=True):
-    """A release that is in charge again, and what that took.
-
-    `undone` was in charge for `in_charge_s` seconds. `time_to_restore_s` counts from `since`: the
-    first alert about it, or the release itself. `took_s` is from being asked for to being written.
-    """
-
-    release: Release
-    undone: str
-    in_charge_s: float
-    since: str
-    time_to_restore_s: float
-    took_s: float
 
 
 class ReleaseDetails(msgspec.Struct, frozen=True, kw_only=True):
@@ -264,20 +247,6 @@ def undo_release(project: Project, ref: str, *, reason: str, actor: str) -> Rele
             at=project.clock.now(),
             took_s=lambda: (project.clock.machine_time() - asked_at).total_seconds(),
         )
-
-
-def restored(project: Project, release: Release) -> Restored:
-    """What going back to a release took, as the ledger has it.
-
-    Raises:
-        NotFound: If nobody went back to it.
-    """
-    with project.database.read() as connection:
-        for entry in ledger.entries(connection):
-            if (entry.action, entry.details.get("restored")) == (_UNDONE, release.ref):
-                told = {key: entry.details[key] for key in _TOLD}
-                return Restored(release=release, undone=entry.subject, **told)
-    raise NotFound(f"nobody went back to {release.ref}")
 
 
 def abort(project: Project, release: str, *, reason: str, actor: str) -> Release:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import ClassVar
 
 import msgspec
 
-from cd4ml.errors import InvalidInput, NotAllowed
+from cd4ml.errors import Cd4mlError, InvalidInput, NotAllowed
 from cd4ml.records.release import Release
 from cd4ml.records.token import Token
 from cd4ml.store import rows, tokens
@@ -23,10 +24,11 @@ _MOST_NUMBER = 2**63 - 1
 _MAKE = "cd4ml token create NAME makes another one"
 
 
-class NoToken(NotAllowed):
+class NoToken(Cd4mlError):
     """A secret that is nobody's, or not any more."""
 
-    http_status = 401
+    exit_code: ClassVar[int] = 3
+    http_status: ClassVar[int] = 401
 
 
 class TokenSeen(msgspec.Struct, frozen=True, kw_only=True):

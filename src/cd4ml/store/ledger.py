@@ -142,19 +142,22 @@ def digests_at(connection: sa.Connection, sequences: Collection[int]) -> dict[in
     return found
 
 
-def told_of(connection: sa.Connection, action: str, detail: str) -> list[tuple[str, str]]:
-    """What an action was done to, with one of its details, in the order of the ledger."""
-    statement = _TABLE.select().where(_TABLE.c.action == action).order_by(_TABLE.c.sequence)
-    found = rows.fetch(connection, LedgerEntry, statement)
-    return [(entry.subject, str(entry.details.get(detail, ""))) for entry in found]
+def of_action(
+    connection: sa.Connection, action: str, limit: int | None = None
+) -> list[LedgerEntry]:
+    """The entries of an action, newest first."""
+    statement = (
+        _TABLE.select()
+        .where(_TABLE.c.action == action)
+        .order_by(_TABLE.c.sequence.desc())
+        .limit(limit)
+    )
+    return rows.fetch(connection, LedgerEntry, statement)
 
 
 def newest_of(connection: sa.Connection, action: str) -> LedgerEntry | None:
     """The newest entry of an action; None if there is none."""
-    statement = (
-        _TABLE.select().where(_TABLE.c.action == action).order_by(_TABLE.c.sequence.desc()).limit(1)
-    )
-    found = rows.fetch(connection, LedgerEntry, statement)
+    found = of_action(connection, action, limit=1)
     return found[0] if found else None
 
 

@@ -11,8 +11,9 @@ from cd4ml.cli.words import Commands, Parser, UsageError, day_or_time
 
 if TYPE_CHECKING:
     from cd4ml.cli.screen import Screen
-    from cd4ml.loop.promote import ReleaseDetails, Restored
+    from cd4ml.loop.promote import ReleaseDetails
     from cd4ml.loop.release_evidence import ReleaseEvidence
+    from cd4ml.loop.restored import Restored
     from cd4ml.records.approval import StandingApproval
     from cd4ml.records.release import Release
 
@@ -179,8 +180,8 @@ def abort(given: Given) -> Answer[Release]:
 
 def undo(given: Given) -> Answer[Restored]:
     """Go back to the version before."""
-    from cd4ml.loop.promote import restored
     from cd4ml.loop.promote import undo as go_back
+    from cd4ml.loop.restored import restored
 
     words = given.words
     release = go_back(
