@@ -153,11 +153,14 @@ _SECTIONS: tuple[tuple[str, type[msgspec.Struct]], ...] = (
     *(_gate_section(kind) for kind in KINDS_OF_GATE),
     ("[environments.NAME]", settings.EnvironmentSettings),
     ("rollout = [ ... ]", RolloutStep),
+    ("[[environments.NAME.freeze]]", settings.FreezeSettings),
+    ("[environments.NAME.emergency]", settings.EmergencySettings),
     ("[monitoring]", settings.MonitoringSettings),
     ("[retrain]", settings.RetrainSettings),
     ("[lineage]", settings.LineageSettings),
     ("[search.NAME]", settings.SearchSettings),
     ("[webhooks.NAME]", settings.WebhookSettings),
+    ("[audit]", settings.AuditSettings),
     ("[rehearsal]", settings.RehearsalSettings),
 )
 
@@ -210,7 +213,14 @@ def type_in_words(kind: Any) -> str:
         return f"list of {type_in_words(inner[0])}"
     if origin is dict:
         return f"table of {type_in_words(inner[1])} by name"
-    return "steps, see below" if kind is RolloutStep else kind.__name__
+    return _BELOW.get(kind, str(kind.__name__))
+
+
+_BELOW: dict[Any, str] = {
+    RolloutStep: "steps, see below",
+    settings.FreezeSettings: "windows, see below",
+    settings.EmergencySettings: "table, see below",
+}
 
 
 def field_comments(kind: type[msgspec.Struct]) -> dict[str, str]:
@@ -272,7 +282,7 @@ says its kind: 400 no JSON, 401 no actor or no valid token, 403 refused, 404 not
 A POST needs the header `{ACTOR}` with the name of who acts (percent-encoded where it is not ASCII),
 `content-type: application/json`, and a JSON object of at most {MAX_BODY // 1_000_000} MB. Fields
 that are not listed are errors. In place of that header programs show a token
-(`authorization: Bearer SECRET`, of `cd4ml people token NAME`) and act as its owner. The server answers only under loopback names and those given with
+(`authorization: Bearer SECRET`, of `cd4ml token create NAME`) and act as its owner, as far as its scopes go; with `cd4ml up --tokens` everybody does. The server answers only under loopback names and those given with
 `cd4ml up --allow-host`.
 """
 

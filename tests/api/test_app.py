@@ -12,6 +12,8 @@ EMPTY = (
     "/api/production",
     "/api/webhooks",
     "/api/deliveries",
+    "/api/reviews",
+    "/api/tokens",
     "/api/windows",
     "/api/alerts",
     "/api/pulls",
@@ -60,6 +62,8 @@ READINGS = [
     "/api/ledger?subject=release/2&limit=3",
     "/api/audit",
     "/api/people",
+    "/api/reviews",
+    "/api/tokens",
 ]
 
 
@@ -152,7 +156,7 @@ def test_a_loop_goes_round_over_http(client: httpx.Client) -> None:
         until="2090-01-01T00:00:00Z",
         reason="retrained ones that pass",
     )
-    assert standing[1]["role"] == "release-manager"
+    assert standing[1]["roles"] == ["release-manager"]
     again = post(client, "/releases", version="diagnosis/1", to="production")
     assert again[0] == 409
     assert post(client, "/undo", environment="production", reason="back")[0] == 403

@@ -183,8 +183,7 @@ def test_who_has_a_token_acts_under_their_name(tmp_path: Path) -> None:
     assert wrong.status_code == 401
     assert wrong.json() == {
         "error_code": "UNAUTHENTICATED",
-        "message": "the token is nobody's, or was revoked (hint: MLFLOW_TRACKING_TOKEN, of cd4ml "
-        "people token NAME)",
+        "message": "the token is nobody's (hint: cd4ml token create NAME makes another one)",
     }
     with open_project(folder) as project, project.database.read() as connection:
         assert [each.created_by for each in rows.find(connection, Run)] == ["ana", "ana", "mlflow"]

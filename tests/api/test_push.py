@@ -122,8 +122,8 @@ def test_a_token_that_is_none_is_401(client: httpx.Client, secret: str, shown: s
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == "Bearer"
     assert answer.json() == {
-        "error": "the token is nobody's, or was revoked",
-        "hint": "cd4ml people token NAME makes another one",
+        "error": "the token is nobody's",
+        "hint": "cd4ml token create NAME makes another one",
     }
 
 
@@ -135,7 +135,7 @@ def test_to_say_a_name_is_not_enough(client: httpx.Client) -> None:
     assert answer.status_code == 401
     assert answer.json() == {
         "error": "who sends this? the header authorization is missing",
-        "hint": "authorization: Bearer SECRET, of cd4ml people token NAME",
+        "hint": "authorization: Bearer SECRET, of cd4ml token create NAME",
     }
 
 

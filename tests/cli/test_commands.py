@@ -425,13 +425,13 @@ def test_a_retraining_is_asked_for_and_worked_on(shell: Shell) -> None:
 
 
 def test_a_program_gets_a_token(shell: Shell) -> None:
-    said = shell("people token bo --note", "nightly load")
+    said = shell("token create bo --scope push:flights --note", "nightly load")
     secret = said.split("secret")[1].split()[0]
     assert secret.startswith("cd4ml_")
-    assert "nightly load" in shell("people tokens")
-    assert secret not in shell("people tokens")
-    assert shell.json("people revoke 1", by=MANAGER)["revoked_at"] is not None
-    shell("people token ann", by=MANAGER)
+    assert "nightly load" in shell("token list")
+    assert secret not in shell("token list")
+    assert shell.json("token revoke 1", by=MANAGER)["revoked_at"] is not None
+    shell("token create ann --scope all", by=MANAGER)
     assert shell.code == 3
 
 

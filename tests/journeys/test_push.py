@@ -53,7 +53,7 @@ def send(url: str, secret: str, rows: list[dict[str, Any]], key: str) -> httpx.R
 
 
 def token(folder: Path) -> str:
-    made = cd4ml("people", "token", EVE, "--json", folder=folder, actor=EVE)
+    made = cd4ml("token", "create", EVE, "--scope", "push", "--json", folder=folder, actor=EVE)
     assert made.code == 0, made.err
     secret: str = made.json["secret"]
     return secret

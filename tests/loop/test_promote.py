@@ -273,7 +273,7 @@ def test_a_standing_approval_says_for_what_and_how_long(released: Project) -> No
         actor=MAX,
     )
 
-    assert (standing.number, standing.given_by, standing.role) == (1, MAX, "release-manager")
+    assert (standing.number, standing.given_by, standing.roles) == (1, MAX, ("release-manager",))
     assert standing.expires_at == BEGIN + 30 * DAY
     assert actions(released)[-1] == "standing_approval.given"
 

@@ -54,6 +54,7 @@ def release(
                 replaces=replaces,
                 requested_by="ann",
                 requested_at=NOW,
+                asked_at=NOW,
                 entered_at=NOW,
             ),
         )
@@ -306,6 +307,10 @@ class TestDeletion:
             (
                 "awaiting_approval",
                 "delay/1 was not deleted: release/1 waits for approval in production",
+            ),
+            (
+                "changes_requested",
+                "delay/1 was not deleted: release/1 waits for its requester in production",
             ),
         ],
     )

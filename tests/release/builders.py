@@ -103,6 +103,8 @@ def requested(
     database: Database,
     number: int,
     *,
+    reason: str = "",
+    is_emergency: bool = False,
     environment: str = "production",
     environments: dict[str, EnvironmentSettings] = ALONE,
     by: Actor = ANA,
@@ -119,7 +121,9 @@ def requested(
             environments=environments,
             by=by,
             at=at,
+            reason=reason,
             is_retrained=is_retrained,
+            is_emergency=is_emergency,
         )
 
 
@@ -228,6 +232,7 @@ def a_release(**changes: Any) -> Release:
         replaces=3,
         requested_by="ana",
         requested_at=NOW,
+        asked_at=NOW,
         entered_at=NOW,
     )
     return msgspec.structs.replace(release, **changes)
@@ -240,6 +245,7 @@ def an_approval(release: Release, by: str = "ruth", **changes: Any) -> Approval:
         subject=release.content,
         decision="approve",
         reason="looks good",
+        roles=("release-manager",),
         decided_at=NOW,
         decided_by=by,
     )
@@ -256,7 +262,7 @@ def a_standing_approval(release: Release, **changes: Any) -> StandingApproval:
         reason="retrained models that pass have never been worse",
         given_at=NOW.replace(day=1, month=1),
         given_by="ruth",
-        role="release-manager",
+        roles=("release-manager",),
         expires_at=NOW.replace(month=12),
     )
     return msgspec.structs.replace(standing, **changes)

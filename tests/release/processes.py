@@ -11,23 +11,39 @@ from collections.abc import Callable, Iterable
 from multiprocessing.process import BaseProcess
 from typing import Any, NoReturn
 
+import msgspec
 import sqlalchemy as sa
 
 from cd4ml.errors import Conflict
 from cd4ml.records.actor import Actor
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.records.release import ENDED, Release
+from cd4ml.records.settings import EmergencySettings
 from cd4ml.release import approvals, requests, reversals
 from cd4ml.release.reconcile import reconcile
 from cd4ml.store import rows
 from cd4ml.store.database import Database, open_database
-from tests.release.builders import ALONE, ANA, ENOUGH, MACHINE, NOW, PRODUCTION, RUTH, tick
+from tests.release.builders import (
+    ALONE,
+    ANA,
+    ENOUGH,
+    MACHINE,
+    NOW,
+    PRODUCTION,
+    RUTH,
+    person,
+    tick,
+)
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload([__name__])
 
 Act = Callable[[sa.Connection], object]
 _PATIENCE_S = 60
+
+LEA = person("lea", "incident-lead")
+URGENT = msgspec.structs.replace(PRODUCTION, emergency=EmergencySettings(roles=("incident-lead",)))
+URGENTLY = {"production": URGENT}
 
 
 def request(connection: sa.Connection) -> Release:
@@ -57,6 +73,69 @@ def undo(connection: sa.Connection) -> Release:
 
 # From the request to the undo, one transaction after the other.
 PATH: tuple[Act, ...] = (request, approve, advance, advance, advance, advance, advance, undo)
+
+
+def send_back(connection: sa.Connection) -> None:
+    approvals.request_changes(connection, 2, settings=URGENT, by=RUTH, reason="say more", at=NOW)
+
+
+def ask_again(connection: sa.Connection) -> None:
+    requests.ask_again(connection, 2, settings=URGENT, by=ANA, reason="said", at=NOW)
+
+
+def withdraw(connection: sa.Connection) -> None:
+    requests.withdraw(connection, 2, by=ANA, reason="in an emergency now", at=NOW)
+
+
+def call_emergency(connection: sa.Connection) -> None:
+    version = rows.get(connection, ModelVersion, "delay", 2)
+    requests.request_release(
+        connection,
+        version,
+        environment="production",
+        environments=URGENTLY,
+        by=LEA,
+        at=NOW,
+        reason="now",
+        is_emergency=True,
+    )
+
+
+def request_urgently(connection: sa.Connection) -> None:
+    version = rows.get(connection, ModelVersion, "delay", 2)
+    requests.request_release(
+        connection, version, environment="production", environments=URGENTLY, by=ANA, at=NOW
+    )
+
+
+def advance_newest(connection: sa.Connection) -> Release:
+    release = rows.find(connection, Release, newest_first=True, limit=1)[0]
+    return reconcile(
+        connection, release, environments=URGENTLY, evidence=None, now=NOW, actor=MACHINE.name
+    )
+
+
+def review(connection: sa.Connection) -> None:
+    approvals.review(connection, 3, settings=URGENT, by=RUTH, reason="it was one", at=NOW)
+
+
+def undo_emergency(connection: sa.Connection) -> Release:
+    return reversals.undo(connection, 3, environments=URGENTLY, by=RUTH, reason="", at=NOW)
+
+
+# A request that is sent back, asked for again and withdrawn; an emergency, reviewed and undone.
+OTHER_PATH: tuple[Act, ...] = (
+    request_urgently,
+    send_back,
+    advance_newest,
+    ask_again,
+    withdraw,
+    call_emergency,
+    advance_newest,
+    advance_newest,
+    review,
+    undo_emergency,
+)
 
 
 def die(url: str, act: Act, *, is_committed: bool) -> NoReturn:

@@ -10,7 +10,7 @@ from cd4ml.errors import Conflict, InvalidInput, NotAllowed, NotFound, Refused
 from cd4ml.records.actor import Actor
 from cd4ml.records.approval import Approval
 from cd4ml.release import approvals
-from cd4ml.release.approvals import approvers
+from cd4ml.release.approvals import valid
 from cd4ml.store import ledger, lineage, rows
 from cd4ml.store.database import Database
 from tests.release.builders import (
@@ -62,6 +62,7 @@ def test_an_approval_is_kept_with_who_when_why_and_what_exactly(database: Databa
         subject=release.content,
         decision="approve",
         reason="looks good",
+        roles=("release-manager",),
         decided_at=NOW,
         decided_by="ruth",
     )
@@ -226,4 +227,4 @@ def test_only_other_peoples_approvals_of_this_content_count() -> None:
         an_approval(release, "lin", decision="reject"),
     )
 
-    assert approvers(release, given) == ("ruth",)
+    assert [each.decided_by for each in valid(release, given, NOW)] == ["ruth"]

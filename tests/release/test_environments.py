@@ -7,7 +7,7 @@ import pytest
 
 from cd4ml.errors import ConfigurationError, NotFound
 from cd4ml.records.rollout import RolloutStep
-from cd4ml.records.settings import EnvironmentSettings
+from cd4ml.records.settings import EmergencySettings, EnvironmentSettings, FreezeSettings
 from cd4ml.release.environments import before, is_last, require_possible, settings_of
 from tests.release.builders import ENVIRONMENTS, PRODUCTION
 
@@ -117,3 +117,65 @@ def test_a_margin_that_is_none_is_refused(worse_by: float) -> None:
     assert refusal(worse_by=worse_by) == (
         f"cd4ml.toml: expected 0 or more, got {worse_by} - at `environments.production.worse_by`"
     )
+
+
+def test_approvals_by_role_and_everything_around_them_are_let_through() -> None:
+    require_possible(
+        {
+            "production": EnvironmentSettings(
+                verdicts=("auc",),
+                approvals={"risk": 1, "release-manager": 2},
+                approval_expires_hours=24.0,
+                request_expires_hours=72.0,
+                freeze=(FreezeSettings(begin="fri 17:00", until="mon 08:00"),),
+                emergency=EmergencySettings(roles=("incident-lead",)),
+            )
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"approvals": {"risk": 0}},
+            "expected 1 or more approvals, got 0 - at `environments.production.approvals.risk`",
+        ),
+        (
+            {"approvals": {"risk": 1}, "roles": ("legal",)},
+            "approvals name their roles already - at `environments.production.roles`\n"
+            "  hint: leave out roles, or say how many approvals as one number",
+        ),
+        (
+            {"approval_expires_hours": 0.0},
+            "expected more than 0 and at most 878,400 hours, got 0"
+            " - at `environments.production.approval_expires_hours`\n"
+            "  hint: leave it out if it never expires",
+        ),
+        (
+            {"request_expires_hours": math.nan},
+            "expected more than 0 and at most 878,400 hours, got nan"
+            " - at `environments.production.request_expires_hours`\n"
+            "  hint: leave it out if it never expires",
+        ),
+        (
+            {"freeze": (FreezeSettings(begin="fri", until="never"),)},
+            "expected a date, a date and a time, or a day of the week and a time, got 'never'"
+            " - at `environments.production.freeze[0].until`\n"
+            '  hint: for example from = "2026-12-20" or from = "fri 17:00"',
+        ),
+        (
+            {"emergency": EmergencySettings(roles=())},
+            "an emergency needs a role that may say there is one"
+            " - at `environments.production.emergency.roles`\n"
+            '  hint: for example roles = ["incident-lead"]',
+        ),
+        (
+            {"emergency": EmergencySettings(roles=("a",), rollout=())},
+            "a rollout ends with a full step - at `environments.production.emergency.rollout`\n"
+            '  hint: end it with { mode = "full" }',
+        ),
+    ],
+)
+def test_agreement_that_nobody_can_mean_is_refused(settings: dict[str, Any], message: str) -> None:
+    assert refusal(**settings) == f"cd4ml.toml: {message}"

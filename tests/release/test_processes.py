@@ -21,7 +21,18 @@ from tests.release.builders import (
     read,
     requested,
 )
-from tests.release.processes import CONTEXT, PATH, act_at_once, approve, die, request, run, settle
+from tests.release.processes import (
+    CONTEXT,
+    OTHER_PATH,
+    PATH,
+    Act,
+    act_at_once,
+    approve,
+    die,
+    request,
+    run,
+    settle,
+)
 
 FIVE = 5
 
@@ -46,23 +57,35 @@ def undisturbed(
 
 
 @pytest.mark.crash
+@pytest.mark.parametrize(
+    ("path", "states"),
+    [
+        (PATH, ["released", "undone"]),
+        (OTHER_PATH, ["released", "withdrawn", "undone"]),
+    ],
+    ids=["released", "emergency"],
+)
 def test_killed_at_every_step_it_goes_on_and_ends_the_same(
-    database: Database, database_url: str, undisturbed: Database
+    database: Database,
+    database_url: str,
+    undisturbed: Database,
+    path: tuple[Act, ...],
+    states: list[str],
 ) -> None:
     prepare(database)
 
-    for act in PATH:
+    for act in path:
         before = everything(database)
         assert run(die, [(database_url, act)], is_committed=False) == [-signal.SIGKILL]
         assert everything(database) == before
         assert run(die, [(database_url, act)], is_committed=True) == [-signal.SIGKILL]
         assert everything(database) != before
 
-    for act in PATH:
+    for act in path:
         with undisturbed.write() as connection:
             act(connection)
     assert everything(database) == everything(undisturbed)
-    assert [read(database, number).state for number in (1, 2)] == ["released", "undone"]
+    assert [read(database, number + 1).state for number in range(len(states))] == states
 
 
 def test_five_processes_reconcile_one_release_and_each_transition_happens_once(

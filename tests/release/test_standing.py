@@ -68,7 +68,7 @@ def test_scope_and_expiry_are_in_the_ledger(database: Database) -> None:
         "model": "delay",
         "environment": "production",
         "policy": scope_address(POLICY, plan_address(PRODUCTION)),
-        "role": "release-manager",
+        "roles": ["release-manager"],
         "expires_at": "2013-05-02T12:00:00+00:00",
     }
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cd4ml.records.release import ENDED, Release
 from cd4ml.records.rollout import RolloutEvidence
-from cd4ml.records.settings import EnvironmentSettings
+from cd4ml.records.settings import EmergencySettings, EnvironmentSettings, FreezeSettings
 from cd4ml.release.content import plan_address
 from cd4ml.release.states import Facts, Transition, Waiting, advance
 from tests.release.builders import (
@@ -103,6 +103,193 @@ class TestAwaitingApproval:
         assert outcome == Waiting(
             reason="the settings of production in cd4ml.toml have changed since it was requested;"
             " restore them, or abort it and request it again"
+        )
+
+
+class TestWhatPeopleAskFor:
+    def test_a_request_for_changes_makes_it_wait_for_its_requester(self) -> None:
+        release = a_release()
+        asks = an_approval(release, decision="request_changes", reason="say what a label is")
+
+        outcome = advance(release, facts(approvals=(an_approval(release, by="omar"), asks)))
+
+        assert outcome == Transition(
+            state="changes_requested",
+            step=0,
+            reason="ruth asks for changes: say what a label is",
+        )
+
+    def test_until_it_is_asked_for_again_nothing_happens(self) -> None:
+        release = a_release(state="changes_requested", state_reason="ruth asks for changes: more")
+        asks = an_approval(release, decision="request_changes", reason="more")
+        approvals = (asks, an_approval(release, by="omar"))
+
+        assert advance(release, facts(approvals=approvals)) == Waiting(
+            reason="ruth asks for changes: more; ana has to ask again"
+        )
+
+    def test_it_may_be_rejected_while_it_waits_for_its_requester(self) -> None:
+        release = a_release(state="changes_requested")
+        no = an_approval(release, by="omar", decision="reject", reason="never")
+
+        assert advance(release, facts(approvals=(no,))) == Transition(
+            state="rejected", step=0, reason="rejected by omar: never"
+        )
+
+    def test_approvals_before_it_was_asked_for_again_do_not_count(self) -> None:
+        release = a_release(round=2)
+        before = an_approval(release, round=1)
+        asked = an_approval(release, by="omar", decision="request_changes", round=1)
+
+        outcome = advance(release, facts(approvals=(before, asked)))
+
+        assert outcome == Waiting(reason="waits for 1 approval by release-manager")
+        again = an_approval(release, round=2)
+        assert isinstance(advance(release, facts(approvals=(before, asked, again))), Transition)
+
+    def test_one_of_each_role_is_two_people(self) -> None:
+        each = msgspec.structs.replace(
+            PRODUCTION, approvals={"release-manager": 1, "risk": 1}, roles=()
+        )
+        release = under(each)
+        ruth = an_approval(release, roles=("release-manager", "risk"))
+        omar = an_approval(release, by="omar", roles=("risk",))
+
+        assert advance(release, facts(settings=each)) == Waiting(
+            reason="waits for 1 approval by release-manager and 1 approval by risk"
+        )
+        assert advance(release, facts(settings=each, approvals=(ruth,))) == Waiting(
+            reason="waits for 1 approval by risk"
+        )
+        assert advance(release, facts(settings=each, approvals=(ruth, omar))) == Transition(
+            state="rolling_out", step=1, reason="approved by ruth, approved by omar"
+        )
+
+    def test_evidence_that_changed_since_stops_it(self) -> None:
+        release = a_release(decides={**a_release().decides, "verdict": "blake3:as-it-was"})
+        given = facts(approvals=(an_approval(release),), verdict="blake3:as-it-is")
+
+        assert advance(release, given) == Waiting(
+            reason="its version was judged again since it was requested, and the gates found"
+            " something else; withdraw it and request it again"
+        )
+
+
+class TestTime:
+    hourly = msgspec.structs.replace(
+        PRODUCTION, approval_expires_hours=1.0, request_expires_hours=24.0
+    )
+
+    def test_a_request_that_has_not_begun_ends_at_its_time(self) -> None:
+        release = under(self.hourly)
+
+        def at(hours: float) -> Transition | Waiting:
+            now = NOW + timedelta(hours=hours)
+            return advance(release, facts(settings=self.hourly, now=now))
+
+        assert isinstance(at(23.9), Waiting)
+        assert at(24) == Transition(
+            state="expired",
+            step=0,
+            reason="asked for at 2013-02-01 12:00, and not begun in 24 hours",
+        )
+
+    def test_asking_again_begins_its_time_anew(self) -> None:
+        release = under(self.hourly, asked_at=NOW + timedelta(hours=20))
+
+        now = NOW + timedelta(hours=30)
+
+        assert isinstance(advance(release, facts(settings=self.hourly, now=now)), Waiting)
+
+    def test_an_approval_ends_at_its_time_and_that_is_written_down(self) -> None:
+        release = under(self.hourly)
+        given = an_approval(release, expires_at=NOW + timedelta(hours=1))
+
+        def at(hours: float, seen: Release = release) -> Transition | Waiting:
+            now = NOW + timedelta(hours=hours)
+            return advance(seen, facts(settings=self.hourly, approvals=(given,), now=now))
+
+        assert isinstance(at(0.9), Transition)
+        assert at(1) == Transition(state="awaiting_approval", step=0, reason="that of ruth expired")
+        noticed = msgspec.structs.replace(release, entered_at=NOW + timedelta(hours=1))
+        assert at(1, noticed) == Waiting(reason="waits for 1 approval by release-manager")
+
+    def test_a_clock_that_goes_back_revives_neither_an_approval_nor_a_request(self) -> None:
+        late = under(self.hourly, entered_at=NOW + timedelta(hours=25))
+        given = an_approval(late, expires_at=NOW + timedelta(hours=1))
+        fresh = msgspec.structs.replace(late, asked_at=NOW + timedelta(hours=20))
+
+        outcome = advance(late, facts(settings=self.hourly, approvals=(given,), now=NOW))
+        assert isinstance(outcome, Transition)
+        assert outcome.state == "expired"
+        assert advance(fresh, facts(settings=self.hourly, approvals=(given,), now=NOW)) == Waiting(
+            reason="waits for 1 approval by release-manager"
+        )
+
+    def test_nor_a_standing_approval(self) -> None:
+        release = a_release(is_retrained=True, requested_by="system", entered_at=NOW)
+        standing = a_standing_approval(release, expires_at=NOW)
+
+        outcome = advance(release, facts(standing=(standing,), now=NOW - timedelta(hours=1)))
+
+        assert isinstance(outcome, Waiting)
+        assert outcome.reason.endswith("it expired at 2013-02-01 12:00")
+
+    def test_in_a_freeze_it_neither_begins_nor_goes_on_but_goes_back(self) -> None:
+        window = FreezeSettings(begin="2013-02-01", until="2013-02-03", reason="audit")
+        frozen = msgspec.structs.replace(PRODUCTION, freeze=(window,))
+        words = "frozen from 2013-02-01 until 2013-02-03 (UTC): audit"
+        waiting, rolling = a_release(), a_release(state="rolling_out", step=1, plan=2)
+        enough = RolloutEvidence(n_new=500, n_labelled=500, worse_low=-0.01, worse_high=0.0)
+        harmful = RolloutEvidence(n_new=500, n_labelled=500, worse_low=0.1, worse_high=0.2)
+
+        def at(release: Release, **changes: Any) -> Transition | Waiting:
+            given = (an_approval(waiting),)
+            return advance(release, facts(settings=frozen, approvals=given, **changes))
+
+        assert at(waiting) == Waiting(reason=words)
+        assert at(rolling, evidence=enough) == Waiting(reason=words)
+        first = a_release(state="rolling_out", step=1, plan=2, replaces=0)
+        assert at(first) == Waiting(reason=words)
+        back = at(rolling, evidence=harmful)
+        assert isinstance(back, Transition)
+        assert back.state == "aborted"
+        monday = NOW + timedelta(days=3)
+        assert isinstance(at(waiting, now=monday), Transition)
+        assert isinstance(at(rolling, evidence=enough, now=monday), Transition)
+
+
+class TestEmergencies:
+    settings = msgspec.structs.replace(
+        PRODUCTION,
+        emergency=EmergencySettings(roles=("incident-lead",)),
+        freeze=(FreezeSettings(begin="2013-02-01", until="2013-02-03"),),
+    )
+
+    def test_it_begins_without_approval_and_in_a_freeze(self) -> None:
+        release = under(self.settings, is_emergency=True, reason="the champion fails for Bronx")
+
+        assert advance(release, facts(settings=self.settings)) == Transition(
+            state="rolling_out",
+            step=1,
+            reason="an emergency of ana: the champion fails for Bronx",
+        )
+
+    def test_it_takes_all_traffic_at_once_unless_its_own_rollout_says_otherwise(self) -> None:
+        release = under(
+            self.settings, is_emergency=True, state="rolling_out", step=1, plan=2, replaces=3
+        )
+
+        assert advance(release, facts(settings=self.settings)) == Transition(
+            state="released", step=1, reason="step 1 of 1 ended at once"
+        )
+
+    def test_it_waits_for_a_rollout_under_way_like_any_other(self) -> None:
+        release = under(self.settings, is_emergency=True)
+        rival = a_release(number=6, state="rolling_out")
+
+        assert advance(release, facts(settings=self.settings, rival=rival)) == Waiting(
+            reason="release/6 is rolling out; it has to end first"
         )
 
 

@@ -38,7 +38,13 @@ from cd4ml.store.project import open_project
 if sys.argv[2] != "0":
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
 with open_project(Path(sys.argv[1])) as project:
-    serve(project, environment="production", port=0, announce=lambda url: print(url, flush=True))
+    serve(
+        project,
+        environment="production",
+        port=0,
+        needs_token=sys.argv[3] == "True",
+        announce=lambda url: print(url, flush=True),
+    )
 """
 
 
@@ -166,7 +172,12 @@ class Server:
 
 @contextmanager
 def server(
-    folder: Path, *, plan: int | None = 1, largest_file: int = 0, **environment: str
+    folder: Path,
+    *,
+    plan: int | None = 1,
+    largest_file: int = 0,
+    needs_token: bool = False,
+    **environment: str,
 ) -> Iterator[Server]:
     """A server of the project in a folder, once it answers with a plan (None: at once).
 
@@ -174,7 +185,7 @@ def server(
     """
     with (folder / "server.log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-c", _MAIN, str(folder), str(largest_file)],
+            [sys.executable, "-c", _MAIN, str(folder), str(largest_file), str(needs_token)],
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,

@@ -152,7 +152,7 @@ def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
         ),
         (
             PROJECT + "[environments.staging]\n[environments.live]\napprovals = 'two'",
-            "expected `int`, got `str` - at `environments.live.approvals`",
+            "expected `int` or a table, got `str` - at `environments.live.approvals`",
             MANUAL,
         ),
         (

@@ -8,6 +8,8 @@ import pytest
 
 from cd4ml.errors import PipelineError
 from cd4ml.loop import Project, open_project
+from cd4ml.loop.audit import checkpoint
+from cd4ml.loop.audit_keys import make_key
 from cd4ml.loop.evaluate import evaluate
 from cd4ml.loop.ingest import ingest
 from cd4ml.loop.init import begin
@@ -301,10 +303,33 @@ def test_a_release_that_waits_can_be_decided_on_its_page(client: httpx.Client) -
     assert 'cd4ml approve release/2 --reason "..." --as NAME' in page.text
 
 
-def test_a_release_that_is_decided_has_no_form(client: httpx.Client) -> None:
-    page = read(client, "/releases/1")
+def test_what_can_be_done_with_a_release_is_on_its_page(client: httpx.Client) -> None:
+    waiting, in_charge = read(client, "/releases/2"), read(client, "/releases/1")
 
-    assert [each for each in page.all("form") if "data-release" in each] == []
+    assert [each["value"] for each in waiting.all("button") if each.get("value")] == [
+        "approve",
+        "request-changes",
+        "reject",
+        "withdraw",
+        "abort",
+    ]
+    assert [each["value"] for each in in_charge.all("button") if each.get("value")] == ["undo"]
+    assert "Evidence: verdict/1 pass" in waiting.text
+
+
+def test_the_ledger_says_when_it_was_signed(client: httpx.Client, project: Project) -> None:
+    assert "Nothing of it is signed yet: cd4ml audit key" in read(client, "/ledger").text
+    make_key(project, actor=ADMIN)
+    made = checkpoint(project, actor=ADMIN)
+    assert f": {made.ref}." in read(client, "/ledger").text
+
+
+def test_a_release_is_requested_on_the_page_of_its_version(client: httpx.Client) -> None:
+    page = read(client, "/models/diagnosis/1")
+
+    (form,) = [each for each in page.all("form") if "data-offer" in each]
+    assert form["data-offer"] == "diagnosis/1"
+    assert len(page.all("option")) == 2  # staging and production
 
 
 def test_without_javascript_the_page_still_refreshes(client: httpx.Client) -> None:

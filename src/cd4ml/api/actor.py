@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+import base64
+import binascii
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 from urllib.parse import unquote
 
 from cd4ml.errors import Cd4mlError, NotAllowed
@@ -12,38 +14,59 @@ if TYPE_CHECKING:
     from starlette.datastructures import Headers
 
 ACTOR = "cd4ml-actor"
-_SCHEME = "bearer"
 
 
 class NoActor(Cd4mlError):
-    """Somebody has to do it, and the request does not say who, or shows a wrong token."""
+    """Somebody has to do it, and the request does not say who, or shows no token."""
 
     http_status: ClassVar[int] = 401
 
 
-def acting(project: Project, headers: Headers, *, needs_token: bool) -> str:
+class Credentials(NamedTuple):
+    """A name and a secret as a client shows them; "" where it shows none."""
+
+    name: str
+    secret: str
+
+
+def acting(
+    project: Project, headers: Headers, *, needs_token: bool, act: str = "", on: str = ""
+) -> str:
     """The name of who acts.
 
     Args:
         project: Whose people.
         headers: Of the request.
         needs_token: Whether it is not enough to say a name.
+        act: What a token has to be good for.
+        on: With which dataset or environment.
 
     Raises:
-        NoActor: If nobody does, or the token is nobody's.
-        NotAllowed: If the header names somebody else than the token's owner.
+        NoActor: If nobody does.
+        NoToken: If the token is worthless.
+        NotAllowed: If it is too narrow, or the header names somebody else than its owner.
     """
-    shown = headers.get("authorization", "")
-    name = named(headers)
-    if shown:
-        return _owner(project, shown, name)
+    owner = owner_of(project, headers, act=act, on=on)
+    if owner:
+        return owner
     if needs_token:
         msg = "who sends this? the header authorization is missing"
-        raise NoActor(msg, hint="authorization: Bearer SECRET, of cd4ml people token NAME")
+        raise NoActor(msg, hint="authorization: Bearer SECRET, of cd4ml token create NAME")
+    name = named(headers)
     if not name:
         msg = f"who does it? the header {ACTOR} is missing"
         raise NoActor(msg, hint="cd4ml people list shows the names")
     return name
+
+
+def asking(project: Project, headers: Headers, *, act: str = "read") -> str:
+    """The name of who asks: the token's owner, or who the header says; "" for nobody.
+
+    Raises:
+        NoToken: As `acting`.
+        NotAllowed: As `acting`.
+    """
+    return owner_of(project, headers, act=act) or named(headers)
 
 
 def named(headers: Headers) -> str:
@@ -51,15 +74,40 @@ def named(headers: Headers) -> str:
     return unquote(headers.get(ACTOR, ""))
 
 
-def _owner(project: Project, shown: str, name: str) -> str:
+def owner_of(project: Project, headers: Headers, *, act: str = "", on: str = "") -> str:
+    """The owner of the token that is shown; "" if none is shown.
+
+    Raises:
+        NoToken: As `acting`.
+        NotAllowed: As `acting`.
+    """
+    if not headers.get("authorization"):
+        return ""
     from cd4ml.loop.tokens import actor_with
 
-    scheme, _, secret = shown.partition(" ")
-    owner = actor_with(project, secret.strip()) if scheme.lower() == _SCHEME else None
-    if owner is None:
-        msg = "the token is nobody's, or was revoked"
-        raise NoActor(msg, hint="cd4ml people token NAME makes another one")
-    if name not in ("", owner):
-        msg = f"the token is {owner}'s, and the header {ACTOR} says {name!r}"
+    shown = credentials(headers)
+    owner = actor_with(project, shown.secret, act=act, on=on)
+    if shown.name not in ("", owner):
+        raise NotAllowed(f"the token is {owner}'s, and not {shown.name!r}'s")
+    if named(headers) not in ("", owner):
+        msg = f"the token is {owner}'s, and the header {ACTOR} says {named(headers)!r}"
         raise NotAllowed(msg, hint="leave the header out")
     return owner
+
+
+def credentials(headers: Headers) -> Credentials:
+    """What the header authorization says: `Bearer SECRET`, or a name and a secret as browsers do.
+
+    Raises:
+        NoActor: If it is not as it should be.
+    """
+    scheme, _, shown = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return Credentials("", shown.strip())
+    if scheme.lower() != "basic":
+        return Credentials("", "")
+    try:
+        name, _, secret = base64.b64decode(shown).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        raise NoActor("expected a name and a token in the header authorization") from None
+    return Credentials(name, secret)

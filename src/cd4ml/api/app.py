@@ -13,11 +13,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from cd4ml.api.actor import acting, named
+from cd4ml.api.actor import acting, asking
 from cd4ml.api.answers import Fault, error_response, json_response
+from cd4ml.api.door import Door
 from cd4ml.api.guard import Guard
 from cd4ml.api.mlflow import MlflowFirst, is_streamed
 from cd4ml.api.routes import ENDPOINTS, Acting, Asking, Reading, Received, Receiving
+from cd4ml.api.scopes import act_of, thing_of
 from cd4ml.errors import Cd4mlError, InvalidInput, refused_by_system
 from cd4ml.loop import Project
 from cd4ml.web.console import console
@@ -42,7 +44,11 @@ class WrongType(Cd4mlError):
 
 
 def control_plane(
-    project: Project, *, hosts: Iterable[str] = (), max_body: int = MAX_BODY
+    project: Project,
+    *,
+    hosts: Iterable[str] = (),
+    max_body: int = MAX_BODY,
+    needs_token: bool = False,
 ) -> ASGIApp:
     """API and console of a project; the caller closes the project after the last request.
 
@@ -50,6 +56,7 @@ def control_plane(
         project: Open; shared by the threads that answer.
         hosts: Names besides the loopback ones under which it may be reached.
         max_body: The longest body that is read, in bytes.
+        needs_token: Answer only who shows a token, also who only looks.
     """
     _open_stores(project)
     api = Starlette(
@@ -60,7 +67,8 @@ def control_plane(
     )
     app = console(project, [Mount("/api", api)])
     both = MlflowFirst(project, app)
-    return Guard(both, hosts=hosts, max_body=max_body, is_streamed=is_streamed)
+    behind = Door(both, project) if needs_token else both
+    return Guard(behind, hosts=hosts, max_body=max_body, is_streamed=is_streamed)
 
 
 def _open_stores(project: Project) -> None:
@@ -73,26 +81,40 @@ Endpoint = Reading | Asking | Acting | Receiving
 
 def _answer(project: Project, to: Endpoint) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
-        if isinstance(to, Reading):
+        if isinstance(to, Reading | Asking):
+            actor = await run_in_threadpool(asking, project, request.headers)
             asked = _fields(dict(request.query_params), request, to, strict=False)
-            return json_response(await run_in_threadpool(to.answer, project, asked))
-        if isinstance(to, Asking):
-            asked = _fields(dict(request.query_params), request, to, strict=False)
-            return json_response(
-                await run_in_threadpool(to.answer, project, asked, named(request.headers))
-            )
-        needs_token = isinstance(to, Receiving)
-        actor = await run_in_threadpool(acting, project, request.headers, needs_token=needs_token)
+            who = (actor,) if isinstance(to, Asking) else ()
+            return json_response(await run_in_threadpool(to.answer, project, asked, *who))
         if isinstance(to, Receiving):
-            asked = _fields(dict(request.query_params), request, to, strict=False)
+            given = dict(request.query_params)
+            actor = await run_in_threadpool(_actor, project, request, to, given)
+            asked = _fields(given, request, to, strict=False)
             received = await _received(request, to)
             return json_response(
                 await run_in_threadpool(to.receive, project, asked, received, actor)
             )
-        asked = _fields(await _body(request), request, to, strict=True)
+        # who it is comes before what they say: a stranger hears nothing about fields
+        await run_in_threadpool(acting, project, request.headers, needs_token=False)
+        body = await _body(request)
+        actor = await run_in_threadpool(_actor, project, request, to, body)
+        asked = _fields(body, request, to, strict=True)
         return json_response(await run_in_threadpool(to.act, project, asked, actor))
 
     return answer
+
+
+def _actor(
+    project: Project, request: Request, to: Acting | Receiving, given: dict[str, Any]
+) -> str:
+    """Who acts; a token has to be good for it."""
+    return acting(
+        project,
+        request.headers,
+        needs_token=isinstance(to, Receiving),
+        act=act_of(to.path, to.method),
+        on=thing_of(project, to.path, {**given, **request.path_params}),
+    )
 
 
 def _fields(

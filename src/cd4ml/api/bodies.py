@@ -238,11 +238,12 @@ class Judge(Asked, frozen=True):
 
 
 class Offer(Asked, frozen=True):
-    """The version to release, `model/number`, and where to."""
+    """The version to release, `model/number`, where to, and whether it is an emergency."""
 
     version: str
     to: str
     reason: str = ""
+    emergency: bool = False
 
 
 class Decide(Asked, frozen=True):
@@ -252,12 +253,20 @@ class Decide(Asked, frozen=True):
     reason: str
 
 
+class Agree(Asked, frozen=True):
+    """A release, why one agrees to it, and its content as one has seen it."""
+
+    number: str
+    reason: str
+    content: str = ""
+
+
 class StandAsked(Asked, frozen=True):
     """An approval in advance: of retrained versions of a model, until a time with its zone."""
 
     model: str
     environment: str
-    until: datetime
+    until: Annotated[datetime, msgspec.Meta(tz=True)]
     reason: str
 
 
@@ -286,6 +295,15 @@ class PersonAsked(Asked, frozen=True):
 
     name: str
     roles: tuple[str, ...] = ()
+
+
+class TokenAsked(Asked, frozen=True):
+    """Whose token, what it is for and good for, and until when; 90 days without it."""
+
+    name: str
+    scopes: tuple[str, ...]
+    note: str = ""
+    until: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
 
 
 class RowsAsked(Asked, frozen=True):

@@ -1,14 +1,12 @@
 """MLflow's REST API and artifact proxy: its clients work against this server unchanged.
 
-Who acts is who the client's credentials say (a token of `cd4ml people token`, as
+Who acts is who the client's credentials say (a token of `cd4ml token create`, as
 MLFLOW_TRACKING_TOKEN, or as the password beside a name); without any it is `mlflow`, who has
 no role. Writes are JSON, which the pages of other sites cannot send.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import logging
 import re
@@ -23,7 +21,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 
-from cd4ml.api.actor import NoActor, named
+from cd4ml.api.actor import credentials, named
 from cd4ml.api.mlflow_calls import CALLS, Call, verb
 from cd4ml.api.mlflow_uploads import received_file
 from cd4ml.errors import Cd4mlError, InvalidInput, NotAllowed, refused_by_system
@@ -171,35 +169,19 @@ def acting(project: Project, headers: Headers) -> str:
     """The name of who acts: the token's owner, who the name says, or `mlflow`.
 
     Raises:
-        NoActor: If the token is nobody's.
-        NotAllowed: If it is somebody else's than the name beside it.
+        NoToken: If the token is worthless.
+        NotAllowed: If it is too narrow (it has to allow `track`), or somebody else's than the
+            name beside it.
     """
-    name, secret = _credentials(headers)
-    if not secret:
-        return name or named(headers) or ANYBODY
+    shown = credentials(headers)
+    if not shown.secret:
+        return shown.name or named(headers) or ANYBODY
     from cd4ml.loop.tokens import actor_with
 
-    owner = actor_with(project, secret)
-    if owner is None:
-        msg = "the token is nobody's, or was revoked"
-        raise NoActor(msg, hint="MLFLOW_TRACKING_TOKEN, of cd4ml people token NAME")
-    if name not in ("", owner):
-        raise NotAllowed(f"the token is {owner}'s, and not {name!r}'s")
+    owner = actor_with(project, shown.secret, act="track")
+    if shown.name not in ("", owner):
+        raise NotAllowed(f"the token is {owner}'s, and not {shown.name!r}'s")
     return owner
-
-
-def _credentials(headers: Headers) -> tuple[str, str]:
-    """The name and the secret that a client shows; "" where it shows none."""
-    scheme, _, shown = headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        return "", shown.strip()
-    if scheme.lower() != "basic":
-        return "", ""
-    try:
-        name, _, secret = base64.b64decode(shown).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError, ValueError):
-        raise NoActor("expected a name and a token in the header authorization") from None
-    return name, secret
 
 
 def _refuse_other_origins(headers: Headers) -> None:

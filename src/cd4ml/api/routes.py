@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
-from cd4ml.api import bodies, delivery, registry
+from cd4ml.api import bodies, delivery, governance, registry
 from cd4ml.loop import Project
 
 
@@ -259,13 +259,20 @@ def _release(project: Project, asked: bodies.Number) -> object:
 def _offer(project: Project, asked: bodies.Offer, actor: str) -> object:
     from cd4ml.loop.promote import request
 
-    return request(project, asked.version, to=asked.to, reason=asked.reason, actor=actor)
+    return request(
+        project,
+        asked.version,
+        to=asked.to,
+        reason=asked.reason,
+        is_emergency=asked.emergency,
+        actor=actor,
+    )
 
 
-def _approve(project: Project, asked: bodies.Decide, actor: str) -> object:
+def _approve(project: Project, asked: bodies.Agree, actor: str) -> object:
     from cd4ml.loop.promote import approve
 
-    return approve(project, asked.number, reason=asked.reason, actor=actor)
+    return approve(project, asked.number, reason=asked.reason, content=asked.content, actor=actor)
 
 
 def _reject(project: Project, asked: bodies.Decide, actor: str) -> object:
@@ -295,14 +302,16 @@ def _stand(project: Project, asked: bodies.StandAsked, actor: str) -> object:
 
 def _undo(project: Project, asked: bodies.UndoAsked, actor: str) -> object:
     from cd4ml.loop.promote import undo
+    from cd4ml.loop.restored import restored
 
-    return undo(
+    release = undo(
         project,
         environment=asked.environment,
         model=asked.model,
         reason=asked.reason,
         actor=actor,
     )
+    return restored(project, release)
 
 
 def _windows(project: Project, asked: bodies.InEnvironment) -> object:
@@ -461,10 +470,27 @@ ENDPOINTS: tuple[Reading | Asking | Acting | Receiving, ...] = (
     Reading("/releases", bodies.Nothing, _releases, "All releases."),
     Reading("/releases/{number}", bodies.Number, _release, "One release and its history."),
     Acting("/releases", bodies.Offer, _offer, "Request a release."),
-    Acting("/releases/{number}/approve", bodies.Decide, _approve, "Agree to a release."),
+    Acting("/releases/{number}/approve", bodies.Agree, _approve, "Agree to a release."),
     Acting("/releases/{number}/reject", bodies.Decide, _reject, "Decide against a release."),
+    Acting(
+        "/releases/{number}/request-changes",
+        bodies.Decide,
+        governance.request_changes,
+        "Let a release wait until its requester asks again.",
+    ),
+    Acting("/releases/{number}/again", bodies.Decide, governance.ask_again, "Ask once more."),
+    Acting("/releases/{number}/withdraw", bodies.Decide, governance.withdraw, "Take it back."),
     Acting("/releases/{number}/abort", bodies.Decide, _abort, "Stop a rollout."),
+    Acting("/releases/{number}/undo", bodies.Decide, governance.undo_release, "Go back from it."),
+    Acting("/releases/{number}/review", bodies.Decide, governance.review, "Review an emergency."),
+    Reading("/reviews", bodies.Nothing, governance.reviews, "Emergencies that nobody reviewed."),
     Acting("/standing-approvals", bodies.StandAsked, _stand, "Approve retrained versions ahead."),
+    Acting(
+        "/standing-approvals/{number}/revoke",
+        bodies.Decide,
+        governance.revoke_standing,
+        "End a standing approval.",
+    ),
     Acting("/undo", bodies.UndoAsked, _undo, "Put the version before back in charge."),
     Reading("/production", delivery.ProductionAsked, delivery.production, "What was in charge."),
     Reading("/metrics", delivery.MetricsAsked, delivery.metrics, "How the project delivers."),
@@ -485,6 +511,10 @@ ENDPOINTS: tuple[Reading | Asking | Acting | Receiving, ...] = (
     Reading("/impact/{ref:path}", bodies.ImpactAsked, _impact, "What is affected if it is wrong."),
     Reading("/ledger", bodies.EntriesAsked, _ledger, "Who did what, when and why; newest first."),
     Reading("/audit", bodies.Nothing, _audit, "Check that the ledger is whole."),
+    Acting("/audit/checkpoint", bodies.Nothing, governance.checkpoint, "Sign the ledger."),
     Reading("/people", bodies.Nothing, _people, "Everybody who may act."),
     Acting("/people", bodies.PersonAsked, _add_person, "Add a person, or replace their roles."),
+    Reading("/tokens", bodies.Nothing, governance.tokens, "Every token, never its secret."),
+    Acting("/tokens", bodies.TokenAsked, governance.create_token, "Make a token."),
+    Acting("/tokens/{number}/revoke", bodies.Number, governance.revoke_token, "End a token."),
 )

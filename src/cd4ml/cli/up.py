@@ -27,7 +27,14 @@ _EVERYWHERE = ("0.0.0.0", "::")
 
 
 def run(
-    project: Project, *, host: str, port: int, hosts: tuple[str, ...], works: bool, is_json: bool
+    project: Project,
+    *,
+    host: str,
+    port: int,
+    hosts: tuple[str, ...],
+    works: bool,
+    needs_token: bool,
+    is_json: bool,
 ) -> None:
     """Answer until the process is told to end (SIGINT or SIGTERM), then finish what is begun.
 
@@ -39,6 +46,7 @@ def run(
         port: The port to listen on; 0 takes a free one.
         hosts: Names besides the loopback ones under which browsers may reach it.
         works: Do the background work too.
+        needs_token: Answer only who shows a token.
         is_json: Say where it listens in JSON.
 
     Raises:
@@ -49,7 +57,7 @@ def run(
     from cd4ml.api.app import control_plane
 
     own = () if host in (*_LOOPBACK, *_EVERYWHERE) else (host,)
-    app = control_plane(project, hosts=(*hosts, *own))
+    app = control_plane(project, hosts=(*hosts, *own), needs_token=needs_token)
     config = uvicorn.Config(
         app,
         access_log=False,
@@ -59,7 +67,7 @@ def run(
     )
     server = uvicorn.Server(config)
     with _listening(host, port) as listener, _working(project, server, is_on=works):
-        _say_where(listener, host, is_json=is_json)
+        _say_where(listener, host, is_json=is_json, is_open=not needs_token)
 
         def end(_signal: int, _frame: FrameType | None) -> None:
             # before uvicorn listens to signals, and when it repeats the one that ended it;
@@ -118,12 +126,14 @@ def owner() -> str:
     return f"{socket.gethostname()}-{os.getpid()}"
 
 
-def _say_where(listener: socket.socket, host: str, *, is_json: bool) -> None:
+def _say_where(listener: socket.socket, host: str, *, is_json: bool, is_open: bool) -> None:
     if host not in _LOOPBACK:
         warning = (
-            "whoever reaches this address can act as anybody: put a proxy that knows its people"
+            "whoever reaches this address can act as anybody: --tokens lets in only who shows one"
+            if is_open
+            else "tokens go over the network as they are: put a proxy with TLS before it"
         )
-        print(f"warning: {warning} before it", file=sys.stderr, flush=True)
+        print(f"warning: {warning}", file=sys.stderr, flush=True)
     port = listener.getsockname()[1]
     name = f"[{host}]" if ":" in host else host
     url = f"http://{name}:{port}"

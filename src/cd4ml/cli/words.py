@@ -161,7 +161,18 @@ def spell_out(typed: list[str]) -> list[str]:
 
 
 _DEFAULT_VERBS = {
-    "release": ("start", ("list", "show", "abort")),
+    "release": (
+        "start",
+        (
+            "list",
+            "show",
+            "abort",
+            "request-changes",
+            "again",
+            "withdraw",
+            "review",
+        ),
+    ),
     "gate": ("judge", ("list", "show", "slices", "replay")),
     "runs": ("list", ("show", "points", "files", "change", "delete", "restore")),
     "search": ("start", ("resume", "show", "list")),

@@ -66,6 +66,7 @@ def of_release(connection: sa.Connection, release: Release) -> list[Sentence]:
     """A release, and who decided about it."""
     asked = f"{release.requested_at:%Y-%m-%d %H:%M} by {release.requested_by}"
     text = (
+        f"{'an emergency, ' if release.is_emergency else ''}"
         f"{release.ref} of {release.model}/{release.version} to {release.environment},"
         f" {release.state}: {release.reason or 'no reason given'} (requested {asked});"
         f" {release.state_reason}"
@@ -77,8 +78,16 @@ def of_release(connection: sa.Connection, release: Release) -> list[Sentence]:
     ]
 
 
+_DECIDED = {
+    "approve": "approved",
+    "reject": "rejected",
+    "request_changes": "sent back",
+    "review": "reviewed as an emergency",
+}
+
+
 def _approval(connection: sa.Connection, approval: Approval) -> str:
-    verb = "approved" if approval.decision == "approve" else "rejected"
+    verb = _DECIDED[approval.decision]
     text = f"{verb} by {approval.decided_by} at {approval.decided_at:%Y-%m-%d %H:%M}"
     text += f" for content {short(approval.subject)}: {approval.reason or 'no reason given'}"
     if not approval.standing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cd4ml.errors import InvalidInput
 from cd4ml.records.actor import Actor
+from cd4ml.release.agreement import approving_roles
 from cd4ml.store import people as store
 from cd4ml.store import rows
 from cd4ml.store.project import Project
@@ -31,7 +32,9 @@ def unused_roles(project: Project, person: Actor) -> tuple[str, ...]:
     """Those of a person's roles that `cd4ml.toml` does not mention."""
     settings = project.settings
     asked = {store.ADMIN, *settings.model.trusted_by}
-    asked.update(*(environment.roles for environment in settings.environments.values()))
+    for environment in settings.environments.values():
+        asked.update(approving_roles(environment))
+        asked.update(environment.emergency.roles if environment.emergency else ())
     asked.update(*(data.readers for data in settings.data.values()))
     return tuple(role for role in person.roles if role not in asked)
 

@@ -13,7 +13,7 @@ from cd4ml.records.approval import Approval
 from cd4ml.records.lineage import Edge
 from cd4ml.records.plan import Arm, Plan, Role
 from cd4ml.records.release import Release
-from cd4ml.release.approvals import approvers
+from cd4ml.release.approvals import valid
 from cd4ml.release.environments import settings_of
 from cd4ml.store import rows
 from cd4ml.store.answer_counts import in_hour
@@ -180,8 +180,8 @@ def _serving(arm: Arm, agreed: _Agreed | None, answered: dict[str, int]) -> Serv
 def _decisions(
     release: Release, approvals: list[Approval], moment: datetime
 ) -> tuple[Decision, ...]:
-    given = [each for each in approvals if each.decision == "approve" and each.decided_at <= moment]
-    counted = approvers(release, given)
+    given = [each for each in approvals if each.decided_at <= moment]
+    # what expires once it has begun has been agreed to all the same
     return tuple(
         Decision(
             by=approval.decided_by,
@@ -189,6 +189,5 @@ def _decisions(
             reason=approval.reason,
             is_standing=approval.standing > 0,
         )
-        for approval in given
-        if approval.decided_by in counted and approval.subject == release.content
+        for approval in valid(release, given, release.requested_at)
     )

@@ -13,6 +13,7 @@ from cd4ml.gates.policy import policy_of
 from cd4ml.loop.consumers import refuse_breaking, refuse_if_moved
 from cd4ml.loop.reasons import require_reason
 from cd4ml.loop.refs import number_in, version_in
+from cd4ml.loop.release_evidence import ReleaseEvidence, evidence_of
 from cd4ml.loop.roll_out import evidence_on, roll_out
 from cd4ml.records.approval import Approval, StandingApproval
 from cd4ml.records.ledger_entry import LedgerEntry
@@ -27,12 +28,16 @@ from cd4ml.release.releases import in_charge
 from cd4ml.store import ledger, people, rows
 from cd4ml.store.project import Project
 
+_PREFIX = "blake3:"
+_FEWEST_DIGITS = 12  # as addresses are shown
+
 
 class ReleaseDetails(msgspec.Struct, frozen=True, kw_only=True):
     """A release with everything that was decided about it."""
 
     release: Release
     waits_for: str
+    evidence: ReleaseEvidence
     approvals: tuple[Approval, ...]
     plans: tuple[Plan, ...]
     ledger: tuple[LedgerEntry, ...]
@@ -45,14 +50,20 @@ def request(
     to: str,
     reason: str = "",
     is_retrained: bool = False,
+    is_emergency: bool = False,
     actor: str,
 ) -> Release:
     """Ask for a version to be released in an environment; where nobody has to agree it begins.
+
+    An emergency needs no approval and heeds no freeze, where the policy allows one; somebody
+    else reviews it afterwards.
 
     Raises:
         NotFound: If there is no such version or environment.
         Refused: If its verdict is no pass, an environment before has another version, or its
             contract breaks consumers and does not say so.
+        NotAllowed: If it is an emergency, and the policy lets the actor call none.
+        InvalidInput: If an emergency says no reason.
         Inconclusive: If its verdict is inconclusive.
         AlreadyExists: If exactly this is in charge there.
         Conflict: If another release is under way there.
@@ -74,20 +85,25 @@ def request(
             at=project.clock.now(),
             reason=reason,
             is_retrained=is_retrained,
+            is_emergency=is_emergency,
         )
         _refuse_other_gates(project, release, hint=f"cd4ml gate run/{wanted.run} judges it again")
     return _settled(project, release)
 
 
-def approve(project: Project, release: str, *, reason: str, actor: str) -> Release:
+def approve(
+    project: Project, release: str, *, reason: str, content: str = "", actor: str
+) -> Release:
     """Agree to a release, for exactly the content it names; it begins once enough have.
 
-    Agreeing again changes nothing, also when the release is on its way because of it.
+    Agreeing again changes nothing, also when the release is on its way because of it. `content`
+    is what the actor looked at, where that is known; its first digits are enough.
 
     Raises:
         NotFound: If there is no such release.
         NotAllowed: If the actor requested it, or lacks the role.
-        Refused: If the settings have changed since it was requested, or its version is no longer
+        Refused: If the settings have changed since it was requested, the gates say something else
+            about its version now, the actor looked at another content, or its version is no longer
             in charge in an environment before.
         Conflict: If it does not wait for approval.
         InvalidInput: If no reason is given.
@@ -96,13 +112,13 @@ def approve(project: Project, release: str, *, reason: str, actor: str) -> Relea
     _refuse_breaking_now(project, release)
     with project.database.write() as connection:
         asked = rows.get(connection, Release, number_in(release, "release"))
-        if not _has_decided(connection, asked, actor, "approve"):
+        if not _has_decided(project, connection, asked, actor, "approve"):
             _refuse_other_gates(project, asked, hint="reject it, judge the run again, ask again")
-            _refuse_unless_before(project, connection, asked)
+            _refuse_unless_as_requested(project, connection, asked)
             approvals.approve(
                 connection,
                 asked.number,
-                subject=asked.content,
+                subject=_looked_at(asked, content),
                 settings=settings_of(project.settings.environments, asked.environment),
                 by=people.actor(connection, actor),
                 reason=reason,
@@ -119,7 +135,7 @@ def reject(project: Project, release: str, *, reason: str, actor: str) -> Releas
     """
     with project.database.write() as connection:
         asked = rows.get(connection, Release, number_in(release, "release"))
-        if not _has_decided(connection, asked, actor, "reject"):
+        if not _has_decided(project, connection, asked, actor, "reject"):
             approvals.reject(
                 connection,
                 asked.number,
@@ -197,6 +213,7 @@ def undo(
         Conflict: If there was nothing before it.
         InvalidInput: If no reason is given.
     """
+    asked_at = project.clock.machine_time()
     require_reason(reason, f"going back in {environment}", hint="say what went wrong")
     settings_of(project.settings.environments, environment)
     with project.database.write() as connection:
@@ -212,6 +229,30 @@ def undo(
             by=people.actor(connection, actor),
             reason=reason,
             at=project.clock.now(),
+            took_s=lambda: (project.clock.machine_time() - asked_at).total_seconds(),
+        )
+
+
+def undo_release(project: Project, ref: str, *, reason: str, actor: str) -> Release:
+    """Go back from the release in charge that somebody looks at; returns the one before.
+
+    Raises:
+        NotFound: If there is no such release.
+        Conflict: If it is not in charge.
+        Refused: If there was nothing before it.
+        InvalidInput: If no reason is given.
+    """
+    asked_at = project.clock.machine_time()
+    require_reason(reason, f"undoing {ref}", hint="say what went wrong")
+    with project.database.write() as connection:
+        return reversals.undo(
+            connection,
+            number_in(ref, "release"),
+            environments=project.settings.environments,
+            by=people.actor(connection, actor),
+            reason=reason,
+            at=project.clock.now(),
+            took_s=lambda: (project.clock.machine_time() - asked_at).total_seconds(),
         )
 
 
@@ -260,6 +301,7 @@ def release_details(project: Project, ref: str) -> ReleaseDetails:
         return ReleaseDetails(
             release=release,
             waits_for=waiting,
+            evidence=evidence_of(connection, release),
             approvals=tuple(approvals.of_release(connection, release)),
             plans=tuple(rows.find(connection, Plan, release=release.number)),
             ledger=tuple(reversed(ledger.entries(connection, release.ref))),
@@ -267,10 +309,22 @@ def release_details(project: Project, ref: str) -> ReleaseDetails:
 
 
 def _has_decided(
-    connection: sa.Connection, release: Release, actor: str, decision: Literal["approve", "reject"]
+    project: Project,
+    connection: sa.Connection,
+    release: Release,
+    actor: str,
+    decision: Literal["approve", "reject"],
 ) -> bool:
     given = approvals.of_release(connection, release)
-    return any((each.decided_by, each.decision) == (actor, decision) for each in given)
+    if decision == "approve" and release.state == "changes_requested":
+        return False  # it waits for its requester, whoever agreed before
+    if decision == "approve" and release.state == "awaiting_approval":
+        now = max(release.entered_at, project.clock.now())
+        given = list(approvals.valid(release, given, now))
+    return any(
+        (each.decided_by, each.decision, each.round) == (actor, decision, release.round)
+        for each in given
+    )
 
 
 def _refuse_breaking_now(project: Project, release: str) -> None:
@@ -282,15 +336,23 @@ def _refuse_breaking_now(project: Project, release: str) -> None:
         refuse_breaking(project, version, asked.environment)
 
 
-def _refuse_unless_before(project: Project, connection: sa.Connection, asked: Release) -> None:
-    """Environments before may have gone on to another version since it was requested."""
+def _looked_at(release: Release, content: str) -> str:
+    """The content somebody looked at: the release's own, if that begins with what they say."""
+    plain = content.removeprefix(_PREFIX)
+    is_it = len(plain) >= _FEWEST_DIGITS and release.content.removeprefix(_PREFIX).startswith(plain)
+    return release.content if is_it or not content else content
+
+
+def _refuse_unless_as_requested(
+    project: Project, connection: sa.Connection, asked: Release
+) -> None:
+    """Environments before, and what the gates say, may be others since it was requested."""
     if asked.state == "awaiting_approval":
+        version = version_of(connection, asked)
         requests.refuse_unless_before(
-            connection,
-            version_of(connection, asked),
-            asked.environment,
-            project.settings.environments,
+            connection, version, asked.environment, project.settings.environments
         )
+        requests.refuse_other_verdict(connection, version, asked)
 
 
 def _refuse_other_gates(project: Project, release: Release, *, hint: str) -> None:

@@ -44,6 +44,7 @@ def _under_way(project: Project, release: str) -> list[Release]:
             return [rows.get(connection, Release, number_in(release, "release"))]
         return [
             *rows.find(connection, Release, state="awaiting_approval"),
+            *rows.find(connection, Release, state="changes_requested"),
             *rows.find(connection, Release, state="rolling_out"),
         ]
 

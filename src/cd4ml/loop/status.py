@@ -129,12 +129,20 @@ def _gates(connection: sa.Connection) -> Stage:
 
 def _release(connection: sa.Connection) -> Stage:
     waiting = rows.find(connection, Release, state="awaiting_approval")
+    sent_back = rows.find(connection, Release, state="changes_requested")
+    emergencies = rows.find(connection, Release, is_emergency=True)
+    unseen = [release for release in emergencies if release.needs_review]
     rolling = rows.find(connection, Release, state="rolling_out")
     released = rows.find(connection, Release, state="released")
     facts = (
         *((each.environment, f"{each.model}/{each.version}") for each in released),
         *((each.ref, _offered(each)) for each in (*rolling, *waiting)),
+        *((each.ref, f"{_offered(each)}, waits for {each.requested_by}") for each in sent_back),
+        *((each.ref, f"{_offered(each)}, an emergency to review") for each in unseen),
     )
+    if unseen:
+        headline = f"{unseen[-1].ref} was an emergency that nobody has reviewed"
+        return Stage(name="release", headline=headline, facts=facts, state="attention")
     if waiting:
         headline = f"{waiting[-1].ref} waits for approval"
         return Stage(name="release", headline=headline, facts=facts, state="attention")

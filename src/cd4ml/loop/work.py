@@ -12,6 +12,7 @@ import msgspec
 
 from cd4ml.errors import Cd4mlError, Conflict, refused_by_system
 from cd4ml.loop.access import for_everybody
+from cd4ml.loop.audit import checkpoint_if_due
 from cd4ml.loop.due import PULL, ask_for_due, carry_out
 from cd4ml.loop.retrain import RETRAIN, retrain
 from cd4ml.loop.roll_out import roll_out
@@ -81,6 +82,8 @@ def work(
         done += _jobs(project, owner, wanted)
     with _held_back(errors):
         releases += roll_out(project) if done else []
+    with _held_back(errors):
+        _ = checkpoint_if_due(project) if kinds is None else None
     told = 0
     with _held_back(errors):
         told += tell(project, owner=owner) if tells else 0
@@ -117,7 +120,12 @@ def work_until(project: Project, stop: threading.Event, *, owner: str, interval_
         work(project, owner=owner, kinds=(RETRAIN,), tells=False)
 
     def read() -> None:
+        errors: list[Cd4mlError] = []
+        with _held_back(errors):
+            checkpoint_if_due(project)
         read_sources(project, owner=owner)
+        if errors:
+            raise errors[0]
 
     def tell_others() -> None:
         tell(project, owner=owner)

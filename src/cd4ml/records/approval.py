@@ -7,23 +7,30 @@ from typing import Literal
 
 import msgspec
 
+Decision = Literal["approve", "reject", "request_changes", "review"]
+
 
 class Approval(msgspec.Struct, frozen=True, kw_only=True):
     """Who decided what about which release, and why.
 
     It counts only for the content whose address is `subject`: a release whose
-    code, data, model, policy or plan changed has another address. `standing` is
-    the number of the standing approval it rests on (0: a person's own decision).
+    code, data, model, policy or plan changed has another address. And it counts only in the
+    `round` in which it was given: after changes were requested, the requester asks again, and
+    everybody looks again. `standing` is the number of the standing approval it rests on (0: a
+    person's own decision). A `review` is of an emergency release, afterwards.
     """
 
     number: int
     release: int
     subject: str
-    decision: Literal["approve", "reject"]
+    decision: Decision
     reason: str
+    roles: tuple[str, ...] = ()  # those of the environment that the person had then
+    round: int = 1
     standing: int = 0
     decided_at: datetime
     decided_by: str
+    expires_at: datetime | None = None
 
 
 class StandingApproval(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +48,6 @@ class StandingApproval(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     given_at: datetime
     given_by: str
-    role: str
+    roles: tuple[str, ...]  # those of the environment that the person had then
     expires_at: datetime
     revoked_at: datetime | None = None

@@ -102,8 +102,38 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     trusted_by: tuple[str, ...] = ()  # roles that may let code run that was made elsewhere
 
 
+class FreezeSettings(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"begin": "from"}
+):
+    """`[[environments.NAME.freeze]]`: when no release begins or goes on there.
+
+    Dates and times (`"2026-12-20"`, `"2026-12-20 18:00"`), or every week (`"fri 17:00"`), in the
+    time of `zone`. A date is meant as a whole day, also as the end.
+    """
+
+    begin: str
+    until: str
+    zone: str = "UTC"  # of the IANA database, such as Europe/Berlin
+    reason: str = ""
+
+
+class EmergencySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[environments.NAME.emergency]`: who may release there without approval and in a freeze.
+
+    The version passed its gates all the same. Traffic moves as `rollout` says: at once, unless
+    it says otherwise. Somebody else reviews it afterwards.
+    """
+
+    roles: tuple[str, ...]
+    rollout: tuple[RolloutStep, ...] = (RolloutStep(mode="full"),)
+
+
 class EnvironmentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[environments.NAME]`: who must agree, and how traffic moves; what is run there.
+
+    `approvals` is how many people with one of `roles` have to agree, or how many of each role:
+    `{ release-manager = 1, risk-officer = 1 }`, where nobody counts for two. `verdicts` names the
+    gates that must have passed, by metric or by what they ask; all of them without it.
 
     `cd4ml run --env NAME` takes `data` (dataset -> a version, another dataset, or a path) and
     `parameters` (step.parameter -> value) instead of the usual ones.
@@ -111,8 +141,13 @@ class EnvironmentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
 
     data: dict[str, str] = {}
     parameters: dict[str, Any] = {}
-    approvals: int = 0
+    verdicts: tuple[str, ...] | None = None
+    approvals: int | dict[str, int] = 0
     roles: tuple[str, ...] = ()
+    approval_expires_hours: float | None = None  # an older approval no longer counts
+    request_expires_hours: float | None = None  # a request that has not begun by then ends
+    freeze: tuple[FreezeSettings, ...] = ()
+    emergency: EmergencySettings | None = None  # without it there are none
     rollout: tuple[RolloutStep, ...] = (RolloutStep(mode="full"),)
     worse_by: float = 0.01  # abort when the new version's Brier score is worse by more, for sure
 
@@ -234,6 +269,18 @@ class PriceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         return any((self.cpu_hour, self.gpu_hour, self.memory_gb_hour, self.machine_hour))
 
 
+class AuditSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[audit]`: where the ledger's signed checkpoints go, and how often.
+
+    A folder or `s3://bucket/prefix`, best where who runs the database can create and not remove;
+    below the blobs without it. The environment variable CD4ML_CHECKPOINTS takes precedence. They
+    are made by `cd4ml up`, where a key is: CD4ML_AUDIT_KEY names its file.
+    """
+
+    checkpoints: str = ""
+    every_minutes: float = 60.0
+
+
 class RehearsalSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[rehearsal]`: the module that plays the outside world."""
 
@@ -255,5 +302,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     retrain: RetrainSettings = RetrainSettings()
     lineage: LineageSettings = LineageSettings()
     search: dict[str, SearchSettings] = {}
+    audit: AuditSettings = AuditSettings()
     webhooks: dict[str, WebhookSettings] = {}
     rehearsal: RehearsalSettings = RehearsalSettings()

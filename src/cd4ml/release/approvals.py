@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
-from typing import Literal
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
 from cd4ml.errors import Conflict, InvalidInput, NotAllowed, Refused
 from cd4ml.records.actor import Actor
-from cd4ml.records.approval import Approval, StandingApproval
-from cd4ml.records.release import Release
+from cd4ml.records.approval import Approval, Decision, StandingApproval
+from cd4ml.records.release import WAITING, Release
 from cd4ml.records.settings import EnvironmentSettings
 from cd4ml.release import releases
+from cd4ml.release.agreement import approving_roles
 from cd4ml.release.content import plan_address
 from cd4ml.release.standing import ref as standing_ref
 from cd4ml.store import ledger, lineage, people, rows
 from cd4ml.store.address import short
+
+_ACTIONS = {
+    "approve": "approval.given",
+    "reject": "approval.refused",
+    "request_changes": "changes.requested",
+    "review": "release.reviewed",
+}
 
 
 def approve(
@@ -49,10 +56,10 @@ def approve(
         Refused: If the person saw another content, or the settings have changed since the request.
         NotAllowed: If the actor is no person, requested it, or lacks the role.
     """
-    release = _waiting(connection, number)
+    release = _waiting(connection, number, ("awaiting_approval",))
     if by.name == release.requested_by:
         msg = f"{by.name} may not approve {release.ref}: who requests a release does not approve it"
-        raise NotAllowed(msg, hint=f"somebody else with the role {_any_of(settings)} has to")
+        raise NotAllowed(msg, hint=_somebody_else(settings))
     _refuse_unless_same(release, subject, settings)
     return _decide(connection, release, "approve", settings, by, reason, at)
 
@@ -71,32 +78,112 @@ def reject(
     Raises:
         InvalidInput: If no reason is given.
     """
-    release = _waiting(connection, number)
+    release = _waiting(connection, number, tuple(WAITING))
     if not reason.strip():
         raise InvalidInput(f"rejecting {release.ref} needs a reason", hint="say what to do better")
     return _decide(connection, release, "reject", settings, by, reason, at)
 
 
-def approvers(release: Release, approvals: Iterable[Approval]) -> tuple[str, ...]:
-    """Who approved exactly this content, each once, never who requested it."""
-    names = (
-        approval.decided_by
-        for approval in approvals
-        if approval.decision == "approve" and approval.subject == release.content
+def request_changes(
+    connection: sa.Connection,
+    number: int,
+    *,
+    settings: EnvironmentSettings,
+    by: Actor,
+    reason: str,
+    at: datetime,
+) -> Approval:
+    """Let a release wait until its requester asks again; args and errors as `approve`.
+
+    Approvals given before do not count any more: everybody looks again.
+
+    Raises:
+        InvalidInput: If no reason is given.
+    """
+    release = _waiting(connection, number, ("awaiting_approval",))
+    if not reason.strip():
+        msg = f"asking for changes of {release.ref} needs a reason"
+        raise InvalidInput(msg, hint="say what to change")
+    return _decide(connection, release, "request_changes", settings, by, reason, at)
+
+
+def review(
+    connection: sa.Connection,
+    number: int,
+    *,
+    settings: EnvironmentSettings,
+    by: Actor,
+    reason: str,
+    at: datetime,
+) -> Release:
+    """Look at an emergency release afterwards; it stays marked as one.
+
+    Args:
+        connection: Of a write transaction.
+        number: Of the release.
+        settings: Of its environment.
+        by: A person who may approve there, or release in an emergency; not who did.
+        reason: What was found, in words.
+        at: Now.
+
+    Raises:
+        NotFound: If there is no such release.
+        Conflict: If it was no emergency, took no effect, or was reviewed already.
+        NotAllowed: If the actor is no person, requested it, or lacks the role.
+        InvalidInput: If no reason is given.
+    """
+    release = releases.hold(connection, number)
+    if not release.needs_review:
+        raise Conflict(f"{release.ref} {_why_no_review(release)}")
+    if not reason.strip():
+        raise InvalidInput(f"reviewing {release.ref} needs a reason", hint="say what you found")
+    if by.name == release.requested_by:
+        msg = f"{by.name} may not review {release.ref}: who releases in an emergency does not"
+        raise NotAllowed(msg, hint=_somebody_else(settings))
+    found = _decide(connection, release, "review", settings, by, reason, at)
+    return releases.change(
+        connection,
+        release,
+        actor=by.name,
+        action=_ACTIONS["review"],
+        reason=reason,
+        at=at,
+        details={"approval": found.number, "content": release.content},
+        entered_at=release.entered_at,
+        state_reason=release.state_reason,
+        review=found.number,
     )
-    return tuple(dict.fromkeys(name for name in names if name != release.requested_by))
 
 
-def rejection(release: Release, approvals: Iterable[Approval]) -> Approval | None:
-    """The first rejection of exactly this content."""
+def valid(release: Release, approvals: Iterable[Approval], now: datetime) -> tuple[Approval, ...]:
+    """The approvals that count at a moment: of this content and round, not expired.
+
+    Never who requested it, and of nobody two.
+    """
+    first: dict[str, Approval] = {}
+    for each in approvals:
+        if (
+            _is_about(release, each)
+            and each.decision == "approve"
+            and each.decided_by != release.requested_by
+            and (each.expires_at is None or each.expires_at > now)
+        ):
+            first.setdefault(each.decided_by, each)
+    return tuple(first.values())
+
+
+def decision_of(
+    decision: Decision, release: Release, approvals: Iterable[Approval]
+) -> Approval | None:
+    """The first such decision on exactly this content in this round."""
     return next(
-        (
-            approval
-            for approval in approvals
-            if approval.decision == "reject" and approval.subject == release.content
-        ),
+        (each for each in approvals if _is_about(release, each) and each.decision == decision),
         None,
     )
+
+
+def _is_about(release: Release, approval: Approval) -> bool:
+    return (approval.subject, approval.round) == (release.content, release.round)
 
 
 def of_release(connection: sa.Connection, release: Release) -> list[Approval]:
@@ -123,6 +210,7 @@ def rest_on(
         "approve",
         reason,
         by=standing.given_by,
+        roles=standing.roles,
         at=at,
         standing=standing.number,
     )
@@ -131,11 +219,11 @@ def rest_on(
     return approval
 
 
-def _waiting(connection: sa.Connection, number: int) -> Release:
+def _waiting(connection: sa.Connection, number: int, states: tuple[str, ...]) -> Release:
     release = releases.hold(connection, number)
-    if release.state != "awaiting_approval":
-        msg = f"{release.ref} is {release.state}; only one that awaits approval can be decided on"
-        raise Conflict(msg)
+    if release.state not in states:
+        msg = f"{release.ref} is {release.state.replace('_', ' ')}; only one that awaits approval can be"
+        raise Conflict(f"{msg} decided on")
     return release
 
 
@@ -157,37 +245,66 @@ def _refuse_unless_same(release: Release, subject: str, settings: EnvironmentSet
 def _decide(
     connection: sa.Connection,
     release: Release,
-    decision: Literal["approve", "reject"],
+    decision: Decision,
     settings: EnvironmentSettings,
     by: Actor,
     reason: str,
     at: datetime,
 ) -> Approval:
+    verb = "request changes of" if decision == "request_changes" else decision
+    what = f"{verb} {release.ref}"
     if by.kind != "person":
-        raise NotAllowed(f"{by.name} may not {decision} {release.ref}: only a person decides")
-    if settings.roles:
-        people.require_role(by, settings.roles, what=f"{decision} {release.ref}")
-    earlier = [a for a in of_release(connection, release) if a.decided_by == by.name]
-    if any(approval.decision == decision for approval in earlier):
-        return next(approval for approval in earlier if approval.decision == decision)
-    if any(approval.decision == "reject" for approval in earlier):
+        raise NotAllowed(f"{by.name} may not {what}: only a person decides")
+    roles = reviewing_roles(settings) if decision == "review" else approving_roles(settings)
+    if roles:
+        people.require_role(by, roles, what=what)
+    now = max(at, release.entered_at)  # what has expired stays so when a clock goes back
+    earlier = [
+        each
+        for each in of_release(connection, release)
+        if each.decided_by == by.name and _is_about(release, each) and not _is_over(each, now)
+    ]
+    if same := decision_of(decision, release, earlier):
+        return same
+    if decision_of("reject", release, earlier):
         raise Conflict(
             f"{by.name} has rejected {release.ref} already; it has to be requested again"
         )
-    approval = _approval(connection, release, decision, reason, by=by.name, at=at)
+    approval = _approval(
+        connection,
+        release,
+        decision,
+        reason,
+        by=by.name,
+        roles=tuple(role for role in roles if role in by.roles),
+        at=at,
+        hours=settings.approval_expires_hours if decision == "approve" else None,
+    )
     _add(connection, release, approval, actor=by.name)
     return approval
+
+
+def reviewing_roles(settings: EnvironmentSettings) -> tuple[str, ...]:
+    """The roles with which somebody may review an emergency: who approves; else who may call one."""
+    emergency = settings.emergency.roles if settings.emergency else ()
+    return approving_roles(settings) or emergency
+
+
+def _is_over(approval: Approval, at: datetime) -> bool:
+    return approval.expires_at is not None and approval.expires_at <= at
 
 
 def _approval(
     connection: sa.Connection,
     release: Release,
-    decision: Literal["approve", "reject"],
+    decision: Decision,
     reason: str,
     *,
     by: str,
+    roles: tuple[str, ...],
     at: datetime,
     standing: int = 0,
+    hours: float | None = None,
 ) -> Approval:
     return Approval(
         number=rows.next_number(connection, Approval),
@@ -195,9 +312,12 @@ def _approval(
         subject=release.content,
         decision=decision,
         reason=reason,
+        roles=roles,
+        round=release.round,
         standing=standing,
         decided_at=at,
         decided_by=by,
+        expires_at=None if hours is None else at + timedelta(hours=hours),
     )
 
 
@@ -208,17 +328,22 @@ def _add(connection: sa.Connection, release: Release, approval: Approval, *, act
         name = f"{ref} by {approval.decided_by}"
         lineage.note(connection, address=ref, kind="approval", name=name, at=at)
         lineage.link(connection, release.ref, ref, "approved by")
+    if approval.decision == "review":  # the change of the release says it
+        return
     ledger.append(
         connection,
         at=at,
         actor=actor,
-        action="approval.given" if approval.decision == "approve" else "approval.refused",
+        action=_ACTIONS[approval.decision],
         subject=release.ref,
         reason=approval.reason,
         details={
             "approval": approval.number,
             "content": release.content,
+            "round": approval.round,
+            "roles": approval.roles,
             "standing": approval.standing,
+            "expires_at": approval.expires_at,
         },
     )
 
@@ -227,5 +352,12 @@ def _ref(approval: Approval) -> str:
     return f"approval/{approval.number}"
 
 
-def _any_of(settings: EnvironmentSettings) -> str:
-    return " or ".join(settings.roles)
+def _somebody_else(settings: EnvironmentSettings) -> str:
+    roles = reviewing_roles(settings)
+    return f"somebody else{' with the role ' + ' or '.join(roles) if roles else ''} has to"
+
+
+def _why_no_review(release: Release) -> str:
+    if not release.is_emergency:
+        return "was no emergency: people agreed to it before"
+    return "was reviewed already" if release.review else "has not begun, so nothing is to review"

@@ -8,6 +8,10 @@ from math import isfinite
 from cd4ml.errors import ConfigurationError, NotFound
 from cd4ml.records.rollout import RolloutStep
 from cd4ml.records.settings import EnvironmentSettings
+from cd4ml.release import freeze
+from cd4ml.release.agreement import approving_roles, needed
+
+_CENTURY_HOURS = 100 * 366 * 24
 
 Environments = Mapping[str, EnvironmentSettings]  # in the order of cd4ml.toml
 
@@ -50,19 +54,47 @@ def require_possible(environments: Environments) -> None:
     for name, settings in environments.items():
         path = f"environments.{name}"
         _require_agreement(settings, path)
+        _require_expiry(settings, path)
+        for index, window in enumerate(settings.freeze):
+            freeze.require_possible(window, f"{path}.freeze[{index}]")
         _require_rollout(settings.rollout, path)
+        _require_emergency(settings, path)
 
 
 def _require_agreement(settings: EnvironmentSettings, path: str) -> None:
-    if settings.approvals < 0:
-        _refuse(f"expected 0 or more approvals, got {settings.approvals}", f"{path}.approvals")
-    if settings.approvals and not settings.roles:
-        one = settings.approvals == 1
-        needed = "1 approval is" if one else f"{settings.approvals} approvals are"
-        msg = f"{needed} needed and no role may give {'it' if one else 'them'}"
+    counts = settings.approvals if isinstance(settings.approvals, dict) else {"": needed(settings)}
+    for role, n in counts.items():
+        key = f"{path}.approvals.{role}" if role else f"{path}.approvals"
+        if n < 0 or (role and n == 0):
+            _refuse(f"expected {1 if role else 0} or more approvals, got {n}", key)
+    if isinstance(settings.approvals, dict) and settings.roles:
+        hint = "leave out roles, or say how many approvals as one number"
+        _refuse("approvals name their roles already", f"{path}.roles", hint=hint)
+    if needed(settings) and not approving_roles(settings):
+        one = needed(settings) == 1
+        count = "1 approval is" if one else f"{needed(settings)} approvals are"
+        msg = f"{count} needed and no role may give {'it' if one else 'them'}"
         _refuse(msg, f"{path}.roles", hint='for example roles = ["release-manager"]')
     if not (isfinite(settings.worse_by) and settings.worse_by >= 0):
         _refuse(f"expected 0 or more, got {settings.worse_by}", f"{path}.worse_by")
+
+
+def _require_expiry(settings: EnvironmentSettings, path: str) -> None:
+    for key in ("approval_expires_hours", "request_expires_hours"):
+        hours = getattr(settings, key)
+        if hours is not None and not (0 < hours <= _CENTURY_HOURS):
+            msg = f"expected more than 0 and at most {_CENTURY_HOURS:,} hours, got {hours:g}"
+            _refuse(msg, f"{path}.{key}", hint="leave it out if it never expires")
+
+
+def _require_emergency(settings: EnvironmentSettings, path: str) -> None:
+    if settings.emergency is None:
+        return
+    if not settings.emergency.roles:
+        msg = "an emergency needs a role that may say there is one"
+        hint = 'for example roles = ["incident-lead"]'
+        _refuse(msg, f"{path}.emergency.roles", hint=hint)
+    _require_rollout(settings.emergency.rollout, f"{path}.emergency")
 
 
 def _require_rollout(steps: tuple[RolloutStep, ...], path: str) -> None:

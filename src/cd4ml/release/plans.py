@@ -17,8 +17,12 @@ from cd4ml.store import lineage, rows
 _AT_ONCE = (RolloutStep(mode="full"),)
 
 
-def steps_of(settings: EnvironmentSettings, *, has_champion: bool) -> tuple[RolloutStep, ...]:
+def steps_of(
+    settings: EnvironmentSettings, *, has_champion: bool, is_emergency: bool = False
+) -> tuple[RolloutStep, ...]:
     """The steps of a rollout; with nothing to compare with, all traffic moves at once.
+
+    Those of an emergency are its own. Where the policy no longer knows any, they are the usual.
 
     Examples:
         >>> shadowed = EnvironmentSettings(
@@ -29,7 +33,11 @@ def steps_of(settings: EnvironmentSettings, *, has_champion: bool) -> tuple[Roll
         >>> [step.mode for step in steps_of(shadowed, has_champion=False)]
         ['full']
     """
-    return settings.rollout if has_champion else _AT_ONCE
+    if not has_champion:
+        return _AT_ONCE
+    if is_emergency and settings.emergency:
+        return settings.emergency.rollout
+    return settings.rollout
 
 
 def arms_at(

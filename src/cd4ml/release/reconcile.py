@@ -9,12 +9,21 @@ from typing import Any, NamedTuple
 import msgspec
 import sqlalchemy as sa
 
-from cd4ml.records.release import Release
+from cd4ml.models import registry
+from cd4ml.records.release import WAITING, Release
 from cd4ml.records.rollout import RolloutEvidence
 from cd4ml.release import approvals, plans, releases, reversals, standing
 from cd4ml.release.champion import move_champion
+from cd4ml.release.content import verdict_address
 from cd4ml.release.environments import Environments, settings_of
 from cd4ml.release.states import Facts, Transition, Waiting, advance
+
+_STOPS = {
+    "rejected": "release.rejected",
+    "expired": "release.expired",
+    "changes_requested": "release.sent_back",
+    "awaiting_approval": "approval.expired",
+}
 
 
 class _Tick(NamedTuple):
@@ -91,6 +100,7 @@ def _facts(tick: _Tick, release: Release) -> Facts:
     )
     return Facts(
         settings=settings,
+        verdict=_verdict_now(tick.connection, release),
         approvals=tuple(approvals.of_release(tick.connection, release)),
         standing=tuple(given),
         evidence=tick.evidence,
@@ -98,6 +108,14 @@ def _facts(tick: _Tick, release: Release) -> Facts:
         missing_before=missing.words if missing else "",
         now=tick.now,
     )
+
+
+def _verdict_now(connection: sa.Connection, release: Release) -> str:
+    """The address of what the gates say now about a release that has not begun; else ""."""
+    if release.state not in WAITING:
+        return ""
+    verdict = registry.verdict_about(connection, plans.version_of(connection, release))
+    return verdict_address(verdict) if verdict else ""
 
 
 def _carry_out(tick: _Tick, release: Release, outcome: Transition) -> Release:
@@ -109,20 +127,21 @@ def _carry_out(tick: _Tick, release: Release, outcome: Transition) -> Release:
         return reversals.go_back(
             tick.connection,
             release,
-            state="aborted",
             reason=outcome.reason,
             details=_shown(tick.evidence),
             actor=tick.actor,
             at=tick.now,
         )
-    return _change(tick, release, outcome, "release.rejected", {})
+    return _change(tick, release, outcome, _STOPS[outcome.state], {})
 
 
 def _enter_step(tick: _Tick, release: Release, outcome: Transition) -> Release:
     """The next rollout step: its traffic, the standing approvals it rests on, its row."""
     champion = releases.in_charge(tick.connection, release.model, release.environment)
     settings = settings_of(tick.environments, release.environment)
-    steps = plans.steps_of(settings, has_champion=champion is not None)
+    steps = plans.steps_of(
+        settings, has_champion=champion is not None, is_emergency=release.is_emergency
+    )
     arms = plans.arms_at(
         steps[outcome.step - 1],
         candidate=plans.version_of(tick.connection, release),

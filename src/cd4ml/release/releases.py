@@ -84,13 +84,8 @@ def change(
 
     A clock that went back does not take the release back with it: `entered_at` never falls.
     """
-    changed = msgspec.structs.replace(
-        release,
-        transitions=release.transitions + 1,
-        entered_at=max(at, release.entered_at),
-        state_reason=reason,
-        **changes,
-    )
+    given = {"entered_at": max(at, release.entered_at), "state_reason": reason, **changes}
+    changed = msgspec.structs.replace(release, transitions=release.transitions + 1, **given)
     rows.replace(connection, changed)
     ledger.append(
         connection,

@@ -6,17 +6,35 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from cd4ml.errors import AlreadyExists, Conflict, Inconclusive, NotAllowed, Refused
+from cd4ml.errors import (
+    AlreadyExists,
+    Conflict,
+    Inconclusive,
+    InvalidInput,
+    NotAllowed,
+    Refused,
+)
 from cd4ml.models import registry
 from cd4ml.records.actor import Actor
+from cd4ml.records.finding import Finding, Outcome, worst
 from cd4ml.records.model_version import ModelVersion
-from cd4ml.records.release import Release
+from cd4ml.records.release import WAITING, Release
 from cd4ml.records.run import Run
+from cd4ml.records.settings import EnvironmentSettings
 from cd4ml.records.verdict import Verdict
-from cd4ml.release.content import content_address, decides
+from cd4ml.release.content import (
+    changed_since,
+    content_address,
+    decides,
+    is_same,
+    plan_address,
+    verdict_address,
+)
 from cd4ml.release.environments import Environments, settings_of
-from cd4ml.release.releases import in_charge, missing_before, rolling_out
-from cd4ml.store import ledger, lineage, rows
+from cd4ml.release.releases import change, hold, in_charge, missing_before, rolling_out
+from cd4ml.store import ledger, lineage, people, rows
+
+_UNDER_WAY = {*WAITING, "rolling_out"}
 
 
 def request_release(
@@ -29,6 +47,7 @@ def request_release(
     at: datetime,
     reason: str = "",
     is_retrained: bool = False,
+    is_emergency: bool = False,
 ) -> Release:
     """Ask for a version to be offered in an environment; `reconcile` takes it from there.
 
@@ -44,28 +63,39 @@ def request_release(
         at: Now.
         reason: Why, in words.
         is_retrained: The system asks after retraining; a standing approval may cover it.
+        is_emergency: It needs no approval and heeds no freeze, where the policy allows that; it
+            is marked for ever, and somebody else reviews it afterwards.
 
     Raises:
         NotFound: If there is no such environment.
         Refused: If the version was deleted, is not packaged, was not judged or did not pass, or is
             not in charge in an environment before.
         Inconclusive: If the verdict is inconclusive.
-        NotAllowed: If a person claims that the system retrained it.
+        NotAllowed: If a person claims that the system retrained it, or may call no emergency.
+        InvalidInput: If an emergency says no reason.
         AlreadyExists: If exactly this content is in charge there.
         Conflict: If another release of the model is rolling out there.
     """
     settings = settings_of(environments, environment)
+    if is_emergency:
+        _refuse_emergency(version, environment, settings, by, reason)
     verdict = _require_verdict(connection, version)
-    _refuse_unless_passed(version, verdict)
+    _refuse_unless_passed(version, verdict, environment, settings)
     if is_retrained and by.kind != "system":
         raise NotAllowed(f"{by.name} may not request {version.ref} as retrained by the system")
     refuse_unless_before(connection, version, environment, environments)
     run = rows.get(connection, Run, version.run)
     digests = decides(version, run, verdict, environment=environment, settings=settings)
     content = content_address(digests)
-    if under_way := _under_way(connection, version.model, environment, content):
+    under_way = _under_way(connection, version.model, environment, content)
+    if under_way and under_way.is_emergency == is_emergency:
         return under_way
     number = rows.next_number(connection, Release)  # from here to commit nobody else requests
+    there = in_charge(connection, version.model, environment)
+    if there is not None and is_same(there.decides, digests):
+        same = f"{there.model}/{there.version}"
+        what = same if same == version.ref else f"{same}, which is the same as {version.ref},"
+        raise AlreadyExists(f"{what} is in charge in {environment} already, by {there.ref}")
     _refuse_if_taken(connection, version, environment, content)
     release = Release(
         number=number,
@@ -75,14 +105,108 @@ def request_release(
         state="awaiting_approval",
         decides=digests,
         content=content,
+        verdict=verdict.number,
+        compared=there.number if there else 0,
         is_retrained=is_retrained,
+        is_emergency=is_emergency,
         reason=reason,
         requested_by=by.name,
         requested_at=at,
+        asked_at=at,
         entered_at=at,
     )
-    _add(connection, release, verdict)
+    _add(connection, release, verdict, there)
     return release
+
+
+def ask_again(
+    connection: sa.Connection,
+    number: int,
+    *,
+    settings: EnvironmentSettings,
+    by: Actor,
+    reason: str,
+    at: datetime,
+) -> Release:
+    """Ask for a release once more after changes were requested; everybody looks again.
+
+    Where the system requested it, the person who asks again has requested it from then on.
+
+    Raises:
+        NotFound: If there is no such release.
+        Conflict: If nobody requested changes of it.
+        NotAllowed: If somebody else requested it.
+        Refused: If the settings have changed since: it would be another release.
+    """
+    release = hold(connection, number)
+    if release.state != "changes_requested":
+        msg = f"{release.ref} is {release.state.replace('_', ' ')}; nobody waits for its requester"
+        raise Conflict(msg)
+    _refuse_unless_requester(release, by, "ask again for")
+    if plan_address(settings) != release.decides["plan"]:
+        msg = (
+            f"the settings of {release.environment} have changed since {release.ref} was requested"
+        )
+        raise Refused(msg, hint=f"cd4ml release withdraw {release.ref}, and request it anew")
+    return change(
+        connection,
+        release,
+        actor=by.name,
+        action="release.asked_again",
+        reason=reason,
+        at=at,
+        details={"round": release.round + 1, "content": release.content},
+        state="awaiting_approval",
+        round=release.round + 1,
+        asked_at=max(at, release.asked_at),
+        requested_by=by.name,
+        is_retrained=release.is_retrained and by.name == release.requested_by,
+    )
+
+
+def withdraw(
+    connection: sa.Connection, number: int, *, by: Actor, reason: str, at: datetime
+) -> Release:
+    """Take a request back before it begins: its requester may; the system's, anybody.
+
+    Raises:
+        NotFound: If there is no such release.
+        Conflict: If it has begun or ended.
+        NotAllowed: If somebody else requested it.
+    """
+    release = hold(connection, number)
+    if release.state not in WAITING:
+        msg = f"{release.ref} is {release.state.replace('_', ' ')}; only a request that has not"
+        hint = f"cd4ml release abort {release.ref}" if release.state == "rolling_out" else ""
+        raise Conflict(f"{msg} begun can be withdrawn", hint=hint)
+    _refuse_unless_requester(release, by, "withdraw")
+    why = f"withdrawn by {by.name}: {reason}" if reason else f"withdrawn by {by.name}"
+    return change(
+        connection,
+        release,
+        actor=by.name,
+        action="release.withdrawn",
+        reason=why,
+        at=at,
+        state="withdrawn",
+    )
+
+
+def refuse_other_verdict(
+    connection: sa.Connection, version: ModelVersion, release: Release
+) -> None:
+    """Let nobody agree to evidence that is no longer what the gates say.
+
+    Raises:
+        Refused: If the version was judged again and the gates found something else.
+    """
+    verdict = registry.verdict_about(connection, version)
+    if verdict is not None and verdict_address(verdict) != release.decides["verdict"]:
+        msg = (
+            f"{release.ref} was not approved: {version.ref} was judged again since it was requested,"
+            f" and {verdict.ref} says something else than verdict/{release.verdict}"
+        )
+        raise Refused(msg, hint=f"cd4ml release withdraw {release.ref}, and request it anew")
 
 
 def refuse_unless_before(
@@ -119,15 +243,77 @@ def _require_verdict(connection: sa.Connection, version: ModelVersion) -> Verdic
     return verdict
 
 
-def _refuse_unless_passed(version: ModelVersion, verdict: Verdict) -> None:
+def _refuse_emergency(
+    version: ModelVersion, environment: str, settings: EnvironmentSettings, by: Actor, reason: str
+) -> None:
+    what = f"release {version.ref} to {environment} in an emergency"
+    if settings.emergency is None:
+        msg = f"{by.name} may not {what}: the policy allows none there"
+        hint = f"[environments.{environment}.emergency] with roles, in cd4ml.toml, allows it"
+        raise NotAllowed(msg, hint=hint)
+    if by.kind != "person":
+        raise NotAllowed(f"{by.name} may not {what}: only a person knows of one")
+    people.require_role(by, settings.emergency.roles, what=what)
+    if not reason.strip():
+        raise InvalidInput("an emergency release says why", hint="what happens if it waits?")
+
+
+def _refuse_unless_requester(release: Release, by: Actor, what: str) -> None:
+    if by.name != release.requested_by and release.requested_by != people.SYSTEM:
+        msg = f"{by.name} may not {what} {release.ref}: {release.requested_by} requested it"
+        raise NotAllowed(msg, hint=f"cd4ml release abort {release.ref} stops it for everybody")
+
+
+def _refuse_unless_passed(
+    version: ModelVersion, verdict: Verdict, environment: str, settings: EnvironmentSettings
+) -> None:
     if (verdict.model, verdict.artifact) != (version.model, version.artifact):
         raise Refused(f"{version.ref} was not released: {verdict.ref} is about another artifact")
-    if verdict.outcome == "inconclusive":
-        msg = f"{version.ref} was not released: {verdict.ref} is inconclusive"
-        raise Inconclusive(msg, hint=f"cd4ml gate show {verdict.ref}")
-    if verdict.outcome != "pass":
-        msg = f"{version.ref} was not released: {verdict.ref} is {verdict.outcome}, needs pass"
-        raise Refused(msg, hint=f"cd4ml gate show {verdict.ref}")
+    if settings.verdicts is not None:
+        _refuse_unless_required_passed(version, verdict, environment, settings.verdicts)
+        return
+    _refuse_unless_pass(version, verdict.ref, verdict.outcome, verdict)
+
+
+def _refuse_unless_required_passed(
+    version: ModelVersion, verdict: Verdict, environment: str, required: tuple[str, ...]
+) -> None:
+    """Each required gate was asked, and passed; others may say what they like."""
+    for name in required:
+        asked = [each for each in verdict.findings if each.is_gated and is_of_gate(each, name)]
+        if not asked:
+            msg = (
+                f"{version.ref} was not released: {environment} requires the verdict of the gate"
+                f" {name!r}, and {verdict.ref} has no finding of it"
+            )
+            gates = dict.fromkeys(each.gate for each in verdict.findings if each.is_gated)
+            raise Refused(msg, hint=f"it has: {', '.join(gates) or 'none'}")
+        what = f"{name} in {verdict.ref}"
+        _refuse_unless_pass(version, what, worst(tuple(each.outcome for each in asked)), verdict)
+
+
+def is_of_gate(finding: Finding, name: str) -> bool:
+    """Whether a finding is of the gate that `verdicts` names: by metric, or by what it asks.
+
+    Examples:
+        >>> floor = Finding(gate="auc at least 0.58", metric="auc", outcome="pass")
+        >>> is_of_gate(floor, "auc"), is_of_gate(floor, "auc at least 0.58")
+        (True, True)
+        >>> is_of_gate(floor, "brier")
+        False
+    """
+    return name in (finding.metric, finding.gate)
+
+
+def _refuse_unless_pass(
+    version: ModelVersion, what: str, outcome: Outcome, verdict: Verdict
+) -> None:
+    hint = f"cd4ml gate show {verdict.ref}"
+    if outcome == "inconclusive":
+        raise Inconclusive(f"{version.ref} was not released: {what} is inconclusive", hint=hint)
+    if outcome != "pass":
+        msg = f"{version.ref} was not released: {what} is {outcome}, needs pass"
+        raise Refused(msg, hint=hint)
 
 
 def _under_way(
@@ -141,17 +327,15 @@ def _under_way(
         content=content,
         newest_first=True,
     )
-    return next((one for one in same if one.state in ("awaiting_approval", "rolling_out")), None)
+    return next((one for one in same if one.state in _UNDER_WAY), None)
 
 
 def _refuse_if_taken(
-    connection: sa.Connection, version: ModelVersion, environment: str, content: str
+    connection: sa.Connection,
+    version: ModelVersion,
+    environment: str,
+    content: str,
 ) -> None:
-    there = in_charge(connection, version.model, environment)
-    if there is not None and there.content == content:
-        same = f"{there.model}/{there.version}"
-        what = same if same == version.ref else f"{same}, which is the same as {version.ref},"
-        raise AlreadyExists(f"{what} is in charge in {environment} already, by {there.ref}")
     rival = rolling_out(connection, version.model, environment)
     rival = rival or _under_way(connection, version.model, environment, content)
     if rival is not None:
@@ -162,7 +346,9 @@ def _refuse_if_taken(
         raise Conflict(msg, hint=f"wait until it has ended, or: cd4ml release abort {rival.ref}")
 
 
-def _add(connection: sa.Connection, release: Release, verdict: Verdict) -> None:
+def _add(
+    connection: sa.Connection, release: Release, verdict: Verdict, there: Release | None
+) -> None:
     rows.insert(connection, release)
     at, version = release.requested_at, f"{release.model}/{release.version}"
     lineage.note(connection, address=release.ref, kind="release", name=release.ref, at=at)
@@ -180,6 +366,9 @@ def _add(connection: sa.Connection, release: Release, verdict: Verdict) -> None:
             "environment": release.environment,
             "verdict": verdict.ref,
             "is_retrained": release.is_retrained,
+            "is_emergency": release.is_emergency,
+            "compared_with": there.ref if there else "",
+            "changed": changed_since(release, there),
             "content": release.content,
             "decides": release.decides,
         },

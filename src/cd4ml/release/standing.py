@@ -13,6 +13,7 @@ from cd4ml.records.actor import Actor
 from cd4ml.records.approval import StandingApproval
 from cd4ml.records.release import Release
 from cd4ml.records.settings import EnvironmentSettings
+from cd4ml.release.agreement import approving_roles, needed
 from cd4ml.release.content import plan_address, scope_address
 from cd4ml.store import ledger, lineage, people, rows
 
@@ -68,7 +69,7 @@ def give(
         reason=reason,
         given_at=at,
         given_by=by.name,
-        role=next(role for role in settings.roles if role in by.roles),
+        roles=tuple(role for role in approving_roles(settings) if role in by.roles),
         expires_at=expires_at,
     )
     rows.insert(connection, standing)
@@ -97,7 +98,7 @@ def revoke(
     """
     standing = rows.get(connection, StandingApproval, number, lock=True)
     if by.name != standing.given_by:
-        people.require_role(by, settings.roles, what=f"revoke {ref(standing)}")
+        people.require_role(by, approving_roles(settings), what=f"revoke {ref(standing)}")
     if standing.revoked_at is not None:
         raise Conflict(f"{ref(standing)} was revoked at {standing.revoked_at:%Y-%m-%d %H:%M}")
     revoked = msgspec.structs.replace(standing, revoked_at=at)
@@ -142,11 +143,11 @@ def ref(standing: StandingApproval) -> str:
 
 
 def _require_approver(by: Actor, settings: EnvironmentSettings, *, what: str) -> None:
-    if settings.approvals == 0:
+    if needed(settings) == 0:
         raise InvalidInput(f"nobody needs to {what}: no approval is asked for there")
     if by.kind != "person":
         raise NotAllowed(f"{by.name} may not {what}: only a person approves")
-    people.require_role(by, settings.roles, what=what)
+    people.require_role(by, approving_roles(settings), what=what)
 
 
 def _write_down(
@@ -168,7 +169,7 @@ def _write_down(
             "model": standing.model,
             "environment": standing.environment,
             "policy": standing.policy,
-            "role": standing.role,
+            "roles": standing.roles,
             "expires_at": standing.expires_at.isoformat(),
         },
     )

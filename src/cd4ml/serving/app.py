@@ -21,6 +21,7 @@ from cd4ml.models.prediction_id import SEQUENCES, WORKERS, make
 from cd4ml.records.plan import Plan
 from cd4ml.serving.capture import Asked, line
 from cd4ml.serving.endpoint import Answer, Endpoint, ModelFailed
+from cd4ml.serving.guests import Guests
 from cd4ml.serving.request import RequestRefused
 from cd4ml.serving.shadows import Shadows
 from cd4ml.serving.watcher import Watcher
@@ -56,9 +57,18 @@ class Prediction(msgspec.Struct):
 
 
 class App:
-    """One environment's answers over ASGI."""
+    """One environment's answers over ASGI: to everybody, or to guests only."""
 
-    def __init__(self, watcher: Watcher, *, clock: Clock, segments: Path, worker: str) -> None:
+    def __init__(
+        self,
+        watcher: Watcher,
+        *,
+        clock: Clock,
+        segments: Path,
+        worker: str,
+        guests: Guests | None = None,
+    ) -> None:
+        self._guests = guests
         self.counts = watcher.counts
         self._watcher = watcher
         self._clock = clock
@@ -105,6 +115,8 @@ class App:
         if scope["method"] != "POST":
             msg = f"expected a POST to /predict, got {scope['method']}"
             raise RequestRefused(405, msg, hint="POST the rows as JSON")
+        if self._guests is not None:
+            self._guests.refuse_strangers(scope["headers"])
         if self._watcher.endpoint is None:
             hint = "cd4ml release; then wait for GET /ready"
             raise RequestRefused(503, self._watcher.absence, hint=hint)

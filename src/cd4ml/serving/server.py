@@ -15,6 +15,7 @@ import uvicorn
 
 from cd4ml.errors import Unavailable
 from cd4ml.serving.app import App
+from cd4ml.serving.guests import Guests
 from cd4ml.serving.watcher import Watcher
 from cd4ml.store.project import Project
 
@@ -34,6 +35,7 @@ def serve(
     environment: str,
     host: str = "127.0.0.1",
     port: int = 8401,
+    needs_token: bool = False,
     announce: Callable[[str], None] | None = None,
 ) -> None:
     """Answer for an environment until SIGTERM or SIGINT; requests in flight are finished.
@@ -46,6 +48,7 @@ def serve(
         environment: Whose plan is followed.
         host: Address to listen on.
         port: Port to listen on; 0 takes a free one.
+        needs_token: Answer only who shows a token that may ask; else everybody.
         announce: Called with the server's URL when connections are accepted.
 
     Raises:
@@ -57,7 +60,7 @@ def serve(
     listening = _listen(host, port)
     shown = f"[{host}]" if ":" in host else host
     url = f"http://{shown}:{listening.getsockname()[1]}"
-    server = _Server(_configuration(_app(project, environment, url)))
+    server = _Server(_configuration(_app(project, environment, url, needs_token=needs_token)))
     _log.info("%s listens on %s", environment, url)
     if announce is not None:
         announce(url)
@@ -95,10 +98,14 @@ class _Server(uvicorn.Server):
             raise KeyboardInterrupt
 
 
-def _app(project: Project, environment: str, url: str) -> App:
+def _app(project: Project, environment: str, url: str, *, needs_token: bool) -> App:
     worker = f"{environment}@{socket.gethostname()}:{url.rpartition(':')[2]}"
-    watcher = Watcher(project, environment, worker, url)
-    return App(watcher, clock=project.clock, segments=project.segments, worker=worker)
+    file = project.state / "serving" / environment / "tokens.json"
+    guests = Guests(file, environment, project.clock) if needs_token else None
+    watcher = Watcher(project, environment, worker, url, guests)
+    return App(
+        watcher, clock=project.clock, segments=project.segments, worker=worker, guests=guests
+    )
 
 
 def _configuration(app: App) -> uvicorn.Config:

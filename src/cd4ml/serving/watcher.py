@@ -14,6 +14,7 @@ from cd4ml.models.trust import IsTrusted, trusted_in
 from cd4ml.records.plan import Plan
 from cd4ml.records.worker import Worker
 from cd4ml.serving.endpoint import Endpoint, build
+from cd4ml.serving.guests import Guests
 from cd4ml.serving.last_known import LastKnown
 from cd4ml.serving.metrics import Counts
 from cd4ml.store.project import Project
@@ -35,7 +36,15 @@ class Watcher:
     the last endpoint stays in force; after a restart it comes from the process's own disk.
     """
 
-    def __init__(self, project: Project, environment: str, worker: str, address: str) -> None:
+    def __init__(
+        self,
+        project: Project,
+        environment: str,
+        worker: str,
+        address: str,
+        guests: Guests | None = None,
+    ) -> None:
+        self._guests = guests
         self.environment = environment
         self.endpoint: Endpoint | None = None
         self.counts = Counts()
@@ -58,6 +67,11 @@ class Watcher:
             self._recall()
         except Exception:  # a damaged memory is no reason not to ask the database
             _log.exception("the last known plan of %s cannot be used", self.environment)
+        try:
+            if self._guests is not None:
+                self._guests.recall()
+        except Exception:  # nor is this one
+            _log.exception("the last known tokens of %s cannot be used", self.environment)
         self._thread.start()
 
     def stop(self) -> None:
@@ -89,6 +103,8 @@ class Watcher:
             is_well = self._attempt(self._follow)
             self._obstacle = "" if is_well else self._complaint.splitlines()[0]
             is_well &= self._attempt(partial(self._report, is_last))
+            if self._guests is not None:
+                is_well &= self._attempt(partial(self._guests.follow, self._project.database))
             if is_last:
                 return
             wait = POLL_S if is_well else min(2 * wait, _LONGEST_WAIT_S)

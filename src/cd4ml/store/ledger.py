@@ -7,6 +7,7 @@ deletions by trigger; `verify` finds them where somebody removed the trigger.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -22,6 +23,7 @@ from cd4ml.store.bare import GENESIS as GENESIS
 from cd4ml.store.tables import TABLES
 
 _TABLE = TABLES[LedgerEntry]
+_ASKED = 500  # entries in one question
 
 
 def append(
@@ -105,7 +107,7 @@ def verify(connection: sa.Connection) -> int:
     try:
         with closing(rows.each(connection, LedgerEntry)) as chain:
             for entry in chain:
-                _refuse_unless_next(entry, checked + 1, previous)
+                require_next(entry, checked + 1, previous)
                 previous, checked = entry.digest, entry.sequence
     except (ValueError, msgspec.ValidationError, sa.exc.DataError):
         raise _broken(_first_unreadable(connection, checked), "it cannot be read") from None
@@ -116,7 +118,55 @@ def verify(connection: sa.Connection) -> int:
     return checked
 
 
-def _refuse_unless_next(entry: LedgerEntry, sequence: int, previous: str) -> None:
+def verify_since(connection: sa.Connection, sequence: int, digest: str) -> int:
+    """Walk the chain after an entry that is known to be right; returns the last sequence.
+
+    Raises:
+        Corrupted: As `verify`.
+    """
+    previous, checked = digest, sequence
+    statement = _TABLE.select().where(_TABLE.c.sequence > sequence).order_by(_TABLE.c.sequence)
+    for entry in rows.fetch(connection, LedgerEntry, statement):
+        require_next(entry, checked + 1, previous)
+        previous, checked = entry.digest, entry.sequence
+    return checked
+
+
+def digests_at(connection: sa.Connection, sequences: Collection[int]) -> dict[int, str]:
+    """The digests of those of these entries that are there."""
+    asked, found = sorted(sequences), dict[int, str]()
+    for i in range(0, len(asked), _ASKED):
+        some = asked[i : i + _ASKED]
+        statement = sa.select(_TABLE.c.sequence, _TABLE.c.digest).where(_TABLE.c.sequence.in_(some))
+        found.update((row.sequence, row.digest) for row in connection.execute(statement))
+    return found
+
+
+def of_action(
+    connection: sa.Connection, action: str, limit: int | None = None
+) -> list[LedgerEntry]:
+    """The entries of an action, newest first."""
+    statement = (
+        _TABLE.select()
+        .where(_TABLE.c.action == action)
+        .order_by(_TABLE.c.sequence.desc())
+        .limit(limit)
+    )
+    return rows.fetch(connection, LedgerEntry, statement)
+
+
+def newest_of(connection: sa.Connection, action: str) -> LedgerEntry | None:
+    """The newest entry of an action; None if there is none."""
+    found = of_action(connection, action, limit=1)
+    return found[0] if found else None
+
+
+def require_next(entry: LedgerEntry, sequence: int, previous: str) -> None:
+    """Refuse an entry that is not the one after a digest, as it was written.
+
+    Raises:
+        Corrupted: If it has another number, was changed, or follows from something else.
+    """
     if entry.sequence != sequence:
         raise _broken(sequence, f"it is missing, the next one is {entry.sequence}")
     if entry.digest != digest_of(entry):

@@ -14,6 +14,7 @@ from cd4ml.store.settings import read_settings
 if TYPE_CHECKING:
     from cd4ml.records.settings import Settings
     from cd4ml.store.blobs import Blobs
+    from cd4ml.store.checkpoints import Checkpoints
     from cd4ml.store.clock import Clock
     from cd4ml.store.database import Database
     from cd4ml.store.file_store import FileStore
@@ -88,6 +89,24 @@ class Project:
     def _blobs_place(self) -> str:
         url = os.environ.get("CD4ML_BLOBS") or self.settings.store.blobs
         return url if "://" in url else str(self.folder / url)
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """The ledger's signed checkpoints: CD4ML_CHECKPOINTS, else `[audit] checkpoints`."""
+        from cd4ml.store.checkpoints import open_checkpoints
+        from cd4ml.store.digest import address_of, short
+
+        url = os.environ.get("CD4ML_CHECKPOINTS") or self.settings.audit.checkpoints
+        if not url:  # the blobs may be many projects'
+            name = short(address_of(self.settings.project.name.encode()))
+            url = f"{self._blobs_place.rstrip('/')}/checkpoints/{name}"
+        return open_checkpoints(url if "://" in url else str(self.folder / url))
+
+    @property
+    def signing_key(self) -> Path:
+        """The private key that signs checkpoints: CD4ML_AUDIT_KEY, else one in the state."""
+        given = os.environ.get("CD4ML_AUDIT_KEY")
+        return Path(given) if given else self.state / "keys" / "audit.pem"
 
     @property
     def clock(self) -> Clock:

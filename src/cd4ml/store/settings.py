@@ -97,7 +97,7 @@ def _text(path: Path) -> str:
 
 def _reworded(error: msgspec.DecodeError) -> str:
     # msgspec says "$.gate[0].at_least"; people look for "gate[0].at_least"
-    text = named_choices(str(error), Settings)
+    text = named_choices(str(error), Settings).replace("`int | object`", "`int` or a table")
     return text[:1].lower() + text[1:].replace("`$.", "`")
 
 
@@ -144,6 +144,9 @@ def _refuse_impossible(settings: Settings) -> None:
     _refuse_monitoring(settings)
     _refuse_retrain(settings)
     _refuse_webhooks(settings)
+    minutes = settings.audit.every_minutes
+    if not (isfinite(minutes) and 0 < minutes <= _CENTURY_HOURS * 60):
+        raise _Impossible("audit.every_minutes", f"expected more than 0 minutes, got {minutes:g}")
 
 
 def _refuse_project(settings: Settings) -> None:

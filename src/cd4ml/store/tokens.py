@@ -14,10 +14,10 @@ from datetime import datetime
 import msgspec
 import sqlalchemy as sa
 
-from cd4ml.errors import NotAllowed
-from cd4ml.records.actor import Actor
+from cd4ml.errors import InvalidInput, NotAllowed
 from cd4ml.records.token import Token
 from cd4ml.store import ledger, people, rows
+from cd4ml.store.scopes import ALL, require_scopes
 
 PREFIX = "cd4ml_"  # scanners of public code know a secret by its beginning
 _RANDOM_BYTES = 32
@@ -40,22 +40,39 @@ def digest_of(secret: str) -> str:
 
 
 def add(
-    connection: sa.Connection, secret: str, *, actor: str, note: str = "", by: str, at: datetime
+    connection: sa.Connection,
+    secret: str,
+    *,
+    actor: str,
+    note: str = "",
+    scopes: tuple[str, ...] = (ALL,),
+    by: str,
+    at: datetime,
+    made_at: datetime | None = None,
+    expires_at: datetime,
 ) -> Token:
-    """Let who shows the secret act as a person.
+    """Let who shows the secret act as a person, in what the scopes allow.
 
     Args:
         connection: Of a write transaction.
         secret: Of `new_secret`.
         actor: Whose token it is.
         note: What it is for.
+        scopes: What it is good for, see `scopes`.
         by: Who hands it out: the person, or an admin.
-        at: When.
+        at: When, by the project's clock: for the ledger.
+        made_at: When, by the clock of `expires_at`; `at` without it.
+        expires_at: When it becomes worthless, by a clock that no rehearsal moves.
 
     Raises:
         NotFound: If one of the two is not known.
         NotAllowed: If `by` is neither.
+        InvalidInput: If a scope is none, or it would have expired already.
     """
+    require_scopes(scopes)
+    if expires_at <= (made_at or at):
+        msg = f"a token ends in the future, got {expires_at:%Y-%m-%d %H:%M}"
+        raise InvalidInput(msg, hint=f"it is {made_at or at:%Y-%m-%d %H:%M} now")
     person = people.actor(connection, actor)
     _refuse_unless_own(connection, person.name, by, what=f"make a token for {actor}")
     token = Token(
@@ -63,8 +80,10 @@ def add(
         actor=person.name,
         digest=digest_of(secret),
         note=note,
-        created_at=at,
+        scopes=scopes,
+        created_at=made_at or at,
         created_by=by,
+        expires_at=expires_at,
     )
     rows.insert(connection, token)
     _note(connection, token, "token.created", by=by, at=at)
@@ -82,18 +101,37 @@ def revoke(connection: sa.Connection, number: int, *, by: str, at: datetime) -> 
     _refuse_unless_own(connection, token.actor, by, what=f"revoke a token of {token.actor}")
     if token.revoked_at is not None:
         return token
-    revoked = msgspec.structs.replace(token, revoked_at=at)
+    revoked = msgspec.structs.replace(token, revoked_at=at, revoked_because=f"revoked by {by}")
     rows.replace(connection, revoked)
     _note(connection, revoked, "token.revoked", by=by, at=at)
     return revoked
 
 
-def owner_of(connection: sa.Connection, secret: str) -> Actor | None:
-    """Who acts with this secret; None if nobody does (any more)."""
-    for token in rows.find(connection, Token, digest=digest_of(secret)):
-        if token.revoked_at is None:
-            return people.actor(connection, token.actor)
-    return None
+def shown(connection: sa.Connection, secret: str) -> Token | None:
+    """The token of a secret, also one that is worthless by now; None if it is nobody's."""
+    found = rows.find(connection, Token, digest=digest_of(secret))
+    return found[0] if found else None
+
+
+def is_over(token: Token, now: datetime) -> bool:
+    """Whether it has come to the end of its time, by the clock of `expires_at`."""
+    return token.expires_at <= now
+
+
+def expire(connection: sa.Connection, number: int, *, at: datetime) -> Token:
+    """Write down that a token was shown after its end.
+
+    From then on it is worthless for good, also for a clock that goes back.
+    """
+    token = rows.get(connection, Token, number, lock=True)
+    if token.revoked_at is not None:
+        return token
+    expired = msgspec.structs.replace(
+        token, revoked_at=token.expires_at, revoked_because="it expired"
+    )
+    rows.replace(connection, expired)
+    _note(connection, expired, "token.expired", by=people.SYSTEM, at=at)
+    return expired
 
 
 def _refuse_unless_own(connection: sa.Connection, owner: str, by: str, *, what: str) -> None:
@@ -114,5 +152,9 @@ def _note(connection: sa.Connection, token: Token, action: str, *, by: str, at: 
         action=action,
         subject=f"token/{token.number}",
         reason=token.note,
-        details={"actor": token.actor},
+        details={
+            "actor": token.actor,
+            "scopes": token.scopes,
+            "expires_at": token.expires_at,
+        },
     )

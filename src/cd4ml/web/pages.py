@@ -12,7 +12,7 @@ from starlette.requests import Request
 
 from cd4ml.errors import InvalidInput, NotFound
 from cd4ml.loop import Project
-from cd4ml.loop.audit import ledger, listed_entries
+from cd4ml.loop.audit import last_signed, ledger, listed_entries
 from cd4ml.loop.card import card
 from cd4ml.loop.catalog import catalog
 from cd4ml.loop.compare import compare, run_report, runs
@@ -58,6 +58,32 @@ class Page(NamedTuple):
     path: str
     template: str
     values: Callable[[Project, Request], Values]
+
+
+class Choice(NamedTuple):
+    """Something that people may do with a release: its name in the API, and a button's words."""
+
+    action: str
+    words: str
+
+
+_CHOICES = {
+    "awaiting_approval": (
+        Choice("approve", "Approve"),
+        Choice("request-changes", "Request changes"),
+        Choice("reject", "Reject"),
+        Choice("withdraw", "Withdraw"),
+        Choice("abort", "Abort"),
+    ),
+    "changes_requested": (
+        Choice("again", "Ask again"),
+        Choice("reject", "Reject"),
+        Choice("withdraw", "Withdraw"),
+        Choice("abort", "Abort"),
+    ),
+    "rolling_out": (Choice("abort", "Abort"),),
+    "released": (Choice("undo", "Undo"),),
+}
 
 
 class Place(NamedTuple):
@@ -226,6 +252,8 @@ def run(project: Project, request: Request) -> Values:
             each.version for each in models(project) if each.version.run == report.run.number
         ],
         "explanation": why(project, ref),
+        "environments": list(project.settings.environments),
+        "has_emergencies": any(each.emergency for each in project.settings.environments.values()),
     }
 
 
@@ -324,6 +352,8 @@ def model(project: Project, request: Request) -> Values:
             if (release.model, release.version) == (version.model, version.number)
         ],
         "explanation": why(project, ref),
+        "environments": list(project.settings.environments),
+        "has_emergencies": any(each.emergency for each in project.settings.environments.values()),
     }
 
 
@@ -341,7 +371,14 @@ def all_releases(project: Project, _: Request) -> Values:
 
 def release(project: Project, request: Request) -> Values:
     """One release: what decides it, who agreed, the plans it made, what happened."""
-    return {"details": release_details(project, request.path_params["number"])}
+    details = release_details(project, request.path_params["number"])
+    return {"details": details, "choices": _choices(details.release)}
+
+
+def _choices(release: Release) -> list[Choice]:
+    """What people may do with a release as it is; who may is decided when they do."""
+    found = list(_CHOICES.get(release.state, ()))
+    return [Choice("review", "Review the emergency"), *found] if release.needs_review else found
 
 
 def monitoring(project: Project, _: Request) -> Values:
@@ -355,7 +392,8 @@ def monitoring(project: Project, _: Request) -> Values:
 def entries(project: Project, request: Request) -> Values:
     """The ledger."""
     subject = request.query_params.get("subject", "")
-    return {"subject": subject, "ledger": listed_entries(project, subject=subject, limit=_MANY)}
+    found = listed_entries(project, subject=subject, limit=_MANY)
+    return {"subject": subject, "ledger": found, "signed": last_signed(project)}
 
 
 def explain(project: Project, request: Request) -> Values:

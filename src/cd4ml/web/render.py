@@ -50,9 +50,17 @@ _STAGE_PATHS = {
 }
 
 _STATES = {
-    "good": ("pass", "released", "finished", "done", "approve", "computed"),
+    "good": ("pass", "released", "finished", "done", "approve", "review", "computed"),
     "working": ("rolling_out", "running", "queued", "cached"),
-    "attention": ("awaiting_approval", "inconclusive", "drift", "performance"),
+    "attention": (
+        "awaiting_approval",
+        "changes_requested",
+        "request_changes",
+        "emergency",
+        "inconclusive",
+        "drift",
+        "performance",
+    ),
     "bad": ("fail", "failed", "killed", "error", "rejected", "reject", "aborted"),
 }
 

@@ -26,6 +26,7 @@ from cd4ml.cli.commands import (
     runs,
     searches,
     services,
+    tokens,
     tracking,
     webhooks,
 )
@@ -56,5 +57,6 @@ FAMILIES: tuple[Callable[[Commands], None], ...] = (
     webhooks.add_to,
     mlflow.add,
     people.add,
+    tokens.add,
     rehearsal.add,
 )

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cd4ml.cli.commands import audit
 from cd4ml.cli.given import Answer, Given
 from cd4ml.cli.words import Commands, at_most_a_million
 
 if TYPE_CHECKING:
     from cd4ml.cli.screen import Screen
-    from cd4ml.loop.audit import AuditReport
     from cd4ml.loop.why import Explanation
     from cd4ml.records.ledger_entry import LedgerEntry
 
 
 def add(commands: Commands) -> None:
-    """`why` and `audit verify|log`."""
+    """`why`, `audit log` and what `audit` adds."""
     parser = commands.add(
         "why",
         why,
@@ -27,12 +27,7 @@ def add(commands: Commands) -> None:
         "ref", metavar="REF", help="a prediction id, delay/2, flights@1, run/3 or release/2"
     )
     nouns = commands.group("audit", "the ledger: who did what, when and why")
-    nouns.add(
-        "verify",
-        verify,
-        "check that no entry of the ledger was changed, removed or inserted",
-        "Needs nothing but the database; leaves with 1 and names the entry if one was.",
-    )
+    audit.add_to(nouns)
     parser = nouns.add("log", log, "list the newest entries")
     parser.add_argument(
         "subject", metavar="REF", nargs="?", default="", help="only about this, such as release/2"
@@ -49,13 +44,6 @@ def why(given: Given) -> Answer[Explanation]:
     return Answer(explain(given.project, given.words.ref), _show_explanation)
 
 
-def verify(given: Given) -> Answer[AuditReport]:
-    """Check the chain."""
-    from cd4ml.loop.audit import verify as check
-
-    return Answer(check(given.project), _show_audit)
-
-
 def log(given: Given) -> Answer[list[LedgerEntry]]:
     """The newest entries."""
     from cd4ml.loop.audit import listed_entries
@@ -68,14 +56,6 @@ def log(given: Given) -> Answer[list[LedgerEntry]]:
 def _show_explanation(screen: Screen, explanation: Explanation) -> None:
     screen.title(explanation.subject)
     screen.facts(explanation.sentences)
-
-
-def _show_audit(screen: Screen, report: AuditReport) -> None:
-    from cd4ml.cli.screen import counted
-
-    entries = counted(report.entries, "entry", "entries")
-    screen.line(f"the ledger holds: {entries}", style="green")
-    screen.facts((("head", report.head),))
 
 
 def show_entries(screen: Screen, entries: list[LedgerEntry]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cd4ml.cli.commands import tokens
 from cd4ml.cli.given import Answer, Given
 from cd4ml.cli.words import Commands
 
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def add(commands: Commands) -> None:
-    """`people add|list`, and its tokens."""
+    """`people add|list`."""
     nouns = commands.group("people", "who may act, with which roles")
     parser = nouns.add(
         "add",
@@ -29,7 +28,6 @@ def add(commands: Commands) -> None:
         "--role", dest="roles", metavar="ROLE", action="append", default=[], help="may be repeated"
     )
     nouns.add("list", list_people, "list everybody who may act")
-    tokens.add_to(nouns)
 
 
 def add_person(given: Given) -> Answer[Actor]:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cd4ml.cli.commands import requests
+from cd4ml.cli.commands.requests import show_release
 from cd4ml.cli.given import Answer, Given
 from cd4ml.cli.words import Commands, Parser, UsageError, day_or_time
 
 if TYPE_CHECKING:
     from cd4ml.cli.screen import Screen
     from cd4ml.loop.promote import ReleaseDetails
+    from cd4ml.loop.release_evidence import ReleaseEvidence
+    from cd4ml.loop.restored import Restored
     from cd4ml.records.approval import StandingApproval
     from cd4ml.records.release import Release
 
@@ -28,7 +32,8 @@ def add(commands: Commands) -> None:
         "undo",
         undo,
         "put the version that was in charge before back in charge",
-        "At once, without a rollout: the version has been approved and in charge before.",
+        "At once, without a rollout: the version has been approved and in charge before. The\n"
+        "ledger has how long the one it replaces was in charge, and the time to restore.",
     )
     parser.add_argument("--in", dest="environment", metavar="ENVIRONMENT", required=True)
     parser.add_argument("--model", default="", help="(default: the only one there)")
@@ -51,6 +56,12 @@ def _add_release(commands: Commands) -> None:
     )
     parser.add_argument("version", metavar="MODEL/NUMBER", help="a version that passed its gates")
     parser.add_argument("--to", dest="environment", metavar="ENVIRONMENT", required=True)
+    parser.add_argument(
+        "--emergency",
+        action="store_true",
+        help="without approval, also in a freeze, where the policy lets your role; needs a reason,"
+        " is marked for ever, and somebody else reviews it afterwards",
+    )
     _takes_reason(parser)
     nouns.add("list", list_releases, "list releases, newest first")
     parser = nouns.add("show", show, "show a release: what decides it, approvals, plans, history")
@@ -58,6 +69,7 @@ def _add_release(commands: Commands) -> None:
     parser = nouns.add("abort", abort, "stop a rollout: the version in charge takes all traffic")
     _takes_release(parser)
     _takes_reason(parser, is_required=True)
+    requests.add_to(nouns)
 
 
 def _add_approve(commands: Commands) -> None:
@@ -70,6 +82,11 @@ def _add_approve(commands: Commands) -> None:
         "of --model that pass every gate, to --to, before --until, while the policy stays as it is.",
     )
     parser.add_argument("release", metavar="release/NUMBER", nargs="?", default="")
+    parser.add_argument(
+        "--content",
+        default="",
+        help="what you looked at, as `release show` says; refused if it is another",
+    )
     parser.add_argument("--standing", action="store_true", help="approve in advance")
     parser.add_argument("--model", default="", help="of the standing approval")
     parser.add_argument("--to", dest="environment", metavar="ENVIRONMENT", default="")
@@ -85,9 +102,14 @@ def request(given: Given) -> Answer[Release]:
 
     words = given.words
     release = ask(
-        given.project, words.version, to=words.environment, reason=words.reason, actor=given.actor
+        given.project,
+        words.version,
+        to=words.environment,
+        reason=words.reason,
+        is_emergency=words.emergency,
+        actor=given.actor,
     )
-    return Answer(release, _show_release)
+    return Answer(release, show_release)
 
 
 def approve(given: Given) -> Answer[Release] | Answer[StandingApproval]:
@@ -99,8 +121,14 @@ def approve(given: Given) -> Answer[Release] | Answer[StandingApproval]:
     from cd4ml.loop.promote import approve as agree
 
     words = given.words
-    release = agree(given.project, words.release, reason=words.reason, actor=given.actor)
-    return Answer(release, _show_release)
+    release = agree(
+        given.project,
+        words.release,
+        reason=words.reason,
+        content=words.content,
+        actor=given.actor,
+    )
+    return Answer(release, show_release)
 
 
 def _stand(given: Given) -> Answer[StandingApproval]:
@@ -129,7 +157,7 @@ def reject(given: Given) -> Answer[Release]:
 
     words = given.words
     release = refuse(given.project, words.release, reason=words.reason, actor=given.actor)
-    return Answer(release, _show_release)
+    return Answer(release, show_release)
 
 
 def revoke(given: Given) -> Answer[StandingApproval]:
@@ -147,12 +175,13 @@ def abort(given: Given) -> Answer[Release]:
 
     words = given.words
     release = stop(given.project, words.release, reason=words.reason, actor=given.actor)
-    return Answer(release, _show_release)
+    return Answer(release, show_release)
 
 
-def undo(given: Given) -> Answer[Release]:
+def undo(given: Given) -> Answer[Restored]:
     """Go back to the version before."""
     from cd4ml.loop.promote import undo as go_back
+    from cd4ml.loop.restored import restored
 
     words = given.words
     release = go_back(
@@ -162,7 +191,7 @@ def undo(given: Given) -> Answer[Release]:
         reason=words.reason,
         actor=given.actor,
     )
-    return Answer(release, _show_release)
+    return Answer(restored(given.project, release), _show_restored)
 
 
 def list_releases(given: Given) -> Answer[list[Release]]:
@@ -189,15 +218,6 @@ def _takes_reason(parser: Parser, *, is_required: bool = False) -> None:
     )
 
 
-def _show_release(screen: Screen, release: Release) -> None:
-    from cd4ml.cli.screen import words
-
-    what = f"{release.model}/{release.version} to {release.environment}"
-    screen.title(f"{release.ref}  {what}: {words(release.state)}")
-    if release.state == "awaiting_approval":
-        screen.hint(f"cd4ml approve {release.ref} --reason ... (by somebody else)")
-
-
 def _show_releases(screen: Screen, releases: list[Release]) -> None:
     from cd4ml.cli.screen import moment, words
 
@@ -208,7 +228,7 @@ def _show_releases(screen: Screen, releases: list[Release]) -> None:
                 release.ref,
                 f"{release.model}/{release.version}",
                 release.environment,
-                words(release.state),
+                words(release.state) + (", an emergency" if release.is_emergency else ""),
                 moment(release.requested_at),
                 release.requested_by,
             )
@@ -225,7 +245,7 @@ def _show_standing(screen: Screen, approval: StandingApproval) -> None:
         (
             ("covers", f"retrained versions of {approval.model} to {approval.environment}"),
             ("until", f"{moment(approval.expires_at)} UTC"),
-            ("given by", f"{approval.given_by} ({approval.role})"),
+            ("given by", f"{approval.given_by} ({', '.join(approval.roles)})"),
             ("revoked", moment(approval.revoked_at)),
             ("policy", short(approval.policy)),
             ("given because", approval.reason),
@@ -239,20 +259,64 @@ def _show_revoked(screen: Screen, approval: StandingApproval, reason: str) -> No
 
 
 def _show_details(screen: Screen, details: ReleaseDetails) -> None:
-    from cd4ml.cli.screen import moment, short
+    from cd4ml.cli.screen import moment, short, words
 
-    _show_release(screen, details.release)
+    show_release(screen, details.release)
     if details.waits_for:
         screen.line(f"  {details.waits_for}")
-    screen.facts((name, short(digest)) for name, digest in details.release.decides.items())
+    screen.facts(
+        (
+            ("content", short(details.release.content)),
+            *((f"  {name}", short(digest)) for name, digest in details.release.decides.items()),
+        )
+    )
+    _show_evidence(screen, details.evidence)
     screen.title("\napprovals" if details.approvals else "\nno approvals")
     for approval in details.approvals:
         standing = f" (standing approval {approval.standing})" if approval.standing else ""
-        when = f"{approval.decision} by {approval.decided_by}, {moment(approval.decided_at)}"
-        screen.line(f"  - {when}{standing}: {approval.reason}")
+        when = f"{words(approval.decision)} by {approval.decided_by}, {moment(approval.decided_at)}"
+        until = f", until {moment(approval.expires_at)}" if approval.expires_at else ""
+        screen.line(f"  - {when}{until}{standing}: {approval.reason}")
     screen.title("\nplans")
     for plan in details.plans:
         arms = ", ".join(f"{arm.ref} {arm.role} {arm.weight_percent:g} %" for arm in plan.arms)
         screen.line(f"  - {plan.ref}, {moment(plan.made_at)}: {arms}")
     screen.title("\nhistory")
     screen.log(((moment(each.at), each.actor, each.action), each.reason) for each in details.ledger)
+
+
+def _show_evidence(screen: Screen, evidence: ReleaseEvidence) -> None:
+    against = f", beside {evidence.compared_with}" if evidence.compared_with else ""
+    gated = [each.outcome for each in evidence.findings if each.is_gated]
+    passed = f"{gated.count('pass')} of {len(gated)} findings passed"
+    screen.title(f"\nevidence: {evidence.verdict} {evidence.outcome}, {passed}{against}")
+    for change in evidence.changes:
+        screen.line(f"  - {change.what}: {change.before or 'none'} -> {change.after or 'none'}")
+
+
+def _show_restored(screen: Screen, restored: Restored) -> None:
+    show_release(screen, restored.release)
+    screen.facts(
+        (
+            ("instead of", restored.undone),
+            ("which was in charge for", _duration(restored.in_charge_s)),
+            ("time to restore", f"{_duration(restored.time_to_restore_s)} since {restored.since}"),
+            ("the undo took", f"{restored.took_s:.3f} s"),
+        )
+    )
+
+
+def _duration(seconds: float) -> str:
+    """Days, hours, minutes and seconds, the two largest of them.
+
+    Examples:
+        >>> _duration(3725.0), _duration(0.5)
+        ('1 h 2 min', '0.5 s')
+    """
+    units = (("d", 86400), ("h", 3600), ("min", 60))
+    parts, left = [], seconds
+    for unit, size in units:
+        if seconds >= size:
+            parts.append(f"{int(left // size)} {unit}")
+            left %= size
+    return " ".join(parts[:2] if len(parts) > 1 else [*parts, f"{left:.3g} s"])

@@ -30,6 +30,11 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("--in", dest="environment", metavar="ENVIRONMENT", required=True)
     _takes_address(parser, ENDPOINT_PORT)
+    parser.add_argument(
+        "--tokens",
+        action="store_true",
+        help="answer only who shows a token with the scope predict, of `cd4ml token create`",
+    )
     parser = commands.add(
         "up",
         up,
@@ -40,6 +45,12 @@ def add(commands: Commands) -> None:
         speaks=True,
     )
     _takes_address(parser, CONSOLE_PORT)
+    parser.add_argument(
+        "--tokens",
+        action="store_true",
+        help="answer only who shows a token, of `cd4ml token create`; browsers ask for a name and"
+        " the token as the password",
+    )
     parser.add_argument("--without-work", action="store_true", help="only console and API")
     parser.add_argument(
         "--allow-host",
@@ -62,7 +73,13 @@ def serve(given: Given) -> Answer[None]:
     from cd4ml.loop.serve import serve as answer_requests
 
     words = given.words
-    answer_requests(given.project, environment=words.environment, host=words.host, port=words.port)
+    answer_requests(
+        given.project,
+        environment=words.environment,
+        host=words.host,
+        port=words.port,
+        needs_token=words.tokens,
+    )
     return Answer(None, _say_nothing)
 
 
@@ -77,6 +94,7 @@ def up(given: Given) -> Answer[None]:
         port=words.port,
         hosts=tuple(words.hosts),
         works=not words.without_work,
+        needs_token=words.tokens,
         is_json=given.is_json,
     )
     return Answer(None, _say_nothing)

@@ -5,35 +5,58 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cd4ml.cli.given import Answer, Given
-from cd4ml.cli.words import Commands
+from cd4ml.cli.words import Commands, UsageError, day_or_time
 
 if TYPE_CHECKING:
     from cd4ml.cli.screen import Screen
     from cd4ml.loop.tokens import NewToken, TokenSeen
 
 
-def add_to(nouns: Commands) -> None:
-    """`people token|tokens|revoke`."""
+def add(commands: Commands) -> None:
+    """`token create|list|revoke`."""
+    nouns = commands.group("token", "secrets with which programs act for people over HTTP")
     parser = nouns.add(
-        "token",
-        make,
-        "make a token with which a program acts for a person over HTTP",
+        "create",
+        create,
+        "make a token with which a program acts for a person",
         "The secret is shown once; only a digest of it is kept. Programs send it in the header\n"
-        "`Authorization: Bearer SECRET`. Everybody makes their own; admins make anybody's.",
+        "`Authorization: Bearer SECRET`. Everybody makes their own; admins make anybody's. It is\n"
+        "good for what its scopes allow and its owner may, until it expires or is revoked.",
     )
     parser.add_argument("name", metavar="NAME", help="who acts when the token is shown")
+    parser.add_argument(
+        "--scope",
+        dest="scopes",
+        metavar="SCOPE",
+        action="append",
+        default=[],
+        help="read, data, predict, push, track, gate, model, release, approve, operate, label, admin or"
+        " all; push:DATASET, and predict:, release:, approve: and operate:ENVIRONMENT, are narrower; may be"
+        " repeated, and has to be said",
+    )
     parser.add_argument("--note", default="", help="what it is for")
-    nouns.add("tokens", list_tokens, "list the tokens there are, never their secrets")
+    parser.add_argument("--until", metavar="DATE", type=day_or_time, help="(default: 90 days)")
+    nouns.add("list", list_tokens, "list the tokens there are, never their secrets")
     parser = nouns.add("revoke", revoke, "make a token worthless, from the next request on")
     parser.add_argument("number", metavar="NUMBER", help="of a token, such as 3")
 
 
-def make(given: Given) -> Answer[NewToken]:
+def create(given: Given) -> Answer[NewToken]:
     """Make a token."""
+    words = given.words
+    if not words.scopes:
+        msg = "cd4ml token create: what may be done with it? say one --scope or more"
+        raise UsageError(msg, hint="for example --scope push:flights; --scope all is everything")
     from cd4ml.loop.tokens import make_token
 
-    words = given.words
-    made = make_token(given.project, words.name, note=words.note, actor=given.actor)
+    made = make_token(
+        given.project,
+        words.name,
+        note=words.note,
+        scopes=tuple(words.scopes),
+        until=words.until,
+        actor=given.actor,
+    )
     return Answer(made, _show_new)
 
 
@@ -53,11 +76,15 @@ def revoke(given: Given) -> Answer[TokenSeen]:
 
 
 def _show_new(screen: Screen, made: NewToken) -> None:
+    from cd4ml.cli.screen import moment
+
     screen.title(f"token/{made.token.number}")
     screen.facts(
         (
             ("acts as", made.token.actor),
             ("for", made.token.note),
+            ("may", ", ".join(made.token.scopes)),
+            ("until", f"{moment(made.token.expires_at)} UTC"),
             ("secret", made.secret),
         )
     )
@@ -68,15 +95,16 @@ def _show_tokens(screen: Screen, tokens: list[TokenSeen]) -> None:
     from cd4ml.cli.screen import moment
 
     screen.table(
-        ("token", "acts as", "for", "since", "made by", "revoked"),
+        ("token", "acts as", "may", "for", "since", "until", "worthless"),
         (
             (
                 str(token.number),
                 token.actor,
+                ", ".join(token.scopes),
                 token.note,
                 moment(token.created_at),
-                token.created_by,
-                moment(token.revoked_at) if token.revoked_at else "",
+                moment(token.expires_at),
+                f"{moment(token.revoked_at)}, {token.revoked_because}" if token.revoked_at else "",
             )
             for token in tokens
         ),

@@ -20,6 +20,7 @@ _NEEDED = {  # states in which a release needs its version
     "released": "is in charge",
     "rolling_out": "is rolling out",
     "awaiting_approval": "waits for approval",
+    "changes_requested": "waits for its requester",
 }
 
 

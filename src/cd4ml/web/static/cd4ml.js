@@ -74,16 +74,29 @@ async function refresh() {
   }
 }
 
+function asked(form, action) {
+  const values = new FormData(form);
+  const reason = values.get("reason");
+  if (form.dataset.offer) {
+    const emergency = action === "emergency";
+    const body = { version: form.dataset.offer, to: values.get("to"), reason, emergency };
+    return { url: "/api/releases", body };
+  }
+  // what was looked at goes along: an approval of something else is refused
+  const seen = action === "approve" ? { content: form.dataset.content } : {};
+  return { url: `${form.dataset.release}/${action}`, body: { reason, ...seen } };
+}
+
 async function decide(form, action) {
   const answer = form.querySelector("output");
-  const values = new FormData(form);
-  const response = await fetch(`${form.dataset.release}/${action}`, {
+  const { url, body } = asked(form, action);
+  const response = await fetch(url, {
     method: "POST",
     headers: {
       "content-type": "application/json",
-      "cd4ml-actor": encodeURIComponent(values.get("actor")),
+      "cd4ml-actor": encodeURIComponent(new FormData(form).get("actor")),
     },
-    body: JSON.stringify({ reason: values.get("reason") }),
+    body: JSON.stringify(body),
   });
   const said = await response.json();
   answer.textContent = response.ok ? "Done." : [said.error, said.hint].filter(Boolean).join(" - ");
@@ -91,7 +104,7 @@ async function decide(form, action) {
 }
 
 function prepareForms(root) {
-  for (const form of root.querySelectorAll("form[data-release]")) {
+  for (const form of root.querySelectorAll("form[data-release], form[data-offer]")) {
     form.hidden = false;
     form.addEventListener("submit", (event) => {
       event.preventDefault();

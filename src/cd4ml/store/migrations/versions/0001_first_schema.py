@@ -27,9 +27,12 @@ def upgrade() -> None:
         sa.Column("actor", TEXT, nullable=False),
         sa.Column("digest", TEXT, nullable=False),
         sa.Column("note", TEXT, nullable=False),
+        sa.Column("scopes", JSON, nullable=False),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.Column("created_by", TEXT, nullable=False),
+        sa.Column("expires_at", UtcDateTime(), nullable=False),
         sa.Column("revoked_at", UtcDateTime()),
+        sa.Column("revoked_because", TEXT, nullable=False),
         sa.UniqueConstraint("digest", name="tokens_digest_key"),
     )
     op.create_table(
@@ -397,9 +400,12 @@ def upgrade() -> None:
         sa.Column("subject", TEXT, nullable=False),
         sa.Column("decision", TEXT, nullable=False),
         sa.Column("reason", TEXT, nullable=False),
+        sa.Column("roles", JSON, nullable=False),
+        sa.Column("round", sa.BigInteger(), nullable=False),
         sa.Column("standing", sa.BigInteger(), nullable=False),
         sa.Column("decided_at", UtcDateTime(), nullable=False),
         sa.Column("decided_by", TEXT, nullable=False),
+        sa.Column("expires_at", UtcDateTime()),
     )
     op.create_index("approvals_release_idx", "approvals", ["release"])
     op.create_table(
@@ -411,7 +417,7 @@ def upgrade() -> None:
         sa.Column("reason", TEXT, nullable=False),
         sa.Column("given_at", UtcDateTime(), nullable=False),
         sa.Column("given_by", TEXT, nullable=False),
-        sa.Column("role", TEXT, nullable=False),
+        sa.Column("roles", JSON, nullable=False),
         sa.Column("expires_at", UtcDateTime(), nullable=False),
         sa.Column("revoked_at", UtcDateTime()),
     )
@@ -430,12 +436,18 @@ def upgrade() -> None:
         sa.Column("step", sa.BigInteger(), nullable=False),
         sa.Column("plan", sa.BigInteger(), nullable=False),
         sa.Column("transitions", sa.BigInteger(), nullable=False),
+        sa.Column("round", sa.BigInteger(), nullable=False),
+        sa.Column("verdict", sa.BigInteger(), nullable=False),
+        sa.Column("compared", sa.BigInteger(), nullable=False),
         sa.Column("replaces", sa.BigInteger(), nullable=False),
         sa.Column("is_retrained", sa.Boolean(), nullable=False),
+        sa.Column("is_emergency", sa.Boolean(), nullable=False),
+        sa.Column("review", sa.BigInteger(), nullable=False),
         sa.Column("reason", TEXT, nullable=False),
         sa.Column("state_reason", TEXT, nullable=False),
         sa.Column("requested_by", TEXT, nullable=False),
         sa.Column("requested_at", UtcDateTime(), nullable=False),
+        sa.Column("asked_at", UtcDateTime(), nullable=False),
         sa.Column("entered_at", UtcDateTime(), nullable=False),
     )
     op.create_index("releases_model_environment_idx", "releases", ["model", "environment"])
