@@ -289,8 +289,8 @@ def test_the_weakest_slices_of_a_verdict_are_shown(shell: Shell) -> None:
     assert shell.code == 0, shell.error
     assert said.startswith("verdict/1: brier = 0.0")
     found = shell.json("gate slices 1 --metric brier --min-rows 20 --most 2")
-    assert (found["verdict"], found["metric"], len(found["slices"])) == ("verdict/1", "brier", 2)
-    assert all(f["value"] > found["level"] and f["n_rows"] >= 20 for f in found["slices"])
+    assert (found["verdict"], found["metric"], found["slices"]) == ("verdict/1", "brier", [])
+    assert "slices is worse beyond chance" in said
     shell("gate slices verdict/1 --metric acc")
     assert shell.error.startswith(
         "error: there is no measure named 'acc'\n  hint: known: accuracy, "
