@@ -52,6 +52,7 @@ def test_four_fifths_pass_and_less_fails() -> None:
         " the value passes, but its interval reaches beyond the limit"
     )
     assert failed == Finding(
+        kind="fairness",
         gate="selection_rate ratio at least 0.8 across sex",
         metric="selection_rate ratio",
         value=0.6,

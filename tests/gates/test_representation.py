@@ -47,6 +47,7 @@ def test_a_group_s_share_is_held_against_the_stated_one() -> None:
     assert (passed.value, passed.outcome) == (0.84, "pass")
     share = wilson(200, 1000)
     assert failed == Finding(
+        kind="representation",
         gate="training share at least 0.8 of the stated one across sex",
         metric="training share",
         value=0.4,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-import msgspec
+from msgspec.structs import replace
 
 from cd4ml.gates.answer import answer, reason_of, unfit
 from cd4ml.gates.evidence import Evidence
@@ -53,13 +53,13 @@ def _on_gate(gate: Gate, evidence: Evidence) -> list[Finding]:
         unsaid = "no evidence of this kind was gathered"  # a newer policy on an older verdict
         return [_unmeasured(kind, evidence.missing.get(kind, unsaid))]
     try:
-        return KINDS[kind].judge(gate, evidence)
+        return [replace(each, kind=kind) for each in KINDS[kind].judge(gate, evidence)]
     except Exception as error:  # whatever it is, the answer is "could not measure"
         return [_unmeasured(kind, reason_of(error))]
 
 
 def _unmeasured(kind: str, reason: str) -> Finding:
-    return Finding(gate=kind, metric=kind, outcome="error", reason=reason)
+    return Finding(gate=kind, kind=kind, metric=kind, outcome="error", reason=reason)
 
 
 def _beside_champion(gates: list[MetricGate], evidence: Evidence) -> list[Finding]:
@@ -68,7 +68,7 @@ def _beside_champion(gates: list[MetricGate], evidence: Evidence) -> list[Findin
         return []
     comparable = dict.fromkeys(g.metric for g in gates if MEASURES[g.metric].difference)
     return [
-        msgspec.structs.replace(
+        replace(
             answer(
                 metric,
                 f"{metric} beside {evidence.champion}",

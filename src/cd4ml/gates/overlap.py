@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 METRIC = "shared rows"
+KIND = "leakage"  # it is asked whether or not the policy has a gate of this kind
 
 _SHOWN = 4  # columns of an example
 _LONGEST = 40  # characters of a value
@@ -102,6 +103,7 @@ def overlap_findings(
     return (
         Finding(
             gate=f"{METRIC}{' with ' + learner if learner else ''} at most 0",
+            kind=KIND,
             metric=METRIC,
             value=float(shared.n_rows),
             limit=0.0,

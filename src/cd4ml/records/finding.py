@@ -17,6 +17,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     gate: str  # what is asked, in words: "auc at least 0.58"
+    kind: str = "metric"  # of the gate that asks it
     metric: str
     slice: str = ""  # "carrier=HA"; "" for all rows
     value: float | None = None

@@ -293,16 +293,16 @@ def _refuse_unless_required_passed(
 
 
 def is_of_gate(finding: Finding, name: str) -> bool:
-    """Whether a finding is of the gate that `verdicts` names: by metric, or by what it asks.
+    """Whether a finding is of the gate that `verdicts` names: by kind, metric, or what it asks.
 
     Examples:
         >>> floor = Finding(gate="auc at least 0.58", metric="auc", outcome="pass")
         >>> is_of_gate(floor, "auc"), is_of_gate(floor, "auc at least 0.58")
         (True, True)
-        >>> is_of_gate(floor, "brier")
-        False
+        >>> is_of_gate(floor, "metric"), is_of_gate(floor, "brier")
+        (True, False)
     """
-    return name in (finding.metric, finding.gate)
+    return name in (finding.kind, finding.metric, finding.gate)
 
 
 def _refuse_unless_pass(

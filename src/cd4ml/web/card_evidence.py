@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from cd4ml.records.finding import Finding
 
 _IMPORTANCE = "importance of "
-_ACROSS = " across "  # gates on groups say: "recall ratio at least 0.8 across sex"
+_ON_GROUPS = ("fairness", "representation")  # kinds of gate
 
 
 def groups_of(card: Card) -> list[Finding]:
     """What was found about groups of people."""
     found = card.verdict.findings if card.verdict else ()
-    return [each for each in found if _ACROSS in each.gate]
+    return [each for each in found if each.kind in _ON_GROUPS]
 
 
 def whole_of(card: Card) -> list[Finding]:
