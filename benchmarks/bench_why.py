@@ -211,7 +211,7 @@ def records_of(week: Week) -> Iterator[msgspec.Struct]:
         number=n, model=week.model, version=week.number, environment="production",
         state="released" if week.number == N_WEEKS else "superseded", decides={}, content=content,
         step=1, plan=n, replaces=max(0, n - N_MODELS), requested_by="system", requested_at=at,
-        entered_at=at,
+        asked_at=at, entered_at=at,
     )  # fmt: skip
     yield Approval(
         number=n, release=n, subject=content, decision="approve", reason="better", decided_at=at,

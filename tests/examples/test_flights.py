@@ -18,6 +18,7 @@ from cd4ml.models.native import NativeScorer
 from cd4ml.models.onnx import CompiledScorer, compile_estimator
 from cd4ml.models.parity import compare, probes
 from cd4ml.pipeline.module import imported
+from cd4ml.records.metric_gate import MetricGate
 from cd4ml.store.project import FILE, read_settings
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "flights"
@@ -212,5 +213,7 @@ def _outcomes(example: Example, rows: pl.DataFrame) -> dict[str, str]:
         score=score_frame(example.pipeline.delay(training), holdout),
         base_rate=float(training["late"].to_numpy().mean()),
     )
-    gates = read_settings(EXAMPLE / FILE).gate
+    gates = tuple(
+        gate for gate in read_settings(EXAMPLE / FILE).gate if isinstance(gate, MetricGate)
+    )
     return {f.gate: f.outcome for f in judge(gates, evidence) if f.is_gated}
