@@ -16,6 +16,7 @@ from cd4ml.engines.mlflow.past import (
     PastInput,
     PastLoggedModel,
     PastModel,
+    PastModelMetric,
     PastPoint,
     PastRun,
     PastVersion,
@@ -117,6 +118,30 @@ class PastDatabase:
         for key, value, step, timestamp, is_nan in found:
             number = float("nan") if is_nan else _with_infinity(value)
             yield PastPoint(key, number, step or 0, timestamp or 0)
+
+    def n_points(self, run: str) -> int:
+        """How many points a run has."""
+        counted = sa.text("SELECT COUNT(*) FROM metrics WHERE run_uuid = :run")
+        return int(self._connection.execute(counted, {"run": run}).scalar_one())
+
+    def model_metrics(self, model: str) -> list[PastModelMetric]:
+        """The metrics of a logged model by step and time; MLflow keeps NaN as 0 there."""
+        order = "metric_name, metric_step, metric_timestamp_ms"
+        return [
+            PastModelMetric(
+                model=model,
+                name=row["metric_name"],
+                value=float("nan")
+                if row["metric_value"] is None
+                else _with_infinity(row["metric_value"]),
+                step=row["metric_step"],
+                time_ms=row["metric_timestamp_ms"],
+                run=row["run_id"],
+                dataset=row["dataset_name"] or "",
+                digest=row["dataset_digest"] or "",
+            )
+            for row in self._rows("logged_model_metrics", order=order, model_id=model)
+        ]
 
     def logged_models(self) -> list[PastLoggedModel]:
         """All logged models."""

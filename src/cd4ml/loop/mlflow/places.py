@@ -114,7 +114,7 @@ def listed(files: Iterable[tuple[str, int]], folder: str) -> list[FileInfo]:
         if not path.startswith(before):
             continue
         name, slash, _ = path[len(before) :].partition("/")
-        size = 0 if slash else n_bytes
+        size = None if slash else n_bytes
         found[name] = FileInfo(path=name, is_dir=bool(slash), file_size=size)
     return [found[name] for name in sorted(found)]
 
