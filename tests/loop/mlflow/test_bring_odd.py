@@ -1,11 +1,14 @@
 """What a history may say, and what may be read of the machine because of it."""
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cd4ml.errors import InvalidInput
 from cd4ml.loop import Project, open_project
 from cd4ml.loop.mlflow.bring_over import bring_over
 from cd4ml.loop.mlflow.exported import version_files
@@ -88,6 +91,38 @@ def test_of_an_odd_history_everything_comes_but_what_is_said_to_be_left(
     ]
     again = bring_over(project, source, actor=ANA)
     assert (again.runs, again.known, again.versions) == (0, 2, 0)
+
+
+def other_databases(folder: Path) -> dict[str, str]:
+    """Databases that are not MLflow's, and what is said of them."""
+    said = {}
+    for name, tables, missing in (
+        ("shop", {"orders": "number"}, "tables experiments and runs"),
+        (
+            "lab",
+            {"experiments": "name", "runs": "number", "metrics": "run"},
+            "column 'experiment_id' in its table 'experiments'",
+        ),
+    ):
+        with closing(sqlite3.connect(folder / f"{name}.db")) as database:
+            for table, column in tables.items():
+                database.execute(f"CREATE TABLE {table} ({column})")
+        source = f"sqlite:///{folder}/{name}.db"
+        said[source] = f"{source} is no database of MLflow's: it has no {missing}"
+    return said
+
+
+def test_a_database_of_something_else_is_called_so(project: Project, tmp_path: Path) -> None:
+    said = other_databases(tmp_path)
+    said |= {
+        nothing: f"expected the URI of MLflow's backend store, got {nothing!r}"
+        for nothing in ("sqlite:///", "sqlite://", "sqlite:///:memory:")
+    }
+
+    for source, message in said.items():
+        with pytest.raises(InvalidInput) as refused:
+            bring_over(project, source, actor=ANA)
+        assert refused.value.message == message
 
 
 def there(folder: Path, *parts: str) -> Path:
