@@ -365,6 +365,19 @@ def test_half_a_surrogate_pair_is_refused(client: httpx.Client) -> None:
     assert fault(refused)[:2] == (400, "INVALID_PARAMETER_VALUE")
 
 
+def test_half_a_surrogate_pair_is_no_number_either(client: httpx.Client) -> None:
+    asked = b'{"experiment_ids": ["0"], "run_view_type": "\\ud800"}'
+    headers = {"content-type": "application/json"}
+
+    answer = client.post(f"{API}/runs/search", content=asked, headers=headers)
+
+    assert fault(answer) == (
+        400,
+        "INVALID_PARAMETER_VALUE",
+        "SearchRuns: expected Unicode text",
+    )
+
+
 def test_a_deleted_run_takes_nothing_until_it_is_restored(client: httpx.Client) -> None:
     id = begun(client, run_name="gone")
     client.post(f"{API}/runs/delete", json={"run_id": id})

@@ -1,7 +1,8 @@
 """Whatever a client sends, MLflow's API answers with what it says, or with what is wrong there."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 import httpx
@@ -11,12 +12,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cd4ml.api.mlflow_calls import CALLS
+from cd4ml.loop import open_project
 from cd4ml.loop.mlflow import messages
 from tests.api.test_mlflow import API, begun
+from tests.browser import browser
+from tests.mlflow_clients import lay_out
 
 any_project = settings(
     deadline=None,
-    max_examples=150,
+    max_examples=100,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
@@ -118,8 +122,18 @@ orders = st.one_of(
 
 
 @pytest.fixture
-def client_with_runs(client: httpx.Client) -> httpx.Client:
+def client_of_postgres(
+    tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[httpx.Client]:
+    monkeypatch.setenv("CD4ML_DATABASE", postgres_url)
+    with open_project(lay_out(tmp_path / "flights")) as project, browser(project) as opened:
+        yield opened
+
+
+@pytest.fixture(params=["client", "client_of_postgres"])
+def client_with_runs(request: pytest.FixtureRequest) -> httpx.Client:
     """Runs with and without metrics, parameters and datasets; one logged model."""
+    client: httpx.Client = request.getfixturevalue(request.param)
     for acc in (0.5, "NaN", None):
         run = begun(client)
         metrics = [] if acc is None else [{"key": "acc", "value": acc}]
@@ -222,7 +236,7 @@ def in_path(path: str, draw: Callable[[st.SearchStrategy[Any]], Any]) -> str:
     return path
 
 
-@settings(any_project, max_examples=400)
+@settings(any_project, max_examples=200)
 @given(st.data())
 def test_nothing_that_is_sent_is_a_bug(client_with_runs: httpx.Client, data: st.DataObject) -> None:
     method, path, message = data.draw(st.sampled_from(calls))

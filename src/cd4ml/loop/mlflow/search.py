@@ -67,9 +67,8 @@ def search_datasets(
         for experiment in experiments_of(connection, asked.experiment_ids):
             of_runs = sa.select(_INPUTS.c.name, _INPUTS.c.digest, _INPUTS.c.context).distinct()
             of_runs = of_runs.join(_RUNS, _RUNS.c.number == _INPUTS.c.run)
-            of_runs = of_runs.where(_RUNS.c.experiment == experiment.name).order_by(
-                "name", "digest"
-            )
+            of_runs = of_runs.where(_RUNS.c.experiment == experiment.name)
+            of_runs = of_runs.order_by(_INPUTS.c.name, _INPUTS.c.digest, _INPUTS.c.context)
             found += [
                 {
                     "experiment_id": experiment_id(experiment),
