@@ -366,7 +366,7 @@ def test_half_a_surrogate_pair_is_refused(client: httpx.Client) -> None:
 
 
 def test_half_a_surrogate_pair_is_no_number_either(client: httpx.Client) -> None:
-    asked = b'{"experiment_ids": ["0"], "run_view_type": "\\ud800"}'
+    asked = b'{"experiment_ids": ["0"], "max_results": "\\ud800"}'
     headers = {"content-type": "application/json"}
 
     answer = client.post(f"{API}/runs/search", content=asked, headers=headers)
