@@ -25,6 +25,16 @@ def test_a_value_may_have_an_equals_sign_in_it() -> None:
     assert setting("query.where=a=1") == ("query.where", "a=1")
 
 
+def test_a_value_may_be_empty_text() -> None:
+    assert setting("query.where=") == ("query.where", "")
+
+
+@pytest.mark.parametrize("word", ["", "=", "a", "=1"])
+def test_a_setting_has_a_name_and_an_equals_sign(word: str) -> None:
+    with pytest.raises(ArgumentTypeError, match="expected NAME=VALUE, got"):
+        setting(word)
+
+
 def test_choices_may_have_several_types() -> None:
     assert choices("delay.depth=3,null,auto") == ("delay.depth", [3, None, "auto"])
 

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -165,6 +166,23 @@ def test_what_takes_too_long_is_ended(executor: Any) -> None:
         executor.submit(time.sleep, 60, timeout_s=1).result(30)
 
     assert caught.value.message == "it took more than 1 s, and was ended"
+
+
+def test_a_process_that_ended_itself_in_time_did_not_take_too_long(executor: Any) -> None:
+    with pytest.raises(WorkerLost) as caught:
+        executor.submit(os._exit, 3, timeout_s=0.5).result(60)
+
+    assert caught.value.message == "its process, or its node, died"
+
+
+def test_what_ends_after_its_time_took_too_long(executor: Any) -> None:
+    with pytest.raises(TimedOut, match=r"^it took more than 0\.01 s, and was ended$"):
+        executor.submit(time.sleep, 1, timeout_s=0.01).result(60)
+
+
+def test_programs_that_fail_are_heard_of(executor: Any) -> None:
+    assert executor.submit(subprocess.call, ["false"]).result(60) == 1
+    assert subprocess.call(["false"]) == 1
 
 
 def test_what_is_cancelled_is_ended(executor: Any, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from cd4ml.loop.watch import collect
 from tests.loop.test_ingest import traces
 from tests.loop.test_reproduce import outcomes
 from tests.loop.world import ANN, EVE, MAX, live
+from tests.pipeline.projects import edit
 
 CONSTANTS = """
 
@@ -237,6 +238,20 @@ def test_a_run_of_a_key_is_made_again_on_its_rows(released: Project) -> None:
     found = reproduce(released, report.runs[0].run.run.ref, actor=ANN)
 
     assert report.runs[0].run.run.refs["labelled"] == "labelled@1"
+    assert set(outcomes(found).values()) == {"identical"}
+
+
+def test_a_run_of_the_key_that_is_empty_text_is_made_again_on_its_rows(project: Project) -> None:
+    path = project.folder / "data" / "flights.csv"
+    path.write_text(path.read_text().replace("\nUA,", '\n"",'))
+    edit(project.folder, "contracts.py", '"AA", "UA"', '"AA", ""')
+    report = train_each(project, "carrier", keys=[""], actor=ANN)
+    assert report.runs[0].run is not None, report.runs[0].reason
+    run = report.runs[0].run.run
+
+    found = reproduce(project, run.ref, actor=ANN)
+
+    assert run.partition == "carrier="
     assert set(outcomes(found).values()) == {"identical"}
 
 

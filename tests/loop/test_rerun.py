@@ -196,6 +196,8 @@ CHANGES: dict[str, Change] = {
     "data behind a link": lambda p: behind_a_link(p.folder / "data"),
     "a version made by others": lambda p: add_version(p),
     "a removed version": lambda p: of_the_state(p, "INSERT INTO removed_versions VALUES ('flights', 1, '2013-01-01T00:00:00.000000Z', 'ann')"),
+    "a deleted experiment": lambda p: of_the_state(p, "UPDATE experiments SET deleted_at = '2013-01-01T00:00:00.000000Z'"),
+    "a renamed experiment": lambda p: of_the_state(p, "UPDATE experiments SET name = 'other'"),
     "a reader's role": lambda p: of_the_state(p, "UPDATE datasets SET readers = '[\"doctor\"]'"),
     "an actor who left": lambda p: of_the_state(p, "DELETE FROM actors WHERE name = 'ann'"),
     "a recomputed step": lambda p: of_the_state(p, "UPDATE step_runs SET output = 'blake3:00' WHERE step = 'holdout'"),

@@ -10,7 +10,7 @@ from tests.pipeline.projects import project
 
 
 def graph(folder: Path, source: str, datasets: Collection[str] = ("flights",)) -> Graph:
-    header = "from cd4ml import Metrics, Model, step\n"
+    header = "from cd4ml import Metrics, Model, command, step\n"
     written = header + "\n".join(line.removeprefix(" " * 8) for line in source.splitlines()[1:])
     project(folder, pipeline=written)
     with imported(folder, "pipeline") as module:
@@ -110,6 +110,23 @@ def test_steps_of_other_modules_count_where_they_are_imported(tmp_path: Path) ->
     )  # fmt: skip
 
 
+def test_a_step_that_hides_an_imported_one_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "other.py").write_text("from cd4ml import step\n@step\ndef a() -> int: ...\n")
+
+    message = refused(
+        tmp_path,
+        """
+        from other import a
+        @step
+        def a(flights): ...
+        """,
+    )
+
+    assert message == (
+        "pipeline.py:3: step 'a' is declared in other.py:2 too; give one of them another name"
+    )
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [
@@ -181,6 +198,31 @@ def test_steps_of_other_modules_count_where_they_are_imported(tmp_path: Path) ->
             return a
         one, two = make(), make()
         """, "pipeline.py:3: 'a' is declared in pipeline.py:3 too"),
+        ("""
+        @step
+        def a(flights): ...
+        @step
+        def b(a): ...
+        @step
+        def a(flights): return 1
+        """, "pipeline.py:6: step 'a' is declared in pipeline.py:2 too; give one of them another"
+         " name"),
+        ("""
+        a = command("cat", output="json")
+        @step
+        def a(flights): ...
+        """, "pipeline.py:3: step 'a' is declared in pipeline.py:2 too; give one of them another"
+         " name"),
+        ("""
+        if True:
+            @step
+            def a(flights): ...
+        else:
+            @step
+            def a(): ...
+        a = step(cache=False)(a.function)
+        c(flights)
+        """, "pipeline.py:9: importing 'pipeline' failed: NameError: name 'c' is not defined"),
         ("""
         """, "the pipeline's module declares no step"),
     ],

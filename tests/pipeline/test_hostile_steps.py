@@ -236,6 +236,10 @@ def hanging(before: int) -> int:
         ("os.abort()", "its process died of SIGABRT"),
         ("os.closerange(3, 100)", "it closed files that are not its own"),
         ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+        (
+            "raise type('Panic', (BaseException,), {})('index out of bounds')",
+            "Panic: index out of bounds",
+        ),
     ],
 )
 def test_a_step_that_leaves_fails(world: World, leaving: str, message: str) -> None:
@@ -351,6 +355,17 @@ def test_a_module_that_fails_on_import_leaves_no_trace(world: World, executor: A
     )
     with world.database.read() as connection:
         assert rows.count(connection, Run) == 0
+
+
+def test_a_module_that_panics_on_import_says_where(world: World) -> None:
+    world.pipeline("\n\nclass Panic(BaseException): ...\nraise Panic('out of bounds')\n")
+
+    with pytest.raises(PipelineError) as caught:
+        world.run()
+
+    assert caught.value.message == (
+        "pipeline.py:20: importing 'pipeline' failed: Panic: out of bounds"
+    )
 
 
 def test_parameters_and_inputs_may_be_named_like_builtins(world: World) -> None:

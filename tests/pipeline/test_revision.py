@@ -1,3 +1,4 @@
+import signal
 import subprocess
 from pathlib import Path
 
@@ -23,6 +24,22 @@ def repository(tmp_path: Path) -> Path:
     git(folder, "add", ".")
     git(folder, "commit", "-q", "-m", "begin")
     return folder
+
+
+def test_no_repository_is_none_also_where_every_program_seems_to_succeed(
+    repository: Path, tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    git(empty, "init", "-q")
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        found = [revision_of(folder) for folder in (tmp_path, empty, repository)]
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+    assert found[:2] == [Revision("", b"")] * 2
+    assert found[2].commit == git(repository, "rev-parse", "HEAD")
 
 
 def test_a_clean_tree_is_its_commit(repository: Path) -> None:

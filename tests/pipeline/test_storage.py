@@ -89,10 +89,12 @@ def test_an_estimator_comes_back(files: "Blobs") -> None:
 
 
 def test_metrics_come_back_as_floats(files: "Blobs") -> None:
-    output = store(files, {"b": np.float32(0.5), "a": 1}, hint="Metrics", step="a")
+    output = store(
+        files, {"b": np.float32(0.5), "a": 1, "c": np.array(2)}, hint="Metrics", step="a"
+    )
 
     assert output.kind == "metrics"
-    assert load(files, output, hint="Metrics") == {"a": 1.0, "b": 0.5}
+    assert load(files, output, hint="Metrics") == {"a": 1.0, "b": 0.5, "c": 2.0}
 
 
 @pytest.mark.parametrize(
@@ -100,6 +102,24 @@ def test_metrics_come_back_as_floats(files: "Blobs") -> None:
 )
 def test_plain_data_comes_back(files: "Blobs", value: Any) -> None:
     assert kept(files, value) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (np.float64(0.1), 0.1),
+        (np.float32(0.5), 0.5),
+        ((np.int64(3), np.bool_(True), np.str_("ü")), [3, True, "ü"]),
+        ({"low": np.float16(0.25), "in": [np.array(2.0)]}, {"low": 0.25, "in": [2.0]}),
+    ],
+)
+def test_scalars_of_numpy_come_back_as_plain_numbers(
+    files: "Blobs", value: Any, expected: Any
+) -> None:
+    found = kept(files, value)
+
+    assert found == expected
+    assert type(found) is type(expected)
 
 
 def test_plain_data_keeps_the_order_of_its_keys(files: "Blobs") -> None:
@@ -134,8 +154,13 @@ def test_a_file_comes_back_as_a_path_to_its_bytes(blobs: "Blobs", tmp_path: Path
          " the key 1 at $ is not a string"),
         ({"a": [float("nan")]}, "", "the output of step 'a' cannot be stored:"
          " nan at $.a[0] is no JSON"),
-        ({"a": np.float64(1)}, "", "the output of step 'a' cannot be stored:"
-         " a float64 at $.a is no JSON"),
+        ({"a": np.longdouble(1)}, "", "the output of step 'a' cannot be stored:"
+         " a longdouble at $.a is no JSON"),
+        ({"a": np.float32("nan")}, "", "the output of step 'a' cannot be stored:"
+         " nan at $.a is no JSON"),
+        ([np.datetime64("2026-01-01")], "", "the output of step 'a' cannot be stored:"
+         " a datetime64 at $[0] is no JSON"),
+        ({"auc": np.bool_(True)}, "Metrics", "step 'a': metric 'auc' is a bool"),
         ([pl.Series([1])], "", "the output of step 'a' cannot be stored:"
          " a Series at $[0] is no JSON"),
         (np.array([object()]), "", "the output of step 'a' cannot be stored:"

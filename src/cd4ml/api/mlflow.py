@@ -253,6 +253,8 @@ def _converted(given: dict[str, Any], message: type[msgspec.Struct]) -> msgspec.
     except msgspec.ValidationError as error:
         what = str(error).replace("`$.", "`")
         raise InvalidInput(f"{message.__name__}: {what}") from None
+    except UnicodeEncodeError:  # half of a surrogate pair, where a number may stand
+        raise InvalidInput(f"{message.__name__}: expected Unicode text") from None
 
 
 def _without_null(value: Any) -> Any:

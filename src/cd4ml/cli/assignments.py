@@ -25,13 +25,18 @@ def pair(text: str) -> tuple[str, str]:
 
 
 def setting(text: str) -> tuple[str, Any]:
-    """A parameter and its value.
+    """A parameter and its value, which may be empty text.
+
+    Raises:
+        argparse.ArgumentTypeError: If there is no name or no `=`.
 
     Examples:
-        >>> setting("delay.max_iter=300"), setting("delay.loss=log_loss")
-        (('delay.max_iter', 300), ('delay.loss', 'log_loss'))
+        >>> setting("delay.max_iter=300"), setting("delay.loss=log_loss"), setting("delay.tag=")
+        (('delay.max_iter', 300), ('delay.loss', 'log_loss'), ('delay.tag', ''))
     """
-    name, value = pair(text)
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, got {text!r}")
     return name, plain_value(value)
 
 

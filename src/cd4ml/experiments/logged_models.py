@@ -166,20 +166,26 @@ def log_model_metrics(connection: Connection, metrics: Iterable[LoggedModelMetri
     Raises:
         NotFound: If there is no such logged model.
     """
-    newer = []
+    latest: dict[tuple[str, str, str, str], LoggedModelMetric] = {}
     for metric in metrics:
-        logged_model(connection, metric.model)
-        known = rows.find(
-            connection,
-            LoggedModelMetric,
-            model=metric.model,
-            name=metric.name,
-            dataset=metric.dataset,
-            digest=metric.digest,
-        )
-        if not known or (metric.step, metric.logged_at) >= (known[0].step, known[0].logged_at):
-            newer.append(metric)
-    rows.put_all(connection, newer)
+        key = (metric.model, metric.name, metric.dataset, metric.digest)
+        known = latest.get(key) or _kept(connection, metric)
+        if known is None or (metric.step, metric.logged_at) >= (known.step, known.logged_at):
+            latest[key] = metric
+    rows.put_all(connection, [*latest.values()])
+
+
+def _kept(connection: Connection, metric: LoggedModelMetric) -> LoggedModelMetric | None:
+    logged_model(connection, metric.model)
+    known = rows.find(
+        connection,
+        LoggedModelMetric,
+        model=metric.model,
+        name=metric.name,
+        dataset=metric.dataset,
+        digest=metric.digest,
+    )
+    return known[0] if known else None
 
 
 def metrics_of_models(

@@ -46,7 +46,7 @@ def cut_of(project: Project, run: Run) -> Cut | None:
         NotFound: If a version is no longer there.
     """
     column, _, key = run.partition.partition("=")
-    if not key:
+    if not run.partition:
         return None
     # what production had not filled yet had no rows to be cut: it is from now on
     names = [
@@ -84,7 +84,7 @@ def _is_cut(project: Project, run: Run, name: str, version: DatasetVersion) -> b
     """Whether a run of a key took that key's rows of a version alone."""
     column, _, key = run.partition.partition("=")
     whole = version.digest if run.as_of is None else digest_at(project, version, run.as_of)
-    return bool(key) and run.datasets[name] == key_digest(whole, column, key)
+    return bool(run.partition) and run.datasets[name] == key_digest(whole, column, key)
 
 
 def _contract(project: Project, version: DatasetVersion) -> Contract | None:

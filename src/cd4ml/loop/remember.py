@@ -309,6 +309,7 @@ def _questions(project: Project, report: RunReport) -> Iterator[tuple[str, tuple
     run = report.run
     yield "SELECT version_num FROM cd4ml_migrations", ()
     yield "SELECT * FROM actors WHERE name = ?", (run.created_by,)
+    yield "SELECT deleted_at FROM experiments WHERE name = ?", (run.experiment,)
     for name in sorted({*project.settings.data, *(r.partition("@")[0] for r in run.refs.values())}):
         yield "SELECT * FROM datasets WHERE name = ?", (name,)
         yield "SELECT count(*), max(number) FROM dataset_versions WHERE dataset = ?", (name,)

@@ -200,6 +200,9 @@ def _wrong_with(step: Step[Any, Any], folder: Path) -> list[str]:
                 f"has a default for {parameter.name!r} that JSON cannot hold:"
                 f" {type(parameter.default).__name__}"
             )
+    if step.replaces is not None:
+        other = _where(step.replaces, folder)
+        problems.append(f"is declared in {other} too; give one of them another name")
     problems += _wrong_columns(step)
     problems += _wrong_command(step, folder) if isinstance(step, Command) else _wrong_output(step)
     return [f"{_where(step, folder)}: step {step.name!r} {problem}" for problem in problems]

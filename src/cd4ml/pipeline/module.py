@@ -191,7 +191,9 @@ def _import(folder: Path, name: str) -> ModuleType:
         raise PipelineError(
             msg, hint="cd4ml.toml names it: correct the name, or put the module there"
         ) from None
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # also what is no Exception, such as a panic of Rust's
         raise _failed(error, folder, name) from error
 
 

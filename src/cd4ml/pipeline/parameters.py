@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, Optional, Union
 
@@ -11,6 +12,7 @@ import msgspec
 from cd4ml.errors import InvalidInput, PipelineError
 from cd4ml.pipeline.graph import Parameter, StepDeclaration
 from cd4ml.pipeline.seed import PARAMETER
+from cd4ml.store.storable import problem
 
 _TYPES: dict[str, Any] = {
     **{kind.__name__: kind for kind in (int, float, str, bool, list, tuple, dict)},
@@ -80,13 +82,28 @@ def _typed(parameter: Parameter) -> Any:
 
 
 def _convert(name: str, value: Any, parameter: Parameter) -> Any:
+    shown = parameter.default if not parameter.is_required else "required"
+    hint = f"it is declared as {parameter.name}: {parameter.hint or 'Any'} = {shown!r}"
+    unstorable = problem(value)
+    if unstorable:
+        raise InvalidInput(f"parameter {name!r}: {unstorable}", hint=hint)
     try:
         return msgspec.convert(value, _type_of(parameter))
     except msgspec.ValidationError as error:
         msg = f"parameter {name!r}: {str(error)[0].lower()}{str(error)[1:]}"
-        shown = parameter.default if not parameter.is_required else "required"
-        hint = f"it is declared as {parameter.name}: {parameter.hint or 'Any'} = {shown!r}"
-        raise InvalidInput(msg, hint=hint) from None
+        raise InvalidInput(msg, hint=hint + _as_text(name, value, parameter)) from None
+
+
+def _as_text(name: str, value: Any, parameter: Parameter) -> str:
+    """How a value is written that was read as a number, and is wanted as text."""
+    if isinstance(value, str):
+        return ""
+    text = json.dumps(value)
+    try:
+        msgspec.convert(text, _type_of(parameter))
+    except msgspec.ValidationError:
+        return ""
+    return f"; as text it is written --set '{name}={json.dumps(text)}'"
 
 
 def _type_of(parameter: Parameter) -> Any:

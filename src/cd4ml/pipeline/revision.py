@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -14,6 +15,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 _TIMEOUT_S = 30
+_COMMIT = re.compile(r"[0-9a-f]{40,64}")
 LARGEST = 1 << 20  # bytes; larger untracked files are data, and datasets have versions
 MOST = 64 << 20  # bytes of untracked files together; the smallest are kept first
 
@@ -47,9 +49,10 @@ def revision_of(folder: Path, *, leave_out: Callable[[str], bool] = lambda name:
     """
     found = git(folder, "rev-parse", "--show-toplevel", "--show-prefix", "--git-path", "index",
                 "HEAD")  # fmt: skip
-    if found is None:
+    # what it says decides: a process that ignores its children sees each of them succeed
+    top, prefix, index, commit, *_ = [*os.fsdecode(found or b"").split("\n"), "", "", ""]
+    if not _COMMIT.fullmatch(commit):
         return Revision("", b"")
-    top, prefix, index, commit = os.fsdecode(found).split("\n")[:4]
     tracked, untracked = _listed(folder)
     new = _kept(folder, [name for name in untracked if not leave_out(name)])
     patch = _patch(folder, folder / index, new)

@@ -25,6 +25,7 @@ class Step(Generic[P, R]):
     every run, for a step that reads more than its inputs (the time, a web page).
     `columns` says which columns of its inputs each column of its output is made from.
     `resources` is what it asks for, `patience` how long it may take and how often it is tried.
+    `replaces` is the step that had its name in the module until then, which no one can mean.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Step(Generic[P, R]):
         self.patience = patience
         self.columns: Columns = columns or {}
         self.name: str = function.__name__
+        self.replaces = _named_so(function)
         functools.update_wrapper(self, function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -59,6 +61,15 @@ class Step(Generic[P, R]):
 
     def __reduce__(self) -> str:
         return self.function.__qualname__  # pickled by name, as functions are
+
+
+def _named_so(function: Callable[..., Any]) -> Step[..., Any] | None:
+    """The step that the function's module has under its name now."""
+    if "." in function.__qualname__:  # within another function: its name is none of the module's
+        return None
+    named = getattr(function, "__globals__", {}).get(function.__name__)
+    is_other = isinstance(named, Step) and named.function is not function
+    return named if is_other else None
 
 
 @overload

@@ -131,7 +131,8 @@ def _kind_of(value: Any, hint: str) -> Kind | None:
         return "table"
     if name == "numpy.ndarray":
         return "array"
-    if value is None or isinstance(value, bool | int | float | str | list | tuple | dict):
+    plain = _unboxed(value)
+    if plain is None or isinstance(plain, bool | int | float | str | list | tuple | dict):
         return "json"
     return "model" if hasattr(value, "fit") and _is_estimator(value) else None
 
@@ -173,6 +174,7 @@ def _npy(array: Any) -> bytes:
 
 def _finite(metrics: Mapping[Any, Any], step: str) -> dict[str, float]:
     """The metrics as floats; whoever compares NaN with a limit lets it pass."""
+    metrics = {name: _unboxed(value) for name, value in metrics.items()}
     for name, value in metrics.items():
         if not isinstance(name, str) or not isinstance(value, Real) or isinstance(value, bool):
             msg = f"step {step!r}: metric {name!r} is {_article(type(value).__name__)}"
@@ -189,7 +191,15 @@ def _finite(metrics: Mapping[Any, Any], step: str) -> dict[str, float]:
     return {name: float(value) for name, value in metrics.items()}
 
 
+def _unboxed(value: Any) -> Any:
+    """A scalar of NumPy's as the number or text that it is, if Python's own hold it exactly."""
+    is_scalar = type(value).__module__ == "numpy" and getattr(value, "shape", None) == ()
+    plain = value.item() if is_scalar else value
+    return plain if type(plain) in (bool, int, float, str) else value
+
+
 def _plain(value: Any, path: str = "$") -> Any:
+    value = _unboxed(value)
     if isinstance(value, dict):
         for key in value:
             if not isinstance(key, str):

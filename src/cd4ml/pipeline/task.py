@@ -204,10 +204,8 @@ def _attempted(task: StepTask, module: ModuleType) -> tuple[Output | None, Failu
     seed_everything(task.chance.seed, task.step, needs_numpy=task.chance.needs_numpy)
     try:
         value = _collected(function(*arguments, **task.parameters))
-    except (Exception, SystemExit) as error:
-        return None, _failed(task, error)
-    except KeyboardInterrupt as error:
-        if task.is_debugged:
+    except BaseException as error:  # also what is no Exception, such as a panic of Rust's
+        if isinstance(error, KeyboardInterrupt) and task.is_debugged:
             raise
         return None, _failed(task, error)
     finally:

@@ -37,7 +37,14 @@ RUNS: tuple[tuple[dict[str, Any], dict[str, float | None]], ...] = (
         {
             "name": "basis 2",
             "started_at": NOW + DAY,
-            "parameters": {"delay.max_iter": 200, "kind": "Tree*", "deep": False, "größe 1": "x"},
+            "parameters": {
+                "delay.max_iter": 200,
+                "kind": "Tree*",
+                "deep": False,
+                "größe 1": "x",
+                "delay.rate": "nan",
+            },
+            "search": 7,
             "tags": {"team": "web", "tries": "10"},
             "created_by": "bob",
         },
@@ -55,7 +62,7 @@ RUNS: tuple[tuple[dict[str, Any], dict[str, float | None]], ...] = (
     (
         {
             "state": "killed",
-            "parameters": {"max_iter": 300, "kind": "1-2", "deep": "True"},
+            "parameters": {"max_iter": 300, "kind": "1-2", "deep": "True", "rate": "-inf"},
             "note": "it's so",
         },
         {"auc": 0.70, "loss": None},
@@ -90,7 +97,10 @@ def numbers(database: "Database", where: str = "", sort: str = "", **options: An
         ("metrics.auc >= 0.6 and not metrics.auc > 0.7", [4, 1]),
         ("metrics.auc != 0.75", [4, 1]),
         ("metrics.auc in (0.6, 0.75)", [2, 1]),
-        ("metrics.auc not in (0.6, 0.75)", [4, 3]),
+        ("metrics.auc not in (0.6, 0.75)", [4]),  # as with !=, what has no value is not found
+        ("not metrics.auc in (0.6, 0.75)", [4, 3]),
+        ("not metrics.auc = 0.75", [4, 3, 1]),
+        ("metrics.loss not in (0.9)", [3, 2]),
         ("metrics.auc is null", [3]),
         ("metrics.auc is not null", [4, 2, 1]),
         ("metrics.loss > 0.5", [3, 1]),  # infinity is above, NaN above nothing
@@ -113,7 +123,19 @@ def numbers(database: "Database", where: str = "", sort: str = "", **options: An
         ("params.kind like 'tree%'", [1]),
         ("params.kind ilike 'TREE%'", [2, 1]),
         ("params.kind like 'Tree*'", [2]),
-        ("params.kind not like 'tree%'", [4, 3, 2]),
+        ("params.kind not like 'tree%'", [4, 2]),
+        ("not params.kind like 'tree%'", [4, 3, 2]),
+        ("params.rate = nan", [2]),
+        ("params.rate != nan", [4, 1]),
+        ("params.rate = -inf", [4]),
+        ("params.rate = inf", []),
+        ("params.rate < nan", []),
+        ("params.rate in (nan, 0.1)", [2, 1]),
+        ("search is null", [4, 3, 1]),
+        ("search is not null", [2]),
+        ("search < 8", [2]),
+        ("search != 8", [2]),
+        ("search not in (7)", []),
         ("params.kind > 0", []),  # "1-2" is no number
         ("params.version > 0", []),
         ("params.version = '1.2.3'", [3]),
@@ -127,6 +149,9 @@ def numbers(database: "Database", where: str = "", sort: str = "", **options: An
         ("tags.tries > 5", [2]),  # 10 is above 5, also as text
         ("tags.größe = 'L'", [1]),
         ("tags.team is null", [4, 3]),
+        ("tags.team != 'ops'", [2]),
+        ("tags.team not in ('ops')", [2]),
+        ("tags.team not like 'ops'", [2]),
         ("state = 'failed' or state = 'killed'", [4, 3]),
         ("experiment = 'prices'", [3]),
         ("created_by = 'bob'", [2]),
@@ -293,12 +318,15 @@ def test_more_groups_than_anybody_reads_are_refused(database: "Database") -> Non
     )
 
 
-@pytest.mark.parametrize("name", ["a'b", 'a"b', "a\\b", "$.a", "[0]", "größe", "a b", "日本", "1"])
+@pytest.mark.parametrize(
+    "name", ["a'b", 'a"b', "a\\b", "$.a", "[0]", "größe", "a b", "日本", "1", "a`b", "`", "``"]
+)
 def test_any_name_is_found(database: "Database", name: str) -> None:
     with database.write() as connection:
         rows.insert(connection, run(1, parameters={name: 5, "other": 1}, tags={name: "x"}))
         log_metrics(connection, 1, [Point(name, 0.5)])
 
+    name = name.replace("`", "``")
     assert numbers(database, f"params.`{name}` = 5 and tags.`{name}` = 'x'") == [1]
     assert numbers(database, f"metrics.`{name}` = 0.5 and params.`{name}` = '5'") == [1]
     assert numbers(database, f"params.`{name}` = 6") == []

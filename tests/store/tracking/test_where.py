@@ -47,11 +47,24 @@ TEAM = Condition(Field("tags", "team"), "in", ("ops", "web"))
             All((AUC, Any((ITER, TEAM)))),
         ),
         ("not metrics.auc > 0.7", Not(AUC)),
-        ("tags.team not in ('ops', 'web')", Not(TEAM)),
+        (
+            "tags.team not in ('ops', 'web')",
+            All((Not(TEAM), Not(Condition(Field("tags", "team"), "is null", ())))),
+        ),
         ("tags.`my größe` is null", Condition(Field("tags", "my größe"), "is null", ())),
         ("tags.a is not null", Not(Condition(Field("tags", "a"), "is null", ()))),
         ("params.a ilike 'x%'", Condition(Field("params", "a"), "ilike", ("x%",))),
-        ("params.a not like 'x%'", Not(Condition(Field("params", "a"), "like", ("x%",)))),
+        (
+            "params.a not like 'x%'",
+            All(
+                (
+                    Not(Condition(Field("params", "a"), "like", ("x%",))),
+                    Not(Condition(Field("params", "a"), "is null", ())),
+                )
+            ),
+        ),
+        ("tags.`a``b` is null", Condition(Field("tags", "a`b"), "is null", ())),
+        ('tags."a`""b" is null', Condition(Field("tags", 'a`"b'), "is null", ())),
         ("params.a = 'it''s \\'so\\''", Condition(Field("params", "a"), "=", ("it's 'so'",))),
         ("params.a = TRUE", Condition(Field("params", "a"), "=", (True,))),
         ("metrics.a = -inf", Condition(Field("metrics", "a"), "=", (float("-inf"),))),

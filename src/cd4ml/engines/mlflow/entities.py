@@ -133,7 +133,7 @@ class FileInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     path: str
     is_dir: bool
-    file_size: int = 0
+    file_size: int | None = None  # None for a folder
 
 
 class LoggedModelInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

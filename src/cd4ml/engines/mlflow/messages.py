@@ -61,7 +61,7 @@ class Search(Message, frozen=True, kw_only=True):
 
     filter: str = ""
     order_by: list[str] = []
-    max_results: int = 0  # 0: as many as is usual
+    max_results: int | None = None  # None: as many as is usual
     page_token: str = ""
     view_type: str | int = "ACTIVE_ONLY"
 
@@ -173,7 +173,7 @@ class SearchRuns(Message, frozen=True, kw_only=True):
     experiment_ids: list[str] = []
     filter: str = ""
     run_view_type: str | int = "ACTIVE_ONLY"
-    max_results: int = 1000
+    max_results: int | None = None
     order_by: list[str] = []
     page_token: str = ""
 
@@ -189,7 +189,7 @@ class MetricHistory(RunById, frozen=True, kw_only=True):
 
     metric_key: str
     page_token: str = ""
-    max_results: int = 0
+    max_results: int | None = None
 
 
 class BulkHistory(Message, frozen=True, kw_only=True):
@@ -199,7 +199,7 @@ class BulkHistory(Message, frozen=True, kw_only=True):
     metric_key: str
     start_step: int | None = None
     end_step: int | None = None
-    max_results: int = 0
+    max_results: int | None = None
 
 
 class ListArtifacts(RunById, frozen=True, kw_only=True):
@@ -285,7 +285,7 @@ class SearchLoggedModels(Message, frozen=True, kw_only=True):
     experiment_ids: list[str] = []
     filter: str = ""
     datasets: list[DatasetNamed] = []
-    max_results: int = 0
+    max_results: int | None = None
     order_by: list[ModelOrder] = []
     page_token: str = ""
 

@@ -18,6 +18,19 @@ class PastPoint(NamedTuple):
     time_ms: int
 
 
+class PastModelMetric(NamedTuple):
+    """A value of a metric of a logged model; no dataset is ""."""
+
+    model: str
+    name: str
+    value: float
+    step: int
+    time_ms: int
+    run: str
+    dataset: str
+    digest: str
+
+
 class PastInput(NamedTuple):
     """A dataset that a run was given."""
 
@@ -116,8 +129,14 @@ class Past(Protocol):
     def points(self, run: str) -> Iterator[PastPoint]:
         """The points of a run, as they were logged."""
 
+    def n_points(self, run: str) -> int:
+        """How many points a run has: whether it has gone on."""
+
     def logged_models(self) -> list[PastLoggedModel]:
         """All logged models."""
+
+    def model_metrics(self, model: str) -> list[PastModelMetric]:
+        """The metrics of a logged model (MLflow 3), as they were logged."""
 
     def models(self) -> list[PastModel]:
         """All registered models."""

@@ -16,6 +16,7 @@ from cd4ml.engines.mlflow.past import (
     PastInput,
     PastLoggedModel,
     PastModel,
+    PastModelMetric,
     PastPoint,
     PastRun,
     PastVersion,
@@ -25,6 +26,11 @@ from cd4ml.errors import ConfigurationError, InvalidInput, NotFound, Unavailable
 # SQLite keeps no infinity in MLflow's columns: MLflow writes the largest number instead
 _INFINITE = 1.7976931348623157e308
 _CONTEXT = "mlflow.data.context"
+_NEEDED = {
+    "experiments": ("experiment_id", "name"),
+    "runs": ("run_uuid", "experiment_id", "status", "start_time"),
+    "metrics": ("run_uuid", "key", "value", "timestamp", "step", "is_nan"),
+}
 _FETCHED = 5_000  # points at a time
 
 Row = dict[str, Any]
@@ -48,14 +54,16 @@ class PastDatabase:
         self._engine = _engine(url)
         try:
             self._connection = self._engine.connect()
-            self._tables = set(sa.inspect(self._connection).get_table_names())
+            found = sa.inspect(self._connection)
+            self._tables = set(found.get_table_names())
+            missing = _missing(found, self._tables)
         except sa.exc.DatabaseError as error:
             reason = str(error.orig).splitlines()[0]
             msg = f"the database {_shown(url)} cannot be read: {reason}"
             raise Unavailable(msg, hint="is it MLflow's backend store URI?") from None
-        if not {"experiments", "runs", "metrics"} <= self._tables:
+        if missing:
             self.close()
-            msg = f"{_shown(url)} is no database of MLflow's: it has no tables experiments and runs"
+            msg = f"{_shown(url)} is no database of MLflow's: it has no {missing}"
             raise InvalidInput(msg, hint="give the URI that mlflow server has as backend store")
 
     def close(self) -> None:
@@ -117,6 +125,30 @@ class PastDatabase:
         for key, value, step, timestamp, is_nan in found:
             number = float("nan") if is_nan else _with_infinity(value)
             yield PastPoint(key, number, step or 0, timestamp or 0)
+
+    def n_points(self, run: str) -> int:
+        """How many points a run has."""
+        counted = sa.text("SELECT COUNT(*) FROM metrics WHERE run_uuid = :run")
+        return int(self._connection.execute(counted, {"run": run}).scalar_one())
+
+    def model_metrics(self, model: str) -> list[PastModelMetric]:
+        """The metrics of a logged model by step and time; MLflow keeps NaN as 0 there."""
+        order = "metric_name, metric_step, metric_timestamp_ms"
+        return [
+            PastModelMetric(
+                model=model,
+                name=row["metric_name"],
+                value=float("nan")
+                if row["metric_value"] is None
+                else _with_infinity(row["metric_value"]),
+                step=row["metric_step"],
+                time_ms=row["metric_timestamp_ms"],
+                run=row["run_id"],
+                dataset=row["dataset_name"] or "",
+                digest=row["dataset_digest"] or "",
+            )
+            for row in self._rows("logged_model_metrics", order=order, model_id=model)
+        ]
 
     def logged_models(self) -> list[PastLoggedModel]:
         """All logged models."""
@@ -220,10 +252,24 @@ class PastDatabase:
         return [dict(row) for row in found.mappings()]
 
 
+def _missing(there: sa.Inspector, tables: set[str]) -> str:
+    """What a database of MLflow's has, and this one has not; "" if it has all of it."""
+    if not tables.issuperset(_NEEDED):
+        return "tables experiments and runs"
+    for table, columns in _NEEDED.items():
+        known = {each["name"] for each in there.get_columns(table)}
+        for column in columns:
+            if column not in known:
+                return f"column {column!r} in its table {table!r}"
+    return ""
+
+
 def _engine(url: str) -> sa.Engine:
     try:
         parsed = sa.make_url(url)
         if parsed.get_backend_name() == "sqlite":
+            if parsed.database in (None, "", ":memory:"):
+                raise sa.exc.ArgumentError("no file")
             path = Path(parsed.database or "")
             if not path.is_file():
                 msg = f"there is no database {path}"

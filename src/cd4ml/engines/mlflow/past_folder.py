@@ -11,6 +11,7 @@ from cd4ml.engines.mlflow.past import (
     PastInput,
     PastLoggedModel,
     PastModel,
+    PastModelMetric,
     PastPoint,
     PastRun,
     PastVersion,
@@ -104,14 +105,34 @@ class PastFolder:
 
     def points(self, run: str) -> Iterator[PastPoint]:
         """The points of a run by metric, in the order in which they were logged."""
-        folder = self._runs[run][0] / "metrics"
-        for path in sorted(folder.rglob("*")) if folder.is_dir() else []:
-            if not path.is_file():
-                continue
-            name = path.relative_to(folder).as_posix()
-            for line in path.read_text("utf-8").splitlines():
-                time_ms, value, *step = line.split(" ")
-                yield PastPoint(name, float(value), int(step[0]) if step else 0, int(time_ms))
+        for name, words in _lines(self._runs[run][0] / "metrics"):
+            time_ms, value, *step = words
+            yield PastPoint(name, float(value), int(step[0]) if step else 0, int(time_ms))
+
+    def n_points(self, run: str) -> int:
+        """How many points a run has."""
+        return sum(1 for _ in _lines(self._runs[run][0] / "metrics"))
+
+    def model_metrics(self, model: str) -> list[PastModelMetric]:
+        """The metrics of a logged model, in the order in which they were logged."""
+        found = []
+        for place, _ in self._experiments.values():
+            for name, words in _lines(place / _MODELS / model / "metrics"):
+                time_ms, value, step, run, *dataset = words
+                digest = dataset.pop() if dataset else ""
+                found.append(
+                    PastModelMetric(
+                        model=model,
+                        name=name,
+                        value=float(value),
+                        step=int(step),
+                        time_ms=int(time_ms),
+                        run=run,
+                        dataset=" ".join(dataset),
+                        digest=digest,
+                    )
+                )
+        return found
 
     def logged_models(self) -> list[PastLoggedModel]:
         """All logged models (MLflow 3)."""
@@ -216,12 +237,19 @@ def _meta(folder: Path) -> Meta | None:
     return found if isinstance(found, dict) else None
 
 
+def _lines(folder: Path) -> Iterator[tuple[str, list[str]]]:
+    """The lines of a folder's metrics, a file each: its name, and the words of the line."""
+    for name, text in _values(folder).items():
+        for line in text.splitlines():
+            yield name, line.split(" ")
+
+
 def _values(folder: Path) -> dict[str, str]:
-    """A file a value: tags and parameters, whose names may have slashes."""
+    """A file a value: tags and parameters, whose names may have slashes; no links."""
     if not folder.is_dir():
         return {}
     return {
-        path.relative_to(folder).as_posix(): path.read_text("utf-8")
+        path.relative_to(folder).as_posix(): path.read_text("utf-8", errors="replace")
         for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        if path.is_file() and not path.is_symlink()
     }

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from cd4ml.errors import InvalidInput
+from cd4ml.store.storable import problem
 
 Value = str | float | tuple[str, ...] | None
 
@@ -45,6 +46,7 @@ _KINDS = {
     "dataset": "dataset",
     "datasets": "dataset",
 }
+_OF_DATASETS = ("name", "digest", "context")
 
 
 class Comparison(NamedTuple):
@@ -173,6 +175,8 @@ def parse_order(text: str, vocabulary: Vocabulary) -> Order:
     """
     tokens = _Tokens(text, vocabulary)
     kind, key = _named(tokens.take("name"), tokens, vocabulary)
+    if kind == "dataset":
+        raise tokens.invalid("nothing is sorted by a dataset, of which a run may have several")
     direction = "asc" if tokens.is_done else tokens.take("name").lower()
     if direction not in ("asc", "desc") or not tokens.is_done:
         raise tokens.invalid("expected ASC or DESC at its end")
@@ -201,6 +205,9 @@ class _Tokens:
     def __init__(self, text: str, vocabulary: Vocabulary) -> None:
         self._text = text
         self._thing = vocabulary.thing
+        unaskable = problem(text)
+        if unaskable:
+            raise self.invalid(unaskable)
         self._tokens = list(_split(text, self.invalid))
         self._at = 0
 
@@ -273,6 +280,9 @@ def _named(text: str, tokens: _Tokens, vocabulary: Vocabulary) -> tuple[str, str
         raise tokens.invalid(
             f"{before!r} is no kind of name that {vocabulary.thing} have (known: {known})"
         )
+    if kind == "dataset" and key not in _OF_DATASETS:
+        known = ", ".join(_OF_DATASETS)
+        raise tokens.invalid(f"datasets have no {key!r} (known: {known})")
     return kind, key
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import socket
 import sys
+from contextlib import suppress
 from typing import Any
 
 from cd4ml.errors import ConfigurationError, Unavailable
@@ -66,7 +68,20 @@ def connect(address: str) -> bool:
         )
     except (ConnectionError, RuntimeError, ValueError, TimeoutError, OSError) as error:
         raise _unavailable(address, _first_line(error)) from None
+    hear_children()
     return True
+
+
+def hear_children() -> None:
+    """Let this process hear how the programs ended that it starts.
+
+    Ray has it ignore SIGCHLD where children are ended with their step: then every program seems
+    to have ended with exit code 0.
+    """
+    with suppress(ValueError):  # not in the main thread, which alone may change that
+        # Python does not know of it, so that it may say that nothing was changed
+        if not callable(signal.getsignal(signal.SIGCHLD)):
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def _refuse_silent(address: str) -> None:

@@ -8,7 +8,13 @@ from concurrent.futures import CancelledError, Future
 from functools import cached_property
 from typing import Any, TypeVar
 
-from cd4ml.engines.ray.connection import connect, largest_node, ray_module, whole_cluster
+from cd4ml.engines.ray.connection import (
+    connect,
+    hear_children,
+    largest_node,
+    ray_module,
+    whole_cluster,
+)
 from cd4ml.engines.ray.tables import RayTables
 from cd4ml.errors import TimedOut, WorkerLost
 from cd4ml.records.hardware import Hardware
@@ -17,6 +23,7 @@ from cd4ml.records.resources import Resources
 T = TypeVar("T")
 
 _NODES_LOST = 3  # how often a call is made anew because its node died
+_TOLD_AFTER_S = 4.0  # at most so late Ray says that a process has ended itself
 
 
 class _Task(Future[Any]):
@@ -28,17 +35,15 @@ class _Task(Future[Any]):
         self._timeout_s = timeout_s
         self._n_lost = 0
         self._ended_by: BaseException | None = None
+        self._late: TimedOut | None = None
         self._reference: Any = None
         self._timer: threading.Timer | None = None
 
     def begin(self) -> None:
         """Have the cluster make the call."""
         self.set_running_or_notify_cancel()
-        if self._timeout_s:
-            self._timer = threading.Timer(self._timeout_s, self._end, [_too_long(self._timeout_s)])
-            self._timer.daemon = True
-            self._timer.start()
         self._make()
+        self._after(self._timeout_s, self._is_late)
 
     def cancel(self) -> bool:
         """End the call; its future raises `CancelledError` once it has ended."""
@@ -46,6 +51,17 @@ class _Task(Future[Any]):
             return False
         self._end(CancelledError())
         return True
+
+    def _after(self, seconds: float, what: Callable[[], None]) -> None:
+        if seconds and not self.done():
+            self._timer = threading.Timer(seconds, what)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _is_late(self) -> None:
+        """Its time is over: that it is ended waits for the news that it had ended before."""
+        self._late = _too_long(self._timeout_s)
+        self._after(_TOLD_AFTER_S, lambda: self._end(_too_long(self._timeout_s)))
 
     def _make(self) -> None:
         self._reference = self._start()
@@ -64,16 +80,19 @@ class _Task(Future[Any]):
             return
         if self._timer is not None:
             self._timer.cancel()
-        if error is None:
-            self.set_result(done.result())
-        else:
+        if error is not None:
             self.set_exception(self._ended_by or _explained(error))
+        elif self._ended_by or self._late:  # it came to its end meanwhile
+            self.set_exception(self._ended_by or self._late)
+        else:
+            self.set_result(done.result())
 
     def _is_lost(self, error: BaseException) -> bool:
         """Whether the node is to blame, and another one may do better."""
         exceptions = ray_module().exceptions
         is_node = isinstance(error, exceptions.NodeDiedError | exceptions.LocalRayletDiedError)
-        return is_node and self._ended_by is None and self._n_lost < _NODES_LOST
+        is_wanted = self._ended_by is None and self._late is None
+        return is_node and is_wanted and self._n_lost < _NODES_LOST
 
 
 class RayExecutor:
@@ -81,7 +100,9 @@ class RayExecutor:
 
     Ray gives each call the CPUs and GPUs that it asks for, and keeps its memory free; a call
     that takes more is ended only when its node runs short. The time that a call waits for a
-    place counts as its own. A call whose node dies is made anew on another one.
+    place counts as its own; one whose time is over is ended four seconds later, as Ray takes
+    that long to say that its process had ended before. A call whose node dies is made anew on
+    another one.
 
     Args:
         address: Of the cluster; see `connect`.
@@ -156,6 +177,7 @@ class RayExecutor:
 
 def call(function: Callable[..., T], arguments: tuple[Any, ...]) -> T:
     """Call a function: Ray takes no builtins, and its options want one name for all."""
+    hear_children()
     return function(*arguments)
 
 

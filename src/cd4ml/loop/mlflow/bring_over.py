@@ -7,7 +7,7 @@ that went on is brought up to date. Nothing is loaded, and nothing is changed ov
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -20,22 +20,24 @@ from cd4ml.engines.mlflow.past import (
     PastExperiment,
     PastLoggedModel,
     PastModel,
-    PastPoint,
     PastRun,
     PastVersion,
 )
 from cd4ml.errors import Conflict, InvalidInput
+from cd4ml.experiments.logged_models import log_model_metrics
 from cd4ml.loop.mlflow.brought import Brought
 from cd4ml.loop.mlflow.folders import model_files
 from cd4ml.loop.mlflow.ids import our_name
 from cd4ml.loop.mlflow.past_files import FilesThere
+from cd4ml.loop.mlflow.past_points import Points, model_metrics
 from cd4ml.loop.mlflow.past_runs import input_from, run_from
+from cd4ml.loop.mlflow.past_stored import StoredFiles, number_of
 from cd4ml.loop.mlflow.told import NOTE
 from cd4ml.models import aliases, registry
 from cd4ml.records.experiment import Experiment
 from cd4ml.records.logged_model import ForeignRun, LoggedModel, LoggedModelFile, RunModel
 from cd4ml.records.model_version import ModelVersion, RegisteredModel
-from cd4ml.records.point import Point, PointChunk
+from cd4ml.records.point import PointChunk
 from cd4ml.records.run import Metric, Run
 from cd4ml.records.run_artifact import RunArtifact
 from cd4ml.release.champion import CHAMPION
@@ -119,10 +121,11 @@ class _Bringing:
     def __init__(self, project: Project, past: Past, there: FilesThere, actor: str) -> None:
         self._project = project
         self._past = past
-        self._there = there
         self._actor = actor
         self._report = Brought()
+        self._stored = StoredFiles(project, there, self._report)
         self._experiments: dict[str, Experiment] = {}  # by MLflow's id
+        self._owners: set[str] = set()  # ids of runs and logged models
 
     def all(self, progress: Callable[[str], None]) -> Brought:
         """Everything, in an order in which what is pointed at comes first."""
@@ -135,12 +138,17 @@ class _Bringing:
             if i % 100 == 0:
                 progress(f"run {i + 1:,} of {len(ids):,}")
             self._run(self._past.run(id))
-        for model in self._past.logged_models():
+        logged = self._past.logged_models()
+        for model in logged:
             self._logged_model(model)
+        self._owners = {*ids, *(model.id for model in logged)}
         for registered in self._past.models():
             self._model(registered)
         for version in self._past.versions():
-            self._version(version)
+            try:
+                self._version(version)
+            except InvalidInput as error:
+                self._report.leave(f"version {version.model}/{version.number}: {error.message}")
         for registered in self._past.models():
             self._aliases(registered)
         for id in gone:
@@ -182,17 +190,30 @@ class _Bringing:
             delete_experiment(connection, experiment.number, at=self._at, actor=self._actor)
 
     def _run(self, past: PastRun) -> None:
-        digest = address_of(canonical(past._asdict() | {"inputs": [*map(list, past.inputs)]}))
+        told = past._asdict() | {"inputs": [*map(list, past.inputs)]}
+        digest = address_of(canonical(told | {"points": self._past.n_points(past.id)}))
         with self._project.database.read() as connection:
             known = rows.find(connection, ForeignRun, id=past.id)
         if known and known[0].digest == digest:
             self._report.known += 1
             return
-        files = self._files(past.artifacts, f"run {past.id}")
+        try:
+            run = run_from(past, self._experiments[past.experiment], self._actor, self._at)
+            points = self._keep(past, run, known[0].run if known else 0, digest)
+        except InvalidInput as error:  # a text that no database keeps, a time of no calendar
+            self._report.leave(f"run {past.id}: {error.message}")
+            return
+        self._report.points += points
+        self._report.updated += bool(known)
+        self._report.runs += not known
+
+    def _keep(self, past: PastRun, run: Run, known: int, digest: str) -> int:
+        files = self._stored.files(past.artifacts, f"run {past.id}", {past.id})
+        points = Points(self._past.points(past.id))
         with self._project.database.write() as connection:
-            number = self._keep_run(connection, past, known[0].run if known else 0)
-            points = list(self._points(past))
-            log_metrics(connection, number, points)
+            number = self._keep_run(connection, run, known)
+            taken = list(points)
+            log_metrics(connection, number, taken)
             log_inputs(connection, [input_from(number, each, self._at) for each in past.inputs])
             log_artifacts(
                 connection,
@@ -208,13 +229,12 @@ class _Bringing:
                 rows.put(connection, made)
             brought = ForeignRun(id=past.id, run=number, digest=digest, brought_at=self._at)
             rows.put(connection, brought)
-        self._report.points += len(points)
-        self._report.updated += bool(known)
-        self._report.runs += not known
+        for what in points.left:
+            self._report.leave(f"run {past.id}: {what}")
+        return len(taken)
 
-    def _keep_run(self, connection: Connection, past: PastRun, number: int) -> int:
+    def _keep_run(self, connection: Connection, run: Run, number: int) -> int:
         """The run's row; of one that is known, without the points that come again."""
-        run = run_from(past, self._experiments[past.experiment], self._actor, self._at)
         if number:
             for kind in (Metric, PointChunk):
                 table = TABLES[kind]
@@ -226,25 +246,37 @@ class _Bringing:
         lineage.note(connection, address=run.ref, kind="run", name=run.ref, at=self._at)
         return run.number
 
-    def _points(self, past: PastRun) -> Iterator[Point]:
-        found: Iterator[PastPoint] = self._past.points(past.id)
-        for name, value, step, time_ms in found:
-            yield Point(name, value, step, max(0, time_ms))
-
     def _logged_model(self, past: PastLoggedModel) -> None:
+        try:
+            self._keep_logged_model(past)
+            self._model_metrics(past)
+        except InvalidInput as error:
+            self._report.leave(f"logged model {past.id}: {error.message}")
+
+    def _model_metrics(self, past: PastLoggedModel) -> None:
+        """Always: a metric that is logged later does not change the model."""
+        with self._project.database.write() as connection:
+            metrics = model_metrics(
+                self._past.model_metrics(past.id),
+                lambda id: number_of(connection, id),
+                lambda what: self._report.leave(f"logged model {past.id}: {what}"),
+            )
+            log_model_metrics(connection, metrics)
+
+    def _keep_logged_model(self, past: PastLoggedModel) -> None:
         with self._project.database.read() as connection:
             known = rows.find(connection, LoggedModel, id=past.id)
             changed_at = self._moment(past.changed_ms)
             if known and known[0].changed_at == changed_at:
                 return
-        files = self._files(past.artifacts, f"logged model {past.id}")
+        files = self._stored.files(past.artifacts, f"logged model {past.id}", {past.id})
         with self._project.database.write() as connection:
             model = LoggedModel(
                 id=past.id,
                 experiment=self._experiments[past.experiment].number,
                 name=past.name,
                 kind=past.kind,
-                run=self._number_of(connection, past.run),
+                run=number_of(connection, past.run),
                 state=_MODEL_STATES.get(past.status, "pending"),
                 parameters=past.params,
                 tags=past.tags,
@@ -284,7 +316,7 @@ class _Bringing:
                 return  # said with the model
             taken = rows.find(connection, ModelVersion, model=past.model, number=past.number)
         ref = f"{past.model}/{past.number}"
-        files = self._version_files(past)
+        files = self._stored.of_version(past, self._owners)
         addresses = {path: address for path, (address, _) in files.items()}
         listed = model_files(self._project, past.model, addresses)
         logged = self._project.blobs.put_record(listed)
@@ -298,7 +330,7 @@ class _Bringing:
             registry.add_version(
                 connection,
                 past.model,
-                run=self._number_of(connection, past.run),
+                run=number_of(connection, past.run),
                 logged=logged,
                 source=past.source,
                 description=past.description,
@@ -313,14 +345,6 @@ class _Bringing:
         """Let the next version have the number it has there: gaps of deleted ones stay."""
         while rows.last_number(connection, ModelVersion, past.model) < past.number - 1:
             rows.next_number(connection, ModelVersion, past.model)
-
-    def _version_files(self, past: PastVersion) -> dict[str, tuple[str, int]]:
-        source = past.source.removeprefix("models:/")
-        with self._project.database.read() as connection:
-            known = rows.find(connection, LoggedModelFile, model=source)
-        if known:
-            return {each.path: (each.address, each.n_bytes) for each in known}
-        return self._files(past.artifacts, f"version {past.model}/{past.number}")
 
     def _aliases(self, past: PastModel) -> None:
         for name, number in past.aliases.items():
@@ -340,28 +364,11 @@ class _Bringing:
             except (Conflict, InvalidInput) as error:
                 self._report.leave(f"alias {ref}: {error.message}")
 
-    def _files(self, place: str, whose: str) -> dict[str, tuple[str, int]]:
-        """Store the files that lie at a place; path -> address and size."""
-        folder = self._there.folder(place)
-        if folder is None:
-            if place:
-                self._report.leave(f"files of {whose}: {place} cannot be read from here")
-            return {}
-        found = {}
-        for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                size = path.stat().st_size
-                name = path.relative_to(folder).as_posix()
-                found[name] = (self._project.blobs.put_file(path), size)
-        self._report.files += len(found)
-        return found
-
-    def _number_of(self, connection: Connection, id: str) -> int:
-        found = rows.find(connection, ForeignRun, id=id) if id else []
-        return found[0].run if found else 0
-
     def _moment(self, ms: int) -> datetime:
-        return moment(ms) if ms else self._at
+        try:
+            return moment(ms) if ms else self._at
+        except InvalidInput:  # no calendar has it
+            return self._at
 
     def _enter(self) -> None:
         report = self._report

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from cd4ml.engines.mlflow import entities, messages
@@ -15,6 +16,7 @@ from cd4ml.engines.mlflow.search_language import (
 )
 from cd4ml.errors import InvalidInput, NotFound
 from cd4ml.loop.mlflow.ids import DEFAULT_ID, OURS, experiment_id, experiment_of, our_name
+from cd4ml.loop.mlflow.ordering import ordered
 from cd4ml.loop.mlflow.paging import page_of
 from cd4ml.loop.mlflow.told import NOTE, told_experiment
 from cd4ml.records.experiment import Experiment
@@ -90,7 +92,7 @@ def update(project: Project, asked: messages.UpdateExperiment, actor: str) -> di
     Raises:
         NotFound: If there is none.
         AlreadyExists: If another one has the name.
-        InvalidInput: If it is no name, or the experiment is the default one.
+        InvalidInput: If it is no name, or the experiment is the default one, or was deleted.
     """
     if asked.experiment_id == DEFAULT_ID:
         raise InvalidInput("the experiment Default keeps its name", hint="make another one")
@@ -133,6 +135,7 @@ def set_tag(project: Project, asked: messages.SetExperimentTag, actor: str) -> d
 
     Raises:
         NotFound: If there is none.
+        InvalidInput: If it was deleted.
     """
     tags, note = _noted({asked.key: asked.value})
     _change(project, asked.experiment_id, actor, tags=tags, note=note)
@@ -146,9 +149,10 @@ def delete_tag(
 
     Raises:
         NotFound: If there is no such experiment, or it has no such tag.
+        InvalidInput: If it was deleted.
     """
     with project.database.write() as connection:
-        found = experiment_of(connection, asked.experiment_id)
+        found = _there(connection, asked.experiment_id)
         if asked.key not in found.tags:
             known = ", ".join(sorted(found.tags)) or "none"
             msg = f"the experiment {found.name!r} has no tag {asked.key!r}"
@@ -173,7 +177,7 @@ def search(project: Project, asked: messages.Search, actor: str) -> dict[str, ob
     fitting = [each for each in found if all(_fits(each, one) for one in comparisons)]
     fitting.sort(key=lambda each: (-each.creation_time, -int(each.experiment_id)))
     for order in reversed(orders):
-        fitting.sort(key=_sorted_by(order), reverse=not order.is_ascending)
+        fitting = ordered(fitting, _sorted_by(order), is_ascending=order.is_ascending)
     shown, token = page.of(fitting)
     return {"experiments": shown, "next_page_token": token}
 
@@ -188,7 +192,7 @@ def view_of(asked: str | int) -> str:
         >>> view_of(2), view_of("all")
         ('DELETED_ONLY', 'ALL')
     """
-    name = _VIEWS.get(int(asked), "") if str(asked).isdigit() else str(asked).upper()
+    name = _VIEWS.get(int(asked), "") if str(asked).isdecimal() else str(asked).upper()
     if name not in _VIEWS.values():
         msg = f"expected the view {', '.join(_VIEWS.values())}, got {asked!r}"
         raise InvalidInput(msg)
@@ -213,9 +217,17 @@ def _change(
     tags: dict[str, str] | None = None,
 ) -> None:
     with project.database.write() as connection:
-        number = experiment_of(connection, id).number
+        number = _there(connection, id).number
         at = project.clock.now()
         change_experiment(connection, number, name=name, note=note, tags=tags, at=at, actor=actor)
+
+
+def _there(connection: Connection, id: str) -> Experiment:
+    found = experiment_of(connection, id)
+    if found.deleted_at is not None:
+        msg = f"the experiment {found.name!r} was deleted, so it cannot be changed"
+        raise InvalidInput(msg, hint=f"MlflowClient().restore_experiment({id!r})")
+    return found
 
 
 def _viewed(connection: Connection, view: str | int) -> list[Experiment]:
@@ -232,10 +244,10 @@ def _fits(experiment: entities.Experiment, comparison: Comparison) -> bool:
     return holds(comparison, getattr(experiment, comparison.key))
 
 
-def _sorted_by(order: Order):  # type: ignore[no-untyped-def]
+def _sorted_by(order: Order) -> Callable[[entities.Experiment], object]:
     def key(experiment: entities.Experiment) -> object:
         if order.kind == "tag":
-            return {tag.key: tag.value for tag in experiment.tags}.get(order.key, "")
+            return {tag.key: tag.value for tag in experiment.tags}.get(order.key)
         value = getattr(experiment, order.key)
         return int(value) if order.key == "experiment_id" else value
 

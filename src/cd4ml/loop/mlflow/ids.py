@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from cd4ml.errors import NotFound
+from cd4ml.errors import InvalidInput, NotFound
 from cd4ml.records.experiment import Experiment
 from cd4ml.records.logged_model import ForeignRun
 from cd4ml.records.run import Run
@@ -83,6 +83,24 @@ def experiment_of(connection: Connection, id: str) -> Experiment:
     if not found:
         raise NotFound(f"no experiment with the id {id!r}", hint="mlflow.search_experiments()")
     return found[0]
+
+
+def experiments_of(connection: Connection, ids: Iterable[str]) -> list[Experiment]:
+    """The experiments with some ids; one that is not there is passed over, as by MLflow.
+
+    Raises:
+        InvalidInput: If an id is no number.
+    """
+    found = []
+    for id in ids:
+        if not (id.isascii() and id.isdigit()):
+            msg = f"expected the id of an experiment, which is a number, got {id!r:.80}"
+            raise InvalidInput(msg, hint="mlflow.search_experiments()")
+        try:
+            found.append(experiment_of(connection, id))
+        except NotFound:
+            continue
+    return found
 
 
 def experiment_to_fill(connection: Connection, id: str, *, at: datetime, actor: str) -> Experiment:

@@ -24,7 +24,8 @@ from cd4ml.experiments.logged_models import (
     logged_models_in,
     metrics_of_models,
 )
-from cd4ml.loop.mlflow.ids import OURS, experiment_of, experiment_to_fill, run_ids, run_of
+from cd4ml.loop.mlflow.ids import OURS, experiment_to_fill, experiments_of, run_ids, run_of
+from cd4ml.loop.mlflow.ordering import ordered
 from cd4ml.loop.mlflow.paging import page_of
 from cd4ml.loop.mlflow.told import ARTIFACTS, key_values
 from cd4ml.records.experiment import Experiment
@@ -151,20 +152,17 @@ def search(project: Project, asked: messages.SearchLoggedModels, actor: str) -> 
     """Logged models that fit, the newest first unless an order is asked for.
 
     Raises:
-        NotFound: If there is no such experiment.
-        InvalidInput: If the filter, the order or the page cannot be.
+        InvalidInput: If the filter, the order, the page or an experiment's id cannot be.
     """
     comparisons = parse_filter(asked.filter, LOGGED_MODELS)
     page = page_of(asked.page_token, asked.max_results, usual=_USUAL, most=_MOST)
     with project.database.read() as connection:
-        experiments = [experiment_of(connection, id).number for id in asked.experiment_ids]
-        found = _told(connection, logged_models_in(connection, experiments))
+        experiments = experiments_of(connection, asked.experiment_ids)
+        numbers = [each.number for each in experiments]
+        found = _told(connection, logged_models_in(connection, numbers))
     fitting = [each for each in found if _fits(each, comparisons, asked.datasets)]
     for order in reversed(asked.order_by):
-        value = _sorted_by(order)
-        having = [each for each in fitting if value(each) is not None]
-        having.sort(key=value, reverse=not order.ascending)
-        fitting = having + [each for each in fitting if value(each) is None]
+        fitting = ordered(fitting, _sorted_by(order), is_ascending=order.ascending)
     shown, token = page.of(fitting)
     return {"models": shown, "next_page_token": token}
 
@@ -273,6 +271,6 @@ def _sorted_by(asked: messages.ModelOrder) -> Callable[[entities.LoggedModel], A
             and asked.dataset_name in ("", metric.dataset_name)
             and asked.dataset_digest in ("", metric.dataset_digest)
         ]
-        return next((value for value in values if value == value), None)
+        return next((value for value in values if value == value), next(iter(values), None))
 
     return value

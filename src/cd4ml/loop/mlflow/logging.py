@@ -26,23 +26,19 @@ from cd4ml.records.run_input import RunInput
 from cd4ml.store import rows
 from cd4ml.store.tracking.history import columns_from
 from cd4ml.store.tracking.logged import log_inputs, log_metrics, log_parameters
-from cd4ml.store.tracking.runs import (
-    Ending,
-    change_run,
-)
+from cd4ml.store.tracking.packing import values_of
+from cd4ml.store.tracking.runs import change_run
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from cd4ml.store.project import Project
 
-_ENDINGS: dict[str, Ending] = {"FINISHED": "finished", "FAILED": "failed", "KILLED": "killed"}
-_STATUSES = {1: "RUNNING", 2: "SCHEDULED", 3: "FINISHED", 4: "FAILED", 5: "KILLED"}
-_USUAL_POINTS, _MOST_POINTS = 25_000, 100_000
 _LONGEST_KEY = 250  # characters
 _MOST_METRICS = 1_000_000  # in a batch
 
 Nothing = dict[str, object]
+_Key = tuple[float | str, int, int]
 
 
 def log_metric(project: Project, asked: messages.LogMetric, actor: str) -> Nothing:
@@ -86,11 +82,11 @@ def log_batch(project: Project, asked: messages.LogBatch, actor: str) -> Nothing
         has_values = bool(asked.metrics or asked.params)
         run = changeable(connection, asked.run) if has_values else there(connection, asked.run)
         if asked.params:
-            _log_parameters(connection, run, {each.key: each.value for each in asked.params})
+            _log_parameters(connection, run, asked.params)
         if asked.tags:
             _tag(connection, run, {each.key: each.value for each in asked.tags}, at, actor)
         if points:
-            log_metrics(connection, run.number, _unknown(connection, run, asked.metrics, points))
+            log_metrics(connection, run.number, _unknown(connection, run, points))
             log_model_metrics(connection, _of_models(run, asked.metrics, at))
     return {}
 
@@ -181,36 +177,50 @@ def _of_models(
     return found
 
 
-def _unknown(
-    connection: Connection, run: Run, logged: list[messages.LoggedMetric], points: list[Point]
-) -> list[Point]:
-    """The points that the run does not have yet.
+def _unknown(connection: Connection, run: Run, points: list[Point]) -> list[Point]:
+    """The points that the run does not have yet, each once.
 
-    MLflow's clients log a point that they have logged again to say which model it is of.
+    Clients send a point again whose answer was lost, or to say which model it is of.
     """
-    return [
-        point
-        for each, point in zip(logged, points, strict=True)
-        if not (each.model_id and _has(connection, run, point))
-    ]
+    earliest: dict[str, tuple[int, int]] = {}
+    for each in points:
+        at = (each.step, each.time_ms)
+        earliest[each.name] = min(at, earliest.get(each.name, at))
+    seen: dict[str, set[_Key]] = {}
+    for name, (step, time_ms) in earliest.items():
+        known = rows.find(connection, MetricRow, run=run.number, name=name)
+        # what is later than all there is, is new: a long history is not read for it
+        is_later = all((step, time_ms) > (one.step, milliseconds(one.logged_at)) for one in known)
+        seen[name] = set() if is_later else _known(connection, run, name)
+    new = []
+    for each in points:
+        key = _key(each.value, each.step, each.time_ms)
+        if key not in seen[each.name]:
+            seen[each.name].add(key)
+            new.append(each)
+    return new
 
 
-def _has(connection: Connection, run: Run, point: Point) -> bool:
-    import numpy as np
-
-    if not rows.find(connection, MetricRow, run=run.number, name=point.name):
-        return False
-    known = columns_from(connection, run.number, point.name)
-    is_then = (known.steps == point.step) & (known.times_ms == point.time_ms)
-    is_it = known.values == point.value
-    if point.value is not None and point.value != point.value:
-        is_it = np.isnan(known.values)
-    return bool(np.any(is_then & is_it))
+def _known(connection: Connection, run: Run, name: str) -> set[_Key]:
+    columns = columns_from(connection, run.number, name)
+    values = values_of(columns.values)
+    steps, times = columns.steps.tolist(), columns.times_ms.tolist()
+    return {_key(*each) for each in zip(values, steps, times, strict=True)}
 
 
-def _log_parameters(connection: Connection, run: Run, parameters: dict[str, str]) -> None:
-    for key in parameters:
-        _refuse_key(key)
+def _key(value: float | None, step: int, time_ms: int) -> _Key:
+    """A point; NaN, which is no other NaN, as a text."""
+    return ("nan" if value is None or value != value else value, step, time_ms)
+
+
+def _log_parameters(connection: Connection, run: Run, given: list[KeyValue]) -> None:
+    parameters: dict[str, str] = {}
+    for each in given:
+        _refuse_key(each.key)
+        if each.key in parameters:
+            msg = f"the parameter {each.key!r} is twice in one batch"
+            raise InvalidInput(msg, hint="send it once")
+        parameters[each.key] = each.value
     try:
         log_parameters(connection, run.number, parameters, is_fixed=True)
     except AlreadyExists as error:

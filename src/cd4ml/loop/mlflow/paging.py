@@ -28,22 +28,23 @@ class Page(NamedTuple):
         return token_of(self.start + self.size) if is_more else ""
 
 
-def page_of(token: str, asked: int, *, usual: int, most: int) -> Page:
+def page_of(token: str, asked: int | None, *, usual: int, most: int) -> Page:
     """The page that a client asks for.
 
     Args:
         token: From the page before; "" for the first.
-        asked: How many it wants; 0 for as many as is usual.
+        asked: How many it wants; None for as many as is usual.
         usual: How many that is.
         most: How many it may want.
 
     Raises:
-        InvalidInput: If it wants too many, or the token is none of ours.
+        InvalidInput: If it wants none or too many, or the token is none of ours.
     """
-    if not 0 <= asked <= most:
-        msg = f"expected max_results from 1 to {most:,}, got {asked:,}"
+    size = usual if asked is None else asked
+    if not 1 <= size <= most:
+        msg = f"expected max_results from 1 to {most:,}, got {size:,}"
         raise InvalidInput(msg, hint="ask for the next page with the token of this one")
-    return Page(_start(token) if token else 0, asked or usual)
+    return Page(_start(token) if token else 0, size)
 
 
 def token_of(start: int) -> str:

@@ -1,16 +1,34 @@
-"""Where the files of a history lie on this machine."""
+"""Where the files of a history lie on this machine, and which of them may be read.
+
+Whoever could log to an MLflow server chose the source of a version: it may say `/etc`. Read is
+only what lies among the artifacts of the history's own runs and logged models, which MLflow puts
+into folders `.../ID/artifacts`, wherever links lead.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 _PROXIED = "mlflow-artifacts"
 _NEAR = 4  # mlruns/EXPERIMENT/RUN/artifacts, and what mlruns would be in
+_ARTIFACTS = "artifacts"
+
+_UNREADABLE = "cannot be read from here"
+_FOREIGN = "is not among the artifacts of this history"
+
+
+class Listed(NamedTuple):
+    """The files at a place by the path below it, and why others, or all, are left."""
+
+    files: dict[str, Path]
+    left: tuple[str, ...] = ()
 
 
 class FilesThere:
-    """Finds the folder that MLflow calls by a path, a `file:` or an `mlflow-artifacts:` URI.
+    """Finds the files that MLflow calls by a path, a `file:` or an `mlflow-artifacts:` URI.
 
     Args:
         source: The history's: relative paths begin beside it.
@@ -23,28 +41,69 @@ class FilesThere:
         self._beside = path.absolute().parent if is_file else Path.cwd()
         self._artifacts = artifacts or self._beside / "mlartifacts"
 
-    def folder(self, place: str) -> Path | None:
-        """The folder at a place; None if it is not on this machine."""
-        parts = urlsplit(place)
-        if not place or parts.scheme not in ("", "file", _PROXIED):
-            return None
-        if parts.scheme == _PROXIED:
-            found = self._artifacts / unquote(parts.path).strip("/")
-        elif parts.scheme == "file":
-            found = Path(unquote(parts.path))
-        else:
-            found = self._beside / place.removeprefix("./")
-        return found if found.is_dir() else self._moved(found)
+    def files(self, place: str, owners: Collection[str]) -> Listed:
+        """The files at a place.
 
-    def _moved(self, folder: Path) -> Path | None:
-        """The folder where it lies now: the history may have been moved as a whole.
-
-        A run without files has no folder; what it would lie in is there.
+        Args:
+            place: A path or URI, as MLflow has it; "" for none.
+            owners: Ids of the runs and logged models among whose artifacts it may lie.
         """
+        if not place:
+            return Listed({})
+        try:
+            return self._listed(place, owners)
+        except (OSError, ValueError):  # not this user's to read; no path, no URI
+            return Listed({}, (f"{place} {_UNREADABLE}",))
+
+    def _listed(self, place: str, owners: Collection[str]) -> Listed:
+        named = self._named(place)
+        if named is None:
+            return Listed({}, (f"{place} {_UNREADABLE}",))
+        there = [each for each in self._candidates(named) if each.is_dir()]
+        for folder in there:
+            root = _root(folder.resolve(), owners)
+            if root is not None:
+                return _below(folder.resolve(), root)
+        if not there and _root(named, owners) and _is_near(named):
+            return Listed({})
+        return Listed({}, (f"{place} {_FOREIGN if there else _UNREADABLE}",))
+
+    def _named(self, place: str) -> Path | None:
+        """The folder at a place, if it is one of a file system."""
+        parts = urlsplit(place)
+        if parts.scheme == _PROXIED:
+            return self._artifacts / unquote(parts.path).strip("/")
+        if parts.scheme == "file":
+            return Path(unquote(parts.path))
+        return None if parts.scheme else self._beside / place.removeprefix("./")
+
+    def _candidates(self, folder: Path) -> Iterator[Path]:
+        """The folder, and where it lies if the history was moved as a whole."""
+        yield folder
         parts = folder.parts
-        places = (self._beside.joinpath(*parts[i:]) for i in range(1, len(parts)))
-        found = next((place for place in places if place.is_dir()), None)
-        return found or (folder if _is_near(folder) else None)
+        for i in range(1, len(parts) - 1):  # at least ID/artifacts
+            yield self._beside.joinpath(*parts[i:])
+
+
+def _root(folder: Path, owners: Collection[str]) -> Path | None:
+    """The folder `ID/artifacts` that a folder is or lies in, of one of the owners."""
+    for above in (folder, *folder.parents):
+        if above.name == _ARTIFACTS and above.parent.name in owners:
+            return above
+    return None
+
+
+def _below(folder: Path, root: Path) -> Listed:
+    files, left = {}, []
+    for path in sorted(folder.rglob("*")):
+        if not path.is_file():
+            continue
+        name = path.relative_to(folder).as_posix()
+        if path.resolve().is_relative_to(root):
+            files[name] = path
+        else:
+            left.append(f"{name} is a link that leads out of them")
+    return Listed(files, tuple(left))
 
 
 def _is_near(folder: Path) -> bool:

@@ -114,7 +114,7 @@ def listed(files: Iterable[tuple[str, int]], folder: str) -> list[FileInfo]:
         if not path.startswith(before):
             continue
         name, slash, _ = path[len(before) :].partition("/")
-        size = 0 if slash else n_bytes
+        size = None if slash else n_bytes
         found[name] = FileInfo(path=name, is_dir=bool(slash), file_size=size)
     return [found[name] for name in sorted(found)]
 
@@ -124,7 +124,8 @@ def put_file(connection: Connection, place: Place, held: Held, *, at: datetime) 
 
     Raises:
         NotFound: If there is no such run or model.
-        Conflict: If the pipeline made the run, or the place is a version's.
+        Conflict: If the pipeline made the run, the place is a version's, or a file lies where it
+            needs a folder, or a folder where it would lie.
         InvalidInput: If it is the root.
     """
     if not place.path:
@@ -134,6 +135,7 @@ def put_file(connection: Connection, place: Place, held: Held, *, at: datetime) 
         raise Conflict(msg, hint="log another model, and register it as a new version")
     if place.kind == "models":
         model = logged_model(connection, place.name)
+        _refuse_hiding(connection, LoggedModelFile, place, model=model.id)
         rows.put(
             connection,
             LoggedModelFile(
@@ -142,6 +144,7 @@ def put_file(connection: Connection, place: Place, held: Held, *, at: datetime) 
         )
         return
     run = _of_client(connection, place.name)
+    _refuse_hiding(connection, RunArtifact, place, run=run.number)
     artifact = RunArtifact(
         run=run.number,
         path=place.path,
@@ -170,6 +173,24 @@ def remove_files(connection: Connection, place: Place) -> int:
     below = table.c.path.startswith(f"{place.path}/", autoescape=True)
     here = sa.or_(table.c.path == place.path, below) if place.path else sa.true()
     return connection.execute(table.delete().where(mine, here)).rowcount
+
+
+def _refuse_hiding(
+    connection: Connection, kind: type[LoggedModelFile | RunArtifact], place: Place, **of: object
+) -> None:
+    """Refuse a file in a file, and one over a folder: the other could not be fetched any more."""
+    table = TABLES[kind]
+    parts = place.path.split("/")
+    above = ["/".join(parts[:i]) for i in range(1, len(parts))]
+    below = table.c.path.startswith(f"{place.path}/", autoescape=True)
+    mine = [table.c[name] == value for name, value in of.items()]
+    hidden = sa.select(table.c.path).where(*mine, sa.or_(table.c.path.in_(above), below))
+    found = connection.execute(hidden.limit(1)).scalar()
+    if found is not None:
+        is_file = found in above
+        what = f"{found!r} is a file" if is_file else f"{place.path!r} is a folder"
+        msg = f"{place.path!r} cannot lie in {place.root}: {what} there"
+        raise Conflict(msg, hint="log it under another path, or remove the other first")
 
 
 def _of_client(connection: Connection, id: str) -> Run:

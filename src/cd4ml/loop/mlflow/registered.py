@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cd4ml.engines.mlflow import entities
@@ -15,6 +16,7 @@ from cd4ml.engines.mlflow.search_language import (
 )
 from cd4ml.errors import NotAllowed, NotFound
 from cd4ml.loop.mlflow.ids import run_ids
+from cd4ml.loop.mlflow.ordering import ordered
 from cd4ml.loop.mlflow.sources import model_id_in
 from cd4ml.loop.mlflow.told import ARTIFACTS, key_values
 from cd4ml.models import aliases, registry
@@ -107,7 +109,12 @@ def sort_by(
 ) -> None:
     """Sort things in place; `value` says what a thing has of what is asked for."""
     for order in reversed(orders):
-        things.sort(key=lambda thing: value(thing, order) or "", reverse=not order.is_ascending)
+        of_thing = partial(_asked, value, order)
+        things[:] = ordered(things, of_thing, is_ascending=order.is_ascending)
+
+
+def _asked(value: Callable[[Any, Order], Any], order: Order, thing: Any) -> Any:
+    return value(thing, order)
 
 
 def pairs_of(tags: list[entities.KeyValue]) -> dict[str, str]:

@@ -145,7 +145,7 @@ def delete_tag(project: Project, asked: messages.DeleteTag, actor: str) -> Nothi
 
 
 def _status(asked: str | int) -> str:
-    status = _STATUSES.get(int(asked), "?") if str(asked).isdigit() else str(asked)
+    status = _STATUSES.get(int(asked), "?") if str(asked).isdecimal() else str(asked)
     if status not in ("", *_STATUSES.values()):
         msg = f"expected a status of {', '.join(_STATUSES.values())}, got {asked!r}"
         raise InvalidInput(msg)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -17,10 +17,10 @@ from cd4ml.engines.mlflow.search_language import (
     parse_filter,
     parse_order,
 )
-from cd4ml.errors import NotFound
 from cd4ml.loop.mlflow.experiments import view_of
 from cd4ml.loop.mlflow.files import root_of_run
-from cd4ml.loop.mlflow.ids import experiment_id, experiment_of, run_ids
+from cd4ml.loop.mlflow.ids import experiment_id, experiments_of, run_ids
+from cd4ml.loop.mlflow.ordering import ordered
 from cd4ml.loop.mlflow.paging import page_of
 from cd4ml.loop.mlflow.told import run_tags, status_of, text, told_runs
 from cd4ml.records.experiment import Experiment
@@ -50,7 +50,7 @@ def search(project: Project, asked: messages.SearchRuns, actor: str) -> dict[str
     orders = [parse_order(each, RUNS) for each in asked.order_by]
     page = page_of(asked.page_token, asked.max_results, usual=_USUAL, most=_MOST)
     with project.database.read() as connection:
-        experiments = _experiments(connection, asked.experiment_ids)
+        experiments = experiments_of(connection, asked.experiment_ids)
         chosen = _chosen(experiments, view_of(asked.run_view_type), comparisons)
         found = _Found(connection, chosen, comparisons, orders)
         numbers, token = page.of(found.numbers())
@@ -64,12 +64,11 @@ def search_datasets(
     """The datasets that runs of some experiments were given, each once."""
     with project.database.read() as connection:
         found = []
-        for experiment in _experiments(connection, asked.experiment_ids):
+        for experiment in experiments_of(connection, asked.experiment_ids):
             of_runs = sa.select(_INPUTS.c.name, _INPUTS.c.digest, _INPUTS.c.context).distinct()
             of_runs = of_runs.join(_RUNS, _RUNS.c.number == _INPUTS.c.run)
-            of_runs = of_runs.where(_RUNS.c.experiment == experiment.name).order_by(
-                "name", "digest"
-            )
+            of_runs = of_runs.where(_RUNS.c.experiment == experiment.name)
+            of_runs = of_runs.order_by(_INPUTS.c.name, _INPUTS.c.digest, _INPUTS.c.context)
             found += [
                 {
                     "experiment_id": experiment_id(experiment),
@@ -80,16 +79,6 @@ def search_datasets(
                 for name, digest, context in connection.execute(of_runs)
             ]
     return {"dataset_summaries": found}
-
-
-def _experiments(connection: Connection, ids: Sequence[str]) -> list[Experiment]:
-    found = []
-    for id in ids:
-        try:
-            found.append(experiment_of(connection, id))
-        except NotFound:  # as with MLflow: there are no runs in it
-            continue
-    return found
 
 
 def _chosen(
@@ -110,7 +99,7 @@ def _metric_condition(comparison: Comparison) -> sa.ColumnElement[bool]:
     value, number = _METRICS.c.value, comparison.value
     compared = {
         "=": value == number,
-        "!=": value != number,
+        "!=": sa.or_(value != number, value.is_(None)),  # NaN is no number, so not this one
         "<": value < number,
         "<=": value <= number,
         ">": value > number,
@@ -148,9 +137,7 @@ class _Found:
         fitting.sort(key=lambda run: (-milliseconds(run.started_at), -run.number))
         for order in reversed(self._orders):
             value = self._sorted_by(order)
-            having = [run for run in fitting if value(run) is not None]
-            having.sort(key=value, reverse=not order.is_ascending)
-            fitting = having + [run for run in fitting if value(run) is None]
+            fitting = ordered(fitting, value, is_ascending=order.is_ascending)
         return [run.number for run in fitting]
 
     def _read(self, chosen: sa.ColumnElement[bool]) -> list[Run]:
@@ -168,7 +155,7 @@ class _Found:
         of_runs = sa.select(_METRICS.c.run, _METRICS.c.value).where(_METRICS.c.name == name)
         of_runs = of_runs.join(_RUNS, _RUNS.c.number == _METRICS.c.run).where(chosen)
         found = self._connection.execute(of_runs)
-        return {run: value for run, value in found if value is not None}
+        return {run: float("nan") if value is None else value for run, value in found}
 
     def _read_inputs(self) -> dict[int, list[RunInput]]:
         found: dict[int, list[RunInput]] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from math import isnan
+from math import isfinite, isnan
 from typing import Any
 
 import sqlalchemy as sa
@@ -118,6 +118,10 @@ class _Compiler:
             said = "true" if value else "false"
             return _operated(operator, sa.func.lower(json.text), said)
         if isinstance(value, float):
+            if not isfinite(value) and operator in ("=", "!="):
+                return _not_finite(operator, json.text, value)
+            if isnan(value):
+                return sa.false()
             if operator == "!=":
                 other = sa.or_(json.number.is_(None), json.number != value)
                 return sa.and_(json.text.is_not(None), other)
@@ -127,7 +131,9 @@ class _Compiler:
 
     def _attribute(self, condition: Condition) -> Bool:
         name = condition.field.name
-        column = _RUNS.c[ATTRIBUTES[name]]
+        column: sa.ColumnElement[Any] = _RUNS.c[ATTRIBUTES[name]]
+        if name == "search":
+            column = sa.func.nullif(column, 0)  # 0: of none
         if condition.operator == "is null":
             return column.is_(None)
         if condition.operator in ("like", "ilike"):
@@ -257,6 +263,15 @@ def _compared(operator: str, value: sa.ColumnElement[Any], number: float) -> Boo
     if operator == "!=":
         return sa.or_(value != number, is_nan)
     return _operated("=" if operator == "in" else operator, value, number)
+
+
+def _not_finite(operator: str, text: sa.ColumnElement[Any], value: float) -> Bool:
+    """A parameter beside NaN or an infinity, which JSON has not: they are kept as texts."""
+    words = ["nan"] if isnan(value) else ["inf", "infinity", "+inf", "+infinity"]
+    if value < 0:
+        words = ["-inf", "-infinity"]
+    is_one = sa.func.lower(text).in_(words)
+    return is_one if operator == "=" else sa.and_(text.is_not(None), sa.not_(is_one))
 
 
 def _operated(operator: str, left: sa.ColumnElement[Any], right: Any) -> Bool:

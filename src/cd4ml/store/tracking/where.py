@@ -4,9 +4,12 @@
 
 A condition has a field, an operator and a value. Fields are `metrics.NAME`, `params.NAME`,
 `tags.NAME` and the run's own: see `ATTRIBUTES`. A name with other signs than letters, digits and
-`_ . - / : @` stands in backticks. Operators are `= != < <= > >=`, `like` and `ilike` (with `%`
+`_ . - / : @` stands in backticks, of which two are one of the name. Operators are `= != < <= > >=`, `like` and `ilike` (with `%`
 and `_`), `in (...)`, `is null`; each word with `not` before it as well. Values are numbers, text
 in quotes, `true`, `false`, `nan`, `inf`, and moments like 2026-11-26 or 2026-11-26T10:30.
+
+A condition holds of nothing that has no value, also with `!=`, `not in` and `not like`: `is null`
+finds that. `not (...)` is what the condition in it does not hold of, with or without a value.
 """
 
 from __future__ import annotations
@@ -57,7 +60,7 @@ _TOKEN = re.compile(
     |(?P<moment>\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?)
     |(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w.]))
     |(?P<text>'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*")
-    |(?P<field>[^\W\d]\w*\.(?:`[^`]+`|"[^"]+"|[\w./:@-]+))
+    |(?P<field>[^\W\d]\w*\.(?:`(?:[^`]|``)+`|"(?:[^"]|"")+"|[\w./:@-]+))
     |(?P<word>[-+]?[^\W\d]\w*)
     |(?P<sign><=|>=|!=|<>|==|[=<>(),])
     """,
@@ -256,7 +259,9 @@ class _Parser:
             sign = self._sign()
             place = self._now.place
             return Condition(field, sign, (self._value(),), place)
-        return Not(condition) if is_not else condition
+        if not is_not:
+            return condition
+        return All((Not(condition), Not(Condition(field, "is null", ()))))
 
     def _field(self) -> Field:
         token = self._now
@@ -269,7 +274,7 @@ class _Parser:
         if token.kind != "field":
             raise self._wrong("a field", hint=_FIELDS)
         kind, _, name = token.text.partition(".")
-        name = name[1:-1] if name[0] in '`"' else name
+        name = name[1:-1].replace(name[0] * 2, name[0]) if name[0] in '`"' else name
         if kind.lower() not in _KINDS:
             raise self._wrong("metrics., params., tags. or attributes.", hint=_FIELDS)
         field = Field(_KINDS[kind.lower()], name, token.place)
