@@ -52,6 +52,11 @@ class Reached(NamedTuple):
         values = {name: digest_of_variable(name) for name in sorted(self.variables)}
         return address_of_record([self.code, self.files, values])
 
+    @property
+    def named(self) -> set[str]:
+        """The files that count by name, those that only may be meant included."""
+        return {*self.files, *(name for name, address in self.meant.items() if address)}
+
     def is_extended_by(self, later: Reached) -> bool:
         """Whether `later` is the same with files that were not there before."""
         return self.code == later.code and self.files.items() <= later.files.items()

@@ -7,6 +7,7 @@ ending that says nothing. They are looked after beside the fingerprint, unless t
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from fnmatch import fnmatch
@@ -25,6 +26,7 @@ _READ = (".cfg", ".csv", ".ini", ".j2", ".json", ".jsonl", ".ndjson", ".parquet"
 _WRITTEN = (".html", ".jpeg", ".jpg", ".lock", ".log", ".pdf", ".pid", ".png", ".py", ".pyc",
             ".svg", ".tmp")  # fmt: skip
 _FILE_NAME = re.compile(r"[\w\-./ ]*[\w\-]\.\w{1,8}(\.\w{1,4})?")
+_ENDING = re.compile(r"\.\w{1,8}$")
 _STEM = re.compile(r"[\w./ -]*\w")
 _ANOTHER_ENDING = frozenset(["with_name", "with_stem", "with_suffix"])
 _NOT_OWN = frozenset([".cd4ml", ".git", ".venv", "__pycache__", "node_modules"])
@@ -35,7 +37,8 @@ class NamedFiles:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._names: dict[str, list[Path]] | None = None
+        self._files: list[Path] | None = None
+        self._known: dict[tuple[str, Path], list[Path]] = {}
 
     def named(self, text: str, beside: Path) -> list[Path]:
         """The files of settings or data that a string names outright, there or not.
@@ -76,7 +79,7 @@ class NamedFiles:
         return (
             statement.lists_folders
             or bool(statement.attributes & _ANOTHER_ENDING)
-            or any(map(_is_read, statement.patterns))
+            or any(_ENDING.search(each) and _is_read(each) for each in statement.patterns)
             or any(
                 _FILE_NAME.fullmatch(text)
                 and _is_read(text)
@@ -88,29 +91,36 @@ class NamedFiles:
     def _direct(self, text: str, beside: Path) -> set[Path]:
         return {(start / text).resolve() for start in (self.folder, beside.parent)}
 
-    def _perhaps(self, text: str, beside: Path) -> Iterator[Path]:
+    def _perhaps(self, text: str, beside: Path) -> list[Path]:
+        key = (text, beside.parent)
+        if key not in self._known:
+            self._known[key] = list(self._meant(text, beside))
+        return self._known[key]
+
+    def _meant(self, text: str, beside: Path) -> Iterator[Path]:
         if not _is_possible(text) or not _is_read(text):
             return
         is_name = _FILE_NAME.fullmatch(text) is not None
+        if not is_name and not any(
+            os.path.isfile(at / text) for at in (self.folder, beside.parent)
+        ):
+            return
         for path in self._direct(text, beside):
             if path.is_file() or (is_name and not path.exists()):
                 yield path
         if is_name:
             ending = f"/{text.lstrip('./')}"
-            for path in self._called(ending.rpartition("/")[2]):
-                if f"/{path}".endswith(ending):
-                    yield path
+            yield from (path for path in self._all() if str(path).endswith(ending))
 
     def _made_up(self, statement: Statement) -> set[Path]:
         beside = statement.module.path.parent
         found: set[Path] = set()
         for pattern in (*statement.patterns, *filter(MAGIC.search, statement.strings)):
-            if _is_read(pattern) and not pattern.startswith("/"):
+            if _ENDING.search(pattern) and _is_read(pattern) and not pattern.startswith("/"):
                 for start in (self.folder, beside):
                     found.update(start.glob(pattern))
                 if "/" not in pattern:  # below a folder that nobody can tell
-                    every = small_files(self.folder, most=None)
-                    found.update(path for path in every if fnmatch(path.name, pattern))
+                    found.update(path for path in self._all() if fnmatch(path.name, pattern))
         if statement.attributes & _ANOTHER_ENDING:
             for text in filter(_is_possible, statement.strings):
                 if _STEM.fullmatch(text) and not text.startswith("/"):
@@ -123,12 +133,10 @@ class NamedFiles:
                         found.update((start / text).rglob("*"))
         return {path for path in found if path.is_file() and self._is_own(path.resolve())}
 
-    def _called(self, name: str) -> list[Path]:
-        if self._names is None:
-            self._names = {}
-            for path in small_files(self.folder, most=None):
-                self._names.setdefault(path.name, []).append(path)
-        return self._names.get(name, [])
+    def _all(self) -> list[Path]:
+        if self._files is None:
+            self._files = list(small_files(self.folder, most=None))
+        return self._files
 
     def _is_own(self, path: Path) -> bool:
         if not path.is_relative_to(self.folder):
