@@ -54,7 +54,7 @@ def declared_steps(
     if kept is not None and kept.key == key and _holds(kept, sources.folder):
         return kept.steps
     steps, seen = declare()
-    variables = {name: digest_of_variable(name) for name in sorted(seen.variables)}
+    variables = {name: digest_of_variable(name) for name in sorted(seen.variables | seen.asked)}
     _write(state / FILE, _Kept(key, steps, dict(seen.places), variables))
     return steps
 

@@ -9,7 +9,9 @@ output: the output is taken only while that is as it was.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,16 +51,37 @@ class Dependencies:
 
     def without_what_is_read(self, seen: Seen) -> Seen:
         """What importing the code read, without what reading it tells: that is known by step."""
-        if not (seen.places or seen.variables):
+        if not (seen.places or seen.variables or seen.asked):
             return seen
-        named = {
-            f"file {path.relative_to(self._sources.folder)}"
-            for path in self._sources.meant_anywhere()
+        places = {
+            place: digest for place, digest in seen.places.items() if place not in self._named
         }
-        places = {place: digest for place, digest in seen.places.items() if place not in named}
+        return seen._replace(
+            places=places, variables=seen.variables - self._told, asked=seen.asked - self._told
+        )
+
+    def _meant_by(self, asked: frozenset[str]) -> set[str]:
+        """Of the variables that libraries asked for, those whose names are the project's words.
+
+        Others (numbers of threads, folders of a library's own) are those of the machine.
+        """
+        return {name for name in asked if name.upper() in self._words} if asked else set()
+
+    @cached_property
+    def _words(self) -> set[str]:
+        paths = [module.path for module in self._sources.modules() if module.path.is_file()]
+        texts = (path.read_text("utf-8", errors="replace") for path in paths)
+        return {word for text in texts for word in re.findall(r"\w+", text.upper())}
+
+    @cached_property
+    def _told(self) -> set[str]:
         statements = [each for module in self._sources.modules() for each in module.statements]
-        told = set[str]().union(*(each.variables for each in statements))
-        return seen._replace(places=places, variables=seen.variables - told)
+        return set[str]().union(*(each.variables for each in statements))
+
+    @cached_property
+    def _named(self) -> set[str]:
+        paths = self._sources.meant_anywhere()
+        return {f"file {path.relative_to(self._sources.folder)}" for path in paths}
 
     def edited(self, step: StepDeclaration, seen: Seen) -> str:
         """A file whose code was imported as another one than was fingerprinted; "" if there is none.
@@ -106,7 +129,7 @@ class Dependencies:
         }
         variables = {
             f"variable {name}": digest_of_variable(name, self._environment)
-            for name in seen.variables - reached.variables
+            for name in (seen.variables | self._meant_by(seen.asked)) - reached.variables
         }
         meant = {
             f"file {name}": digest

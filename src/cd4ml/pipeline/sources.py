@@ -29,6 +29,7 @@ class Sources:
         self._parsed: dict[str, Module | None] = {}
         self._read: dict[Path, tuple[tuple[int, ...], str]] = {}
         self.named_files = NamedFiles(self.folder)
+        self._has: dict[str, bool] = {}
         self._optional: set[str] | None = None
         self.seen: dict[str, str] = {}  # what `state` said last
 
@@ -64,6 +65,11 @@ class Sources:
 
     def has(self, top_level: str) -> bool:
         """Whether a top-level name is the project's own."""
+        if top_level not in self._has:
+            self._has[top_level] = self._find(top_level)
+        return self._has[top_level]
+
+    def _find(self, top_level: str) -> bool:
         if top_level in BUILT_IN:
             return False
         if top_level in sys.stdlib_module_names:

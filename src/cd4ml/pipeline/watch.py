@@ -30,7 +30,8 @@ class Seen(NamedTuple):
     Attributes:
         places: "file NAME" or "folder NAME" below the project -> digest of its content, or of
             its names; "" for what is not there.
-        variables: Names in the environment.
+        variables: Names in the environment that the project's code asked for.
+        asked: Names that libraries asked for while it called them.
         loaded: Python files that the process has imported -> digest of what was compiled.
         fresh: Of those, which the step has imported, or may have from steps before it.
         moved: Files that were changed by others while they were in use.
@@ -43,6 +44,7 @@ class Seen(NamedTuple):
     moved: frozenset[str]
     written: frozenset[str]
     fresh: frozenset[str]
+    asked: frozenset[str]
 
     def and_also(self, other: Seen) -> Seen:
         """Both together."""
@@ -53,10 +55,11 @@ class Seen(NamedTuple):
             moved=self.moved | other.moved,
             written=self.written | other.written,
             fresh=self.fresh | other.fresh,
+            asked=self.asked | other.asked,
         )
 
 
-NOTHING = Seen({}, frozenset(), {}, frozenset(), frozenset(), frozenset())
+NOTHING = Seen({}, frozenset(), {}, *[frozenset[str]()] * 4)
 
 
 class Watch:
@@ -66,6 +69,7 @@ class Watch:
         self.folder = str(folder)
         self.inside = os.path.join(self.folder, "")
         self.variables: set[str] = set()
+        self.asked: set[str] = set()
         self._opened: dict[str, tuple[int, ...]] = {}  # name -> what the file was like
         self._listed: dict[str, tuple[int, ...]] = {}
         self._written: set[str] = set()
@@ -91,6 +95,7 @@ class Watch:
         return NOTHING._replace(
             places=places,
             variables=frozenset(self.variables),
+            asked=frozenset(self.asked),
             moved=frozenset(moved),
             written=frozenset(self._written.difference(self._opened)),
         )
@@ -119,12 +124,11 @@ class Watch:
         if asking is None or asking is self._taking_all:
             return  # the rest of taking all of them
         is_own = asking.f_code.co_filename.startswith(self.inside)
-        if name == EVERY:
-            self._taking_all = asking
-            if is_own:
-                self.variables.add(EVERY)
-        elif is_own or (not is_of_the_machine(name) and self._is_on_behalf(asking)):
+        if is_own:
+            self._taking_all = asking if name == EVERY else self._taking_all
             self.variables.add(name)
+        elif name != EVERY and not is_of_the_machine(name) and self._is_on_behalf(asking):
+            self.asked.add(name)
 
     def _name(self, path: Any) -> str:
         """A path below the folder, "" for one that does not count."""
