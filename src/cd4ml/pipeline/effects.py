@@ -23,6 +23,8 @@ _BODIES = ("body", "orelse", "finalbody")
 _MADE_WITH = frozenset(["__init__", "__new__", "__post_init__", "__init_subclass__"])
 _WRITTEN_OUT = (ast.Constant, ast.Tuple, ast.UnaryOp, ast.BinOp, ast.expr_context, ast.operator,
                 ast.unaryop)  # fmt: skip
+_METACLASSES = (("type",), ("ABCMeta",), ("EnumMeta",), ("EnumType",))
+_TOLD = frozenset(["__init_subclass__", "__set_name__", "__prepare__", "a metaclass"])
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -54,7 +56,10 @@ def _methods(sources: Sources) -> dict[str, list[tuple[Module, _Function]]]:
         for statement in module.statements:
             for node in ast.walk(statement.node):
                 if isinstance(node, ast.ClassDef):
+                    is_meta = any(chain_of(base)[-1:] in _METACLASSES for base in node.bases)
                     for each in node.body:
+                        if is_meta and isinstance(each, _Function):
+                            found.setdefault("a metaclass", []).append((module, each))
                         if isinstance(each, _Function):
                             found.setdefault(each.name, []).append((module, each))
     return found
@@ -72,6 +77,7 @@ class _Reading:
         self._sources = sources
         self._module = module
         self._methods = methods
+        self._tells_of_classes = not _TOLD.isdisjoint(methods)  # a base hears of each class
         self._called: list[tuple[Module, ast.AST, int]] = []  # how deep its inner functions run
         self._known: set[int] = set()
         self.is_confined = True
@@ -85,7 +91,9 @@ class _Reading:
             case ast.FunctionDef() | ast.AsyncFunctionDef():
                 return self._is_plain_definition(node)
             case ast.ClassDef(body=body):
-                return self._is_plain_definition(node) and all(map(self.is_plain, body))
+                is_told = self._tells_of_classes and bool(node.bases or node.keywords)
+                plain = not is_told and self._is_plain_definition(node)
+                return plain and all(map(self.is_plain, body))
             case ast.Assign(targets=targets, value=value):
                 return all(map(_is_name, targets)) and self._is_pure(value)
             case ast.AnnAssign(target=target, value=value, annotation=annotation):
@@ -120,6 +128,9 @@ class _Reading:
                 self._read_decorator(each)
             for inner in (*node.bases, *node.keywords):
                 self._read(self._module, inner, frozenset())
+            for name in _TOLD:
+                for home, method in self._methods.get(name, []):
+                    self._read_body_once(home, method, 0)
             for statement in node.body:
                 self.follow(statement)
         else:
@@ -372,13 +383,19 @@ def _evaluated(node: Definition) -> list[ast.AST]:
     """What of a definition is evaluated when it is made, beside its decorators."""
     if isinstance(node, ast.ClassDef):
         return [*node.bases, *node.keywords]
-    return [*node.args.defaults, *filter(None, node.args.kw_defaults)]
+    arguments = node.args
+    every = (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg,
+             arguments.kwarg)  # fmt: skip
+    hints = [node.returns, *(each.annotation for each in every if each is not None)]
+    return [*arguments.defaults, *filter(None, [*arguments.kw_defaults, *hints])]
 
 
 def _evaluated_nodes(node: ast.AST) -> Iterator[ast.AST]:
     """What runs when something is evaluated: not the bodies of functions, nor decorators."""
     yield node
     if isinstance(node, ast.Lambda | _Function):
+        for default in (*node.args.defaults, *filter(None, node.args.kw_defaults)):
+            yield from _evaluated_nodes(default)
         return
     for child in ast.iter_child_nodes(node):
         yield from _evaluated_nodes(child)

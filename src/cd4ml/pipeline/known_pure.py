@@ -41,7 +41,7 @@ _CONSTRUCTORS = frozenset(  # packages whose classes are made without changing a
 _NOT_CONSTRUCTORS = frozenset(["Config", "StringCache"])
 _FUNCTIONS = {
     "numpy": "arange array asarray concatenate dtype exp eye float32 float64 full geomspace int32"
-    " int64 isnan linspace log logspace mean ones sqrt stack unique where zeros",
+    " int64 isnan linspace log logspace mean ones random.default_rng sqrt stack unique where zeros",
     "polars": "all coalesce col concat concat_str date datetime duration element exclude len lit"
     " read_csv read_json read_ndjson read_parquet scan_csv scan_ndjson scan_parquet struct when",
     "pandas": "concat date_range read_csv read_json read_parquet to_datetime to_timedelta",
@@ -177,4 +177,6 @@ def is_pure(name: str) -> bool:
         return True
     if package in _CONSTRUCTORS and last[:1].isupper() and last not in _NOT_CONSTRUCTORS:
         return True
-    return rest in _FUNCTIONS_OF.get(package, ()) or last.startswith("make_")
+    if package in _CONSTRUCTORS and last.startswith("make_"):
+        return True
+    return rest in _FUNCTIONS_OF.get(package, ())
