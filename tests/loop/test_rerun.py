@@ -422,3 +422,44 @@ def test_many_at_once_have_numbers_and_ledger_entries_of_their_own(project: Proj
 
     assert sorted(found) == sorted(f"run/{number}" for number in range(2, 26))
     assert verify(project).entries > 24
+
+
+READING = """
+@step
+def surroundings() -> list:
+    import os
+    from pathlib import Path
+
+    here = Path(__file__).parent
+    words = here / ("wor" + "ds")
+    return [words.read_text(), os.listdir(here / ("par" + "ts")), os.getenv("cd4ml_" + "test")]
+"""
+
+READ: dict[str, Change] = {
+    "nothing": lambda p: None,
+    "a file": lambda p: (p.folder / "words").write_text("other"),
+    "a folder": lambda p: (p.folder / "parts/b").touch(),
+    "a variable": lambda p: os.environ.update(cd4ml_test="here"),
+}
+
+
+@pytest.mark.parametrize("name", READ)
+def test_what_a_step_was_seen_to_read_is_compared(
+    project: Project, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("cd4ml_test", "there")
+    append(project.folder / "pipeline.py", READING)
+    (project.folder / "parts").mkdir()
+    (project.folder / "words").write_text("some")
+    run(project)
+
+    READ[name](project)
+
+    if name == "nothing":
+        assert again(project).ref == "run/2"
+        return
+    with pytest.raises(Changed):
+        again(project)
+    ran = run(project)
+    assert {s.step for s in ran.steps if s.state == "computed"} == {"surroundings"}
+    assert again(project).ref == "run/3"

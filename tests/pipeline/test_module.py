@@ -128,11 +128,20 @@ def test_a_folder_without_init_is_a_package_only_if_nobody_has_a_real_one(tmp_pa
         assert hasattr(module.msgspec, "Struct")
 
 
-def test_the_standard_library_is_never_replaced(tmp_path: Path) -> None:
-    folder = project(tmp_path, pipeline="import queue\nX = queue.Queue", queue="Queue = None")
+def test_a_module_of_the_project_comes_before_pythons_as_it_does_in_python(tmp_path: Path) -> None:
+    source = "import calendar\nimport os\nX = calendar.MONTHS, os.sep"
+    folder = project(tmp_path, pipeline=source, calendar="MONTHS = 6", os="sep = None")
+    (folder / "queue").mkdir()  # no module: not even a namespace for Python, which has a real one
 
     with imported(folder, "pipeline") as module:
-        assert module.X is not None
+        assert module.X == (6, "/")
+        import queue
+
+        assert hasattr(queue, "Queue")
+
+    import calendar
+
+    assert hasattr(calendar, "monthrange")
 
 
 def test_a_missing_module_is_named(tmp_path: Path) -> None:

@@ -379,7 +379,7 @@ EDITS = {
     "string-named module": code("named.py", "* 11", "* 12"),
     "getattr": code("stats.py", "number - MEAN", "number + MEAN", "aliased"),
     "bound again": code("stats.py", "\ndef centre", "\nMEAN = 9\n\ndef centre", "aliased"),
-    "patched from elsewhere": code("rules.py", "import registry\n", "import registry\nimport helpers\n\nhelpers.BASE = 0\n", *ALL),
+    "patched from elsewhere": code("rules.py", "import registry\n", "import registry\nimport helpers\n\nhelpers.BASE = 0\n", "across"),
     "annotation that decides storage": code("pipeline.py", "def after_plain(plain: list) -> int", "def after_plain(plain: list) -> float", "after_plain"),
     "data file": Edit(change("conf/settings.json", "4", "5"), {"configured"}, is_code=False),
     "query file": Edit(change("query.sql", "1", "2"), {"queried"}, is_code=False),

@@ -419,7 +419,10 @@ def test_code_that_is_edited_while_the_run_begins_is_not_taken_for_what_was_fing
     with pytest.raises(PipelineError) as caught:
         start(progress=edit_models)
 
-    assert str(caught.value) == "models.py was edited while the run began\n  hint: run again"
+    assert str(caught.value) == (
+        "models.py was edited while the run went on\n"
+        "  hint: run again: steps that were finished are kept"
+    )
     assert start().state == "finished"
 
 

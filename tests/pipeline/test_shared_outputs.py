@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from cd4ml.pipeline.run import DatasetInput, Pipeline, run_pipeline
-from cd4ml.pipeline.shared_outputs import Entry, share, shared
+from cd4ml.pipeline.shared_outputs import Entry, Known, share, shared
 from cd4ml.pipeline.storage import Output
 from cd4ml.records.lineage import Edge, Node
 from cd4ml.records.run import Run, StepRun
@@ -200,7 +200,7 @@ def test_an_entry_is_believed_only_if_its_output_is_there(blobs: "Blobs") -> Non
 def test_an_entry_that_says_something_else_is_none(blobs: "Blobs", entry: bytes) -> None:
     blobs.put(b"1")
     share(blobs, FINGERPRINT, Output("json", address_of(b"1")))
-    assert shared(blobs, FINGERPRINT) == ("json", address_of(b"1"))
+    assert shared(blobs, FINGERPRINT) == Known(Output("json", address_of(b"1")), {})
     digest = FINGERPRINT.removeprefix("blake3:")
 
     blobs.put_entry(f"steps/{digest[:2]}/{digest[2:]}", entry)
@@ -212,4 +212,12 @@ def test_the_last_one_to_share_is_believed(blobs: "Blobs") -> None:
     for text in (b"1", b"2"):
         share(blobs, FINGERPRINT, Output("json", blobs.put(text)))
 
-    assert shared(blobs, FINGERPRINT) == ("json", address_of(b"2"))
+    assert shared(blobs, FINGERPRINT) == Known(Output("json", address_of(b"2")), {})
+
+
+def test_an_entry_says_what_else_its_output_depends_on(blobs: "Blobs") -> None:
+    output = Output("json", blobs.put(b"1"))
+
+    share(blobs, FINGERPRINT, output, {"file words": address_of(b"some")})
+
+    assert shared(blobs, FINGERPRINT) == Known(output, {"file words": address_of(b"some")})

@@ -69,6 +69,6 @@ def _view(step: StepDeclaration, reached: Any) -> StepView:
         is_command=step.is_command,
         is_cached=step.is_cached,
         unseen=reached.unseen,
-        files=tuple(sorted(name for name in reached.files if not name.endswith(".py"))),
+        files=tuple(sorted(name for name in reached.named if not name.endswith(".py"))),
         variables=tuple(sorted(reached.variables)),
     )

@@ -24,6 +24,7 @@ from cd4ml.data.remote import is_remote
 from cd4ml.data.versions import newest_version
 from cd4ml.errors import Cd4mlError
 from cd4ml.pipeline import notes, signs
+from cd4ml.pipeline.dependencies import digest_of_place, places_of, variables_of
 from cd4ml.pipeline.notes import Note, Question
 from cd4ml.pipeline.origin import revision_for
 from cd4ml.pipeline.signs import Sign
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
 _LOCKS = ("uv.lock", "pylock.toml", "requirements*.txt")
 _ASKED = 500  # digests in one question
-_OF_THE_STEP = ("step", "position", "fingerprint", "kind", "output")
+_OF_THE_STEP = ("step", "position", "fingerprint", "kind", "output", "beside")
 
 
 class Beginning(NamedTuple):
@@ -108,7 +109,7 @@ def _note(
     report: RunReport,
     pinned: Mapping[str, str],
 ) -> Note:
-    _refuse_unclear(project, pipeline)
+    _refuse_unclear(project, pipeline, report)
     if report.run.name or report.run.note or report.run.tags:
         raise _Unclear  # what was said of this run is not said of the next one
     found = {
@@ -116,6 +117,7 @@ def _note(
         **_data(project, report.run, pinned),
         **_outputs(project, report),
     }
+    found |= _read_beside(project, report, found, begun_ns)
     status, differing = _git(project, pipeline, report.run)
     found |= differing
     if len(found) > notes.MOST:
@@ -128,7 +130,7 @@ def _note(
             database=began.database,
             links={path: os.path.realpath(path) for path in _tops(project, pinned)},
             signs=found,
-            variables=pipeline.variables(),
+            variables=pipeline.variables() | variables_of(step.beside for step in report.steps),
             questions=_answered(connection, _questions(project, report)),
             status=status,
             rows=_rows(connection, report),
@@ -136,7 +138,7 @@ def _note(
         )
 
 
-def _refuse_unclear(project: Project, pipeline: Pipeline) -> None:
+def _refuse_unclear(project: Project, pipeline: Pipeline, report: RunReport) -> None:
     for data in project.settings.data.values():
         is_read_anew = data.source in ("sql", "delta", "http") and not data.every
         if is_read_anew or data.readers or (data.path and is_remote(data.path)):
@@ -148,6 +150,8 @@ def _refuse_unclear(project: Project, pipeline: Pipeline) -> None:
             raise _Unclear  # code that nobody looks after
     if not all(step.is_cached for step in pipeline.graph.steps):
         raise _Unclear
+    if not all(step.fingerprint for step in report.steps):
+        raise _Unclear  # something was edited meanwhile
     if project.settings.prices != PriceSettings():
         raise _Unclear  # what it costs is its own
     if project.settings.lineage.openlineage or os.environ.get("OPENLINEAGE_URL"):
@@ -170,12 +174,30 @@ def _code(project: Project, pipeline: Pipeline, begun_ns: int) -> dict[str, Sign
     for path, each in found.items():
         if not each.stamp or max(each.stamp[1:3]) >= begun_ns:
             raise _Unclear(path)  # written to since: what was read is not known
-    is_any_file = now.makes_up() or any(step.is_command for step in pipeline.graph.steps)
+    is_any_file = now.may_appear() or any(step.is_command for step in pipeline.graph.steps)
     found |= signs.signed(map(str, now.folders()), "folder" if is_any_file else "code")
     found |= signs.signed(map(str, now.absent()), "absent")
     for place in dict.fromkeys(os.path.abspath(each) for each in sys.path):
         kind: signs.Kind = "code" if os.path.isdir(place) else "file"
         found[place] = signs.sign(place, kind if os.path.exists(place) else "absent")
+    return found
+
+
+def _read_beside(
+    project: Project, report: RunReport, known: Mapping[str, Sign], begun_ns: int
+) -> dict[str, Sign]:
+    """What the steps were seen to read, beside what their code tells."""
+    found = {}
+    for name, (kind, digest) in places_of(step.beside for step in report.steps).items():
+        path = str(project.folder / name)
+        if kind == "folder":
+            found[path] = signs.sign(path, "folder")
+        elif path not in known:
+            found[path] = signs.sign(path, "file" if digest else "absent")
+        if digest_of_place(kind, path) != digest:
+            raise _Unclear(path)
+        if digest and max(signs.stamp_of(path)[1:3], default=begun_ns) >= begun_ns:
+            raise _Unclear(path)  # written to since
     return found
 
 
@@ -413,4 +435,5 @@ def _cached(step: StepRun) -> StepRun:
         state="cached",
         kind=step.kind,
         output=step.output,
+        beside=step.beside,
     )

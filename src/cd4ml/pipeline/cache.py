@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from cd4ml.errors import Corrupted, NotFound
-from cd4ml.pipeline.shared_outputs import shared
+from cd4ml.pipeline.shared_outputs import Known, shared
 from cd4ml.pipeline.storage import Kind, Output
 from cd4ml.records.run import StepRun
 from cd4ml.store import rows
@@ -17,20 +17,24 @@ if TYPE_CHECKING:
     from cd4ml.store.blobs import Blobs
     from cd4ml.store.database import Database
 
+_LOOKED_AT = 20  # runs of a step that differ in what they read beside their fingerprint
+
 
 def find_output(
     database: Database,
     blobs: Blobs,
     fingerprint: str,
     *,
+    holds: Callable[[dict[str, str]], bool],
     shared_kinds: Collection[Kind] = (),
-) -> Output | None:
+) -> Known | None:
     """The output of a step with this fingerprint, verified; None if it has to be computed.
 
     Args:
         database: Where this project's steps are recorded.
         blobs: Where outputs are kept.
         fingerprint: Of the step.
+        holds: Whether what an output depended on beside its fingerprint is as it was.
         shared_kinds: The kinds that are also taken from other databases with the same blobs.
     """
     with database.read() as connection:
@@ -39,14 +43,16 @@ def find_output(
             StepRun,
             fingerprint=fingerprint,
             state="computed",
-            limit=1,
+            limit=_LOOKED_AT,
             newest_first=True,
         )
     for known in found:
+        if not holds(known.beside):
+            continue
         try:
             blobs.path(known.output)
         except (NotFound, Corrupted):
             break  # compute it again, unless somebody else has it
-        return msgspec.convert((known.kind, known.output), Output)
-    known_there = shared(blobs, fingerprint) if shared_kinds else None
-    return known_there if known_there and known_there.kind in shared_kinds else None
+        return Known(msgspec.convert((known.kind, known.output), Output), known.beside)
+    there = shared(blobs, fingerprint) if shared_kinds else None
+    return there if there and there.output.kind in shared_kinds and holds(there.beside) else None

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cd4ml.pipeline.file_names import lists_folders, pattern_of
-from cd4ml.store.address import address_of_file
+from cd4ml.store.address import address_of, address_of_file
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
@@ -62,6 +62,7 @@ class Statement:
         variables: Environment variables that it reads by name.
         patterns: What names of files may look like that it makes up from parts.
         optional: Top-level modules whose import it tries, and does without.
+        members: What the bodies of classes import, which are attributes then.
     """
 
     def __init__(self, node: ast.stmt, module: Module, index: int) -> None:
@@ -76,7 +77,9 @@ class Statement:
         self.modules: set[str] = set()
         self.variables: set[str] = set()
         self.patterns: set[str] = set()
+        self.in_order: list[str] = []  # the modules that it imports
         self._read(node)
+        self.members = list(_members(node, module))
         self.optional = _optional(node)
         visible = _global_names(node) | set(self.imports)
         self.chains = {chain for chain in self.chains if chain[0] in visible}
@@ -118,6 +121,7 @@ class Statement:
         if isinstance(node, ast.Import | ast.ImportFrom):
             self.imports.update(bindings_of(node, self.module))
             self.modules.update(modules_of(node, self.module))
+            self.in_order += sorted(modules_of(node, self.module))
         for child in ast.iter_child_nodes(node):
             self._read(child)
 
@@ -129,7 +133,7 @@ class Module:
         bound: Name -> the statements that bind it, or change what it is bound to, in order.
         imports: Name -> what it is imported from (several, where a `try` offers two).
         stars: Modules of which everything is imported.
-        effects: Statements that do something other than binding names.
+        digest: Address of the file's bytes.
     """
 
     def __init__(self, name: str, path: Path, *, is_package: bool) -> None:
@@ -140,8 +144,9 @@ class Module:
         self.bound: dict[str, list[Statement]] = {}
         self.imports: dict[str, list[Import]] = {}
         self.stars: list[str] = []
-        self.effects: list[Statement] = []
-        for index, node in enumerate(parsed(path).body):
+        data = path.read_bytes()
+        self.digest = address_of(data)
+        for index, node in enumerate(parsed(data, path).body):
             self._add(node, index)
 
     @property
@@ -165,8 +170,6 @@ class Module:
         if isinstance(node, ast.Import | ast.ImportFrom):
             self._add_imports(node)
             return
-        if _has_effect(node, set(self.bound)):
-            self.effects.append(statement)
         if isinstance(node, _COMPOUND):
             self._add_conditional_imports(statement)
         for name in statement.names:
@@ -224,6 +227,14 @@ def modules_of(node: ast.Import | ast.ImportFrom, module: Module) -> set[str]:
     return {source, *(f"{source}.{alias.name}" for alias in node.names if alias.name != "*")}
 
 
+def _members(node: ast.AST, module: Module) -> Iterator[Import]:
+    for each in ast.walk(node):
+        if isinstance(each, ast.ClassDef):
+            for inner in _outside_scopes(ast.Module(each.body, [])):
+                if isinstance(inner, ast.Import | ast.ImportFrom):
+                    yield from bindings_of(inner, module).values()
+
+
 def decorators_of(node: ast.AST) -> list[tuple[str, ...]]:
     """The dotted names of a definition's decorators."""
     if not isinstance(node, Definition):
@@ -279,14 +290,15 @@ def _globals_in(table: symtable.SymbolTable) -> set[str]:
     return names.union(*(_globals_in(child) for child in table.get_children()))
 
 
-def parsed(path: Path) -> ast.Module:
-    """A file's tree without its docstrings."""
-    tree = ast.parse(path.read_bytes(), filename=str(path))
-    if tree.body and _is_docstring(tree.body[0]):
-        del tree.body[0]
+def parsed(data: bytes, path: Path) -> ast.Module:
+    """The tree of what a file holds, without its docstrings."""
+    tree = ast.parse(data, filename=str(path))
     for node in ast.walk(tree):
-        if isinstance(node, Definition) and _is_docstring(node.body[0]):
-            node.body = node.body[1:] or [ast.Pass()]
+        if isinstance(node, Definition | ast.Module):  # docstrings, also those of attributes
+            kept = [each for each in node.body if not _is_docstring(each)]
+            node.body = kept or ([] if isinstance(node, ast.Module) else [ast.Pass()])
+        elif isinstance(node, ast.Constant):
+            node.kind = None  # u"text" is "text"
     return tree
 
 
@@ -336,18 +348,6 @@ def _joined(node: ast.BinOp) -> str:
         parts.append(left.right.value)
         left = left.left
     return "/".join(reversed(parts))
-
-
-def _has_effect(node: ast.stmt, known: set[str]) -> bool:
-    """Whether a statement does more than binding names, or changing what `known` names are."""
-    if isinstance(node, Definition):
-        return False
-    return any(
-        (isinstance(inner, ast.Expr) and not isinstance(inner.value, ast.Constant))
-        or isinstance(inner, ast.Delete)
-        or (bool(chain := _set_or_deleted(inner)) and chain[0] not in known)
-        for inner in _outside_scopes(node)
-    )
 
 
 def _outside_scopes(node: ast.AST) -> Iterator[ast.AST]:

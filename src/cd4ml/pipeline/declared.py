@@ -14,8 +14,11 @@ from pathlib import Path
 
 import msgspec
 
+from cd4ml.pipeline.dependencies import digest_of_place
 from cd4ml.pipeline.graph import StepDeclaration
+from cd4ml.pipeline.notes import digest_of_variable, unlike
 from cd4ml.pipeline.sources import Sources
+from cd4ml.pipeline.watch import Seen
 from cd4ml.store.address import address_of_record
 
 FILE = "steps.json"
@@ -24,6 +27,8 @@ FILE = "steps.json"
 class _Kept(msgspec.Struct, frozen=True):
     key: str
     steps: tuple[StepDeclaration, ...]
+    places: dict[str, str]  # that the import read, with their digests
+    variables: dict[str, str]
 
 
 def declared_steps(
@@ -31,7 +36,7 @@ def declared_steps(
     *,
     environment: str,
     state: Path,
-    declare: Callable[[], tuple[StepDeclaration, ...]],
+    declare: Callable[[], tuple[tuple[StepDeclaration, ...], Seen]],
 ) -> tuple[StepDeclaration, ...]:
     """The steps that the project declares now.
 
@@ -39,18 +44,26 @@ def declared_steps(
         sources: The project's files.
         environment: Address of the installed distributions.
         state: Folder in which the declarations are kept.
-        declare: Imports the project, and says what it declares.
+        declare: Imports the project, and says what it declares and what the import read.
 
     Raises:
         PipelineError: If the module cannot be imported, or a step cannot be declared so.
     """
     key = address_of_record([sources.start, environment, sources.state()])
     kept = _read(state / FILE)
-    if kept is not None and kept.key == key:
+    if kept is not None and kept.key == key and _holds(kept, sources.folder):
         return kept.steps
-    steps = declare()
-    _write(state / FILE, _Kept(key, steps))
+    steps, seen = declare()
+    variables = {name: digest_of_variable(name) for name in sorted(seen.variables | seen.asked)}
+    _write(state / FILE, _Kept(key, steps, dict(seen.places), variables))
     return steps
+
+
+def _holds(kept: _Kept, folder: Path) -> bool:
+    return not unlike(kept.variables) and all(
+        digest_of_place(place.partition(" ")[0], str(folder / place.partition(" ")[2])) == digest
+        for place, digest in kept.places.items()
+    )
 
 
 def _read(path: Path) -> _Kept | None:

@@ -13,6 +13,7 @@ import msgspec
 
 from cd4ml.errors import Cd4mlError, PipelineError, TimedOut, WorkerLost
 from cd4ml.pipeline.cache import find_output
+from cd4ml.pipeline.dependencies import Dependencies
 from cd4ml.pipeline.graph import StepDeclaration
 from cd4ml.pipeline.interruption import terminated_in_order, undisturbed
 from cd4ml.pipeline.logged_steps import collect_logged, keep_lines
@@ -24,6 +25,7 @@ from cd4ml.pipeline.storage import Output
 from cd4ml.pipeline.task import Chance, Computed, Failure, Logged, Source, StepTask, compute, named
 from cd4ml.pipeline.turns import take_turn
 from cd4ml.pipeline.usage import Usage
+from cd4ml.pipeline.watch import Seen
 from cd4ml.pipeline.work import StepWork, has_room
 from cd4ml.records.run import Run, StepRun
 from cd4ml.store.storable import printable
@@ -66,6 +68,7 @@ class Execution:
         self._cost = cost
         self._progress = progress
         self._outputs = Outputs(plan)
+        self._dependencies = Dependencies(plan.sources, plan.code, plan.meant())
         self._positions = {step.name: place for place, step in enumerate(plan.steps)}
         self._lacking = {step.name: self._steps_in(step.needs) for step in plan.steps}
         self._takers: dict[str, set[str]] = {}  # step or dataset -> open steps that need it
@@ -80,7 +83,6 @@ class Execution:
         self._metrics: dict[str, str] = {}  # metric -> the step it is of
         self._used: list[tuple[Usage, StepDeclaration]] = []
         self._failure: PipelineError | None = None
-        self._is_checked = False  # whether the code that was imported is the one fingerprinted
 
     def run(self) -> Run:
         """Do the steps; returns the finished run.
@@ -185,14 +187,16 @@ class Execution:
             work.turn = take_turn(self._plan.state, work.record.fingerprint)
             if work.turn is None:
                 return self._wait_for_turn(work)
-            output = find_output(
+            known = find_output(
                 self._database,
                 self._blobs,
                 work.record.fingerprint,
+                holds=self._dependencies.hold,
                 shared_kinds=self._plan.shared_kinds,
             )
-            if output is not None:
-                self._add(work, output, "cached")
+            if known is not None:
+                work.record = msgspec.structs.replace(work.record, beside=known.beside)
+                self._add(work, known.output, "cached")
                 return True
             work.is_to_be_computed = True
             if not has_place:
@@ -240,6 +244,7 @@ class Execution:
             log=self._logs.path(step.name) if keeps else None,
             chance=self._chance(step),
             logged=Logged(self._plan.state.absolute(), self._recorder.run.number),
+            remembers=self._plan.code[step.name].remembers,
             is_debugged=not keeps,
         )
 
@@ -276,8 +281,6 @@ class Execution:
     def _settle(self, work: StepWork) -> None:
         computed = self._result(work)
         keep_lines(self._plan.state, self._recorder.run.number, computed.lines)
-        if computed.has_imported or not self._is_checked:
-            self._refuse_edited()
         self._used.append((computed.usage, work.step))
         work.record = msgspec.structs.replace(
             work.record,
@@ -288,8 +291,8 @@ class Execution:
             attempts=work.n_attempts,
         )
         if computed.output is not None:
-            work.record = self._outputs.with_written_files(work.record, work.step)
-            self._add(work, computed.output, "computed")
+            beyond = self._dependencies.without_what_is_read(computed.imported)
+            self._keep(work, computed.output, computed.seen.and_also(beyond))
         elif computed.failure is not None:
             self._fail_or_retry(work, computed.failure)
 
@@ -302,15 +305,21 @@ class Execution:
             message = f"{work.step.where}: step {work.step.name!r} failed: {what}"
             hint = error.hint if isinstance(error, Cd4mlError) else ""
             usage = Usage(seconds=work.seconds)
-            return Computed(None, Failure(message, hint), usage, "", has_imported=False)
+            return Computed(None, Failure(message, hint), usage, "")
 
-    def _refuse_edited(self) -> None:
-        """The code that was imported has to be the code that was fingerprinted."""
-        self._is_checked = True
-        sources = self._plan.sources
-        for path in sources.edited():
-            msg = f"{path.relative_to(sources.folder)} was edited while the run began"
-            raise PipelineError(msg, hint="run again")
+    def _keep(self, work: StepWork, output: Output, seen: Seen) -> None:
+        """Keep what was computed, under its fingerprint only if it is of what that says."""
+        if edited := self._dependencies.edited(work.step, seen):
+            msg = f"{edited} was edited while the run went on"
+            self._fail(work, Failure(msg, "run again: steps that were finished are kept"))
+            return
+        record = self._outputs.with_written_files(work.record, work.step)
+        is_extended = record != work.record
+        if seen.moved or (not is_extended and self._dependencies.moved(work.step, seen)):
+            record = msgspec.structs.replace(record, fingerprint="")
+        beside = self._dependencies.of(work.step, seen)
+        work.record = msgspec.structs.replace(record, beside=beside)
+        self._add(work, output, "computed")
 
     def _add(self, work: StepWork, output: Output, state: Literal["computed", "cached"]) -> None:
         """A step has its output: what waited for it may begin, and it will be recorded."""
@@ -320,7 +329,7 @@ class Execution:
         except PipelineError as error:
             self._fail(work, Failure(error.message, error.hint))
             return
-        self._outputs.add(step, output)
+        self._outputs.add(step, output, work.record.beside)
         record = msgspec.structs.replace(
             work.record,
             state=state,
@@ -384,9 +393,14 @@ class Execution:
     def _share(self, ended: EndedStep) -> None:
         """Offer what was computed to others who have the same blobs."""
         record = ended.record
-        if record.state == "computed" and ended.step.is_cached and self._plan.is_shared:
+        if (
+            record.state == "computed"
+            and record.fingerprint
+            and ended.step.is_cached
+            and self._plan.is_shared
+        ):
             output = msgspec.convert((record.kind, record.output), Output)
-            share(self._blobs, record.fingerprint, output)
+            share(self._blobs, record.fingerprint, output, record.beside)
 
     def _tell_news(self) -> None:
         """Tell which steps begin or wait; never while others have ended that are not recorded.

@@ -15,12 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from cd4ml.pipeline.distributions import Distributions
 from cd4ml.pipeline.notes import digest_of_variable
 from cd4ml.pipeline.shared import shared_names
 from cd4ml.pipeline.sources import Sources
+from cd4ml.pipeline.touched import touching
 from cd4ml.pipeline.walk import Walk
 from cd4ml.store.address import address_of_record
 
@@ -39,6 +41,8 @@ class Reached(NamedTuple):
     modules: frozenset[str] = frozenset()  # of Python and of others, that are imported
     variables: frozenset[str] = frozenset()  # of the environment, that are read by name
     environment: str = ""  # address of what it runs in
+    remembers: bool = False  # whether it may use what other steps have read in its process
+    meant: Mapping[str, str] = MappingProxyType({})  # files it may mean -> address, "" if not there
 
     @property
     def address(self) -> str:
@@ -47,6 +51,11 @@ class Reached(NamedTuple):
             return address_of_record([self.code, self.files])
         values = {name: digest_of_variable(name) for name in sorted(self.variables)}
         return address_of_record([self.code, self.files, values])
+
+    @property
+    def named(self) -> set[str]:
+        """The files that count by name, those that only may be meant included."""
+        return {*self.files, *(name for name, address in self.meant.items() if address)}
 
     def is_extended_by(self, later: Reached) -> bool:
         """Whether `later` is the same with files that were not there before."""
@@ -94,6 +103,7 @@ class ReachedCode:
         self._variables = frozenset(variables)  # that count for every step
         self._distributions = distributions
         self._shared = shared_names(sources)
+        self._touching = touching(sources)
         self._known: dict[tuple[str, str], Reached] = {}
 
     def by(self, module: str, function: str) -> Reached:
@@ -108,7 +118,7 @@ class ReachedCode:
         return self._known[key]
 
     def _reached(self, module: str, function: str) -> Reached:
-        walk = Walk(self._sources, self._shared)
+        walk = Walk(self._sources, self._shared, self._touching)
         walk.start(module, function)
         if walk.unseen:
             walk.take_everything()
@@ -124,4 +134,6 @@ class ReachedCode:
             modules=frozenset(walk.foreign),
             variables=self._variables | walk.variables,
             environment=environment,
+            meant={n: address for n, address in walk.meant.items() if n not in walk.files},
+            remembers=bool(walk.unseen) or walk.remembers,
         )

@@ -9,12 +9,13 @@ source, and forgotten afterwards.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import sysconfig
 import threading
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib.abc import MetaPathFinder
 from importlib.machinery import (
     EXTENSION_SUFFIXES,
@@ -29,9 +30,18 @@ from pathlib import Path
 from types import CodeType, ModuleType, TracebackType
 
 from cd4ml.errors import PipelineError
+from cd4ml.store.address import address_of
 
 # The import system is one for all threads: projects take turns.
 _TURN = threading.RLock()
+
+# what Python has imported before it runs anything is never the project's
+BUILT_IN = frozenset(sys.builtin_module_names) | {
+    "_collections_abc", "_sitebuiltins", "abc", "codecs", "encodings", "genericpath", "importlib",
+    "io", "ntpath", "os", "posixpath", "runpy", "site", "stat", "zipimport",
+}  # fmt: skip
+
+_COMPILED: dict[str, str] = {}  # path -> digest of what was compiled last
 
 _INSTALLED = tuple(
     str(Path(path).resolve())
@@ -41,7 +51,9 @@ _INSTALLED = tuple(
 
 
 @contextmanager
-def imported(folder: Path, name: str) -> Iterator[ModuleType]:
+def imported(
+    folder: Path, name: str, during: AbstractContextManager[object] | None = None
+) -> Iterator[ModuleType]:
     """The project's module `name`, while the block lasts.
 
     Inside the block all of the project's modules can be imported (also by what is
@@ -49,13 +61,34 @@ def imported(folder: Path, name: str) -> Iterator[ModuleType]:
     several threads take turns; a block inside a block of the same project shares its
     modules.
 
+    Args:
+        folder: The project's.
+        name: Of the module.
+        during: A block that the project's code is imported in.
+
     Raises:
         PipelineError: If there is no such module, or importing it fails; the message has
             the file and line below the folder.
     """
     folder = folder.resolve()
     with _TURN, _project_first(folder):
-        yield _import(folder, name)
+        with during or nullcontext():
+            module = _import(folder, name)
+        yield module
+
+
+def compiled_below(folder: Path) -> dict[str, str]:
+    """The project's files that were imported since its first import, with the digests of their text.
+
+    Returns:
+        Path below the folder -> digest.
+    """
+    inside = str(folder) + os.sep
+    return {
+        path.removeprefix(inside): digest
+        for path, digest in _COMPILED.copy().items()
+        if path.startswith(inside)
+    }
 
 
 def origin(error: BaseException, folder: Path) -> str:
@@ -93,7 +126,9 @@ class _FromSource(SourceFileLoader):
 
     def get_code(self, fullname: str) -> CodeType:
         path = self.get_filename(fullname)
-        return self.source_to_code(self.get_data(path), path)
+        data = self.get_data(path)
+        _COMPILED[path] = address_of(data)
+        return self.source_to_code(data, path)
 
 
 class _ProjectFinder(MetaPathFinder):
@@ -108,7 +143,7 @@ class _ProjectFinder(MetaPathFinder):
         path: Sequence[str] | None,
         target: ModuleType | None = None,
     ) -> ModuleSpec | None:
-        if path is None and fullname in sys.stdlib_module_names:
+        if path is None and fullname in BUILT_IN:
             return None
         entries = [str(self.folder)] if path is None else [str(entry) for entry in path]
         for entry in entries:
@@ -136,7 +171,9 @@ def _project_first(folder: Path) -> Iterator[None]:
         yield
         return
     finder = _ProjectFinder(folder)
-    displaced = _forget(_provided(folder))
+    for path in compiled_below(folder):
+        _COMPILED.pop(os.path.join(folder, path), None)
+    displaced = _forget(_provided(folder)) | _forget_python_own(folder)
     sys.meta_path.insert(0, finder)
     sys.path.insert(0, str(folder))
     try:
@@ -168,6 +205,17 @@ def _forget(names: set[str]) -> dict[str, ModuleType]:
     for name in forgotten:
         del sys.modules[name]
     return forgotten
+
+
+def _forget_python_own(folder: Path) -> dict[str, ModuleType]:
+    """Take modules of Python's out of its memory whose names are those of files in a folder."""
+    own = {path.stem for path in folder.glob("*.py")}
+    own |= {path.parent.name for path in folder.glob("*/__init__.py")}
+    taken = (own & sys.stdlib_module_names) - BUILT_IN
+    found = {n: m for n, m in sys.modules.copy().items() if n.partition(".")[0] in taken}
+    for name in found:
+        del sys.modules[name]
+    return found
 
 
 def _is_installed(module: ModuleType) -> bool:

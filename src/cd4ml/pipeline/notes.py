@@ -26,6 +26,14 @@ _KEPT = 50  # notes
 _ENVIRONMENT = ("CD4ML_", "OPENLINEAGE_", "GIT_", "OMP_", "OPENBLAS_", "MKL_", "POLARS_",
                 "PG", "PYTHONHASHSEED")  # fmt: skip
 
+EVERY = "*"  # in place of a name: all variables
+_OF_THE_MACHINE = frozenset(
+    ["_", "COLUMNS", "DISPLAY", "HISTFILE", "HISTSIZE", "HOME", "HOSTNAME", "LANG", "LINES",
+     "LOGNAME", "LS_COLORS", "MAIL", "OLDPWD", "PATH", "PS1", "PWD", "PYTEST_CURRENT_TEST",
+     "SHELL", "SHLVL", "TEMP", "TMP", "TMPDIR", "USER", "VIRTUAL_ENV", "WINDOWID"]
+)  # fmt: skip
+_OF_THE_SESSION = ("LC_", "SSH_", "TERM", "XDG_", "DBUS_", "COLORTERM", "CD4ML_", "RAY_", "GPG_")
+
 
 class Question(NamedTuple):
     """What was asked of the database, and the digest of the answer."""
@@ -119,9 +127,21 @@ def folder_of(state: str) -> str:
     return path
 
 
-def digest_of_variable(name: str) -> str:
-    """What stands for an environment variable: never its value, which may be a secret."""
-    value = os.environ.get(name)
+def is_of_the_machine(name: str) -> bool:
+    """Whether a variable says where and for whom a process runs, rather than what it is to do."""
+    return name in _OF_THE_MACHINE or name.startswith(_OF_THE_SESSION)
+
+
+def digest_of_variable(name: str, environment: Mapping[str, str] | None = None) -> str:
+    """What stands for an environment variable: never its value, which may be a secret.
+
+    For `EVERY` it is all of them, but for those of the machine and the session.
+    """
+    known = os.environ if environment is None else environment
+    if name == EVERY:
+        pairs = sorted(pair for pair in known.items() if not is_of_the_machine(pair[0]))
+        return address_of(json.dumps(pairs).encode())
+    value = known.get(name)
     return "" if value is None else address_of(value.encode(errors="surrogateescape"))
 
 

@@ -90,7 +90,7 @@ def _data_files(also: Collection[str], data: Collection[str]) -> Callable[[str],
 def _own(sources: Sources, reached: Iterable[Reached]) -> set[str]:
     """The project's files that its steps reach, below its folder."""
     modules = {module.path.relative_to(sources.folder).as_posix() for module in sources.modules()}
-    named = {name for each in reached for name in each.files if not Path(name).is_absolute()}
+    named = {name for each in reached for name in each.named if not Path(name).is_absolute()}
     return modules | named
 
 

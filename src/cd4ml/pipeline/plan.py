@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
@@ -53,6 +53,21 @@ class Plan(NamedTuple):
         """Name -> value of each parameter of a step."""
         return {p.name: self.values[f"{step.name}.{p.name}"] for p in step.parameters}
 
+    def meant(self) -> dict[str, dict[str, str]]:
+        """Step -> files of the project that its code or parameters may mean, with their addresses.
+
+        What is not there has the address "".
+        """
+        found = {}
+        for step in self.steps:
+            paths = self.sources.named_files.of_value(self.parameters(step))
+            given = {
+                str(path.relative_to(self.sources.folder)): self.sources.digest_now(path)
+                for path in paths
+            }
+            found[step.name] = {**self.code[step.name].meant, **given}
+        return found
+
 
 class Outputs:
     """The outputs of a run as they come, and the fingerprints that follow from them."""
@@ -68,10 +83,10 @@ class Outputs:
         in_order = [step.name for step in self._plan.steps if step.name in self.found]
         return {name: self.found[name].address for name in in_order}
 
-    def add(self, step: StepDeclaration, output: Output) -> None:
-        """A step has this output."""
+    def add(self, step: StepDeclaration, output: Output, beside: Mapping[str, str]) -> None:
+        """A step has this output, of what it read beside its fingerprint."""
         self.found[step.name] = output
-        self._identities[step.name] = self._identity(step, output)
+        self._identities[step.name] = self._identity(step, output, beside)
 
     def inputs(self, step: StepDeclaration) -> dict[str, str]:
         """Name -> content address of each input."""
@@ -110,7 +125,7 @@ class Outputs:
         after = after._replace(environment=before.environment, variables=before.variables)
         return msgspec.structs.replace(record, fingerprint=self.fingerprint(step, after))
 
-    def _identity(self, step: StepDeclaration, output: Output) -> str:
+    def _identity(self, step: StepDeclaration, output: Output, beside: Mapping[str, str]) -> str:
         """What stands for an output in the fingerprints of the steps that take it.
 
         The bytes of an estimator hold the names of its classes, not their code: the code
@@ -120,4 +135,5 @@ class Outputs:
             return output.address
         made_from = [self._identities[name] for name in step.needs if name in self._identities]
         code = self._plan.code[step.name]
-        return address_of_record([output.address, code.address, code.environment, made_from])
+        known = [output.address, code.address, code.environment, made_from]
+        return address_of_record([*known, dict(beside)] if beside else known)

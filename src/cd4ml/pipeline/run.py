@@ -17,6 +17,7 @@ from cd4ml.errors import InvalidInput, PipelineError
 from cd4ml.pipeline.cache import find_output
 from cd4ml.pipeline.cost import cost
 from cd4ml.pipeline.declared import declared_steps
+from cd4ml.pipeline.dependencies import Dependencies
 from cd4ml.pipeline.distributions import Distributions
 from cd4ml.pipeline.environment import present_environment
 from cd4ml.pipeline.execution import Execution, Progress, StepState
@@ -32,6 +33,7 @@ from cd4ml.pipeline.recording import Hooks, Recorder
 from cd4ml.pipeline.sources import Sources
 from cd4ml.pipeline.task import Place, declare, leave, load_polars, prepare
 from cd4ml.pipeline.usage import Usage
+from cd4ml.pipeline.watch import Seen
 from cd4ml.records.run import Run
 from cd4ml.records.settings import PriceSettings
 from cd4ml.store.address import address_of_record
@@ -116,7 +118,7 @@ class Pipeline:
         distributions = Distributions(self.environment, state)
         self.reached = ReachedCode(self.sources, distributions, variables)
 
-    def _declared(self, executor: Executor | None) -> tuple[StepDeclaration, ...]:
+    def _declared(self, executor: Executor | None) -> tuple[tuple[StepDeclaration, ...], Seen]:
         if executor is not None:
             declared = executor.submit(declare, self.place)
             load_polars()  # meanwhile: who reads the data needs it here
@@ -292,17 +294,22 @@ def _refuse_what_lacks(plan: Plan, executor: Executor, database: Database, blobs
     if not any(executor.hardware.lacks(step.resources) for step in plan.steps):
         return
     outputs = Outputs(plan)
+    dependencies = Dependencies(plan.sources, plan.code, plan.meant())
     for step in plan.steps:
         is_open = any(name in plan.code and name not in outputs.found for name in step.needs)
         found = (
             None
             if is_open or not step.is_cached
             else find_output(
-                database, blobs, outputs.fingerprint(step), shared_kinds=plan.shared_kinds
+                database,
+                blobs,
+                outputs.fingerprint(step),
+                holds=dependencies.hold,
+                shared_kinds=plan.shared_kinds,
             )
         )
         if found is not None:
-            outputs.add(step, found)
+            outputs.add(step, found.output, found.beside)
         elif missing := executor.hardware.lacks(step.resources):
             msg = f"{step.where}: step {step.name!r} asks for {missing}"
             raise PipelineError(msg, hint="run it where there is more, or let it ask for less")

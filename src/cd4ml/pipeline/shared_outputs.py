@@ -9,7 +9,7 @@ code, so models are taken only where `[store] share_models` says that those peop
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -27,15 +27,27 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str
     kind: Kind
     output: str
+    beside: dict[str, str] = {}  # what else it read -> digest
 
 
-def share(blobs: Blobs, fingerprint: str, output: Output) -> None:
+class Known(NamedTuple):
+    """An output, and what it depended on beside its fingerprint."""
+
+    output: Output
+    beside: dict[str, str]
+
+
+def share(
+    blobs: Blobs, fingerprint: str, output: Output, beside: dict[str, str] | None = None
+) -> None:
     """Tell others what a fingerprint gave; what was said before is replaced."""
-    entry = Entry(fingerprint=fingerprint, kind=output.kind, output=output.address)
+    entry = Entry(
+        fingerprint=fingerprint, kind=output.kind, output=output.address, beside=beside or {}
+    )
     blobs.put_entry(_name(fingerprint), canonical(entry))
 
 
-def shared(blobs: Blobs, fingerprint: str) -> Output | None:
+def shared(blobs: Blobs, fingerprint: str) -> Known | None:
     """What a fingerprint gave somewhere, verified; None if nobody knows, or it is lost."""
     said = blobs.get_entry(_name(fingerprint))
     if said is None:
@@ -47,7 +59,7 @@ def shared(blobs: Blobs, fingerprint: str) -> Output | None:
         blobs.path(entry.output)
     except (msgspec.MsgspecError, NotFound, Corrupted):
         return None  # compute it again
-    return Output(entry.kind, entry.output)
+    return Known(Output(entry.kind, entry.output), entry.beside)
 
 
 def _name(fingerprint: str) -> str:

@@ -5,23 +5,19 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Iterable, Iterator
-from fnmatch import fnmatch
 from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
+from cd4ml.pipeline import signs
 from cd4ml.pipeline.code import Import, Module, Statement
-from cd4ml.pipeline.file_names import MAGIC
-from cd4ml.pipeline.module import is_installed_file
+from cd4ml.pipeline.module import BUILT_IN, is_installed_file
+from cd4ml.pipeline.named_files import NamedFiles, is_left_out, small_files
 from cd4ml.store.address import address_of_file
 
 _NAME_LENGTH = 200  # a longer string is no file name
 _SEARCHED = {("sys", "path"), ("sys", "meta_path"), ("sys", "path_hooks"), ("site", "addsitedir")}
 _LARGEST = 1 << 20  # bytes; larger files are data
-
-# what programs read; what they write beside their results (logs, pictures) is left out
-_READ = (".cfg", ".csv", ".ini", ".j2", ".json", ".jsonl", ".ndjson", ".parquet", ".sql", ".toml",
-         ".tsv", ".xml", ".yaml", ".yml")  # fmt: skip
 
 
 class Sources:
@@ -31,7 +27,9 @@ class Sources:
         self.folder = folder.resolve()
         self.start = start
         self._parsed: dict[str, Module | None] = {}
-        self._stamps: dict[Path, tuple[int, ...]] = {}
+        self._read: dict[Path, tuple[tuple[int, ...], str]] = {}
+        self.named_files = NamedFiles(self.folder)
+        self._has: dict[str, bool] = {}
         self._optional: set[str] | None = None
         self.seen: dict[str, str] = {}  # what `state` said last
 
@@ -41,14 +39,41 @@ class Sources:
             self._parsed[name] = self._parse(name)
         return self._parsed[name]
 
-    def edited(self) -> list[Path]:
-        """The files that have changed, or gone, since they were parsed."""
-        return sorted(path for path, stamp in self._stamps.items() if _stamp(path) != stamp)
+    def parsed(self) -> list[Module]:
+        """The modules that were parsed so far."""
+        return [module for module in self._parsed.values() if module is not None]
+
+    def digest(self, path: Path) -> str:
+        """The address of a file's bytes, read once as long as it stays the same."""
+        stamp = signs.stamp_of(str(path))
+        known = self._read.get(path)
+        if known is None or known[0] != stamp:
+            known = self._read[path] = (stamp, address_of_file(path))
+        return known[1]
+
+    def digest_now(self, path: Path) -> str:
+        """The same, "" if there is no such file."""
+        return self.digest(path) if path.is_file() else ""
+
+    def is_as_read(self, path: Path) -> bool:
+        """Whether a file still is what `digest` said when it was asked for it first."""
+        if path not in self._read:
+            return True
+        stamp, digest = self._read[path]
+        now = signs.stamp_of(str(path))
+        return now == stamp or (bool(now) and address_of_file(path) == digest)
 
     def has(self, top_level: str) -> bool:
         """Whether a top-level name is the project's own."""
-        if top_level in sys.stdlib_module_names:
+        if top_level not in self._has:
+            self._has[top_level] = self._find(top_level)
+        return self._has[top_level]
+
+    def _find(self, top_level: str) -> bool:
+        if top_level in BUILT_IN:
             return False
+        if top_level in sys.stdlib_module_names:
+            return bool(self._path(top_level))  # the project's comes first, as for Python itself
         return bool(self._path(top_level) or self.compiled(top_level) or self._is_folder(top_level))
 
     def resolve(self, path: tuple[str, ...], known: int) -> tuple[Module | None, tuple[str, ...]]:
@@ -98,12 +123,12 @@ class Sources:
         found: set[Path] = set()
         for pattern in patterns:
             for path in self.folder.glob(pattern):
-                found.update(_small_files(path, most=None) if path.is_dir() else [path])
+                found.update(small_files(path, most=None) if path.is_dir() else [path])
         return sorted(path for path in found if path.is_file())
 
     def everything(self) -> list[Path]:
         """Every file of the project that is small enough to be code."""
-        return sorted(_small_files(self.folder, most=_LARGEST))
+        return sorted(small_files(self.folder, most=_LARGEST))
 
     def folders(self) -> list[Path]:
         """Every folder that is looked through for Python files, here and elsewhere."""
@@ -118,31 +143,40 @@ class Sources:
 
     def absent(self) -> list[Path]:
         """The files that the code names and that are not there."""
-        return sorted(path for path in self._named() if not path.is_file())
+        return sorted(path for path in self.named_anywhere() if not path.is_file())
 
     def state(self) -> dict[str, str]:
         """Path -> address of every file that importing the pipeline may read, to the byte."""
-        own = {*self.files(), *self._named()}
+        own = {*self.files(), *self.named_anywhere()}
         foreign: set[Path] = set()
         for module in self.modules():
             for name in module.modules:
                 own.update(self.compiled(name))
                 foreign.update(self.elsewhere(name.partition(".")[0]))
         self.seen = {
-            str(path): address_of_file(path) for path in sorted(own | foreign) if path.is_file()
+            str(path): self.digest(path) for path in sorted(own | foreign) if path.is_file()
         }
         return self.seen
 
-    def _named(self) -> set[Path]:
+    def named_anywhere(self) -> set[Path]:
+        """The files of settings or data that any code names, there or not."""
         return {
             path
-            for module in self.modules()
-            for statement in module.statements
+            for each in self._statements()
             for path in (
-                *(path for text in statement.strings for path in self.named(text, module.path)),
-                *self.made_up(statement),
+                *(
+                    p
+                    for text in each.strings
+                    for p in self.named_files.named(text, each.module.path)
+                ),
+                *self.named_files.made_up(each),
             )
         }
+
+    def meant_anywhere(self) -> set[Path]:
+        """The files that any code names, or may mean."""
+        meant = (path for each in self._statements() for path in self.named_files.perhaps(each))
+        return {*self.named_anywhere(), *meant}
 
     def compiled(self, name: str) -> list[Path]:
         """The project's compiled modules of this name."""
@@ -150,40 +184,12 @@ class Sources:
         found = (stem.with_name(stem.name + suffix) for suffix in EXTENSION_SUFFIXES)
         return [path for path in found if path.is_file()]
 
-    def named(self, text: str, beside: Path) -> list[Path]:
-        """The project's files of settings or data that a string may name, there or not.
-
-        The name is relative to the project or to the module it stands in.
-        """
-        if len(text) > _NAME_LENGTH or not text.lower().endswith(_READ) or "\0" in text:
-            return []
-        found = {(start / text).resolve() for start in (self.folder, beside.parent)}
-        return sorted(path for path in found if self._is_own(path))
-
-    def made_up(self, statement: Statement) -> list[Path]:
-        """The project's files whose names a statement may make up, or find in a folder."""
-        beside = statement.module.path.parent
-        found: set[Path] = set()
-        for pattern in (*statement.patterns, *filter(MAGIC.search, statement.strings)):
-            if pattern.lower().endswith(_READ) and not pattern.startswith("/"):
-                for start in (self.folder, beside):
-                    found.update(start.glob(pattern))
-                if "/" not in pattern:  # below a folder that nobody can tell
-                    every = _small_files(self.folder, most=None)
-                    found.update(path for path in every if fnmatch(path.name, pattern))
-        if statement.lists_folders:
-            for text in statement.strings:
-                for start in (self.folder, beside):
-                    found.update(_read_in(start, text))
-        return sorted(path for path in found if path.is_file() and self._is_own(path.resolve()))
-
-    def makes_up(self) -> bool:
+    def may_appear(self) -> bool:
         """Whether a file may count because of what it is called, once it is there."""
-        return any(
-            statement.lists_folders or any(p.lower().endswith(_READ) for p in statement.patterns)
-            for module in self.modules()
-            for statement in module.statements
-        )
+        return any(map(self.named_files.may_appear, self._statements()))
+
+    def _statements(self) -> list[Statement]:
+        return [each for module in self.modules() for each in module.statements]
 
     def is_known(self, name: str) -> bool:
         """Whether a foreign top-level module is there to be imported."""
@@ -192,7 +198,7 @@ class Sources:
     def does_without(self, name: str) -> bool:
         """Whether the project's code tries to import a module, and nothing would find it now."""
         if self._optional is None:
-            statements = [each for module in self.modules() for each in module.statements]
+            statements = self._statements()
             tried = set[str]().union(*(each.optional for each in statements))
             # whoever changes where modules are found may find it after all
             is_open = any(chain[:2] in _SEARCHED for each in statements for chain in each.chains)
@@ -208,7 +214,7 @@ class Sources:
         ]
 
     def _outside(self, name: str) -> list[Path]:
-        if name in sys.stdlib_module_names or name == "cd4ml" or self.has(name):
+        if self.has(name) or name in sys.stdlib_module_names or name == "cd4ml":
             return []
         return [place for place in _places(name) if not is_installed_file(place)]
 
@@ -216,7 +222,6 @@ class Sources:
         path = self._path(name)
         if path is None:
             return None
-        self._stamps[path] = _stamp(path)
         try:
             return Module(name, path, is_package=path.name == "__init__.py")
         except (SyntaxError, ValueError, RecursionError):
@@ -245,52 +250,19 @@ def _is_bound_in(module: Module, name: str) -> bool:
     return name in module.bound or any(i != submodule for i in module.imports.get(name, []))
 
 
-def _stamp(path: Path) -> tuple[int, ...]:
-    """What changes when a file is written to or replaced; () if there is none."""
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return ()
-    return (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
-
-
 def _python_files(folder: Path) -> Iterator[Path]:
     for path in folder.iterdir():
         if path.is_file() and path.suffix == ".py":
             yield path
-        elif path.is_dir() and not path.is_symlink() and not _is_left_out(path):
+        elif path.is_dir() and not path.is_symlink() and not is_left_out(path):
             yield from _python_files(path)
-
-
-def _read_in(start: Path, text: str) -> Iterator[Path]:
-    if 0 < len(text) < _NAME_LENGTH and "\0" not in text and (start / text).is_dir():
-        for path in (start / text).rglob("*"):
-            if path.suffix.lower() in _READ:
-                yield path
-
-
-def _small_files(folder: Path, most: int | None) -> Iterator[Path]:
-    for path in folder.iterdir():
-        if path.name.startswith("."):
-            continue
-        if path.is_dir():
-            if not path.is_symlink() and not _is_left_out(path):
-                yield from _small_files(path, most)
-        elif path.is_file() and (most is None or path.stat().st_size <= most):
-            yield path
 
 
 def _python_folders(folder: Path) -> Iterator[Path]:
     for path in folder.iterdir():
-        if path.is_dir() and not path.is_symlink() and not _is_left_out(path):
+        if path.is_dir() and not path.is_symlink() and not is_left_out(path):
             yield path
             yield from _python_folders(path)
-
-
-def _is_left_out(folder: Path) -> bool:
-    if folder.name.startswith(".") or folder.name in ("__pycache__", "node_modules"):
-        return True
-    return (folder / "pyvenv.cfg").exists()
 
 
 @cache

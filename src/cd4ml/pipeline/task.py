@@ -18,11 +18,12 @@ from cd4ml.pipeline.executors.memory import is_plain
 from cd4ml.pipeline.executors.port import Tables
 from cd4ml.pipeline.executors.worker import begin, loads_first
 from cd4ml.pipeline.graph import StepDeclaration, declared_in, steps_in
-from cd4ml.pipeline.module import imported, origin, traceback_below
+from cd4ml.pipeline.module import compiled_below, imported, origin, traceback_below
 from cd4ml.pipeline.seed import seed_everything
 from cd4ml.pipeline.step_log import logging_step
 from cd4ml.pipeline.storage import Output, load, store
 from cd4ml.pipeline.usage import Usage, measured
+from cd4ml.pipeline.watch import NOTHING, Seen, Watch, watching
 from cd4ml.store.clock import open_clock
 from cd4ml.store.segments import segments_in
 from cd4ml.store.tracking.recorder import FOLDER
@@ -69,6 +70,7 @@ class StepTask(NamedTuple):
     log: Path | None
     chance: Chance
     logged: Logged
+    remembers: bool  # whether it may use what others have read before it
     is_debugged: bool  # an interrupt is then the user's, not the step's
 
 
@@ -102,18 +104,21 @@ class Computed(NamedTuple):
     failure: Failure | None
     usage: Usage
     worker: str
-    has_imported: bool  # whether the code was imported for it
+    seen: Seen = NOTHING
+    imported: Seen = NOTHING  # what importing the code read
     lines: bytes = b""  # that it logged, where the run's journals are on another machine
 
 
-def declare(place: Place) -> tuple[StepDeclaration, ...]:
+def declare(place: Place) -> tuple[tuple[StepDeclaration, ...], Seen]:
     """The steps that a project's module declares, imported here and kept for computing them.
+
+    Returns:
+        The steps, and what the import was seen to read.
 
     Raises:
         PipelineError: If it cannot be imported, or a step cannot be declared so.
     """
-    module, _ = _module(place)
-    return declared_in(module, place.folder)
+    return declared_in(_module(place), place.folder), _HERE.imported
 
 
 def prepare(place: Place) -> None:
@@ -131,15 +136,15 @@ def load_polars() -> None:
 def compute(task: StepTask) -> Computed:
     """Compute a step, and store its output. What goes wrong in the step is returned, not raised."""
     usage: list[Usage] = []
-    has_imported = False
     output = failure = None
+    seen = NOTHING
     lines: list[bytes] = []
     with captured(task.log):
         try:
-            module, has_imported = _module(task.place)
+            module = _module(task.place)
             begin()
             with measured() as usage, _logging(task) as lines:
-                output, failure = _attempted(task, module)
+                output, failure, seen = _attempted(task, module)
         except Cd4mlError as error:
             failure = Failure(error.message, error.hint, may_pass=False)
     return Computed(
@@ -147,7 +152,8 @@ def compute(task: StepTask) -> Computed:
         failure=failure,
         usage=usage[0] if usage else Usage(),
         worker=f"{socket.gethostname()}:{os.getpid()}",
-        has_imported=has_imported,
+        seen=seen,
+        imported=_HERE.__dict__.get("imported", NOTHING),
         lines=b"".join(lines),
     )
 
@@ -179,35 +185,42 @@ class _Imports(threading.local):
     imports: ExitStack
     token: str
     module: ModuleType
+    imported: Seen  # what the import read
+    everything: Seen  # and what steps read since
 
 
 _HERE = _Imports()
 
 
-def _module(place: Place) -> tuple[ModuleType, bool]:
-    """The pipeline's module, and whether it had to be imported."""
+def _module(place: Place) -> ModuleType:
+    """The pipeline's module, imported unless it is."""
     if "imports" in _HERE.__dict__:
         if _HERE.token == place.token:
-            return _HERE.module, False
+            return _HERE.module
         leave()
     with ExitStack() as stack:
-        _HERE.module = stack.enter_context(imported(place.folder, place.module))
+        watch = Watch(place.folder)
+        _HERE.module = stack.enter_context(imported(place.folder, place.module, watching(watch)))
+        loaded = compiled_below(place.folder)
+        _HERE.imported = watch.seen()._replace(loaded=loaded, fresh=frozenset(loaded))
+        _HERE.everything = _HERE.imported
         _HERE.token = place.token
         _HERE.imports = stack.pop_all()
-    return _HERE.module, True
+    return _HERE.module
 
 
-def _attempted(task: StepTask, module: ModuleType) -> tuple[Output | None, Failure | None]:
+def _attempted(task: StepTask, module: ModuleType) -> tuple[Output | None, Failure | None, Seen]:
     function = steps_in(module)[task.step].function
     arguments = [_input(task, source) for source in task.inputs]
-    me = os.getpid()
+    me, watch = os.getpid(), Watch(task.place.folder)
     seed_everything(task.chance.seed, task.step, needs_numpy=task.chance.needs_numpy)
     try:
-        value = _collected(function(*arguments, **task.parameters))
+        with watching(watch):
+            value = _collected(function(*arguments, **task.parameters))
     except BaseException as error:  # also what is no Exception, such as a panic of Rust's
         if isinstance(error, KeyboardInterrupt) and task.is_debugged:
             raise
-        return None, _failed(task, error)
+        return None, _failed(task, error), NOTHING
     finally:
         if os.getpid() != me:  # a process that the step forked, and forgot to end
             os._exit(0)
@@ -219,7 +232,16 @@ def _attempted(task: StepTask, module: ModuleType) -> tuple[Output | None, Failu
     if output.kind == "table" and task.holds and is_plain(value):
         task.tables.put(output.address, value)
     task.tables.drop(task.last)
-    return output, None
+    return output, None, _all_seen(task, watch)
+
+
+def _all_seen(task: StepTask, watch: Watch) -> Seen:
+    """What a step read, and what it may have from steps before it."""
+    loaded = compiled_below(task.place.folder)
+    fresh = frozenset(loaded.keys() - _HERE.everything.loaded.keys())
+    seen = watch.seen()._replace(loaded=loaded, fresh=fresh)
+    _HERE.everything = _HERE.everything.and_also(seen)
+    return _HERE.everything if task.remembers else seen
 
 
 def _input(task: StepTask, source: Source) -> Any:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import builtins
+import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cd4ml.pipeline.code import Import, Module, Statement, chain_of, parsed
 from cd4ml.pipeline.command_call import (
@@ -16,6 +18,9 @@ from cd4ml.pipeline.command_call import (
 )
 from cd4ml.pipeline.sources import Sources
 from cd4ml.store.address import address_of_file, address_of_record
+
+if TYPE_CHECKING:
+    from cd4ml.pipeline.touched import Touching
 
 _EVERYWHERE = frozenset(["__file__", "__name__", "__package__", *dir(builtins)])
 _UNSEEN_NAMES = frozenset(
@@ -40,22 +45,40 @@ _UNSEEN_ATTRIBUTES = frozenset(
 _UNSEEN_IMPORTS = frozenset(
     [
         "builtins",
+        "cloudpickle.load",
+        "cloudpickle.loads",
         "ctypes",
+        "dill",
         "gc",
         "importlib",
         "inspect",
+        "joblib.load",
+        "linecache",
+        "logging.config",
         "operator.attrgetter",
         "operator.methodcaller",
+        "pickle.Unpickler",
+        "pickle.load",
+        "pickle.loads",
+        "pydoc",
         "os.popen",
         "os.system",
         "pkgutil",
         "pkg_resources",
         "runpy",
         "subprocess",
+        "sys._current_frames",
+        "sys._getframe",
         "sys.modules",
+        "tokenize",
+        "unittest.mock",
         "types.FunctionType",
     ]
 )
+_ASKING = frozenset(["environ", "environb", "expandvars", "getenv", "getenvb"])
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]+")
+_EXPANDED = re.compile(r"\$\{?(\w+)")
+_KEEPING = frozenset(["cache", "cached_property", "lru_cache"])
 _UNSEEN_METHODS = frozenset(["__init_subclass__", "__set_name__"])
 _EMPTY_CALLS = frozenset(["dict", "list", "set", "OrderedDict", "Counter", "deque", "defaultdict"])
 
@@ -63,11 +86,21 @@ _EMPTY_CALLS = frozenset(["dict", "list", "set", "OrderedDict", "Counter", "dequ
 class Walk:
     """One walk through the project's code, from one function to all it reaches."""
 
-    def __init__(self, sources: Sources, shared: set[tuple[str, str]]) -> None:
+    def __init__(
+        self,
+        sources: Sources,
+        shared: set[tuple[str, str]],
+        effects: Sequence[Touching] = (),
+        *,
+        enters: bool = True,
+    ) -> None:
         self.sources = sources
         self.shared = shared
+        self._effects = list(effects)  # that were not reached yet
+        self._changing: set[str] = set()  # modules of those that were
+        self._enters = enters  # whether what importing a module does is followed
         self.unseen: set[str] = set()
-        self._statements: dict[tuple[str, int], Statement] = {}
+        self.statements: dict[tuple[str, int], Statement] = {}
         self._root: Statement | None = None
         self._waiting: list[Statement] = []  # reached, not read yet
         self._followed: set[tuple[str, tuple[str, ...]]] = set()
@@ -76,9 +109,13 @@ class Walk:
         self._looked_for: set[str] = set()
         self.foreign: set[str] = set()  # modules of Python, and of others
         self.is_beyond = False  # whether code is reached that imports what it likes
+        self._strings: set[str] = set()
+        self._is_asking = False  # whether the environment is mentioned
+        self.remembers = False  # whether something reached keeps results of functions
         self.variables: set[str] = set()  # of the environment, by name
         self._stars: set[tuple[str, str]] = set()
         self.files: dict[str, str] = {}
+        self.meant: dict[str, str] = {}  # files that may be meant; "" for what is not there
         self.absent: set[Path] = set()
 
     def start(self, module: str, function: str) -> None:
@@ -98,6 +135,24 @@ class Walk:
         if len(bound) > 1 or (module, function) in self.shared:
             self._follow_name(home, (function,))
         self._read_waiting()
+        self._take_effects()
+        if self._is_asking:  # every name in sight may be the one that is asked for
+            self.variables |= {text for text in self._strings if _VARIABLE.fullmatch(text)}
+            self.variables |= {n for text in self._strings for n in _EXPANDED.findall(text)}
+
+    def follow(self, statement: Statement) -> None:
+        """Follow a statement to all it reaches."""
+        self._read(statement)
+        self._read_waiting()
+
+    def _take_effects(self) -> None:
+        """Take in what may have changed something that was reached, until nothing is left."""
+        while found := [each for each in self._effects if each.concerns(self.statements)]:
+            self._effects = [each for each in self._effects if each not in found]
+            for each in found:
+                self._changing.add(each.statement.module.name)
+                self._visit(each.statement)
+            self._read_waiting()
 
     def _start_command(self, statement: Statement, call: ast.Call) -> None:
         """A program that is a step: the words that start it, and the files that it is made of."""
@@ -111,7 +166,7 @@ class Walk:
         patterns = code_patterns(call)
         own = self.sources.everything() if patterns is None else self.sources.matching(patterns)
         for path in {*named, *own}:
-            self.files[str(path.relative_to(self.sources.folder))] = address_of_file(path)
+            self.files[str(path.relative_to(self.sources.folder))] = self.sources.digest(path)
         self._read_waiting()
 
     def code(self) -> dict[str, Any]:
@@ -120,6 +175,14 @@ class Walk:
             "root": self._root.text if self._root else "",
             "code": self._texts(),
             "imports": sorted(self._bindings),
+            **({"order": self._order()} if len(self._changing) > 1 else {}),
+        }
+
+    def _order(self) -> dict[str, list[str]]:
+        """The order of imports, where more than one module changes something."""
+        return {
+            module.name: [name for each in module.statements for name in each.in_order]
+            for module in self.sources.modules()
         }
 
     def take_everything(self) -> None:
@@ -127,7 +190,12 @@ class Walk:
 
         Code that reads source or docstrings gets them counted as well.
         """
-        address = address_of_file if self.unseen & {"__doc__", "inspect"} else _whole
+        address = (
+            self.sources.digest
+            if self.unseen
+            & {"__doc__", "sys._getframe", "inspect", "linecache", "pydoc", "tokenize"}
+            else whole
+        )
         for path in self.sources.files():
             self.files[str(path.relative_to(self.sources.folder))] = address(path)
         for module in self.sources.modules():
@@ -137,17 +205,20 @@ class Walk:
 
     def _texts(self) -> dict[str, Any]:
         by_module: dict[str, list[Statement]] = {}
-        for (module, _), statement in sorted(self._statements.items()):
+        for (module, _), statement in sorted(self.statements.items()):
             by_module.setdefault(module, []).append(statement)
-        return {module: _in_one_order(found) for module, found in by_module.items()}
+        return {
+            module: _in_one_order(found, is_plain=module not in self._changing)
+            for module, found in by_module.items()
+        }
 
     def _cannot_see(self, what: str) -> None:
         self.unseen.add(what)
 
     def _visit(self, statement: Statement) -> None:
         key = (statement.module.name, statement.index)
-        if key not in self._statements:
-            self._statements[key] = statement
+        if key not in self.statements:
+            self.statements[key] = statement
             self._waiting.append(statement)
 
     def _read_waiting(self) -> None:
@@ -163,6 +234,8 @@ class Walk:
         self._look_for_unseen(statement)
         for name in statement.modules:
             self._enter_import(name)
+        for source in statement.members:
+            self._follow_import(source, ())
         for chain in statement.chains:
             if chain[0] in statement.imports:
                 self._follow_import(statement.imports[chain[0]], chain[1:])
@@ -171,9 +244,15 @@ class Walk:
                 self._follow_stars(statement.module, chain[0])
         for text in statement.strings:
             self._take_file(text, statement.module)
-        for path in self.sources.made_up(statement):
-            self.files[str(path.relative_to(self.sources.folder))] = address_of_file(path)
+        for path in self.sources.named_files.made_up(statement):
+            self.files[str(path.relative_to(self.sources.folder))] = self.sources.digest(path)
+        for path in self.sources.named_files.perhaps(statement):
+            self.meant[str(path.relative_to(self.sources.folder))] = self.sources.digest_now(path)
         self.variables |= statement.variables
+        self._strings |= statement.strings
+        words = statement.attributes | {chain[0] for chain in statement.chains}
+        self._is_asking = self._is_asking or not _ASKING.isdisjoint(words)
+        self.remembers = self.remembers or not _KEEPING.isdisjoint(words)
 
     def _look_for_unseen(self, statement: Statement) -> None:
         found = _UNSEEN_ATTRIBUTES & statement.attributes
@@ -185,7 +264,7 @@ class Walk:
         }
         if isinstance(statement.node, ast.ClassDef) and "type" in _bases(statement.node):
             found |= {"a metaclass"}
-        if _is_empty_container(statement.node):
+        if self._enters and _is_empty_container(statement.node):
             found |= {f"what fills {', '.join(statement.names)}"}
         if found:
             self._cannot_see(min(found))
@@ -200,6 +279,7 @@ class Walk:
         for statement in module.bound.get(name, []):
             self._visit(statement)
         for source in module.imports.get(name, []):
+            self._is_asking = self._is_asking or source.name in _ASKING
             self._bindings.add(f"{module.name}.{name} = {source.module}:{source.name}")
             self._follow_import(source, chain[1:])
 
@@ -210,6 +290,8 @@ class Walk:
             star = self.sources.module(source)
             if star is None or (source, name) in self._stars:
                 continue
+            if (submodule := self.sources.module(f"{source}.{name}")) is not None:
+                self._take_module(submodule)
             self._stars.add((source, name))
             if name in star.bound or name in star.imports or not is_bound:
                 self._take_module(star)
@@ -241,13 +323,13 @@ class Walk:
         if module.name in self._entered:
             return
         self._entered.add(module.name)
+        if not self._enters:
+            return
         self._enter_import(module.name)  # and the packages above it
         for statement in module.statements:
             if not statement.is_definition:
                 for name in statement.modules:
                     self._enter_import(name)
-        for statement in module.effects:
-            self._visit(statement)
 
     def _enter_import(self, name: str) -> None:
         parts = name.split(".")
@@ -259,7 +341,7 @@ class Walk:
             if module is not None:
                 self._enter(module)
         for path in self.sources.compiled(name):
-            self.files[str(path.relative_to(self.sources.folder))] = address_of_file(path)
+            self.files[str(path.relative_to(self.sources.folder))] = self.sources.digest(path)
             self.is_beyond = True
 
     def _enter_foreign(self, name: str) -> None:
@@ -269,7 +351,7 @@ class Walk:
         self._looked_for.add(name)
         self.foreign.add(name)
         for path in self.sources.elsewhere(name):
-            self.files[str(path)] = _whole(path)
+            self.files[str(path)] = whole(path)
             self.is_beyond = True
         if self.sources.is_known(name):
             return
@@ -284,9 +366,9 @@ class Walk:
 
     def _take_file(self, text: str, module: Module) -> None:
         """A string that names a file of the project: its content counts."""
-        for path in self.sources.named(text, module.path):
+        for path in self.sources.named_files.named(text, module.path):
             if path.is_file():
-                self.files[str(path.relative_to(self.sources.folder))] = address_of_file(path)
+                self.files[str(path.relative_to(self.sources.folder))] = self.sources.digest(path)
             else:
                 self.absent.add(path)
 
@@ -321,13 +403,12 @@ def _without_what_is_told(decorator: ast.expr, module: Module) -> ast.expr:
     return ast.copy_location(ast.Call(decorator.func, decorator.args, kept), decorator)
 
 
-def _in_one_order(statements: list[Statement]) -> list[str]:
-    """Texts in the order of the file; definitions first, sorted, where their order does not matter."""
+def _in_one_order(statements: list[Statement], *, is_plain: bool) -> list[str]:
+    """Texts in the order of the file; sorted where their order does not matter."""
     names = [name for statement in statements for name in statement.names]
-    if len(set(names)) < len(names):
+    if not is_plain or len(set(names)) < len(names):
         return [statement.text for statement in statements]
-    definitions = sorted(s.text for s in statements if s.is_definition)
-    return definitions + [s.text for s in statements if not s.is_definition]
+    return sorted(statement.text for statement in statements)
 
 
 def _is_empty_container(node: ast.stmt) -> bool:
@@ -348,9 +429,13 @@ def _bases(node: ast.ClassDef) -> set[str]:
     return {base.id for base in node.bases if isinstance(base, ast.Name)}
 
 
-def _whole(path: Path) -> str:
-    """A whole file without comments, formatting and docstrings; as it is, if it is not Python."""
+def whole(path: Path) -> str:
+    """A whole file without comments, formatting and docstrings; as it is, if it is not Python.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
     try:
-        return address_of_record(ast.dump(parsed(path)))
+        return address_of_record(ast.dump(parsed(path.read_bytes(), path)))
     except (SyntaxError, ValueError, RecursionError):
         return address_of_file(path)

@@ -77,6 +77,10 @@ class StepRun(msgspec.Struct, frozen=True, kw_only=True):
     `cpu_seconds` counts the step's threads and the processes that it waited for, `peak_memory`
     (bytes) its own process. `worker` is that process, "host:pid"; `log` the address of all that it
     printed, "" for nothing. What is taken from the cache took and printed nothing.
+
+    `beside` is what it was seen to read ("file NAME", "folder NAME", "python NAME", "variable
+    NAME"): its output is taken again only while that is the same. A `fingerprint` of "" says that
+    the output is never taken again, because what it is of was changed meanwhile.
     """
 
     run: int
@@ -93,6 +97,7 @@ class StepRun(msgspec.Struct, frozen=True, kw_only=True):
     worker: str = ""
     log: str = ""
     attempts: int = 0  # how often it was begun
+    beside: dict[str, str] = {}  # what it read -> digest, as far as no fingerprint holds it
 
 
 class Metric(msgspec.Struct, frozen=True, kw_only=True):

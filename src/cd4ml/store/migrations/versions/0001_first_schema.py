@@ -171,6 +171,7 @@ def upgrade() -> None:
         sa.Column("worker", TEXT, nullable=False),
         sa.Column("log", TEXT, nullable=False),
         sa.Column("attempts", sa.BigInteger(), nullable=False),
+        sa.Column("beside", JSON, nullable=False),
     )
     op.create_index("step_runs_fingerprint_idx", "step_runs", ["fingerprint"])
     op.create_index("step_runs_output_idx", "step_runs", ["output"])
