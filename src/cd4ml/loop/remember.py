@@ -117,7 +117,7 @@ def _note(
         **_data(project, report.run, pinned),
         **_outputs(project, report),
     }
-    found |= _read_beside(project, report, found, begun_ns)
+    found |= _read_beside(project, report, found, began.begun_ns)
     status, differing = _git(project, pipeline, report.run)
     found |= differing
     if len(found) > notes.MOST:
