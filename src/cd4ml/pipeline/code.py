@@ -77,7 +77,7 @@ class Statement:
         self.modules: set[str] = set()
         self.variables: set[str] = set()
         self.patterns: set[str] = set()
-        self.in_order: list[str] = []  # the modules that it imports
+        self.in_order: list[str] = []  # what it imports
         self._read(node)
         self.members = list(_members(node, module))
         self.optional = _optional(node)
@@ -121,7 +121,8 @@ class Statement:
         if isinstance(node, ast.Import | ast.ImportFrom):
             self.imports.update(bindings_of(node, self.module))
             self.modules.update(modules_of(node, self.module))
-            self.in_order += sorted(modules_of(node, self.module))
+            source = self.module.absolute(node) if isinstance(node, ast.ImportFrom) else ""
+            self.in_order += [f"{source}:{alias.name}" for alias in node.names]
         for child in ast.iter_child_nodes(node):
             self._read(child)
 

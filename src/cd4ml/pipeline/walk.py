@@ -257,15 +257,8 @@ class Walk:
     def _look_for_unseen(self, statement: Statement) -> None:
         found = _UNSEEN_ATTRIBUTES & statement.attributes
         found |= _UNSEEN_NAMES & {chain[0] for chain in statement.chains}
-        found |= {
-            node.name
-            for node in ast.walk(statement.node)
-            if isinstance(node, ast.FunctionDef) and node.name in _UNSEEN_METHODS
-        }
-        if isinstance(statement.node, ast.ClassDef) and "type" in _bases(statement.node):
-            found |= {"a metaclass"}
-        if self._enters and _is_empty_container(statement.node):
-            found |= {f"what fills {', '.join(statement.names)}"}
+        if self._enters:  # else what these call has been followed
+            found |= _told_or_filled(statement.node, statement.names)
         if found:
             self._cannot_see(min(found))
 
@@ -409,6 +402,20 @@ def _in_one_order(statements: list[Statement], *, is_plain: bool) -> list[str]:
     if not is_plain or len(set(names)) < len(names):
         return [statement.text for statement in statements]
     return sorted(statement.text for statement in statements)
+
+
+def _told_or_filled(node: ast.stmt, names: list[str]) -> set[str]:
+    """What is told of classes that are made, or filled, by whoever knows of it."""
+    found = {
+        each.name
+        for each in ast.walk(node)
+        if isinstance(each, ast.FunctionDef) and each.name in _UNSEEN_METHODS
+    }
+    if isinstance(node, ast.ClassDef) and "type" in _bases(node):
+        found |= {"a metaclass"}
+    if _is_empty_container(node):
+        found |= {f"what fills {', '.join(names)}"}
+    return found
 
 
 def _is_empty_container(node: ast.stmt) -> bool:
