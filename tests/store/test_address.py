@@ -80,6 +80,7 @@ def test_a_record_and_its_plain_form_have_the_same_address() -> None:
                 "unique": False,
                 "references": "",
                 "finite": True,
+                "optional": False,
             }
         ],
         "key": [],
@@ -94,6 +95,9 @@ def test_a_record_and_its_plain_form_have_the_same_address() -> None:
         "conditions": [],
         "open": False,
         "unchecked": [],
+        "classes": [],
+        "latency_ms": None,
+        "size_mb": None,
     }
 
     assert address_of_record(contract) == address_of_record(plain_form)
