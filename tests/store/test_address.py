@@ -102,7 +102,7 @@ def test_a_record_and_its_plain_form_have_the_same_address() -> None:
 
     assert address_of_record(contract) == address_of_record(plain_form)
     assert canonical(contract).startswith(
-        b'{"arrival_time":"","conditions":[],"description":"","event_time"'
+        b'{"arrival_time":"","classes":[],"conditions":[],"description":""'
     )
 
 
