@@ -84,7 +84,7 @@ class Scribe:
             Release(
                 number=number, model="delay", version=number, environment="production",
                 state="released", decides={}, content="", replaces=replaces, requested_by="ann",
-                requested_at=at, entered_at=at,
+                requested_at=at, asked_at=at, entered_at=at,
             )
         )  # fmt: skip
         self.told("release.requested", f"release/{number}", day)
