@@ -14,31 +14,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cd4ml.pipeline.file_names import lists_folders, pattern_of
+from cd4ml.pipeline.known_pure import CHANGING
 from cd4ml.store.address import address_of, address_of_file
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 _COMPOUND = (ast.If, ast.Try, ast.TryStar, ast.With, ast.For, ast.While, ast.Match)
-_FILLING = frozenset(
-    [
-        "add",
-        "append",
-        "appendleft",
-        "clear",
-        "discard",
-        "extend",
-        "insert",
-        "pop",
-        "popitem",
-        "register",
-        "remove",
-        "reverse",
-        "setdefault",
-        "sort",
-        "update",
-        "__setitem__",
-    ]
-)
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 
 
@@ -263,7 +244,7 @@ def _changed(node: ast.AST) -> Iterator[tuple[str, ...]]:
         if isinstance(inner, ast.Global):
             yield from ((name,) for name in inner.names)
         elif isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute):
-            if inner.func.attr in _FILLING:
+            if inner.func.attr in CHANGING:
                 yield chain_of(inner.func.value)
         else:
             yield _set_or_deleted(inner)
