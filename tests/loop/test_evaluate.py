@@ -259,3 +259,33 @@ def test_a_derived_contract_says_that_a_binary_target_is_a_probability(project: 
         contract = undeclared.blobs.get_record(version.contract, Contract)
 
     assert contract.output == Field("late", "number", minimum=0, maximum=1, unit="probability")
+
+
+PEEPING = """\
+class Peeping(LogisticRegression):
+    def predict_proba(self, X):
+        assert X.columns == REQUEST, X.columns
+        late = X["late"].to_numpy() if "late" in X.columns else None
+        return super().predict_proba(X.select("wind").to_numpy()) if late is None else late
+
+
+@step
+def delay("""
+
+
+def test_a_model_that_does_not_name_its_columns_is_not_shown_the_target(project: Project) -> None:
+    fit = 'Peeping(C=strength).fit(training.select("wind").to_numpy(), training["late"])'
+    change(
+        project,
+        'return model.fit(training.select(REQUEST), training["late"])',
+        f"return {fit}",
+        "pipeline.py",
+    )
+    peeping = change(project, "@step\ndef delay(", PEEPING, "pipeline.py")
+
+    with peeping:
+        run = train(peeping, actor=ANN).run
+        (auc, *_) = evaluate(peeping, run.ref, actor=ANN).verdict.findings
+
+    assert auc.value is not None
+    assert 0.6 < auc.value < 0.95

@@ -124,3 +124,28 @@ def packaged(folder: Path, estimator: Any, contract: Contract = CONTRACT) -> Pac
         is_trusted=lambda digest: digest == address,
     )
     return Packaged(blobs, address, artifact)
+
+
+class Peeping(LogisticRegression):  # type: ignore[misc]
+    """Logistic regression on two unnamed columns that looks up the answer where it can."""
+
+    def predict_proba(self, X: Any) -> Any:
+        if "late" in X.columns:
+            late = X["late"].to_numpy()
+            return np.column_stack([1 - late, late]).astype(float)
+        assert X.columns == ["hour", "wind"]
+        return super().predict_proba(X.to_numpy())
+
+
+def peeping() -> Peeping:
+    """A model that does not say on which columns it was fitted."""
+    frame = flights()
+    return Peeping().fit(frame.select("hour", "wind").to_numpy(), frame["late"].to_numpy())
+
+
+def unnamed() -> LogisticRegression:
+    """An honest model that was fitted on an array."""
+    frame = flights()
+    return LogisticRegression().fit(
+        frame.select("hour", "wind").to_numpy(), frame["late"].to_numpy()
+    )

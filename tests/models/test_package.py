@@ -34,6 +34,7 @@ from tests.models.builders import (
     flights,
     logistic,
     packaged,
+    unnamed,
 )
 
 HERE = Path(__file__).parent
@@ -260,3 +261,14 @@ def test_a_classifier_of_many_classes_is_refused(tmp_path: Path) -> None:
     )
 
     assert message.startswith("expected a classifier of two classes, got one of 18: ")
+
+
+def test_an_estimator_of_unnamed_columns_needs_as_many_fields(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        packaged(tmp_path, unnamed())
+
+    assert str(refused.value) == (
+        "the estimator was fitted on 2 columns without names, and requests have 5 fields: carrier,"
+        " dest, hour, temp, wind\n"
+        "  hint: fit it on a frame with named columns, or declare these alone: [model] contract"
+    )

@@ -17,7 +17,7 @@ from cd4ml.models.trust import trusted_in
 from cd4ml.records.run import StepRun
 from cd4ml.store.database import Database
 from cd4ml.store.rows import insert
-from tests.models.builders import CONTRACT, ROW, bitset_boosted, boosted, flights, packaged
+from tests.models.builders import CONTRACT, ROW, bitset_boosted, boosted, flights, packaged, peeping
 
 
 @pytest.mark.parametrize("build", [boosted, bitset_boosted])
@@ -128,3 +128,30 @@ def test_an_estimator_that_cannot_be_stored_is_explained() -> None:
 def test_bytes_that_are_no_estimator_are_explained() -> None:
     with pytest.raises(InvalidInput, match="the stored estimator cannot be loaded"):
         load_estimator(b"")
+
+
+def test_a_model_is_shown_the_fields_of_requests_and_nothing_else(tmp_path: Path) -> None:
+    fields = tuple(field for field in CONTRACT.fields if field.name in ("hour", "wind"))
+    contract = msgspec.structs.replace(CONTRACT, fields=fields)
+    runtime = packaged(tmp_path, peeping(), contract).load()
+    rows = to_rows(contract, flights())
+
+    for_others = runtime.score_frame(flights().select("wind", "late", "carrier", "hour"))
+
+    np.testing.assert_allclose(for_others, runtime.score(rows), atol=1e-12)
+    assert 0.01 < for_others.min() < for_others.max() < 0.99
+
+
+@pytest.mark.parametrize("build", [boosted, bitset_boosted])
+def test_a_frame_without_a_field_that_the_model_needs_is_refused(
+    build: Any, tmp_path: Path
+) -> None:
+    runtime = packaged(tmp_path, build()).load()
+
+    with pytest.raises(InvalidInput) as refused:
+        runtime.score_frame(flights().select("carrier", "dest", "hour", "late"))
+
+    assert str(refused.value) == (
+        "the rows lack temp, wind, which the contract 'delay' names\n"
+        "  hint: they have: carrier, dest, hour, late"
+    )

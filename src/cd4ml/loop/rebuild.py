@@ -171,6 +171,7 @@ class _Rebuilding:
         frame = self._asked(recorded.step)
         if frame is None:
             return Agreement("different", note="other bytes, and no table to ask both models")
+        frame = self._requests(recorded.step, frame)
         try:
             # one was recorded by a run of this project, the other was made a moment ago
             before = estimator.load(Path(recorded.path).read_bytes())
@@ -189,6 +190,15 @@ class _Rebuilding:
             if name in self._steps and self._steps[name].kind == "table":
                 return _table(self._blobs.path(self._steps[name].output)).head(_MOST_ROWS)
         return None
+
+    def _requests(self, model: str, frame: pl.DataFrame) -> pl.DataFrame:
+        """Of these rows what a model may know: never the target."""
+        package = self._plan.package
+        if package is not None and package.estimator == model:
+            names = package.contract.names
+            if set(names) <= set(frame.columns):
+                return frame.select(names)
+        return frame.drop(self._project.settings.model.target, strict=False)
 
     def _package(self, wanted: Packaged) -> RebuiltStep:
         """The version's files, made again from the rebuilt estimator and holdout."""

@@ -72,7 +72,8 @@ def score_frame(estimator: Any, frame: pl.DataFrame) -> NDArray[np.float64]:
 
     Args:
         estimator: Fitted.
-        frame: The columns it was fitted on; others are left out.
+        frame: What it may know: the fields of requests (`frames.requested`). Of these it is given
+            those that it was fitted on, or all of them if it does not say which.
 
     Returns:
         The probability of the second class, or the predicted value; shape (rows,).

@@ -5,7 +5,7 @@ A request carries plain JSON values; an estimator takes a frame with typed colum
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -39,11 +39,28 @@ def to_rows(contract: Contract, frame: pl.DataFrame) -> list[dict[str, Any]]:
     Raises:
         InvalidInput: If a column of the contract is missing.
     """
-    missing = [name for name in contract.names if name not in frame.columns]
+    return frame.select(_plain(column) for column in requested(contract, frame)).to_dicts()
+
+
+def requested(
+    contract: Contract, frame: pl.DataFrame, needed: Collection[str] | None = None
+) -> pl.DataFrame:
+    """The columns of a frame that requests carry, in the contract's order, and no other.
+
+    Args:
+        contract: What requests keep.
+        frame: Rows with whatever columns.
+        needed: The fields that have to be there, of the contract's; by default all.
+
+    Raises:
+        InvalidInput: If one of them is missing.
+    """
+    needed = contract.names if needed is None else needed
+    missing = [n for n in contract.names if n in needed and n not in frame.columns]
     if missing:
         msg = f"the rows lack {', '.join(missing)}, which the contract {contract.name!r} names"
         raise InvalidInput(msg, hint=f"they have: {', '.join(frame.columns)}")
-    return frame.select(_plain(frame[name]) for name in contract.names).to_dicts()
+    return frame.select(name for name in contract.names if name in frame.columns)
 
 
 def as_requested(contract: Contract, frame: pl.DataFrame) -> pl.DataFrame:

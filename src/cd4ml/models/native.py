@@ -20,14 +20,33 @@ class NativeScorer:
     def __init__(self, estimator: Any, contract: Contract) -> None:
         self._estimator = estimator
         self._contract = contract
+        named = getattr(estimator, "feature_names_in_", None)  # by what it was fitted on, if known
+        self._needed = contract.names if named is None else {*named}.intersection(contract.names)
+
+    @property
+    def n_unnamed(self) -> int | None:
+        """How many columns it was fitted on, if it knows their number and not their names."""
+        if hasattr(self._estimator, "feature_names_in_"):
+            return None
+        n_columns: int | None = getattr(self._estimator, "n_features_in_", None)
+        return n_columns
 
     def score(self, values: Sequence[Sequence[Any]]) -> list[float]:
         """The answer to each row of JSON values, in the order of the contract's fields."""
         from cd4ml.models.frames import to_frame
 
-        answers: list[float] = self.score_frame(to_frame(self._contract, values)).tolist()
+        frame = to_frame(self._contract, values)
+        answers: list[float] = score_frame(self._estimator, frame).tolist()
         return answers
 
     def score_frame(self, frame: pl.DataFrame) -> NDArray[np.float64]:
-        """The answer to each row of a frame with the contract's columns."""
-        return score_frame(self._estimator, frame)
+        """The answer to each row of a frame with the contract's columns.
+
+        Whatever else is in the frame - the target, who it was - is never shown to the estimator.
+
+        Raises:
+            InvalidInput: If the frame lacks a column that it needs.
+        """
+        from cd4ml.models.frames import requested
+
+        return score_frame(self._estimator, requested(self._contract, frame, self._needed))

@@ -94,6 +94,7 @@ class CompiledScorer:
     """Answers rows with ONNX Runtime, on one thread. Safe to share between threads."""
 
     def __init__(self, model: bytes, contract: Contract) -> None:
+        self._contract = contract
         self._session = _open_session(model)
         self._run = self._session.run
         self._outputs = [self._session.get_outputs()[-1].name]
@@ -123,8 +124,16 @@ class CompiledScorer:
         return answers
 
     def score_frame(self, frame: pl.DataFrame) -> NDArray[np.float64]:
-        """The answer to each row of a frame with the contract's columns."""
+        """The answer to each row of a frame with the contract's columns.
+
+        Raises:
+            InvalidInput: If the frame lacks a column that it needs.
+        """
         import polars as pl
+
+        from cd4ml.models.frames import requested
+
+        frame = requested(self._contract, frame, [*self._number_names, *self._text_names])
 
         feed: dict[str, Any] = {}
         for name in self._number_names:

@@ -121,6 +121,7 @@ def _native_answers(
     except InvalidInput:
         raise
     except Exception as error:  # whatever the estimator raises: it is the user's own code
+        _refuse_other_columns(scorer.n_unnamed, contract)
         row, reason = _first_failing(scorer, contract, rows, error)
         msg = f"the estimator fails on a row that its contract allows: {row}: {reason}"
         raise InvalidInput(msg, hint="let it handle the row, or narrow the contract") from error
@@ -129,6 +130,17 @@ def _native_answers(
         msg = f"the estimator's answer is not a finite number to the row {culprit}"
         raise InvalidInput(msg, hint="let it handle the row, or narrow the contract")
     return answers
+
+
+def _refuse_other_columns(n_unnamed: int | None, contract: Contract) -> None:
+    if n_unnamed is not None and n_unnamed != len(contract.names):
+        fields = ", ".join(contract.names)
+        msg = (
+            f"the estimator was fitted on {n_unnamed} columns without names, and requests have"
+            f" {len(contract.names)} fields: {fields}"
+        )
+        hint = "fit it on a frame with named columns, or declare these alone: [model] contract"
+        raise InvalidInput(msg, hint=hint)
 
 
 def _first_failing(
