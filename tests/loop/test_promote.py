@@ -56,6 +56,60 @@ def second(released: Project) -> Release:
     return ask_for_production(released, accept(released))
 
 
+ROLLOUT = """\
+  { mode = "shadow", predictions = 20 },
+  { mode = "canary", weight_percent = 50, predictions = 10, labels = 5 },
+"""
+
+
+class TestTheChampion:
+    """What is good enough beside one version, or beside none, may be worse than the next."""
+
+    def test_a_verdict_from_before_there_was_a_champion_is_too_little(
+        self, project: Project
+    ) -> None:
+        early = evaluate(project, weaker(project), actor=ANN).version
+        assert early is not None
+        release_first(project)
+
+        with pytest.raises(Refused) as refused:
+            request(project, early.ref, to="staging", actor=ANN)
+
+        assert str(refused.value) == (
+            "delay/1 was not released: delay/1 was judged beside no version, and delay/2 is in"
+            " charge in production\n"
+            "  hint: cd4ml gate delay/1 judges it again beside delay/2"
+        )
+        evaluate(project, early.ref, actor=ANN)
+        release = request(project, early.ref, to="staging", actor=ANN)
+        assert release_details(project, release.ref).evidence.beside == "delay/2"
+
+    def test_nobody_agrees_to_what_was_judged_beside_another_champion(
+        self, released: Project
+    ) -> None:
+        with change(released, ROLLOUT, "") as at_once:
+            approve(at_once, second(at_once).ref, reason="better", actor=MAX)
+            add_flights(at_once, 60)
+            release = ask_for_production(at_once, accept(at_once))
+            undo(at_once, environment="production", reason="complaints", actor=MAX)
+
+            with pytest.raises(Refused) as refused:
+                approve(at_once, release.ref, reason="good", actor=MAX)
+
+            unlike = "delay/3 was judged beside delay/2, and delay/1 is in charge in production"
+            assert str(refused.value) == (
+                f"delay/3 ({release.ref}) was not approved: {unlike}\n"
+                "  hint: cd4ml gate delay/3 judges it again beside delay/1; then cd4ml release"
+                f" withdraw {release.ref}, and request it anew"
+            )
+            waits_for = release_details(at_once, release.ref).waits_for
+            assert waits_for == f"{unlike}; judge it again and request it again"
+
+
+def weaker(project: Project) -> str:
+    return train(project, overrides={"delay.strength": 0.5}, actor=ANN).run.ref
+
+
 def states(project: Project) -> list[str]:
     return [release.state for release in releases(project)]
 

@@ -21,6 +21,7 @@ from cd4ml.records.model_version import ModelVersion
 from cd4ml.records.plan import Plan
 from cd4ml.records.release import Release
 from cd4ml.release import approvals, requests, reversals, standing
+from cd4ml.release.champion import champion_ref, unlike_champion
 from cd4ml.release.environments import require_possible, settings_of
 from cd4ml.release.plans import version_of
 from cd4ml.release.reconcile import waits_for
@@ -60,8 +61,9 @@ def request(
 
     Raises:
         NotFound: If there is no such version or environment.
-        Refused: If its verdict is no pass, an environment before has another version, or its
-            contract breaks consumers and does not say so.
+        Refused: If its verdict is no pass or was not given beside the version in charge, an
+            environment before has another version, or its contract breaks consumers and does not
+            say so.
         NotAllowed: If it is an emergency, and the policy lets the actor call none.
         InvalidInput: If an emergency says no reason.
         Inconclusive: If its verdict is inconclusive.
@@ -88,6 +90,7 @@ def request(
             is_emergency=is_emergency,
         )
         _refuse_other_gates(project, release, hint=f"cd4ml gate run/{wanted.run} judges it again")
+        _refuse_unlike_champion(project, connection, release, "was not released", "")
     return _settled(project, release)
 
 
@@ -103,8 +106,9 @@ def approve(
         NotFound: If there is no such release.
         NotAllowed: If the actor requested it, or lacks the role.
         Refused: If the settings have changed since it was requested, the gates say something else
-            about its version now, the actor looked at another content, or its version is no longer
-            in charge in an environment before.
+            about its version now, another version than the one it was judged beside is in charge,
+            the actor looked at another content, or its version is no longer in charge in an
+            environment before.
         Conflict: If it does not wait for approval.
         InvalidInput: If no reason is given.
     """
@@ -353,6 +357,10 @@ def _refuse_unless_as_requested(
             connection, version, asked.environment, project.settings.environments
         )
         requests.refuse_other_verdict(connection, version, asked)
+        again = f"; then cd4ml release withdraw {asked.ref}, and request it anew"
+        _refuse_unlike_champion(
+            project, connection, asked, f"({asked.ref}) was not approved", again
+        )
 
 
 def _refuse_other_gates(project: Project, release: Release, *, hint: str) -> None:
@@ -366,6 +374,20 @@ def _refuse_other_gates(project: Project, release: Release, *, hint: str) -> Non
             " cd4ml.toml has now"
         )
         raise Refused(msg, hint=hint)
+
+
+def _refuse_unlike_champion(
+    project: Project, connection: sa.Connection, release: Release, what: str, hint: str
+) -> None:
+    """What is good enough beside one version may be worse than the next."""
+    if release.state != "awaiting_approval":
+        return
+    version = f"{release.model}/{release.version}"
+    environments = project.settings.environments
+    if unlike := unlike_champion(connection, release, environments):
+        now = champion_ref(connection, release.model, environments)
+        msg = f"{version} {what}: {unlike}"
+        raise Refused(msg, hint=f"cd4ml gate {version} judges it again beside {now}{hint}")
 
 
 def _settled(project: Project, release: Release) -> Release:
