@@ -195,9 +195,7 @@ def _asked(
 def _unanswered(error: CannotAnswer | AnswersDiffer) -> Finding:
     """A model that cannot be asked has no evidence: that is the finding."""
     reason = f"{error.message} ({error.hint})" if error.hint else error.message
-    return Finding(
-        gate="answers every row", metric="answers", kind="", outcome="error", reason=reason
-    )
+    return Finding(gate="answers every row", metric="answers", outcome="error", reason=reason)
 
 
 def _says(
