@@ -1,6 +1,7 @@
 """Releases are asked for by one, agreed to by another, and can be taken back."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,10 +29,16 @@ from cd4ml.loop.promote import (
     stand,
     undo,
 )
+from cd4ml.loop.refs import version_in
 from cd4ml.loop.registry import models
 from cd4ml.loop.retrain import ask
+from cd4ml.loop.roll_out import roll_out
 from cd4ml.loop.train import train
+from cd4ml.models.manifest import COMPILED, Manifest
+from cd4ml.records.model_version import ModelVersion
 from cd4ml.records.release import Release
+from cd4ml.release import approvals
+from cd4ml.store import people, rows
 from cd4ml.store.project import open_project as read_project
 from tests.loop.test_evaluate import change
 from tests.loop.test_ingest import add_flights
@@ -104,6 +111,70 @@ class TestTheChampion:
             )
             waits_for = release_details(at_once, release.ref).waits_for
             assert waits_for == f"{unlike}; judge it again and request it again"
+
+
+def damage(project: Project, version: str) -> Path:
+    """Another byte in the version's packaged model; returns the file."""
+    with project.database.read() as connection:
+        artifact = rows.get(connection, ModelVersion, *version_in(version)).artifact
+    files = project.blobs.get_record(artifact, Manifest).files
+    path = project.blobs.path(files[COMPILED])
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes() + b"!")
+    return path
+
+
+class TestADamagedModel:
+    def test_is_not_requested(self, project: Project) -> None:
+        version = accept(project)
+        path = damage(project, version)
+
+        with pytest.raises(Refused) as refused:
+            request(project, version, to="staging", actor=ANN)
+
+        first, hint = str(refused.value).splitlines()
+        assert first.startswith(
+            f"delay/1 was not released: its stored model is damaged, in {COMPILED}: "
+        )
+        assert path.name in first
+        assert hint == (
+            "  hint: put the file back from a copy of the store, or train and judge it again"
+        )
+        assert releases(project) == []
+
+    def test_is_not_approved(self, project: Project) -> None:
+        release = ask_for_production(project, accept(project))
+        damage(project, "delay/1")
+
+        with pytest.raises(Refused) as refused:
+            approve(project, release.ref, reason="good", actor=MAX)
+
+        assert str(refused.value).startswith(
+            f"delay/1 ({release.ref}) was not approved: its stored model is damaged"
+        )
+
+    def test_does_not_begin_and_waits_until_it_is_mended(self, released: Project) -> None:
+        with change(released, ROLLOUT, "") as at_once:
+            release = second(at_once)
+            with at_once.database.write() as connection:
+                approvals.approve(
+                    connection,
+                    release.number,
+                    subject=release.content,
+                    settings=at_once.settings.environments["production"],
+                    by=people.actor(connection, MAX),
+                    reason="good",
+                    at=at_once.clock.now(),
+                )
+            path = damage(at_once, "delay/2")
+
+            with pytest.raises(Refused, match=r"\(release/4\) did not begin: its stored model"):
+                roll_out(at_once)
+
+            assert states(at_once)[-1] == "awaiting_approval"
+            path.write_bytes(path.read_bytes()[:-1])
+            roll_out(at_once)
+            assert states(at_once)[-1] == "released"
 
 
 def weaker(project: Project) -> str:

@@ -15,6 +15,7 @@ from cd4ml.loop.reasons import require_reason
 from cd4ml.loop.refs import number_in, version_in
 from cd4ml.loop.release_evidence import ReleaseEvidence, evidence_of
 from cd4ml.loop.roll_out import evidence_on, roll_out
+from cd4ml.loop.stored_model import refuse_damaged
 from cd4ml.records.approval import Approval, StandingApproval
 from cd4ml.records.ledger_entry import LedgerEntry
 from cd4ml.records.model_version import ModelVersion
@@ -61,7 +62,7 @@ def request(
 
     Raises:
         NotFound: If there is no such version or environment.
-        Refused: If its verdict is no pass or was not given beside the version in charge, an
+        Refused: If its stored model is damaged, its verdict is no pass or was not given beside the version in charge, an
             environment before has another version, or its contract breaks consumers and does not
             say so.
         NotAllowed: If it is an emergency, and the policy lets the actor call none.
@@ -74,6 +75,7 @@ def request(
     require_possible(project.settings.environments)
     with project.database.read() as connection:
         wanted = rows.get(connection, ModelVersion, *version_in(version))
+    refuse_damaged(project, wanted, "was not released")
     seen = refuse_breaking(project, wanted, to)
     with project.database.write() as connection:
         wanted = rows.get(connection, ModelVersion, *version_in(version))
@@ -113,7 +115,7 @@ def approve(
         InvalidInput: If no reason is given.
     """
     require_reason(reason, f"approving {release}", hint="say what convinced you")
-    _refuse_breaking_now(project, release)
+    _refuse_what_cannot_be_served(project, release)
     with project.database.write() as connection:
         asked = rows.get(connection, Release, number_in(release, "release"))
         if not _has_decided(project, connection, asked, actor, "approve"):
@@ -331,11 +333,13 @@ def _has_decided(
     )
 
 
-def _refuse_breaking_now(project: Project, release: str) -> None:
-    """Another version may have come in charge there since it was requested."""
+def _refuse_what_cannot_be_served(project: Project, release: str) -> None:
+    """Since it was requested, another version may have come in charge, or its bytes been damaged."""
     with project.database.read() as connection:
         asked = rows.get(connection, Release, number_in(release, "release"))
         version = version_of(connection, asked)
+    if asked.state == "awaiting_approval":
+        refuse_damaged(project, version, f"({asked.ref}) was not approved")
     if asked.state == "awaiting_approval" and asked.environment in project.settings.environments:
         refuse_breaking(project, version, asked.environment)
 
