@@ -221,6 +221,7 @@ def test_a_step_in_between_hides_nothing(
     finding = seen["learned from the holdout at most 0 (encoder)"]
     assert finding.outcome == "fail"
     assert told in finding.reason
+    assert "learned from the holdout at most 0 (delay)" not in seen  # told once, allowed once
 
 
 @pytest.mark.parametrize("made", ["examples.head(100)", "examples.slice(50, 300)"])

@@ -21,7 +21,7 @@ from cd4ml.store import rows
 if TYPE_CHECKING:
     import polars as pl
 
-_OF_ROWS = ("table", "array", "file", "")  # kinds of what may hold rows; "" is a dataset
+_OF_ROWS = ("table", "file", "")  # kinds of what may hold rows; "" is a dataset
 
 
 class Upstream(NamedTuple):
