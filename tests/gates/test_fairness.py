@@ -357,8 +357,8 @@ def test_it_is_judged_again_from_what_is_stored(blobs: Blobs) -> None:
         ),
         (
             {"threshold": float("inf")},
-            "a threshold is a finite number, got inf - at `gate[0].threshold`",
-            "",
+            "a threshold of probabilities is above 0 and at most 1, got inf - at `gate[0].threshold`",
+            "for example 0.5",
         ),
         (
             {"min_rows": 0},

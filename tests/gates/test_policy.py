@@ -150,7 +150,29 @@ def test_only_a_baseline_can_be_compared_with(name: str) -> None:
         ),
         (
             {"metric": "recall", "at_least": 0.6, "threshold": math.inf},
-            "a threshold is a finite number, got inf - at `gate[1].threshold`",
+            "a threshold of probabilities is above 0 and at most 1, got inf - at `gate[1].threshold`\n"
+            "  hint: for example 0.5",
+        ),
+        (
+            {"metric": "recall", "at_least": 0.6, "threshold": -1.0},
+            "a threshold of probabilities is above 0 and at most 1, got -1 - at `gate[1].threshold`\n"
+            "  hint: for example 0.5",
+        ),
+        (
+            {"metric": "auc", "at_least": -1.0},
+            "no auc is worse than 0, so at least -1 asks nothing - at `gate[1].at_least`\n"
+            "  hint: every model would pass",
+        ),
+        (
+            {"metric": "brier", "at_most": 1.0},
+            "no brier is worse than 1, so at most 1 asks nothing - at `gate[1].at_most`\n"
+            "  hint: every model would pass",
+        ),
+        (
+            {"metric": "auc", "no_worse_than": {"champion": 1.0}},
+            "nothing is worse by 1 in auc, so this asks nothing"
+            " - at `gate[1].no_worse_than.champion`\n"
+            "  hint: for example 0.005",
         ),
         (
             {"metric": "auc", "better_than": "trivial", "by": "interval"},

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cd4ml.gates.judge import judge
 from cd4ml.gates.kinds import KINDS, Kind
 from cd4ml.gates.policy import Policy, policy_of
 from cd4ml.gates.replay import not_looked_at, rejudge
@@ -129,3 +130,20 @@ def test_with_all_of_its_evidence_a_policy_says_what_it_would_have_said(
 
     assert again.outcome == worst(tuple(finding.outcome for finding in again.findings))
     assert again.is_stopped == (again.outcome != "pass")
+
+
+def test_what_the_rows_cannot_measure_stops_as_it_would_have_then() -> None:
+    amounts = MetricGate(metric="mape", at_most=0.5)  # of rows whose target is 0
+
+    again = rejudge(policy_of((LOOSE, amounts)), evidence())
+
+    assert (again.outcome, again.is_stopped, again.unseen) == ("error", True, ())
+
+
+def test_an_error_that_the_verdict_says_too_is_one(hours: Policy) -> None:
+    seen = evidence(gathered={"hours": None})
+    then = judge(hours.gates, seen)
+
+    again = rejudge(hours, seen, then)
+
+    assert (again.outcome, again.is_stopped, again.unseen) == ("error", True, ())

@@ -289,3 +289,70 @@ def test_a_model_that_does_not_name_its_columns_is_not_shown_the_target(project:
 
     assert auc.value is not None
     assert 0.6 < auc.value < 0.95
+
+
+AGAIN = "gives the same row another answer when it is asked again, among other rows: by 0."
+MISBEHAVING = """\
+class Misbehaving(LogisticRegression):
+    def predict_proba(self, X):
+        p = super().predict_proba(X)[:, 1]
+        {how}
+        return np.column_stack([1 - p, p])
+
+
+@step
+def delay("""
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        ("p[3] = np.nan", "the estimator's answer is not a finite number to the row"),
+        ("raise RuntimeError('boom')", "the estimator fails on a row that its contract allows:"),
+        ("p = p * 0.9 + np.random.default_rng().random(len(p)) / 10", AGAIN),
+        ("p = p * 0.9 + 0.1 * p.mean()", AGAIN),
+        ("p = p * np.where(np.arange(len(p)) < 50, 0.5, 1)", AGAIN),
+    ],
+    ids=["nan", "raises", "random", "of the batch", "of the order"],
+)
+def test_a_model_that_cannot_be_asked_gets_an_error_that_says_why(
+    how: str, reason: str, project: Project
+) -> None:
+    change(project, "import polars as pl", "import numpy as np\nimport polars as pl", "pipeline.py")
+    change(project, "encode, LogisticRegression", "encode, Misbehaving", "pipeline.py")
+    change(project, "@step\ndef delay(", MISBEHAVING.format(how=how), "pipeline.py")
+    with change(
+        project,
+        "score = delay.predict_proba(holdout.select(REQUEST))[:, 1]",
+        'score = holdout["wind"]',
+        "pipeline.py",
+    ) as bad:
+        run = train(bad, actor=ANN).run
+
+        judgement = evaluate(bad, run.ref, actor=ANN)
+
+        (finding,) = judgement.verdict.findings
+        assert (judgement.verdict.outcome, judgement.version) == ("error", None)
+        assert reason in finding.reason
+        assert finding.reason in judgement.message
+        again = evaluate(bad, run.ref, actor=ANN).verdict
+        assert [each.outcome for each in again.findings] == ["error"]
+        assert (how[:4] == "p = ") or again == judgement.verdict
+
+
+def test_a_holdout_without_rows_gets_an_error_that_says_so(project: Project) -> None:
+    change(
+        project,
+        "score = delay.predict_proba(holdout.select(REQUEST))[:, 1]",
+        "return {}",
+        "pipeline.py",
+    )
+    with change(
+        project, "examples.tail(examples.height // 3)", "examples.head(0)", "pipeline.py"
+    ) as empty:
+        run = train(empty, actor=ANN).run
+
+        (finding,) = evaluate(empty, run.ref, actor=ANN).verdict.findings
+
+    assert finding.outcome == "error"
+    assert finding.reason == "the holdout has no rows, so nothing says what the model is worth"

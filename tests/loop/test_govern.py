@@ -57,7 +57,7 @@ class TestEvidence:
 
         assert (evidence.verdict, evidence.outcome) == ("verdict/2", "pass")
         assert "auc at least 0.6" in {finding.gate for finding in evidence.findings}
-        assert evidence.compared_with == "delay/1"
+        assert (evidence.beside, evidence.compared_with) == ("delay/1", "delay/1")
         changes = {each.what: (each.before, each.after) for each in evidence.changes}
         assert changes["data flights"] == ("flights@1", "flights@2")
         assert "model" in changes

@@ -9,6 +9,7 @@ from cd4ml.records.finding import Finding
 from tests.loop.test_evaluate import change
 from tests.loop.world import ANN
 
+KEY = 'key = ["event_at"]'
 GATE = '[[gate]]\nkind = "leakage"\n'
 FIT = "return model.fit(training.select(REQUEST), training"
 ENCODER = """
@@ -171,3 +172,61 @@ def test_a_verdict_with_a_leak_is_no_pass(project: Project, holdout: bool) -> No
 
     assert judged.verdict.outcome == ("fail" if holdout else "pass")
     assert (judged.version is None) is holdout
+
+
+BETWEEN = """
+
+@step
+def between(examples: pl.DataFrame) -> pl.DataFrame:
+    return {made}
+
+
+@step
+def encoder(between: pl.DataFrame) -> {kind}:
+    rates = between.group_by("carrier").agg(pl.col("late").mean()).sort("carrier")
+    return {given}
+"""
+PLAIN, ARRAY = "dict[str, float]", "np.ndarray"
+
+
+def with_step_between(project: Project, made: str, kind: str = PLAIN, model: str = "") -> Project:
+    """An encoder that learns from rows that a step made of all rows."""
+    given = {PLAIN: "dict(rates.iter_rows())", ARRAY: 'rates["late"].to_numpy()'}[kind]
+    text = (project.folder / "pipeline.py").read_text()
+    text = text.replace("import polars as pl\n", "import numpy as np\nimport polars as pl\n", 1)
+    text = text.replace(
+        "delay(training: pl.DataFrame,", f"delay(training: pl.DataFrame, encoder: {kind},"
+    )
+    added = BETWEEN.format(made=made, kind=kind, given=given)
+    (project.folder / "pipeline.py").write_text(text + added)
+    return gated(change(project, "[model]", f"[model]\n{model}"))
+
+
+@pytest.mark.parametrize(
+    ("made", "kind", "model", "told"),
+    [
+        ("examples", ARRAY, "", "200 of the 200 holdout rows stand in it"),
+        ('examples.select("carrier", "late")', PLAIN, "", "the holdout comes from it too"),
+        ('examples.select("carrier", "late")', PLAIN, KEY, "the holdout comes from it too"),
+        ('examples.with_columns(pl.col("wind") * 2)', PLAIN, "", "the holdout comes from it too"),
+        ('examples.with_columns(pl.col("wind") * 2)', PLAIN, KEY, "200 of the 200 holdout rows"),
+    ],
+    ids=["an array", "some columns", "without the key", "changed rows", "changed rows, by key"],
+)
+def test_a_step_in_between_hides_nothing(
+    made: str, kind: str, model: str, told: str, project: Project
+) -> None:
+    seen = found(with_step_between(project, made, kind, model))
+
+    finding = seen["learned from the holdout at most 0 (encoder)"]
+    assert finding.outcome == "fail"
+    assert told in finding.reason
+    assert "learned from the holdout at most 0 (delay)" not in seen  # told once, allowed once
+
+
+@pytest.mark.parametrize("made", ["examples.head(100)", "examples.slice(50, 300)"])
+def test_other_rows_of_the_same_table_are_not_the_holdout(made: str, project: Project) -> None:
+    seen = found(with_step_between(project, made))
+
+    passed = seen["learned from the holdout at most 0"]
+    assert (passed.outcome, passed.reason) == ("pass", "delay, encoder read none of its rows")

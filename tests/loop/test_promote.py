@@ -1,6 +1,7 @@
 """Releases are asked for by one, agreed to by another, and can be taken back."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,10 +29,16 @@ from cd4ml.loop.promote import (
     stand,
     undo,
 )
+from cd4ml.loop.refs import version_in
 from cd4ml.loop.registry import models
 from cd4ml.loop.retrain import ask
+from cd4ml.loop.roll_out import roll_out
 from cd4ml.loop.train import train
+from cd4ml.models.manifest import COMPILED, Manifest
+from cd4ml.records.model_version import ModelVersion
 from cd4ml.records.release import Release
+from cd4ml.release import approvals
+from cd4ml.store import people, rows
 from cd4ml.store.project import open_project as read_project
 from tests.loop.test_evaluate import change
 from tests.loop.test_ingest import add_flights
@@ -54,6 +61,124 @@ def second(released: Project) -> Release:
     """delay/2, requested for production."""
     add_flights(released, 30)
     return ask_for_production(released, accept(released))
+
+
+ROLLOUT = """\
+  { mode = "shadow", predictions = 20 },
+  { mode = "canary", weight_percent = 50, predictions = 10, labels = 5 },
+"""
+
+
+class TestTheChampion:
+    """What is good enough beside one version, or beside none, may be worse than the next."""
+
+    def test_a_verdict_from_before_there_was_a_champion_is_too_little(
+        self, project: Project
+    ) -> None:
+        early = evaluate(project, weaker(project), actor=ANN).version
+        assert early is not None
+        release_first(project)
+
+        with pytest.raises(Refused) as refused:
+            request(project, early.ref, to="staging", actor=ANN)
+
+        assert str(refused.value) == (
+            "delay/1 was not released: delay/1 was judged beside no version, and delay/2 is in"
+            " charge in production\n"
+            "  hint: cd4ml gate delay/1 judges it again beside delay/2"
+        )
+        evaluate(project, early.ref, actor=ANN)
+        release = request(project, early.ref, to="staging", actor=ANN)
+        assert release_details(project, release.ref).evidence.beside == "delay/2"
+
+    def test_nobody_agrees_to_what_was_judged_beside_another_champion(
+        self, released: Project
+    ) -> None:
+        with change(released, ROLLOUT, "") as at_once:
+            approve(at_once, second(at_once).ref, reason="better", actor=MAX)
+            add_flights(at_once, 60)
+            release = ask_for_production(at_once, accept(at_once))
+            undo(at_once, environment="production", reason="complaints", actor=MAX)
+
+            with pytest.raises(Refused) as refused:
+                approve(at_once, release.ref, reason="good", actor=MAX)
+
+            unlike = "delay/3 was judged beside delay/2, and delay/1 is in charge in production"
+            assert str(refused.value) == (
+                f"delay/3 ({release.ref}) was not approved: {unlike}\n"
+                "  hint: cd4ml gate delay/3 judges it again beside delay/1; then cd4ml release"
+                f" withdraw {release.ref}, and request it anew"
+            )
+            waits_for = release_details(at_once, release.ref).waits_for
+            assert waits_for == f"{unlike}; judge it again and request it again"
+
+
+def damage(project: Project, version: str) -> Path:
+    """Another byte in the version's packaged model; returns the file."""
+    with project.database.read() as connection:
+        artifact = rows.get(connection, ModelVersion, *version_in(version)).artifact
+    files = project.blobs.get_record(artifact, Manifest).files
+    path = project.blobs.path(files[COMPILED])
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes() + b"!")
+    return path
+
+
+class TestADamagedModel:
+    def test_is_not_requested(self, project: Project) -> None:
+        version = accept(project)
+        path = damage(project, version)
+
+        with pytest.raises(Refused) as refused:
+            request(project, version, to="staging", actor=ANN)
+
+        first, hint = str(refused.value).splitlines()
+        assert first.startswith(
+            f"delay/1 was not released: its stored model is damaged, in {COMPILED}: "
+        )
+        assert path.name in first
+        assert hint == (
+            "  hint: put the file back from a copy of the store, or train and judge it again"
+        )
+        assert releases(project) == []
+
+    def test_is_not_approved(self, project: Project) -> None:
+        release = ask_for_production(project, accept(project))
+        damage(project, "delay/1")
+
+        with pytest.raises(Refused) as refused:
+            approve(project, release.ref, reason="good", actor=MAX)
+
+        assert str(refused.value).startswith(
+            f"delay/1 ({release.ref}) was not approved: its stored model is damaged"
+        )
+
+    def test_does_not_begin_and_waits_until_it_is_mended(self, released: Project) -> None:
+        with change(released, ROLLOUT, "") as at_once:
+            release = second(at_once)
+            with at_once.database.write() as connection:
+                approvals.approve(
+                    connection,
+                    release.number,
+                    subject=release.content,
+                    settings=at_once.settings.environments["production"],
+                    by=people.actor(connection, MAX),
+                    reason="good",
+                    at=at_once.clock.now(),
+                )
+            path = damage(at_once, "delay/2")
+
+            with pytest.raises(Refused, match=r"\(release/4\) did not begin: its stored model"):
+                roll_out(at_once)
+
+            assert states(at_once)[-1] == "awaiting_approval"
+            path.write_bytes(path.read_bytes()[:-1])
+            roll_out(at_once)
+            assert states(at_once)[-1] == "released"
+
+
+def weaker(project: Project) -> str:
+    return train(project, overrides={"delay.strength": 0.5}, actor=ANN).run.ref
 
 
 def states(project: Project) -> list[str]:

@@ -18,6 +18,7 @@ from cd4ml.records.run import Run
 from cd4ml.records.settings import EnvironmentSettings
 from cd4ml.records.verdict import Verdict
 from cd4ml.release import approvals
+from cd4ml.release.champion import champion_ref
 from cd4ml.release.content import content_address, plan_address, scope_address
 from cd4ml.release.reconcile import reconcile
 from cd4ml.release.requests import request_release
@@ -48,6 +49,7 @@ ROLLOUT = (
 PRODUCTION = EnvironmentSettings(approvals=1, roles=("release-manager",), rollout=ROLLOUT)
 ENVIRONMENTS = {"staging": EnvironmentSettings(), "production": PRODUCTION}
 ALONE = {"production": PRODUCTION}  # a project with one environment
+UNJUDGED = {"production": msgspec.structs.replace(PRODUCTION, verdicts=())}  # whatever gates say
 OPEN = {"production": EnvironmentSettings(rollout=ROLLOUT)}  # nobody has to agree
 
 ENOUGH = RolloutEvidence(
@@ -78,6 +80,7 @@ def add_version(
         artifact=artifact,
         policy=POLICY,
         holdout="blake3:holdout",
+        champion=champion_ref(connection, "delay", ENVIRONMENTS),
         findings=(),
         outcome=outcome,
         judged_at=NOW,

@@ -18,7 +18,7 @@ from cd4ml.errors import Conflict
 from cd4ml.records.actor import Actor
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.records.release import ENDED, Release
-from cd4ml.records.settings import EmergencySettings
+from cd4ml.records.settings import EmergencySettings, EnvironmentSettings
 from cd4ml.release import approvals, requests, reversals
 from cd4ml.release.reconcile import reconcile
 from cd4ml.store import rows
@@ -148,12 +148,14 @@ def die(url: str, act: Act, *, is_committed: bool) -> NoReturn:
     raise AssertionError
 
 
-def settle(url: str, number: int, start: Any) -> None:
+def settle(
+    url: str, number: int, start: Any, environments: dict[str, EnvironmentSettings] = ALONE
+) -> None:
     """Reconcile until the release has arrived or ended, as fast as it goes."""
     database = open_database(url)
     start.wait(_PATIENCE_S)
     while (release := _read(database, number)).state not in ("released", *ENDED):
-        tick(database, release)
+        tick(database, release, environments=environments)
 
 
 def act_at_once(url: str, act: Act, start: Any) -> None:

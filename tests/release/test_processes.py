@@ -13,6 +13,7 @@ from cd4ml.store.database import Database, open_database
 from tests.release.builders import (
     OMAR,
     RUTH,
+    UNJUDGED,
     add_version,
     approved,
     everything,
@@ -114,10 +115,12 @@ def test_of_releases_approved_at_once_one_rolls_out_after_the_other(
 ) -> None:
     in_charge(database, 1)
     for number in (2, 3, 4):
-        approved(database, requested(database, number))
+        release = requested(database, number, environments=UNJUDGED)
+        approved(database, release, settings=UNJUDGED["production"])
     start = CONTEXT.Barrier(6)
 
-    codes = run(settle, [(database_url, number, start) for number in (2, 3, 4) for _ in range(2)])
+    calls = [(database_url, number, start) for number in (2, 3, 4) for _ in range(2)]
+    codes = run(settle, calls, environments=UNJUDGED)
 
     assert codes == [0] * 6
     assert sorted(read(database, number).state for number in (2, 3, 4)) == [

@@ -219,7 +219,13 @@ def test_of_two_approved_releases_the_second_waits_for_the_first(database: Datab
     assert reason == "release/2 is rolling out; it has to end first"
 
     settled(database, older)
-    assert settled(database, newer).replaces == 2
+    assert tick(database, newer).state == "awaiting_approval"
+    with database.read() as connection:
+        reason = waits_for(connection, newer, environments=ALONE, evidence=None, now=NOW)
+    assert reason == (
+        "delay/3 was judged beside delay/1, and delay/2 is in charge in production; judge it again"
+        " and request it again"
+    )
 
 
 def test_where_nobody_has_to_agree_the_next_reconcile_begins(database: Database) -> None:

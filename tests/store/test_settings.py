@@ -230,6 +230,10 @@ IMPOSSIBLE = {
     PROJECT + '[data.x]\nsource = "http"\nurl = "https://x"\nat_most_mb = 0': (
         "expected 1 or more, got 0 - at `data.x.at_most_mb`"
     ),
+    PROJECT + "[environments.production]\napprovals = {}": (
+        "expected how many approvals of which role, got none"
+        " - at `environments.production.approvals`"
+    ),
     PROJECT + "[data.x]\nwatch = true": "there is no `path` to watch - at `data.x.watch`",
     PROJECT + '[data.labelled]\npath = "x.csv"\nsource = "production"': (
         "rows come from files or from production, not both, got path 'x.csv' - at `data.labelled`"

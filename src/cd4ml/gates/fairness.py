@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import isfinite
 from typing import TYPE_CHECKING
 
 from cd4ml.gates.group_limits import (
@@ -11,6 +10,7 @@ from cd4ml.gates.group_limits import (
     require_min_rows,
     require_ratio,
 )
+from cd4ml.gates.metric import require_dividing
 from cd4ml.gates.refusal import refused
 from cd4ml.measures.named_rates import RATES
 from cd4ml.records.fairness_gate import FairnessGate
@@ -53,8 +53,7 @@ def require_possible(gate: FairnessGate, path: str) -> None:
         raise refused(msg, f"{path}.ratio_at_least", hint="difference_at_most = 0.05")
     require_ratio(gate.ratio_at_least, f"{path}.ratio_at_least")
     require_difference(gate.difference_at_most, f"{path}.difference_at_most")
-    if not isfinite(gate.threshold):
-        raise refused(f"a threshold is a finite number, got {gate.threshold}", f"{path}.threshold")
+    require_dividing(gate.threshold, path)
     require_min_rows(gate.min_rows, path)
 
 

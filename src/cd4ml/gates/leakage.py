@@ -27,7 +27,12 @@ LATE = "known too late"
 SPLIT = "split in time"
 FITTED = "learned from the holdout"
 
-SUMMARIES = ("model", "json", "metrics")  # kinds of outputs that are no rows, but learned of them
+SUMMARIES = (
+    "model",
+    "json",
+    "metrics",
+    "array",
+)  # kinds of outputs that are no rows, but learned of them
 
 
 def require_possible(gate: LeakageGate, path: str) -> None:

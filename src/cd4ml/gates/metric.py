@@ -86,12 +86,20 @@ def require_floor_or_ceiling(
     for key, limit in (("at_least", at_least), ("at_most", at_most)):
         if limit is not None and not isfinite(limit):
             raise refused(f"a limit is a finite number, got {limit}", f"{path}.{key}")
+    for words, limit in (("at least", at_least), ("at most", at_most)):
+        if limit is not None and _asks_nothing(measure, limit):
+            msg = f"no {measure.name} is worse than {measure.worst:g}, so {words} {limit:g} asks nothing"
+            raise refused(msg, f"{path}.{words.replace(' ', '_')}", hint="every model would pass")
     if at_least is not None and at_least > measure.best:
         msg = f"{measure.name} is never above {measure.best:g}, got {at_least:g}"
         raise refused(msg, f"{path}.at_least", hint="no model could pass")
     if at_most is not None and at_most < measure.best:
         msg = f"{measure.name} is never below {measure.best:g}, got {at_most:g}"
         raise refused(msg, f"{path}.at_most", hint="no model could pass")
+
+
+def _asks_nothing(measure: Named, limit: float) -> bool:
+    return limit <= measure.worst if measure.direction == "higher" else limit >= measure.worst
 
 
 def require_threshold(threshold: float | None, measure: Named, path: str) -> None:
@@ -106,8 +114,18 @@ def require_threshold(threshold: float | None, measure: Named, path: str) -> Non
         names = ", ".join(name for name, each in NAMED.items() if each.has_threshold)
         msg = f"{measure.name} does not depend on a threshold"
         raise refused(msg, f"{path}.threshold", hint=f"those that do: {names}")
-    if not isfinite(threshold):
-        raise refused(f"a threshold is a finite number, got {threshold}", f"{path}.threshold")
+    require_dividing(threshold, path)
+
+
+def require_dividing(threshold: float, path: str) -> None:
+    """Refuse a threshold that all probabilities reach, or none can.
+
+    Raises:
+        ConfigurationError: With the value.
+    """
+    if not 0 < threshold <= 1:
+        msg = f"a threshold of probabilities is above 0 and at most 1, got {threshold:g}"
+        raise refused(msg, f"{path}.threshold", hint="for example 0.5")
 
 
 def judge(gate: MetricGate, evidence: Evidence) -> list[Finding]:
@@ -158,6 +176,9 @@ def _require_comparison(measure: Named, name: str, margin: float, path: str) -> 
     if not (isfinite(margin) and margin > 0):
         msg = f"the margin by which it may be worse is above 0, got {margin:g}"
         raise refused(msg, f"{path}.{name}", hint="for example 0.005; with 0 chance decides")
+    if margin >= abs(measure.worst - measure.best):
+        msg = f"nothing is worse by {margin:g} in {measure.name}, so this asks nothing"
+        raise refused(msg, f"{path}.{name}", hint="for example 0.005")
 
 
 def _require_baseline(measure: Named, name: str, path: str) -> None:

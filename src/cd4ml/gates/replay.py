@@ -6,6 +6,7 @@ undecided, unless something that was stored stands against it.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from math import isfinite
 from typing import Literal
 
@@ -17,18 +18,21 @@ from cd4ml.records.finding import Finding, Outcome, worst
 from cd4ml.records.gate import Gate, kind_of
 from cd4ml.records.replay import Rejudged, Unseen
 
+_UNMEASURED = "cannot be measured from what is stored"
 _AT_HAND = ("champion", "trivial")  # which the evidence has, or says that there is none
 
 
-def rejudge(policy: Policy, evidence: Evidence) -> Rejudged:
+def rejudge(policy: Policy, evidence: Evidence, then: Collection[Finding] = ()) -> Rejudged:
     """What a policy says of a candidate whose evidence was stored.
 
-    A finding that could not be measured counts as one that nobody looked at, since it may have
-    failed only for want of evidence; unless the rows themselves say that nothing can be measured.
+    What cannot be measured on the rows could not then either: an error, which stops. Of a kind that
+    gathers its own evidence it counts as one that nobody looked at, since it may have failed only
+    for want of evidence, unless the verdict says the same.
 
     Args:
         policy: Another one than that of the verdict, or the same.
         evidence: From `gates.stored.stored_evidence`.
+        then: The findings of the verdict.
     """
     asked, unseen = [], []
     for index, gate in enumerate(policy.gates):
@@ -38,10 +42,11 @@ def rejudge(policy: Policy, evidence: Evidence) -> Rejudged:
         else:
             asked.append(gate)
     findings = tuple(f for f in judge(tuple(asked), evidence) if f.is_gated)
-    unseen += [] if _measures_nothing(evidence) else _unmeasured(findings, evidence)
-    return Rejudged(
-        outcome=_outcome(findings, unseen, evidence), findings=findings, unseen=tuple(unseen)
-    )
+    said = {(each.kind, each.reason) for each in then if each.outcome == "error"}
+    doubtful = [] if _measures_nothing(evidence) else _doubtful(findings, evidence, said)
+    unseen += [Unseen(gate=f.gate, reason=f"{_UNMEASURED}: {f.reason}") for f in doubtful]
+    certain = tuple(finding for finding in findings if finding not in doubtful)
+    return Rejudged(outcome=_outcome(certain, unseen), findings=findings, unseen=tuple(unseen))
 
 
 def not_looked_at(gate: Gate, evidence: Evidence) -> str:
@@ -74,23 +79,22 @@ def _measures_nothing(evidence: Evidence) -> bool:
     return not is_finite or bool((y_true == y_true[0]).all())
 
 
-def _unmeasured(findings: tuple[Finding, ...], evidence: Evidence) -> list[Unseen]:
+def _doubtful(
+    findings: tuple[Finding, ...], evidence: Evidence, said: Collection[tuple[str, str]]
+) -> list[Finding]:
+    """The errors that may be for want of evidence: of kinds that look at more than the rows."""
     return [
-        Unseen(
-            gate=finding.gate, reason=f"cannot be measured from what is stored: {finding.reason}"
-        )
+        finding
         for finding in findings
-        if finding.outcome == "error" and finding not in evidence.found
+        if finding.outcome == "error"
+        and finding not in evidence.found
+        and KINDS[finding.kind].record is not None
+        and (finding.kind, finding.reason) not in said
     ]
 
 
 def _outcome(
-    findings: tuple[Finding, ...], unseen: list[Unseen], evidence: Evidence
+    certain: tuple[Finding, ...], unseen: list[Unseen]
 ) -> Outcome | Literal["not looked at"]:
-    is_real = _measures_nothing(evidence) or any(f.outcome == "error" for f in evidence.found)
-    if is_real:
-        return worst(tuple(finding.outcome for finding in findings))
-    measured = tuple(finding.outcome for finding in findings if finding.outcome != "error")
-    if unseen and worst(measured) in ("pass", "error"):
-        return "not looked at"
-    return worst(measured)
+    found = worst(tuple(finding.outcome for finding in certain))
+    return "not looked at" if unseen and (found == "pass" or not certain) else found

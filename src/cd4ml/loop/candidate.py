@@ -14,7 +14,7 @@ from cd4ml.loop.cut import model_name
 from cd4ml.models.contract import derive
 from cd4ml.models.files import ModelFiles
 from cd4ml.models.manifest import Manifest
-from cd4ml.models.package import package
+from cd4ml.models.package import CannotAnswer, package
 from cd4ml.models.runtime import Runtime, load
 from cd4ml.models.trust import trusted_in
 from cd4ml.pipeline.module import imported
@@ -199,14 +199,18 @@ def packaged(project: Project, candidate: Candidate, contract: Contract) -> str:
     Raises:
         Refused: If it was made elsewhere and nobody answers for it.
         ContractViolated: If the holdout does not keep the contract.
-        InvalidInput: If the estimator fails on a row that the contract allows.
+        CannotAnswer: If the holdout has no rows, or the estimator fails on a row that the contract
+            allows.
     """
+    holdout = table(project, candidate.holdout)
+    if holdout.is_empty():
+        raise CannotAnswer("the holdout has no rows, so nothing says what the model is worth")
     with project_modules(project):
         return package(
             project.blobs,
             estimator=candidate.estimator,
             contract=contract,
-            sample=table(project, candidate.holdout).select(contract.names),
+            sample=holdout.select(contract.names),
             is_trusted=trusted_in(project.database),
             is_joblib=candidate.is_joblib,
         )

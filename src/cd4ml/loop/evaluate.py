@@ -18,13 +18,16 @@ from cd4ml.loop.candidate import (
     packaged,
 )
 from cd4ml.loop.gathering.evidence import gather
-from cd4ml.loop.refs import number_in
+from cd4ml.loop.refs import number_in, version_in
 from cd4ml.loop.written_card import written_card
 from cd4ml.models import registry
 from cd4ml.models.manifest import CONTRACT, Manifest
+from cd4ml.models.package import CannotAnswer
+from cd4ml.models.runtime import AnswersDiffer
+from cd4ml.records.finding import Finding
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.records.verdict import Verdict
-from cd4ml.release.releases import in_charge
+from cd4ml.release.champion import champion_ref
 from cd4ml.store import lineage, people, rows
 from cd4ml.store.address import address_of_record
 from cd4ml.store.project import Project
@@ -44,7 +47,8 @@ def evaluate(
     """Judge a version, or the model of a finished run, on its holdout, beside the champion.
 
     A row of the holdout that taught the candidate is an error: what has been learned by
-    heart measures nothing. The candidate is packaged first: what is judged is what would answer. The verdict
+    heart measures nothing. The candidate is packaged first: what is judged is what would answer. One
+    that cannot answer, or answers the same row in two ways, gets an `error` that says so. The verdict
     is kept whatever it says. Judging the same run again under the same policy, with
     the same contract of requests and the same champion in charge, gives the same verdict.
 
@@ -72,21 +76,25 @@ def evaluate(
         with project.database.read() as connection:
             return _judgement(connection, before)
     card = written_card(project)
-    artifact, contract_address = _packaged(project, candidate, version)
-    evidence = gather(
-        project,
-        candidate,
-        artifact=artifact,
-        contract=contract_address,
-        policy=policy,
-        champion=champion,
-    )
-    findings = judge(policy.gates, evidence)
-    stored = store_evidence(project.blobs, evidence)
+    artifact, contract_address = candidate.estimator, ""
+    try:
+        artifact, contract_address = _packaged(project, candidate, version)
+        evidence = gather(
+            project,
+            candidate,
+            artifact=artifact,
+            contract=contract_address,
+            policy=policy,
+            champion=champion,
+        )
+        findings = judge(policy.gates, evidence)
+        stored = store_evidence(project.blobs, evidence)
+    except (CannotAnswer, AnswersDiffer) as error:
+        findings, stored, contract_address = (_unanswered(error),), {}, ""
     project.blobs.put_record(policy)
     with project.database.write() as connection:
         before = _verdict_before(connection, candidate, policy, champion)
-        if before is not None and before.artifact == artifact:  # another process was faster
+        if before is not None and _says(before, artifact, findings, stored):  # another was faster
             return _judgement(connection, before)
         verdict = give_verdict(
             connection,
@@ -102,7 +110,7 @@ def evaluate(
             at=project.clock.now(),
         )
         _trace(connection, project, candidate, verdict)
-        if version is not None:
+        if version is not None and contract_address:
             at = project.clock.now()
             registry.set_packaged(
                 connection, version, artifact=artifact, contract=contract_address, by=actor, at=at
@@ -149,9 +157,8 @@ def verdicts(project: Project) -> list[Verdict]:
 
 def _champion(project: Project, connection: sa.Connection, model: str) -> ModelVersion | None:
     """The version in charge of the last environment: the one that matters most."""
-    environments = list(project.settings.environments)
-    release = in_charge(connection, model, environments[-1]) if environments else None
-    return rows.get(connection, ModelVersion, model, release.version) if release else None
+    ref = champion_ref(connection, model, project.settings.environments)
+    return rows.get(connection, ModelVersion, *version_in(ref)) if ref else None
 
 
 def _verdict_before(
@@ -185,6 +192,21 @@ def _asked(
     return candidate_behind(project, version), version
 
 
+def _unanswered(error: CannotAnswer | AnswersDiffer) -> Finding:
+    """A model that cannot be asked has no evidence: that is the finding."""
+    reason = f"{error.message} ({error.hint})" if error.hint else error.message
+    return Finding(gate="answers every row", metric="answers", outcome="error", reason=reason)
+
+
+def _says(
+    verdict: Verdict, artifact: str, findings: tuple[Finding, ...], stored: dict[str, str]
+) -> bool:
+    """Whether a verdict was about this, and no weaker: one without evidence may be outdated."""
+    return verdict.artifact == artifact and (
+        bool(verdict.evidence) or (not stored and verdict.findings == findings)
+    )
+
+
 def _is_about(
     project: Project, verdict: Verdict, candidate: Candidate, version: ModelVersion | None
 ) -> bool:
@@ -192,6 +214,8 @@ def _is_about(
 
     A run may have several models, and the contract of requests may be another one since.
     """
+    if not verdict.evidence:
+        return False  # it could not be asked then: perhaps it can now
     manifest = project.blobs.get_record(verdict.artifact, Manifest)
     if manifest.estimator != candidate.estimator:
         return False
@@ -216,8 +240,9 @@ def _trace(
 ) -> None:
     at = project.clock.now()
     name = f"{candidate.model} of {candidate.run.ref}"
-    lineage.note(connection, address=verdict.artifact, kind="model", name=name, at=at)
-    lineage.link(connection, verdict.artifact, candidate.estimator, "packaged from")
+    if verdict.artifact != candidate.estimator:
+        lineage.note(connection, address=verdict.artifact, kind="model", name=name, at=at)
+        lineage.link(connection, verdict.artifact, candidate.estimator, "packaged from")
     lineage.link(connection, verdict.ref, verdict.artifact, "judged")
 
 

@@ -15,12 +15,14 @@ from cd4ml.loop.reasons import require_reason
 from cd4ml.loop.refs import number_in, version_in
 from cd4ml.loop.release_evidence import ReleaseEvidence, evidence_of
 from cd4ml.loop.roll_out import evidence_on, roll_out
+from cd4ml.loop.stored_model import refuse_damaged
 from cd4ml.records.approval import Approval, StandingApproval
 from cd4ml.records.ledger_entry import LedgerEntry
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.records.plan import Plan
 from cd4ml.records.release import Release
 from cd4ml.release import approvals, requests, reversals, standing
+from cd4ml.release.champion import champion_ref, unlike_champion
 from cd4ml.release.environments import require_possible, settings_of
 from cd4ml.release.plans import version_of
 from cd4ml.release.reconcile import waits_for
@@ -60,8 +62,9 @@ def request(
 
     Raises:
         NotFound: If there is no such version or environment.
-        Refused: If its verdict is no pass, an environment before has another version, or its
-            contract breaks consumers and does not say so.
+        Refused: If its stored model is damaged, its verdict is no pass or was not given beside the version in charge, an
+            environment before has another version, or its contract breaks consumers and does not
+            say so.
         NotAllowed: If it is an emergency, and the policy lets the actor call none.
         InvalidInput: If an emergency says no reason.
         Inconclusive: If its verdict is inconclusive.
@@ -72,6 +75,7 @@ def request(
     require_possible(project.settings.environments)
     with project.database.read() as connection:
         wanted = rows.get(connection, ModelVersion, *version_in(version))
+    refuse_damaged(project, wanted, "was not released")
     seen = refuse_breaking(project, wanted, to)
     with project.database.write() as connection:
         wanted = rows.get(connection, ModelVersion, *version_in(version))
@@ -88,6 +92,7 @@ def request(
             is_emergency=is_emergency,
         )
         _refuse_other_gates(project, release, hint=f"cd4ml gate run/{wanted.run} judges it again")
+        _refuse_unlike_champion(project, connection, release, "was not released", "")
     return _settled(project, release)
 
 
@@ -103,13 +108,14 @@ def approve(
         NotFound: If there is no such release.
         NotAllowed: If the actor requested it, or lacks the role.
         Refused: If the settings have changed since it was requested, the gates say something else
-            about its version now, the actor looked at another content, or its version is no longer
-            in charge in an environment before.
+            about its version now, another version than the one it was judged beside is in charge,
+            the actor looked at another content, or its version is no longer in charge in an
+            environment before.
         Conflict: If it does not wait for approval.
         InvalidInput: If no reason is given.
     """
     require_reason(reason, f"approving {release}", hint="say what convinced you")
-    _refuse_breaking_now(project, release)
+    _refuse_what_cannot_be_served(project, release)
     with project.database.write() as connection:
         asked = rows.get(connection, Release, number_in(release, "release"))
         if not _has_decided(project, connection, asked, actor, "approve"):
@@ -327,11 +333,13 @@ def _has_decided(
     )
 
 
-def _refuse_breaking_now(project: Project, release: str) -> None:
-    """Another version may have come in charge there since it was requested."""
+def _refuse_what_cannot_be_served(project: Project, release: str) -> None:
+    """Since it was requested, another version may have come in charge, or its bytes been damaged."""
     with project.database.read() as connection:
         asked = rows.get(connection, Release, number_in(release, "release"))
         version = version_of(connection, asked)
+    if asked.state == "awaiting_approval":
+        refuse_damaged(project, version, f"({asked.ref}) was not approved")
     if asked.state == "awaiting_approval" and asked.environment in project.settings.environments:
         refuse_breaking(project, version, asked.environment)
 
@@ -353,6 +361,10 @@ def _refuse_unless_as_requested(
             connection, version, asked.environment, project.settings.environments
         )
         requests.refuse_other_verdict(connection, version, asked)
+        again = f"; then cd4ml release withdraw {asked.ref}, and request it anew"
+        _refuse_unlike_champion(
+            project, connection, asked, f"({asked.ref}) was not approved", again
+        )
 
 
 def _refuse_other_gates(project: Project, release: Release, *, hint: str) -> None:
@@ -366,6 +378,20 @@ def _refuse_other_gates(project: Project, release: Release, *, hint: str) -> Non
             " cd4ml.toml has now"
         )
         raise Refused(msg, hint=hint)
+
+
+def _refuse_unlike_champion(
+    project: Project, connection: sa.Connection, release: Release, what: str, hint: str
+) -> None:
+    """What is good enough beside one version may be worse than the next."""
+    if release.state != "awaiting_approval":
+        return
+    version = f"{release.model}/{release.version}"
+    environments = project.settings.environments
+    if unlike := unlike_champion(connection, release, environments):
+        now = champion_ref(connection, release.model, environments)
+        msg = f"{version} {what}: {unlike}"
+        raise Refused(msg, hint=f"cd4ml gate {version} judges it again beside {now}{hint}")
 
 
 def _settled(project: Project, release: Release) -> Release:

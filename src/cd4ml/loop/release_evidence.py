@@ -30,12 +30,14 @@ class ReleaseEvidence(msgspec.Struct, frozen=True, kw_only=True):
     """What somebody who is asked to agree looks at.
 
     It follows from records that never change, so it is the same whenever it is looked at.
-    `compared_with` is the version that was in charge when the release was requested.
+    `beside` is the version with which the gates compared it, `compared_with` the one that was in
+    charge there when the release was requested, of which `changes` tell; "" for none.
     """
 
     verdict: str
     outcome: Outcome
     findings: tuple[Finding, ...]
+    beside: str
     compared_with: str
     changes: tuple[Change, ...]
 
@@ -48,6 +50,7 @@ def evidence_of(connection: sa.Connection, release: Release) -> ReleaseEvidence:
         verdict=verdict.ref,
         outcome=verdict.outcome,
         findings=tuple(finding.without_example for finding in verdict.findings),
+        beside=verdict.champion,
         compared_with=f"{there.model}/{there.version}" if there else "",
         changes=tuple(_changes(connection, release, there)) if there else (),
     )

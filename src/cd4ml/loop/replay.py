@@ -140,8 +140,10 @@ def _released_under(
 
 
 def _rejudged(project: Project, verdict: Verdict, policy: Policy) -> Rejudged:
+    if not verdict.evidence and verdict.outcome == "error":  # it could not even be asked
+        return Rejudged(outcome=verdict.outcome, findings=verdict.findings)
     try:
-        return rejudge(policy, stored_evidence(project.blobs, verdict))
+        return rejudge(policy, stored_evidence(project.blobs, verdict), verdict.findings)
     except Cd4mlError as error:  # what was not kept, or is gone, was not looked at
         unseen = Unseen(gate="all", reason=f"not looked at then: {error.message}")
         return Rejudged(outcome="not looked at", unseen=(unseen,))

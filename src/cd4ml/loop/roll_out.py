@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from cd4ml.errors import Cd4mlError
 from cd4ml.loop.refs import number_in
+from cd4ml.loop.stored_model import refuse_damaged
 from cd4ml.monitoring.rollout import evidence
 from cd4ml.records.plan import Plan
 from cd4ml.records.release import Release
 from cd4ml.records.rollout import RolloutEvidence
-from cd4ml.release.reconcile import reconcile
+from cd4ml.release.plans import version_of
+from cd4ml.release.reconcile import reconcile, waits_for
 from cd4ml.store import rows
 from cd4ml.store.people import SYSTEM
 from cd4ml.store.project import Project
@@ -23,6 +25,7 @@ def roll_out(project: Project, release: str = "") -> list[Release]:
     holds up no other.
 
     Raises:
+        Refused: If a release would begin whose stored model is damaged; it waits.
         NotFound: If there is no such release, or `cd4ml.toml` no longer names the
             environment of one; raised when all others have moved.
     """
@@ -53,6 +56,7 @@ def _settle(project: Project, release: Release) -> list[Release]:
     moved: list[Release] = []
     while True:
         seen = evidence_on(project, release)
+        _refuse_to_begin_damaged(project, release)
         with project.database.write() as connection:
             after = reconcile(
                 connection,
@@ -66,6 +70,23 @@ def _settle(project: Project, release: Release) -> list[Release]:
             return moved
         moved.append(after)
         release = after
+
+
+def _refuse_to_begin_damaged(project: Project, release: Release) -> None:
+    """Read the model before the plan that brings it to the endpoints is written."""
+    if release.state != "awaiting_approval":
+        return
+    with project.database.read() as connection:
+        version = version_of(connection, release)
+        is_waiting = waits_for(
+            connection,
+            release,
+            environments=project.settings.environments,
+            evidence=None,
+            now=project.clock.now(),
+        )
+    if not is_waiting:
+        refuse_damaged(project, version, f"({release.ref}) did not begin")
 
 
 def evidence_on(project: Project, release: Release) -> RolloutEvidence | None:

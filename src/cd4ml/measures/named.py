@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Literal
 
 import msgspec
@@ -27,6 +28,13 @@ class Named(msgspec.Struct, frozen=True):
     def best(self) -> float:
         """The value of a model that is always right; nothing is better."""
         return 1.0 if self.direction == "higher" else 0.0
+
+    @property
+    def worst(self) -> float:
+        """The value that nothing is worse than; infinite where a model may be wrong without end."""
+        if self.direction == "higher":
+            return -inf if self.name == "r2" else 0.0
+        return 1.0 if self.name in ("brier", "false_positive_rate") else inf
 
 
 _OF_TARGET = "unit of the target"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ class NativeScorer:
         self._estimator = estimator
         self._contract = contract
         named = getattr(estimator, "feature_names_in_", None)  # by what it was fitted on, if known
+        if named is None:  # scikit-learn warns of every frame that an array taught it to take
+            warnings.filterwarnings("ignore", message="X has feature names, but")
         self._needed = contract.names if named is None else {*named}.intersection(contract.names)
 
     @property

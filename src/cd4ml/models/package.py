@@ -39,6 +39,10 @@ _KEPT = 200  # rows with answers that stay with the model, for the places that l
 _REASON = 200  # characters of a library's message
 
 
+class CannotAnswer(InvalidInput):
+    """An estimator that gives no answer, or none that means anything, to a row it has to answer."""
+
+
 def package(
     blobs: Blobs,
     *,
@@ -67,7 +71,7 @@ def package(
     Raises:
         Refused: If the estimator was made elsewhere and nobody answers for it.
         ContractViolated: If the sample does not keep the contract.
-        InvalidInput: If the estimator fails on a row that the contract allows.
+        CannotAnswer: If there is no sample, or the estimator fails on a row that the contract allows.
     """
     from cd4ml.models.frames import to_rows
 
@@ -75,7 +79,7 @@ def package(
     CompiledContract(contract).refuse_unless_kept(rows)
     if not rows:
         msg = "a model cannot be packaged without a sample of the rows it will answer"
-        raise InvalidInput(msg, hint="give at least one row")
+        raise CannotAnswer(msg, hint="give at least one row")
     refuse_unless_trusted(estimator, is_trusted)
     fitted = estimators.load(blobs.get(estimator), is_joblib=is_joblib)
     edges = probes(contract, rows)
@@ -118,17 +122,17 @@ def _native_answers(
 ) -> NDArray[np.float64]:
     try:
         answers = np.array(scorer.score(_values(contract, rows)))
-    except InvalidInput:
-        raise
+    except InvalidInput as error:
+        raise CannotAnswer(error.message, hint=error.hint) from error
     except Exception as error:  # whatever the estimator raises: it is the user's own code
         _refuse_other_columns(scorer.n_unnamed, contract)
         row, reason = _first_failing(scorer, contract, rows, error)
         msg = f"the estimator fails on a row that its contract allows: {row}: {reason}"
-        raise InvalidInput(msg, hint="let it handle the row, or narrow the contract") from error
+        raise CannotAnswer(msg, hint="let it handle the row, or narrow the contract") from error
     if not np.isfinite(answers).all():
         culprit = shown(rows[int(np.argmin(np.isfinite(answers)))])
         msg = f"the estimator's answer is not a finite number to the row {culprit}"
-        raise InvalidInput(msg, hint="let it handle the row, or narrow the contract")
+        raise CannotAnswer(msg, hint="let it handle the row, or narrow the contract")
     return answers
 
 
@@ -140,7 +144,7 @@ def _refuse_other_columns(n_unnamed: int | None, contract: Contract) -> None:
             f" {len(contract.names)} fields: {fields}"
         )
         hint = "fit it on a frame with named columns, or declare these alone: [model] contract"
-        raise InvalidInput(msg, hint=hint)
+        raise CannotAnswer(msg, hint=hint)
 
 
 def _first_failing(

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from cd4ml.store.blobs import Blobs
 
 
+class AnswersDiffer(Corrupted):
+    """A model that answers otherwise than it did where it was packaged."""
+
+
 class Runtime:
     """A model that answers rows; immutable, safe to share between threads.
 
@@ -74,7 +78,7 @@ def load(blobs: Blobs, artifact: str, *, is_trusted: IsTrusted) -> Runtime:
 
     Raises:
         NotFound: If a part is missing.
-        Corrupted: If a part is not what was packaged, or answers differently here.
+        Corrupted: If a part is not what was packaged, or (`AnswersDiffer`) answers differently here.
         Refused: If the estimator was made elsewhere and nobody answers for it.
     """
     manifest = blobs.get_record(artifact, Manifest)
@@ -102,12 +106,25 @@ def _refuse_unless_same(runtime: Runtime, manifest: Manifest, known: Probes) -> 
     scale = np.maximum(1.0, np.abs(packaged))
     difference = float(np.max(np.abs(np.array(runtime.score(known.rows)) - packaged) / scale))
     if not difference <= manifest.parity.tolerance:
-        then = ", ".join(f"{name} {number}" for name, number in manifest.libraries.items())
+        raise _differs(runtime, manifest, difference)
+
+
+def _differs(runtime: Runtime, manifest: Manifest, difference: float) -> AnswersDiffer:
+    from cd4ml.models.package import libraries
+
+    by = f"by {difference:.2g}, more than {manifest.parity.tolerance:g}"
+    if manifest.libraries == libraries():
         msg = (
-            f"the model {runtime.artifact} answers differently here: by {difference:.2g}, more "
-            f"than {manifest.parity.tolerance:g}"
+            f"the model {runtime.artifact} gives the same row another answer when it is asked again"
         )
-        raise Corrupted(msg, hint=f"it was packaged with {then}; install these or package it again")
+        hint = (
+            "an answer comes from its row alone: not from chance, from rows beside it, their order"
+        )
+        return AnswersDiffer(f"{msg}, among other rows: {by}", hint=f"{hint}, or calls before")
+    then = ", ".join(f"{name} {number}" for name, number in manifest.libraries.items())
+    msg = f"the model {runtime.artifact} answers differently here: {by}"
+    hint = f"it was packaged with {then}; install these or package it again"
+    return AnswersDiffer(msg, hint=hint)
 
 
 def _getter(names: tuple[str, ...]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:

@@ -13,7 +13,7 @@ from cd4ml.models import registry
 from cd4ml.records.release import WAITING, Release
 from cd4ml.records.rollout import RolloutEvidence
 from cd4ml.release import approvals, plans, releases, reversals, standing
-from cd4ml.release.champion import move_champion
+from cd4ml.release.champion import move_champion, unlike_champion
 from cd4ml.release.content import verdict_address
 from cd4ml.release.environments import Environments, settings_of
 from cd4ml.release.states import Facts, Transition, Waiting, advance
@@ -101,6 +101,7 @@ def _facts(tick: _Tick, release: Release) -> Facts:
     return Facts(
         settings=settings,
         verdict=_verdict_now(tick.connection, release),
+        unlike_champion=_unlike_champion(tick, release),
         approvals=tuple(approvals.of_release(tick.connection, release)),
         standing=tuple(given),
         evidence=tick.evidence,
@@ -116,6 +117,12 @@ def _verdict_now(connection: sa.Connection, release: Release) -> str:
         return ""
     verdict = registry.verdict_about(connection, plans.version_of(connection, release))
     return verdict_address(verdict) if verdict else ""
+
+
+def _unlike_champion(tick: _Tick, release: Release) -> str:
+    if release.state not in WAITING:
+        return ""
+    return unlike_champion(tick.connection, release, tick.environments)
 
 
 def _carry_out(tick: _Tick, release: Release, outcome: Transition) -> Release:

@@ -45,7 +45,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     `rival` is another release of the model on its way into the same environment. `evidence` is
     about the release's present plan; None where nothing has been measured. `missing_before` says
     in words which environment before does not have the version in charge now; "" for none.
-    `verdict` is the address of what the gates say now about its version.
+    `verdict` is the address of what the gates say now about its version, `unlike_champion` says in
+    words that they compared it with another version than the champion of now; "" if not.
     """
 
     settings: EnvironmentSettings
@@ -55,6 +56,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     rival: Release | None = None
     missing_before: str = ""
     verdict: str = ""
+    unlike_champion: str = ""
     now: datetime
 
 
@@ -121,6 +123,8 @@ def _begin(release: Release, facts: Facts) -> Transition | Waiting:
         return Waiting(reason=f"{release.state_reason}; {release.requested_by} has to ask again")
     if changed := _changed_settings(release, facts.settings) or _changed_verdict(release, facts):
         return changed
+    if facts.unlike_champion:
+        return Waiting(reason=f"{facts.unlike_champion}; judge it again and request it again")
     if release.is_emergency:
         came_to: _Agreed | Waiting = _Agreed(
             f"an emergency of {release.requested_by}: {release.reason}"

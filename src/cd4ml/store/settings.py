@@ -295,6 +295,10 @@ def _refuse_environments(settings: Settings) -> None:
         if not _FOLDER_NAME.fullmatch(name) or len(name) > _LONGEST:
             message = f"expected letters, digits, '.', '_' and '-' in its name, got {name!r}"
             raise _Impossible(f"environments.{name}", message, "for example production")
+        if settings.environments[name].approvals == {}:
+            message = "expected how many approvals of which role, got none"
+            hint = "{ release-manager = 1 }, or leave it out if nobody has to agree"
+            raise _Impossible(f"environments.{name}.approvals", message, hint)
         _refuse_other_data(settings, name)
         _refuse_unless_json(settings.environments[name].parameters, name)
 

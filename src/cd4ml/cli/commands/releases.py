@@ -286,10 +286,12 @@ def _show_details(screen: Screen, details: ReleaseDetails) -> None:
 
 
 def _show_evidence(screen: Screen, evidence: ReleaseEvidence) -> None:
-    against = f", beside {evidence.compared_with}" if evidence.compared_with else ""
+    against = f", beside {evidence.beside or 'no version'}"
     gated = [each.outcome for each in evidence.findings if each.is_gated]
     passed = f"{gated.count('pass')} of {len(gated)} findings passed"
     screen.title(f"\nevidence: {evidence.verdict} {evidence.outcome}, {passed}{against}")
+    if evidence.changes and evidence.compared_with != evidence.beside:
+        screen.line(f"  new since {evidence.compared_with}, in charge when it was requested:")
     for change in evidence.changes:
         screen.line(f"  - {change.what}: {change.before or 'none'} -> {change.after or 'none'}")
 

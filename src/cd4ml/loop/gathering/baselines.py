@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from cd4ml.errors import InvalidInput
 from cd4ml.gates.baseline import season_in
 from cd4ml.gates.season import last_season
-from cd4ml.loop.candidate import runtime_of
+from cd4ml.loop.candidate import project_modules, runtime_of
 from cd4ml.loop.gathering.asked import Asked
 from cd4ml.loop.refs import version_in
 from cd4ml.records.model_version import ModelVersion
@@ -19,18 +20,25 @@ if TYPE_CHECKING:
 
     Scores = NDArray[np.float64]
 
+_log = logging.getLogger(__name__)
+
 
 def scored(asked: Asked) -> dict[str, Scores]:
     """The answers of the champion and of each version that the policy names, by its name.
 
+    One that fails on these rows is left out.
+
     Raises:
         NotFound: If there is no such version.
     """
-    versions = {version.ref: version for version in _compared(asked)}
-    return {
-        ref: runtime_of(asked.project, version).score_frame(asked.holdout)
-        for ref, version in versions.items()
-    }
+    said: dict[str, Scores] = {}
+    for version in _compared(asked):
+        try:
+            with project_modules(asked.project):
+                said[version.ref] = runtime_of(asked.project, version).score_frame(asked.holdout)
+        except Exception:  # a comparison with what could not be scored is an error of its gate
+            _log.exception("%s could not be scored on the holdout", version.ref)
+    return said
 
 
 def seasonal(asked: Asked) -> tuple[dict[str, Scores], dict[str, str]]:

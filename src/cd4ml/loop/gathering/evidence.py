@@ -15,6 +15,7 @@ from cd4ml.loop.candidate import Candidate, project_modules, table
 from cd4ml.loop.gathering.asked import Asked
 from cd4ml.loop.gathering.baselines import scored, seasonal
 from cd4ml.loop.gathering.kinds import GATHER
+from cd4ml.models.package import CannotAnswer
 from cd4ml.models.runtime import load
 from cd4ml.models.trust import trusted_in
 from cd4ml.records.model_version import ModelVersion
@@ -51,6 +52,8 @@ def gather(
     Raises:
         ConfigurationError: If `[model]` or a gate names what is not there.
         NotFound: If the policy names a version that is not there.
+        CannotAnswer: If the model fails on the holdout.
+        AnswersDiffer: If it does not give the same row the same answer.
     """
     with project_modules(project):
         runtime = load(project.blobs, artifact, is_trusted=trusted_in(project.database))
@@ -76,8 +79,12 @@ def gather(
 
 def _of_rows(asked: Asked, seasons: Mapping[str, ArrayLike]) -> Evidence:
     settings = asked.project.settings.model
-    with project_modules(asked.project):
-        score = asked.runtime.score_frame(asked.holdout)
+    try:
+        with project_modules(asked.project):
+            score = asked.runtime.score_frame(asked.holdout)
+    except Exception as error:  # whatever an estimator raises: it is the user's own code
+        msg = f"the model fails on the holdout: {type(error).__name__}: {error}"
+        raise CannotAnswer(msg, hint="let it handle every row") from error
     base_rate, middle = _constants(asked.training, settings.target)
     return evidence_of(
         asked.holdout,

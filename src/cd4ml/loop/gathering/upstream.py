@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from cd4ml.errors import InvalidInput
 from cd4ml.gates.leakage import SUMMARIES
 from cd4ml.gates.overlap import shared_rows
 from cd4ml.loop.access import input_of
@@ -20,7 +21,7 @@ from cd4ml.store import rows
 if TYPE_CHECKING:
     import polars as pl
 
-_OF_ROWS = ("table", "array", "file", "")  # kinds of what may hold rows; "" is a dataset
+_OF_ROWS = ("table", "file", "")  # kinds of what may hold rows; "" is a dataset
 
 
 class Upstream(NamedTuple):
@@ -46,6 +47,16 @@ class _Graph(NamedTuple):
             waiting += new
         return found
 
+    def aside(self, address: str, side: str) -> set[str]:
+        """All that an output comes from otherwise than through one other, itself included."""
+        found, waiting = {address} - {side}, [address]
+        while waiting:
+            at = waiting.pop()
+            new = set(self.parents.get(at, ())) - found if at != side else set()
+            found |= new - {side}
+            waiting += new
+        return found
+
     def name(self, address: str) -> str:
         """The step that made it, or the dataset."""
         return self.made[address].step if address in self.made else self.datasets[address]
@@ -56,10 +67,12 @@ class _Graph(NamedTuple):
 
 
 def steps_upstream(asked: Asked, key: tuple[str, ...], fits: tuple[str, ...]) -> Upstream:
-    """Every step that the model comes from, with each input that the holdout comes from too.
+    """Every step that the model comes from, with each input that has the holdout's origin.
 
-    An input is meant that may hold rows; a step that has none is listed once, with none. The graph
-    is that of the run's lineage: what each output was made from.
+    An input is meant that may hold rows: one that the holdout comes from, or that was made of what
+    the holdout was made of, but for what was made of the training rows alone. A step that has
+    none is listed once, with none. The graph is that of the run's lineage: what each output was
+    made from.
 
     Args:
         asked: The candidate.
@@ -91,7 +104,8 @@ def _inputs(
     both = [
         parent
         for parent in graph.parents.get(address, ())
-        if parent in of_holdout and graph.kind(parent) in _OF_ROWS
+        if graph.kind(parent) in _OF_ROWS
+        and graph.aside(parent, asked.candidate.training) & of_holdout
     ]
     if not both:
         yield StepInput(step=made.step, kind=made.kind, reads="")
@@ -128,16 +142,37 @@ def _n_shared(asked: Asked, graph: _Graph, address: str, key: tuple[str, ...]) -
     columns = list(key) if key and set(key) <= set(names) else holdout.columns
     if not set(columns) <= set(names):
         return None
-    return shared_rows(
-        frame.select(columns).collect(), holdout.select(columns), key and columns
-    ).n_rows
+    rows_read = frame.select(columns).collect()
+    n_shared = shared_rows(rows_read, holdout.select(columns), key and columns).n_rows
+    if n_shared or columns == list(key) or _is_selection(asked, graph, address, rows_read):
+        return n_shared
+    return None  # rows that were changed on the way are other rows, and tell the same
+
+
+def _is_selection(asked: Asked, graph: _Graph, address: str, rows_read: pl.DataFrame) -> bool:
+    """Whether an input and the holdout are rows of one table, as they stand there."""
+    holdout = asked.holdout
+    for origin in graph.above(address) & graph.above(asked.candidate.holdout):
+        frame = _rows_of(asked, graph, origin)
+        if frame is None or not set(holdout.columns) <= set(frame.collect_schema().names()):
+            continue
+        known = frame.select(holdout.columns).collect()
+        if not known.schema == holdout.schema == rows_read.schema:
+            continue
+        of_both = (shared_rows(known, each).n_rows == each.height for each in (holdout, rows_read))
+        if all(of_both):
+            return True
+    return False
 
 
 def _rows_of(asked: Asked, graph: _Graph, address: str) -> pl.LazyFrame | None:
     if address in graph.made:
         return table(asked.project, address).lazy() if graph.kind(address) == "table" else None
     refs: Mapping[str, str] = asked.candidate.run.refs
-    name, number = dataset_version_in(refs[graph.datasets[address]])
+    try:
+        name, number = dataset_version_in(refs[graph.datasets[address]])
+    except InvalidInput:  # nothing has come from production yet
+        return None
     with asked.project.database.read() as connection:
         version = rows.get(connection, DatasetVersion, name, number)
     if version.kind != "table":
