@@ -268,6 +268,7 @@ class StandAsked(Asked, frozen=True):
     environment: str
     until: Annotated[datetime, msgspec.Meta(tz=True)]
     reason: str
+    margins: dict[str, float] = {}
 
 
 class UndoAsked(Asked, frozen=True):

@@ -296,6 +296,7 @@ def _stand(project: Project, asked: bodies.StandAsked, actor: str) -> object:
         environment=asked.environment,
         until=asked.until,
         reason=asked.reason,
+        margins=asked.margins,
         actor=actor,
     )
 

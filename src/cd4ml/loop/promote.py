@@ -22,6 +22,7 @@ from cd4ml.records.plan import Plan
 from cd4ml.records.release import Release
 from cd4ml.release import approvals, requests, reversals, standing
 from cd4ml.release.environments import require_possible, settings_of
+from cd4ml.release.margin import require_compared
 from cd4ml.release.plans import version_of
 from cd4ml.release.reconcile import waits_for
 from cd4ml.release.releases import in_charge
@@ -51,12 +52,14 @@ def request(
     reason: str = "",
     is_retrained: bool = False,
     is_emergency: bool = False,
+    caused_by: str = "",
     actor: str,
 ) -> Release:
     """Ask for a version to be released in an environment; where nobody has to agree it begins.
 
     An emergency needs no approval and heeds no freeze, where the policy allows one; somebody
-    else reviews it afterwards.
+    else reviews it afterwards. `caused_by` asked for the retraining that a retrained version
+    comes from: who caused a request approves it as little as who made it.
 
     Raises:
         NotFound: If there is no such version or environment.
@@ -86,6 +89,7 @@ def request(
             reason=reason,
             is_retrained=is_retrained,
             is_emergency=is_emergency,
+            caused_by=caused_by,
         )
         _refuse_other_gates(project, release, hint=f"cd4ml gate run/{wanted.run} judges it again")
     return _settled(project, release)
@@ -154,17 +158,24 @@ def stand(
     environment: str,
     until: datetime,
     reason: str,
+    margins: dict[str, float] | None = None,
     actor: str,
 ) -> StandingApproval:
     """Approve in advance what is retrained and passes, under the policy as it is now.
 
+    It covers what is made as the version in charge there, or one that people agree to later:
+    the same code, configuration and contract. `margins` says by metric how much worse than the
+    champion it may be at most, by the interval of the paired difference in its verdict.
+
     Raises:
         NotFound: If there is no such environment or model.
         NotAllowed: If the actor lacks the role.
-        InvalidInput: If no reason is given, or the end is past.
+        InvalidInput: If no reason is given, the end is past, or a margin is in a metric that no
+            gate compares with the champion.
         ConfigurationError: As for `request`.
     """
     require_possible(project.settings.environments)
+    require_compared(margins or {}, project.settings.gate)
     with project.database.write() as connection:
         _refuse_unknown_model(connection, model)
         return standing.give(
@@ -176,6 +187,7 @@ def stand(
             by=people.actor(connection, actor),
             reason=reason,
             expires_at=until,
+            margins=margins,
             at=project.clock.now(),
         )
 

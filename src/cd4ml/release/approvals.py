@@ -57,8 +57,10 @@ def approve(
         NotAllowed: If the actor is no person, requested it, or lacks the role.
     """
     release = _waiting(connection, number, ("awaiting_approval",))
-    if by.name == release.requested_by:
-        msg = f"{by.name} may not approve {release.ref}: who requests a release does not approve it"
+    if by.name in release.requesters:
+        did = "requests a release" if by.name == release.requested_by else "asks for a retraining"
+        what = "it" if by.name == release.requested_by else "what comes of it"
+        msg = f"{by.name} may not approve {release.ref}: who {did} does not approve {what}"
         raise NotAllowed(msg, hint=_somebody_else(settings))
     _refuse_unless_same(release, subject, settings)
     return _decide(connection, release, "approve", settings, by, reason, at)
@@ -165,7 +167,7 @@ def valid(release: Release, approvals: Iterable[Approval], now: datetime) -> tup
         if (
             _is_about(release, each)
             and each.decision == "approve"
-            and each.decided_by != release.requested_by
+            and each.decided_by not in release.requesters
             and (each.expires_at is None or each.expires_at > now)
         ):
             first.setdefault(each.decided_by, each)
@@ -196,12 +198,14 @@ def rest_on(
     release: Release,
     standing: StandingApproval,
     *,
+    roles: tuple[str, ...],
     actor: str,
     at: datetime,
 ) -> Approval:
     """Write down that a release goes on under a standing approval.
 
-    The approval is its giver's; the ledger names `actor`, who found that it covers the release.
+    The approval is its giver's, with the roles that they have of it now; the ledger names
+    `actor`, who found that it covers the release.
     """
     reason = f"covered by {standing_ref(standing)} until {standing.expires_at:%Y-%m-%d %H:%M}"
     approval = _approval(
@@ -210,7 +214,7 @@ def rest_on(
         "approve",
         reason,
         by=standing.given_by,
-        roles=standing.roles,
+        roles=roles,
         at=at,
         standing=standing.number,
     )

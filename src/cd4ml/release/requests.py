@@ -48,6 +48,7 @@ def request_release(
     reason: str = "",
     is_retrained: bool = False,
     is_emergency: bool = False,
+    caused_by: str = "",
 ) -> Release:
     """Ask for a version to be offered in an environment; `reconcile` takes it from there.
 
@@ -65,6 +66,7 @@ def request_release(
         is_retrained: The system asks after retraining; a standing approval may cover it.
         is_emergency: It needs no approval and heeds no freeze, where the policy allows that; it
             is marked for ever, and somebody else reviews it afterwards.
+        caused_by: Who asked for the retraining; may not approve it either.
 
     Raises:
         NotFound: If there is no such environment.
@@ -111,6 +113,7 @@ def request_release(
         is_emergency=is_emergency,
         reason=reason,
         requested_by=by.name,
+        caused_by="" if caused_by == by.name else caused_by,
         requested_at=at,
         asked_at=at,
         entered_at=at,
@@ -367,6 +370,7 @@ def _add(
             "verdict": verdict.ref,
             "is_retrained": release.is_retrained,
             "is_emergency": release.is_emergency,
+            "caused_by": release.caused_by,
             "compared_with": there.ref if there else "",
             "changed": changed_since(release, there),
             "content": release.content,

@@ -419,6 +419,8 @@ def upgrade() -> None:
         sa.Column("given_at", UtcDateTime(), nullable=False),
         sa.Column("given_by", TEXT, nullable=False),
         sa.Column("roles", JSON, nullable=False),
+        sa.Column("basis", JSON, nullable=False),
+        sa.Column("margins", JSON, nullable=False),
         sa.Column("expires_at", UtcDateTime(), nullable=False),
         sa.Column("revoked_at", UtcDateTime()),
     )
@@ -447,6 +449,7 @@ def upgrade() -> None:
         sa.Column("reason", TEXT, nullable=False),
         sa.Column("state_reason", TEXT, nullable=False),
         sa.Column("requested_by", TEXT, nullable=False),
+        sa.Column("caused_by", TEXT, nullable=False),
         sa.Column("requested_at", UtcDateTime(), nullable=False),
         sa.Column("asked_at", UtcDateTime(), nullable=False),
         sa.Column("entered_at", UtcDateTime(), nullable=False),
