@@ -151,5 +151,7 @@ def test_only_its_owner_or_an_admin_makes_and_revokes_one(staffed: Database) -> 
         tokens.revoke(connection, 1, by="eve", at=NOW)
     with pytest.raises(NotFound, match=r"^nobody named 'mallory'"), staffed.write() as connection:
         add(connection, actor="mallory", by="ann")
+    with pytest.raises(NotAllowed, match=r"would decide as eve\n"), staffed.write() as connection:
+        add(connection, actor="eve", by="ann", scopes=("read", "label"))
     with staffed.read() as connection:
         assert rows.count(connection, Token) == 1

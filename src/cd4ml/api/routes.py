@@ -39,6 +39,16 @@ class Acting(NamedTuple):
     method: Literal["POST"] = "POST"
 
 
+class Minting(NamedTuple):
+    """A POST that depends on the secret with which somebody does it; "" where none is shown."""
+
+    path: str
+    asks: type[bodies.Asked]
+    mint: Callable[[Project, Any, str, str], object]
+    summary: str
+    method: Literal["POST"] = "POST"
+
+
 class Received(NamedTuple):
     """A body as it came: its bytes, what it says it is, and what its sender calls it."""
 
@@ -407,7 +417,7 @@ def _push(project: Project, asked: bodies.RowsAsked, received: Received, actor: 
     return push(project, asked.name, body, content_type=content_type, key=key, actor=actor)
 
 
-ENDPOINTS: tuple[Reading | Asking | Acting | Receiving, ...] = (
+ENDPOINTS: tuple[Reading | Asking | Acting | Minting | Receiving, ...] = (
     Reading("/status", bodies.Nothing, _status, "The eight stages of the loop as they stand."),
     Asking("/datasets", bodies.Words, _datasets, "Datasets with owner and newest version."),
     Asking("/datasets/{ref}", bodies.DatasetAsked, _dataset, "One dataset, or one version of it."),
@@ -516,6 +526,6 @@ ENDPOINTS: tuple[Reading | Asking | Acting | Receiving, ...] = (
     Reading("/people", bodies.Nothing, _people, "Everybody who may act."),
     Acting("/people", bodies.PersonAsked, _add_person, "Add a person, or replace their roles."),
     Reading("/tokens", bodies.Nothing, governance.tokens, "Every token, never its secret."),
-    Acting("/tokens", bodies.TokenAsked, governance.create_token, "Make a token."),
+    Minting("/tokens", bodies.TokenAsked, governance.create_token, "Make a token."),
     Acting("/tokens/{number}/revoke", bodies.Number, governance.revoke_token, "End a token."),
 )
