@@ -103,9 +103,23 @@ def add_version(
         created_by="ana",
     )
     version = msgspec.structs.replace(version, **changes)
-    for record in (run, verdict, version):
+    for record in (run, version):
         rows.insert(connection, record)
+    judged(connection, verdict)
     return version
+
+
+def judged(connection: sa.Connection, verdict: Verdict) -> None:
+    """A verdict that the ledger knows."""
+    rows.insert(connection, verdict)
+    ledger.append(
+        connection,
+        at=NOW,
+        actor="ana",
+        action="verdict.given",
+        subject=verdict.ref,
+        records=(verdict,),
+    )
 
 
 def requested(

@@ -14,9 +14,8 @@ from cd4ml.records.finding import Finding
 from cd4ml.records.release import Release
 from cd4ml.records.rollout import RolloutStep
 from cd4ml.records.settings import EmergencySettings, EnvironmentSettings, FreezeSettings
-from cd4ml.records.verdict import Verdict
 from cd4ml.release import approvals, requests
-from cd4ml.store import ledger, rows
+from cd4ml.store import ledger
 from cd4ml.store.database import Database
 from tests.release.builders import (
     ALONE,
@@ -396,10 +395,8 @@ def test_a_required_verdict_alone_has_to_have_passed(database: Database) -> None
         return Finding(gate=f"{metric} at least 0.5", metric=metric, outcome=outcome)
 
     with database.write() as connection:
-        add_version(connection, 1, outcome="fail")
-        verdict = rows.get(connection, Verdict, 1)
         found = (finding("auc", "pass"), finding("brier", "fail"), finding("loss", "inconclusive"))
-        rows.replace(connection, msgspec.structs.replace(verdict, findings=found))
+        add_version(connection, 1, outcome="fail", findings=found)
 
     def ask(*verdicts: str) -> Release:
         research = EnvironmentSettings(verdicts=verdicts, rollout=(RolloutStep(mode="full"),))

@@ -18,6 +18,7 @@ from cd4ml.release.content import made_as, plan_address, scope_address
 from cd4ml.release.margin import beyond, require_compared
 from cd4ml.release.standing import Agreed, Coverage, Known, covers
 from cd4ml.store import ledger, lineage, rows
+from cd4ml.store.address import address_of_record
 from cd4ml.store.database import Database
 from tests.release.builders import (
     LIN,
@@ -82,6 +83,7 @@ def test_scope_and_expiry_are_in_the_ledger(database: Database) -> None:
         "basis": {},
         "margins": {},
         "expires_at": "2013-05-02T12:00:00+00:00",
+        "records": {"standing-approval/1": address_of_record(given)},
     }
 
 

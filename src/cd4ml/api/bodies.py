@@ -258,7 +258,7 @@ class Agree(Asked, frozen=True):
 
     number: str
     reason: str
-    content: str = ""
+    content: str | None = None
 
 
 class StandAsked(Asked, frozen=True):

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 import sqlalchemy as sa
 
-from cd4ml.errors import NotFound, Refused
+from cd4ml.errors import InvalidInput, NotFound, Refused
 from cd4ml.gates.policy import policy_of
 from cd4ml.loop.consumers import refuse_breaking, refuse_if_moved
 from cd4ml.loop.reasons import require_reason
@@ -96,7 +96,7 @@ def request(
 
 
 def approve(
-    project: Project, release: str, *, reason: str, content: str = "", actor: str
+    project: Project, release: str, *, reason: str, content: str | None = None, actor: str
 ) -> Release:
     """Agree to a release, for exactly the content it names; it begins once enough have.
 
@@ -110,8 +110,11 @@ def approve(
             about its version now, the actor looked at another content, or its version is no longer
             in charge in an environment before.
         Conflict: If it does not wait for approval.
-        InvalidInput: If no reason is given.
+        InvalidInput: If no reason is given, or a content that says nothing.
     """
+    if content is not None and not content.removeprefix(_PREFIX).strip():
+        msg = f"approving {release}: the content that was looked at is empty"
+        raise InvalidInput(msg, hint=f"cd4ml release show {release} says it, or leave it out")
     require_reason(reason, f"approving {release}", hint="say what convinced you")
     _refuse_breaking_now(project, release)
     with project.database.write() as connection:
@@ -348,11 +351,13 @@ def _refuse_breaking_now(project: Project, release: str) -> None:
         refuse_breaking(project, version, asked.environment)
 
 
-def _looked_at(release: Release, content: str) -> str:
+def _looked_at(release: Release, content: str | None) -> str:
     """The content somebody looked at: the release's own, if that begins with what they say."""
+    if content is None:
+        return release.content
     plain = content.removeprefix(_PREFIX)
     is_it = len(plain) >= _FEWEST_DIGITS and release.content.removeprefix(_PREFIX).startswith(plain)
-    return release.content if is_it or not content else content
+    return release.content if is_it else content
 
 
 def _refuse_unless_as_requested(

@@ -69,6 +69,7 @@ def reconcile(
 
     Raises:
         NotFound: If `cd4ml.toml` no longer names its environment.
+        Corrupted: If it would begin, and what it rests on is not what the ledger says of it.
     """
     release = releases.hold(connection, seen.number)
     if release.transitions != seen.transitions:
@@ -151,6 +152,8 @@ def _verdict_now(connection: sa.Connection, release: Release) -> str:
 
 def _carry_out(tick: _Tick, release: Release, outcome: Transition) -> Release:
     if outcome.state == "rolling_out":
+        if release.state in WAITING:
+            approvals.require_vouched(tick.connection, release, outcome.standing)
         return _enter_step(tick, release, outcome)
     if outcome.state == "released":
         return _take_charge(tick, release, outcome)
@@ -196,6 +199,7 @@ def _enter_step(tick: _Tick, release: Release, outcome: Transition) -> Release:
         outcome,
         "release.begun" if outcome.step == 1 else "release.advanced",
         {"arms": msgspec.to_builtins(arms), "steps": len(steps), **_shown(tick.evidence)},
+        records=(plan,),
         plan=plan.number,
         replaces=champion.number if champion else 0,
     )

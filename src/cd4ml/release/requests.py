@@ -32,7 +32,7 @@ from cd4ml.release.content import (
 )
 from cd4ml.release.environments import Environments, settings_of
 from cd4ml.release.releases import change, hold, in_charge, missing_before, rolling_out
-from cd4ml.store import ledger, lineage, people, rows
+from cd4ml.store import ledger, lineage, people, rows, vouched
 
 _UNDER_WAY = {*WAITING, "rolling_out"}
 
@@ -73,6 +73,7 @@ def request_release(
         Refused: If the version was deleted, is not packaged, was not judged or did not pass, or is
             not in charge in an environment before.
         Inconclusive: If the verdict is inconclusive.
+        Corrupted: If the verdict is not what the ledger says of it.
         NotAllowed: If a person claims that the system retrained it, or may call no emergency.
         InvalidInput: If an emergency says no reason.
         AlreadyExists: If exactly this content is in charge there.
@@ -82,6 +83,7 @@ def request_release(
     if is_emergency:
         _refuse_emergency(version, environment, settings, by, reason)
     verdict = _require_verdict(connection, version)
+    vouched.require(connection, verdict, subject=verdict.ref)
     _refuse_unless_passed(version, verdict, environment, settings)
     if is_retrained and by.kind != "system":
         raise NotAllowed(f"{by.name} may not request {version.ref} as retrained by the system")
@@ -376,4 +378,5 @@ def _add(
             "content": release.content,
             "decides": release.decides,
         },
+        records=(release,),
     )

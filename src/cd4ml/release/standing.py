@@ -268,4 +268,5 @@ def _write_down(
             "margins": standing.margins,
             "expires_at": standing.expires_at.isoformat(),
         },
+        records=(standing,),
     )

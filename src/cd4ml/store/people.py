@@ -43,7 +43,13 @@ def add(
     rows.put(connection, person)
     action = "person.changed" if name in known else "person.added"
     ledger.append(
-        connection, at=at, actor=by, action=action, subject=name, details={"roles": roles}
+        connection,
+        at=at,
+        actor=by,
+        action=action,
+        subject=name,
+        details={"roles": roles},
+        records=(person,),
     )
     return person
 

@@ -194,4 +194,5 @@ def _note(connection: sa.Connection, token: Token, action: str, *, by: str, at: 
             "scopes": token.scopes,
             "expires_at": token.expires_at,
         },
+        records=(token,),
     )

@@ -85,7 +85,7 @@ def _add_approve(commands: Commands) -> None:
     parser.add_argument("release", metavar="release/NUMBER", nargs="?", default="")
     parser.add_argument(
         "--content",
-        default="",
+        default=None,
         help="what you looked at, as `release show` says; refused if it is another",
     )
     parser.add_argument("--standing", action="store_true", help="approve in advance")

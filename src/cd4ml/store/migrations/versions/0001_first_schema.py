@@ -645,6 +645,12 @@ def _protect_ledger_sqlite() -> None:
             f"CREATE TRIGGER ledger_no_{action.lower()} BEFORE {action} ON ledger "
             "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
         )
+    # INSERT OR REPLACE deletes without firing a trigger of DELETE
+    op.execute(
+        "CREATE TRIGGER ledger_no_replace BEFORE INSERT ON ledger "
+        "WHEN EXISTS (SELECT 1 FROM ledger WHERE sequence = NEW.sequence OR rowid = NEW.rowid) "
+        "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
+    )
 
 
 def _protect_ledger_postgres() -> None:
