@@ -32,6 +32,7 @@ from cd4ml.release.content import (
 )
 from cd4ml.release.environments import Environments, settings_of
 from cd4ml.release.releases import change, hold, in_charge, missing_before, rolling_out
+from cd4ml.release.reversals import go_back
 from cd4ml.store import ledger, lineage, people, rows, vouched
 
 _UNDER_WAY = {*WAITING, "rolling_out"}
@@ -65,7 +66,7 @@ def request_release(
         reason: Why, in words.
         is_retrained: The system asks after retraining; a standing approval may cover it.
         is_emergency: It needs no approval and heeds no freeze, where the policy allows that; it
-            is marked for ever, and somebody else reviews it afterwards.
+            ends what rolls out there, and open requests of its version; it is marked for ever, and somebody else reviews it afterwards.
         caused_by: Who asked for the retraining; may not approve it either.
 
     Raises:
@@ -100,6 +101,8 @@ def request_release(
         same = f"{there.model}/{there.version}"
         what = same if same == version.ref else f"{same}, which is the same as {version.ref},"
         raise AlreadyExists(f"{what} is in charge in {environment} already, by {there.ref}")
+    if is_emergency:
+        _take_over(connection, version, environment, by, reason, at)
     _refuse_if_taken(connection, version, environment, content)
     release = Release(
         number=number,
@@ -349,6 +352,33 @@ def _refuse_if_taken(
             f" way into {environment}"
         )
         raise Conflict(msg, hint=f"wait until it has ended, or: cd4ml release abort {rival.ref}")
+
+
+def _take_over(
+    connection: sa.Connection,
+    version: ModelVersion,
+    environment: str,
+    by: Actor,
+    reason: str,
+    at: datetime,
+) -> None:
+    """End what is in an emergency's way: what rolls out there, and requests of its version."""
+    why = f"an emergency of {by.name} took its place: {reason}"
+    rolling = rolling_out(connection, version.model, environment)
+    if rolling is not None and rolling.replaces:  # the first has nothing to go back to
+        go_back(connection, hold(connection, rolling.number), reason=why, actor=by.name, at=at)
+    of_model = rows.find(connection, Release, model=version.model, environment=environment)
+    for each in of_model:
+        if each.version == version.number and each.state in WAITING:
+            change(
+                connection,
+                hold(connection, each.number),
+                actor=by.name,
+                action="release.withdrawn",
+                reason=why,
+                at=at,
+                state="withdrawn",
+            )
 
 
 def _add(
