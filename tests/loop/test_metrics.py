@@ -84,7 +84,7 @@ class Scribe:
             Release(
                 number=number, model="delay", version=number, environment="production",
                 state="released", decides={}, content="", replaces=replaces, requested_by="ann",
-                requested_at=at, entered_at=at,
+                requested_at=at, asked_at=at, entered_at=at,
             )
         )  # fmt: skip
         self.told("release.requested", f"release/{number}", day)
@@ -206,6 +206,9 @@ def test_from_its_first_alert_on_a_change_has_failed(by_hand: Project, history: 
 
 def test_other_environments_and_models_do_not_count(by_hand: Project, history: Scribe) -> None:
     (staging,) = metrics(by_hand, environment="staging")
+    with by_hand.database.write() as connection:
+        delay = rows.get(connection, ModelVersion, "delay", 1)
+        rows.insert(connection, msgspec.structs.replace(delay, model="fares"))
     (fares,) = metrics(by_hand, model="fares")
 
     assert (staging.releases, staging.change_failures.of, staging.open_alerts) == (0, 0, 0)

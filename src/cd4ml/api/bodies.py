@@ -295,7 +295,14 @@ class PersonAsked(Asked, frozen=True):
     """A person to add, or whose roles to replace."""
 
     name: str
-    roles: tuple[str, ...] = ()
+    roles: tuple[str, ...] | None = None
+
+
+class RemovalAsked(Asked, frozen=True):
+    """A person who acts no more, and why."""
+
+    name: str
+    reason: str
 
 
 class TokenAsked(Asked, frozen=True):

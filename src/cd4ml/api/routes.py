@@ -404,6 +404,12 @@ def _add_person(project: Project, asked: bodies.PersonAsked, actor: str) -> obje
     return add_person(project, asked.name, roles=asked.roles, actor=actor)
 
 
+def _remove_person(project: Project, asked: bodies.RemovalAsked, actor: str) -> object:
+    from cd4ml.loop.people import remove_person
+
+    return remove_person(project, asked.name, reason=asked.reason, actor=actor)
+
+
 def _pulls(project: Project, asked: bodies.PullsAsked) -> object:
     from cd4ml.loop.due import pulls
 
@@ -525,6 +531,7 @@ ENDPOINTS: tuple[Reading | Asking | Acting | Minting | Receiving, ...] = (
     Acting("/audit/checkpoint", bodies.Nothing, governance.checkpoint, "Sign the ledger."),
     Reading("/people", bodies.Nothing, _people, "Everybody who may act."),
     Acting("/people", bodies.PersonAsked, _add_person, "Add a person, or replace their roles."),
+    Acting("/people/remove", bodies.RemovalAsked, _remove_person, "Let a person act no more."),
     Reading("/tokens", bodies.Nothing, governance.tokens, "Every token, never its secret."),
     Minting("/tokens", bodies.TokenAsked, governance.create_token, "Make a token."),
     Acting("/tokens/{number}/revoke", bodies.Number, governance.revoke_token, "End a token."),

@@ -392,6 +392,16 @@ def _settled(project: Project, release: Release) -> Release:
         return rows.get(connection, Release, release.number)
 
 
+def refuse_unknown_model(project: Project, model: str) -> None:
+    """Refuse a model of which there is no version; "" stands for all of them.
+
+    Raises:
+        NotFound: If there is none; the hint lists those there are.
+    """
+    with project.database.read() as connection:
+        _refuse_unknown_model(connection, model)
+
+
 def _refuse_unknown_model(connection: sa.Connection, model: str) -> None:
     if model and not rows.count(connection, ModelVersion, model=model):
         known = sorted({version.model for version in rows.find(connection, ModelVersion)})

@@ -130,6 +130,20 @@ def revoke(
         people.require_role(by, approving_roles(settings), what=f"revoke {ref(standing)}")
     if standing.revoked_at is not None:
         raise Conflict(f"{ref(standing)} was revoked at {standing.revoked_at:%Y-%m-%d %H:%M}")
+    return _end(connection, standing, by, reason, at)
+
+
+def end_all_of(
+    connection: sa.Connection, person: str, *, by: Actor, reason: str, at: datetime
+) -> list[StandingApproval]:
+    """End every standing approval that a person gave; what they let through stays as it is."""
+    given = rows.find(connection, StandingApproval, given_by=person, revoked_at=None)
+    return [_end(connection, each, by, reason, at) for each in given]
+
+
+def _end(
+    connection: sa.Connection, standing: StandingApproval, by: Actor, reason: str, at: datetime
+) -> StandingApproval:
     revoked = msgspec.structs.replace(standing, revoked_at=at)
     rows.replace(connection, revoked)
     _write_down(connection, revoked, "standing_approval.revoked", by, reason, at)

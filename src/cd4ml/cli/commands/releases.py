@@ -290,7 +290,7 @@ def _show_revoked(screen: Screen, approval: StandingApproval, reason: str) -> No
 def _show_details(screen: Screen, details: ReleaseDetails) -> None:
     from cd4ml.cli.screen import moment, short, words
 
-    show_release(screen, details.release)
+    show_release(screen, details.release, details.waits_for)
     if details.waits_for:
         screen.line(f"  {details.waits_for}")
     screen.facts(

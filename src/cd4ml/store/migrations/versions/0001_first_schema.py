@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.Column("roles", JSON, nullable=False),
         sa.Column("added_at", UtcDateTime(), nullable=False),
         sa.Column("added_by", TEXT, nullable=False),
+        sa.Column("removed_at", UtcDateTime()),
     )
     op.create_table(
         "tokens",
