@@ -195,3 +195,12 @@ def test_figures_are_of_models_and_stretches_that_there_are(shell: Shell) -> Non
         "error: cd4ml metrics: --by cannot be 'year'\n  hint: it can be day, week, month, all\n"
     )
     assert " a week" not in shell("metrics")  # a minute is none
+
+
+def test_who_left_acts_no_more(shell: Shell) -> None:
+    shell("people remove bo")
+    assert shell.code == 2
+    assert shell.json("people remove bo --reason left")["removed_at"] is not None
+    assert "removed" in shell("people list")
+    shell("approve release/2 --reason good", by=MANAGER)
+    assert shell.error.startswith("error: bo works on this project no more, since ")
