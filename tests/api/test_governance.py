@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cd4ml.api.routes import ENDPOINTS, Acting, Receiving
+from cd4ml.api.routes import ENDPOINTS, Acting, Minting, Receiving
 from cd4ml.api.scopes import act_of
 from cd4ml.loop import Project, open_project
 from cd4ml.loop.audit_keys import make_key
@@ -138,7 +138,7 @@ def test_an_expired_token_is_401_with_words(client: httpx.Client, project: Proje
 
 @pytest.mark.parametrize("each", ENDPOINTS, ids=lambda each: f"{each.method} {each.path}")
 def test_every_act_has_a_scope(each: object) -> None:
-    if isinstance(each, Acting | Receiving):
+    if isinstance(each, Acting | Minting | Receiving):
         act = act_of(each.path, each.method)
         assert act in SCOPES
         assert act not in ("read", "all"), "a new address belongs into api/scopes.py"
@@ -229,3 +229,54 @@ class TestDoor:
         revoke_token(project, "1", actor=ADMIN)
 
         assert closed.get("/", headers=bearer(shown)).status_code == 401
+
+
+def test_an_admin_gets_no_secret_with_which_to_approve_as_somebody_else(
+    client: httpx.Client, project: Project
+) -> None:
+    admin = bearer(secret(project, "admin", name=ADMIN))
+
+    for scopes, own in ((["approve:production", "read"], "approve:production"), (["all"], "all")):
+        answer = client.post("/api/tokens", headers=admin, json={"name": MANAGER, "scopes": scopes})
+        assert (answer.status_code, answer.json()) == (
+            403,
+            {
+                "error": f"ann may not make a token for bo with {own}: whoever has the secret would"
+                " decide as bo",
+                "hint": f"bo makes it: cd4ml --as bo token create bo --scope {own}",
+            },
+        )
+    assert client.get("/api/releases/2").json()["release"]["state"] == "awaiting_approval"
+
+
+def test_no_token_makes_one_that_goes_further_or_lasts_longer(
+    client: httpx.Client, project: Project
+) -> None:
+    made = make_token(
+        project,
+        ADMIN,
+        scopes=("admin", "read"),
+        until=datetime(2090, 1, 1, tzinfo=UTC),
+        actor=ADMIN,
+    )
+    used = {"headers": bearer(made.secret)}
+
+    wide = client.post("/api/tokens", json={"name": ADMIN, "scopes": ["all"]}, **used)
+    long = client.post(
+        "/api/tokens",
+        json={"name": ADMIN, "scopes": ["read"], "until": "2091-01-01T00:00:00Z"},
+        **used,
+    )
+    narrow = client.post("/api/tokens", json={"name": MANAGER, "scopes": ["read"]}, **used)
+
+    assert (wide.status_code, wide.json()["error"]) == (
+        403,
+        "token/1 of ann makes no token that goes further than itself: it has admin, read, and not"
+        " all",
+    )
+    assert (long.status_code, long.json()["error"]) == (
+        403,
+        "token/1 of ann makes no token that lasts longer than itself: until 2090-01-01 00:00, got"
+        " 2091-01-01 00:00",
+    )
+    assert narrow.status_code == 200

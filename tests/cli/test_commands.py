@@ -367,7 +367,7 @@ def test_a_standing_approval_needs_its_bounds(shell: Shell) -> None:
     assert shell.code == 2
     assert "which release?" in shell.error
     shell("approve --standing --model m --to production --until banana --reason x", by=MANAGER)
-    assert "expected a day like 2026-12-31, got 'banana'" in shell.error
+    assert "expected a day like 2026-12-31, or 2026-12-31T14:00, got 'banana'" in shell.error
     said = shell("revoke standing-approval/1 --reason over", by=MANAGER)
     assert "given because" in said
     assert said.endswith("  revoked: over\n")

@@ -150,3 +150,57 @@ def test_an_export_verifies_where_no_project_is(
 
     assert main(["audit", "verify", str(file)]) == 0
     assert "the ledger of starter holds" in capsys.readouterr().out
+
+
+def test_who_says_no_roles_takes_none_away(shell: Shell) -> None:
+    shell("people add bo")
+    assert (shell.code, shell.error) == (
+        1,
+        "error: bo works here already, as release-manager: which roles to have now?\n"
+        "  hint: --role says all of them, --no-role takes them away\n",
+    )
+    assert shell.json("people add bo --no-role")["roles"] == []
+    assert shell.json("people add bo --role release-manager")["roles"] == ["release-manager"]
+    shell("people add bo --role reader --no-role")
+    assert shell.code == 2
+
+
+def test_an_empty_content_approves_nothing(shell: Shell) -> None:
+    shell("approve release/2 --reason good --content", "", by=MANAGER)
+    assert shell.error.startswith(
+        "error: approving release/2: the content that was looked at is empty\n"
+    )
+    assert shell.json("release show 2")["release"]["state"] == "awaiting_approval"
+
+
+def test_what_only_a_freeze_holds_up_waits_for_nobody(shell: Shell, folder: Path) -> None:
+    with (folder / "cd4ml.toml").open("a") as file:
+        file.write(
+            '[[environments.production.freeze]]\nfrom = "2000-01-01"\nuntil = "2999-01-01"\n'
+        )
+
+    assert "(by somebody else)" in shell("release show 2")
+    shell("approve release/2 --reason good", by=MANAGER)
+    shown = shell("release show 2")
+
+    assert "diagnosis/1 to production: agreed to" in shown
+    assert "somebody else" not in shown
+
+
+def test_figures_are_of_models_and_stretches_that_there_are(shell: Shell) -> None:
+    shell("metrics --model zz")
+    assert shell.error == "error: no model named 'zz'\n  hint: known: diagnosis\n"
+    shell("metrics --by year")
+    assert shell.error == (
+        "error: cd4ml metrics: --by cannot be 'year'\n  hint: it can be day, week, month, all\n"
+    )
+    assert " a week" not in shell("metrics")  # a minute is none
+
+
+def test_who_left_acts_no_more(shell: Shell) -> None:
+    shell("people remove bo")
+    assert shell.code == 2
+    assert shell.json("people remove bo --reason left")["removed_at"] is not None
+    assert "removed" in shell("people list")
+    shell("approve release/2 --reason good", by=MANAGER)
+    assert shell.error.startswith("error: bo works on this project no more, since ")

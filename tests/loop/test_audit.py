@@ -1,5 +1,7 @@
 """The record of what was done is whole, and says so."""
 
+import sqlite3
+
 import pytest
 import sqlalchemy as sa
 
@@ -64,3 +66,19 @@ def test_whoever_changes_an_entry_is_found_out(released: Project, statement: str
 def test_an_empty_ledger_holds(project: Project) -> None:
     assert GENESIS.startswith("blake3:")
     assert verify(project).entries == 3
+
+
+def test_an_entry_is_not_replaced_either(released: Project) -> None:
+    """SQLite's REPLACE deletes the row that is in the way, and fires no trigger of DELETE."""
+    columns = "rowid, sequence, at, actor, action, subject, reason, details, previous, digest"
+    with sqlite3.connect(released.folder / ".cd4ml" / "cd4ml.db") as file:
+        for sequence, rowid in (("8", "rowid + 100"), ("800", "rowid")):
+            values = f"{rowid}, {sequence}, at, 'mallory', action, subject, reason, details"
+            with pytest.raises(sqlite3.IntegrityError, match=r"^the ledger is append-only$"):
+                file.execute(
+                    f"INSERT OR REPLACE INTO ledger ({columns}) SELECT {values}, previous, digest"
+                    " FROM ledger WHERE sequence = 8"
+                )
+    file.close()
+
+    assert verify(released).entries == 17

@@ -34,7 +34,7 @@ def play(folder: Path, *options: str) -> int:
         [sys.executable, str(HERE / "kill_loop.py"), str(folder), *options],
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(HERE.parents[1])},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parents[1]), *sys.path])},
     )
     assert done.returncode == 0, done.stderr
     return int(done.stdout)

@@ -206,6 +206,9 @@ def test_from_its_first_alert_on_a_change_has_failed(by_hand: Project, history: 
 
 def test_other_environments_and_models_do_not_count(by_hand: Project, history: Scribe) -> None:
     (staging,) = metrics(by_hand, environment="staging")
+    with by_hand.database.write() as connection:
+        delay = rows.get(connection, ModelVersion, "delay", 1)
+        rows.insert(connection, msgspec.structs.replace(delay, model="fares"))
     (fares,) = metrics(by_hand, model="fares")
 
     assert (staging.releases, staging.change_failures.of, staging.open_alerts) == (0, 0, 0)

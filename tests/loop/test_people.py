@@ -4,9 +4,14 @@ import pytest
 
 from cd4ml.errors import InvalidInput, NotAllowed, NotFound
 from cd4ml.loop import Project
-from cd4ml.loop.people import add_person, people, unused_roles
+from cd4ml.loop.audit import verify
+from cd4ml.loop.people import add_person, people, remove_person, unused_roles
+from cd4ml.loop.promote import release_details, stand
+from cd4ml.loop.tokens import NoToken, actor_with, make_token
+from cd4ml.records.approval import StandingApproval
+from cd4ml.store import rows
 from tests.loop.test_evaluate import change
-from tests.loop.world import ANN, EVE, MAX, actions
+from tests.loop.world import ANN, DAY, EVE, MAX, actions
 
 
 def test_an_admin_adds_people_and_changes_their_roles(project: Project) -> None:
@@ -63,3 +68,40 @@ def test_roles_that_the_settings_ask_for_are_used(project: Project) -> None:
     person = add_person(mine, "mel", roles=("ml-engineer", "release-manager", "poet"), actor=ANN)
 
     assert unused_roles(mine, person) == ("poet",)
+
+
+def test_who_is_removed_acts_no_more_and_what_they_did_stays(released: Project) -> None:
+    secret = make_token(released, MAX, actor=MAX).secret
+    until = released.clock.now() + DAY
+    stand(released, model="delay", environment="production", until=until, reason="right", actor=MAX)
+
+    removed = remove_person(released, MAX, reason="has left", actor=ANN)
+
+    assert (removed.roles, removed.removed_at) == ((), released.clock.now())
+    with pytest.raises(NoToken, match=r"^token/1 of max is worthless: revoked by ann"):
+        actor_with(released, secret)
+    with released.database.read() as connection:
+        (given,) = rows.find(connection, StandingApproval)
+    assert given.revoked_at == released.clock.now()
+    with pytest.raises(NotFound) as refused:
+        stand(released, model="delay", environment="production", until=until, reason="x", actor=MAX)
+    assert str(refused.value) == (
+        "max works on this project no more, since 2013-02-01 00:00\n"
+        "  hint: cd4ml people add max lets them act again"
+    )
+    assert release_details(released, "release/2").approvals[0].decided_by == MAX
+    assert actions(released)[-3:] == [
+        "person.removed",
+        "token.revoked",
+        "standing_approval.revoked",
+    ]
+    verify(released)
+
+
+def test_an_admin_stays_and_only_an_admin_removes(project: Project) -> None:
+    with pytest.raises(NotAllowed, match=r"^ann stays an admin"):
+        remove_person(project, ANN, reason="tired", actor=ANN)
+    with pytest.raises(NotAllowed, match=r"^eve may not remove max: it needs the role admin"):
+        remove_person(project, MAX, reason="envy", actor=EVE)
+    with pytest.raises(NotFound, match=r"^nobody named 'zoe'"):
+        remove_person(project, "zoe", reason="who?", actor=ANN)

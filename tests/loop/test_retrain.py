@@ -3,12 +3,12 @@
 import msgspec
 import pytest
 
-from cd4ml.errors import Conflict, InvalidInput, NotFound
+from cd4ml.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from cd4ml.loop import Project
 from cd4ml.loop.compare import run_report, runs
 from cd4ml.loop.evaluate import verdicts
 from cd4ml.loop.ingest import show_dataset
-from cd4ml.loop.promote import abort, release_details, releases, stand
+from cd4ml.loop.promote import abort, approve, release_details, releases, request, stand
 from cd4ml.loop.registry import models
 from cd4ml.loop.retrain import ask, retrain
 from cd4ml.loop.watch import collect
@@ -32,7 +32,7 @@ def asked(project: Project, n: int = 30) -> Job:
     return ask(project, reason="new winds", actor=EVE)
 
 
-def stand_in(project: Project) -> None:
+def stand_in(project: Project, **margins: float) -> None:
     """A standing approval for a month."""
     stand(
         project,
@@ -40,6 +40,7 @@ def stand_in(project: Project) -> None:
         environment="production",
         until=project.clock.now() + 30 * DAY,
         reason="it has been right",
+        margins=margins,
         actor=MAX,
     )
 
@@ -255,3 +256,54 @@ def test_a_pipeline_that_does_not_take_what_production_showed_learns_nothing(
             '  hint: [data.labelled] source = "production" in cd4ml.toml, and a step with it'
         )
         assert len(models(deaf)) == 1
+
+
+def test_edited_code_does_not_go_to_production_under_a_standing_approval(
+    released: Project,
+) -> None:
+    stand_in(released)
+    job = asked(released)
+    with change(
+        released,
+        "LogisticRegression(C=strength)",
+        "LogisticRegression(C=2 * strength)",
+        "pipeline.py",
+    ) as edited:
+        report = retrain(edited, job)
+
+        assert report.outcome == "delay/2 passed; release/3 released, release/4 awaiting_approval"
+        assert release_details(edited, "release/4").waits_for == (
+            "waits for 1 approval by release-manager; standing-approval/1 does not cover it: its"
+            " code is not what people agreed to"
+        )
+
+
+def test_within_a_margin_by_the_verdict_s_interval_it_begins_and_beyond_it_waits(
+    released: Project,
+) -> None:
+    stand_in(released, auc=0.0)
+    job = asked(released)
+    report = retrain(released, job)
+    assert report.outcome == "delay/2 passed; release/3 released, release/4 awaiting_approval"
+    assert (
+        "its auc may be worse than the champion by"
+        in release_details(released, "release/4").waits_for
+    )
+    abort(released, "release/4", reason="too strict", actor=MAX)
+    stand_in(released, auc=0.1)
+    asked_again = request(released, "delay/2", to="production", is_retrained=True, actor="system")
+    assert asked_again.state == "rolling_out"
+
+
+def test_who_asked_for_it_does_not_approve_what_comes_of_it(released: Project) -> None:
+    live(released, 30)
+    collect(released)
+    retrain(released, ask(released, reason="new winds", actor=MAX))
+
+    with pytest.raises(NotAllowed) as refused:
+        approve(released, "release/4", reason="mine", actor=MAX)
+
+    assert str(refused.value) == (
+        "max may not approve release/4: who asks for a retraining does not approve what comes of"
+        " it\n  hint: somebody else with the role release-manager has to"
+    )

@@ -13,7 +13,7 @@ from tests.loop.world import ANN, BEGIN, EVE, actions
 
 
 def test_a_token_is_made_used_listed_and_revoked(project: Project) -> None:
-    made = make_token(project, EVE, note="nightly load", actor=ANN)
+    made = make_token(project, EVE, note="nightly load", scopes=("push",), actor=ANN)
 
     assert actor_with(project, made.secret) == EVE
     assert tokens_of(project) == [made.token]
@@ -118,3 +118,13 @@ def test_a_token_that_is_too_narrow_is_refused_with_what_it_would_need(project: 
 def test_a_token_that_is_nobodys_is_refused(project: Project) -> None:
     with pytest.raises(NoToken, match=r"^the token is nobody's"):
         actor_with(project, tokens.new_secret())
+
+
+def test_a_scope_is_limited_to_an_environment_that_there_is(project: Project) -> None:
+    with pytest.raises(NotFound) as refused:
+        make_token(project, EVE, scopes=("read", "approve:nowhere"), actor=EVE)
+
+    assert str(refused.value) == (
+        "no environment named 'nowhere' in cd4ml.toml\n  hint: known: staging, production"
+    )
+    assert tokens_of(project) == []

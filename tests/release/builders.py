@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from cd4ml.records.actor import Actor
 from cd4ml.records.approval import Approval, StandingApproval
-from cd4ml.records.finding import Outcome
+from cd4ml.records.finding import Finding, Outcome
 from cd4ml.records.lineage import Edge
 from cd4ml.records.model_version import Alias, ModelVersion
 from cd4ml.records.plan import Plan
@@ -19,8 +19,8 @@ from cd4ml.records.settings import EnvironmentSettings
 from cd4ml.records.verdict import Verdict
 from cd4ml.release import approvals
 from cd4ml.release.champion import champion_ref
-from cd4ml.release.content import content_address, plan_address, scope_address
-from cd4ml.release.reconcile import reconcile
+from cd4ml.release.content import content_address, made_as, plan_address, scope_address
+from cd4ml.release.reconcile import reconcile, waits_for
 from cd4ml.release.requests import request_release
 from cd4ml.store import ledger, rows
 from cd4ml.store.database import Database
@@ -38,6 +38,7 @@ ANA = person("ana", "scientist", "release-manager")  # requests
 RUTH = person("ruth", "release-manager")
 OMAR = person("omar", "release-manager")
 LIN = person("lin", "scientist")
+EVERYBODY = (ANA, RUTH, OMAR, LIN)
 MACHINE = Actor(name=SYSTEM, kind="system", added_at=NOW, added_by=SYSTEM)
 
 ROLLOUT = (
@@ -58,7 +59,14 @@ ENOUGH = RolloutEvidence(
 
 
 def add_version(
-    connection: sa.Connection, number: int, *, outcome: Outcome = "pass", **changes: Any
+    connection: sa.Connection,
+    number: int,
+    *,
+    outcome: Outcome = "pass",
+    code: str = "blake3:code",
+    champion: str | None = None,
+    findings: tuple[Finding, ...] = (),
+    **changes: Any,
 ) -> ModelVersion:
     """A version with the run and the verdict behind it, all of the same number."""
     artifact = f"blake3:artifact-{number}"
@@ -66,9 +74,9 @@ def add_version(
         number=number,
         experiment="default",
         state="finished",
-        code="blake3:code",
+        code=code,
         environment="blake3:distributions",
-        parameters={"delay.max_iter": 100 + number},
+        parameters={"delay.max_iter": 100},
         datasets={"flights": "blake3:january"},
         started_at=NOW,
         created_by="ana",
@@ -80,8 +88,8 @@ def add_version(
         artifact=artifact,
         policy=POLICY,
         holdout="blake3:holdout",
-        champion=champion_ref(connection, "delay", ENVIRONMENTS),
-        findings=(),
+        champion=champion_ref(connection, "delay", ENVIRONMENTS) if champion is None else champion,
+        findings=findings,
         outcome=outcome,
         judged_at=NOW,
         judged_by="ana",
@@ -97,9 +105,23 @@ def add_version(
         created_by="ana",
     )
     version = msgspec.structs.replace(version, **changes)
-    for record in (run, verdict, version):
+    for record in (run, version):
         rows.insert(connection, record)
+    judged(connection, verdict)
     return version
+
+
+def judged(connection: sa.Connection, verdict: Verdict) -> None:
+    """A verdict that the ledger knows."""
+    rows.insert(connection, verdict)
+    ledger.append(
+        connection,
+        at=NOW,
+        actor="ana",
+        action="verdict.given",
+        subject=verdict.ref,
+        records=(verdict,),
+    )
 
 
 def requested(
@@ -113,6 +135,7 @@ def requested(
     by: Actor = ANA,
     at: datetime = NOW,
     is_retrained: bool = False,
+    caused_by: str = "",
 ) -> Release:
     """A request for a version, which is made first if it does not exist."""
     with database.write() as connection:
@@ -127,6 +150,7 @@ def requested(
             reason=reason,
             is_retrained=is_retrained,
             is_emergency=is_emergency,
+            caused_by=caused_by,
         )
 
 
@@ -186,11 +210,24 @@ def settled(
         release = after
 
 
+def staffed(database: Database) -> None:
+    """Everybody is known to the project, with their roles."""
+    with database.write() as connection:
+        for each in EVERYBODY:
+            rows.put(connection, each)
+
+
 def in_charge(database: Database, number: int, *, at: datetime = NOW) -> Release:
     """A version brought into charge in production, approved by Ruth."""
     release = requested(database, number, at=at)
     approved(database, release, at=at)
     return settled(database, release, now=at)
+
+
+def waiting_for(database: Database, release: Release) -> str:
+    """What it waits for in production, in words."""
+    with database.read() as connection:
+        return waits_for(connection, release, environments=ALONE, evidence=ENOUGH, now=NOW)
 
 
 def read(database: Database, number: int) -> Release:
@@ -223,7 +260,14 @@ def traffic(plan: Plan) -> list[tuple[str, str, float]]:
 
 def a_release(**changes: Any) -> Release:
     """A release as a row would have it, for decisions that need no store."""
-    decides = {"policy": POLICY, "plan": plan_address(PRODUCTION), "model": "blake3:artifact-2"}
+    decides = {
+        "policy": POLICY,
+        "plan": plan_address(PRODUCTION),
+        "model": "blake3:artifact-2",
+        "code": "blake3:code",
+        "contract": "blake3:contract",
+        "configuration": "blake3:configuration",
+    }
     release = Release(
         number=7,
         model="delay",
@@ -266,6 +310,7 @@ def a_standing_approval(release: Release, **changes: Any) -> StandingApproval:
         given_at=NOW.replace(day=1, month=1),
         given_by="ruth",
         roles=("release-manager",),
+        basis=made_as(release.decides),
         expires_at=NOW.replace(month=12),
     )
     return msgspec.structs.replace(standing, **changes)

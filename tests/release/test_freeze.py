@@ -151,3 +151,37 @@ def test_what_nobody_can_mean_is_refused(window: FreezeSettings, message: str) -
 @pytest.mark.parametrize("window", [WEEKEND, YEAR_END])
 def test_what_can_be_meant_is_taken(window: FreezeSettings) -> None:
     require_possible(window, "f")
+
+
+@pytest.mark.parametrize(
+    "window",
+    [
+        FreezeSettings(begin="2026-10-25 02:30", until="2026-10-25 02:45", zone="Europe/Berlin"),
+        FreezeSettings(begin="sun 02:30", until="sun 02:45", zone="Europe/Berlin"),
+    ],
+)
+def test_a_freeze_does_not_lapse_while_clocks_go_back(window: FreezeSettings) -> None:
+    """02:30 comes twice that night, at 00:30 and at 01:30 UTC: it begins once and ends once."""
+    begin, end = (
+        datetime(2026, 10, 25, 0, 30, tzinfo=UTC),
+        datetime(2026, 10, 25, 1, 45, tzinfo=UTC),
+    )
+
+    assert not frozen([window], begin - timedelta(minutes=1))
+    minutes = int((end - begin).total_seconds()) // 60
+    assert all(frozen([window], begin + timedelta(minutes=m)) for m in range(minutes))
+    assert not frozen([window], end)
+
+
+def test_a_time_that_clocks_skip_is_the_longer_freeze() -> None:
+    skipped = FreezeSettings(begin="sun 02:15", until="sun 02:45", zone="Europe/Berlin")
+
+    assert frozen([skipped], datetime(2026, 3, 29, 0, 20, tzinfo=UTC))
+    assert frozen([skipped], datetime(2026, 3, 29, 1, 40, tzinfo=UTC))
+    assert not frozen([skipped], datetime(2026, 3, 29, 1, 45, tzinfo=UTC))
+
+
+def test_the_first_and_the_last_day_that_there_is_are_days() -> None:
+    always = FreezeSettings(begin="0001-01-01", until="9999-12-31 23:59", zone="Asia/Tokyo")
+
+    assert frozen([always], datetime(2026, 3, 29, tzinfo=UTC))

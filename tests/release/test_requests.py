@@ -26,6 +26,7 @@ from tests.release.builders import (
     add_version,
     approved,
     in_charge,
+    judged,
     requested,
     settled,
     tick,
@@ -178,7 +179,7 @@ def test_what_is_in_charge_under_another_number_is_named(database: Database) -> 
         same = rows.get(connection, Run, 1)
         rows.insert(connection, msgspec.structs.replace(same, number=2))
         first = rows.get(connection, Verdict, 1)
-        rows.insert(connection, msgspec.structs.replace(first, number=2, run=2))
+        judged(connection, msgspec.structs.replace(first, number=2, run=2))
         version = rows.get(connection, ModelVersion, "delay", 1)
         rows.insert(connection, msgspec.structs.replace(version, number=2, run=2, verdict=2))
 

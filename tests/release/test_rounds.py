@@ -14,7 +14,6 @@ from cd4ml.records.finding import Finding
 from cd4ml.records.release import Release
 from cd4ml.records.rollout import RolloutStep
 from cd4ml.records.settings import EmergencySettings, EnvironmentSettings, FreezeSettings
-from cd4ml.records.verdict import Verdict
 from cd4ml.release import approvals, requests
 from cd4ml.store import ledger, rows
 from cd4ml.store.database import Database
@@ -26,6 +25,7 @@ from tests.release.builders import (
     NOW,
     OMAR,
     PRODUCTION,
+    ROLLOUT,
     RUTH,
     add_version,
     approved,
@@ -258,6 +258,42 @@ class TestEmergencies:
             asked = ledger.entries(connection, "release/2")[-1]
         assert (asked.details["is_emergency"], asked.reason) == (True, "fails for Bronx")
 
+    def test_it_takes_over_from_an_open_request_of_the_same_version(
+        self, database: Database
+    ) -> None:
+        waiting = requested(database, 1, environments={"production": URGENT})
+
+        release = requested(
+            database,
+            1,
+            environments={"production": URGENT},
+            by=LEA,
+            reason="fails for Bronx",
+            is_emergency=True,
+        )
+
+        assert (release.number, release.is_emergency) == (2, True)
+        with database.read() as connection:
+            ended = rows.get(connection, Release, waiting.number)
+            (entry, *_) = ledger.entries(connection, waiting.ref)
+        assert (ended.state, entry.action, entry.actor) == ("withdrawn", "release.withdrawn", "lea")
+        assert entry.reason == "an emergency of lea took its place: fails for Bronx"
+
+    def test_it_takes_over_from_what_rolls_out(self, database: Database) -> None:
+        self.called(database)
+        urgent = {"production": msgspec.structs.replace(URGENT, freeze=(), rollout=ROLLOUT)}
+        rolling = requested(database, 3, environments=urgent)
+        approved(database, rolling, settings=urgent["production"])
+        rolling = tick(database, rolling, environments=urgent)
+        assert rolling.state == "rolling_out"
+
+        release = requested(
+            database, 4, environments=urgent, by=LEA, reason="worse", is_emergency=True
+        )
+        done = settled(database, release, environments=urgent, evidence=None)
+
+        assert (done.state, read(database, rolling.number).state) == ("released", "aborted")
+
     def test_somebody_else_with_the_role_reviews_it_once(self, database: Database) -> None:
         self.called(database)
         review = {"number": 2, "settings": URGENT, "reason": "it was one"}
@@ -396,10 +432,8 @@ def test_a_required_verdict_alone_has_to_have_passed(database: Database) -> None
         return Finding(gate=f"{metric} at least 0.5", metric=metric, outcome=outcome)
 
     with database.write() as connection:
-        add_version(connection, 1, outcome="fail")
-        verdict = rows.get(connection, Verdict, 1)
         found = (finding("auc", "pass"), finding("brier", "fail"), finding("loss", "inconclusive"))
-        rows.replace(connection, msgspec.structs.replace(verdict, findings=found))
+        add_version(connection, 1, outcome="fail", findings=found)
 
     def ask(*verdicts: str) -> Release:
         research = EnvironmentSettings(verdicts=verdicts, rollout=(RolloutStep(mode="full"),))

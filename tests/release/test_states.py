@@ -12,6 +12,7 @@ from cd4ml.records.release import ENDED, Release
 from cd4ml.records.rollout import RolloutEvidence
 from cd4ml.records.settings import EmergencySettings, EnvironmentSettings, FreezeSettings
 from cd4ml.release.content import plan_address
+from cd4ml.release.standing import Known
 from cd4ml.release.states import Facts, Transition, Waiting, advance
 from tests.release.builders import (
     NOW,
@@ -24,8 +25,11 @@ from tests.release.builders import (
 TWO = msgspec.structs.replace(PRODUCTION, approvals=2)
 
 
+KNOWN = Known(roles={"ruth": ("release-manager",), "omar": ("release-manager",)})
+
+
 def facts(**changes: Any) -> Facts:
-    return msgspec.structs.replace(Facts(settings=PRODUCTION, now=NOW), **changes)
+    return msgspec.structs.replace(Facts(settings=PRODUCTION, known=KNOWN, now=NOW), **changes)
 
 
 def under(settings: EnvironmentSettings, **changes: Any) -> Release:

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from cd4ml.errors import NotAllowed, NotFound
 from cd4ml.records.actor import Actor
 from cd4ml.store import ledger, people, rows
+from cd4ml.store.address import address_of_record
 from cd4ml.store.database import Database, open_database
 from tests.store.processes import at_once
 from tests.store.records import NOW, actor
@@ -25,7 +26,7 @@ def test_the_first_person_adds_themselves_and_becomes_an_admin(database: Databas
     assert (entry.action, entry.actor, entry.details) == (
         "person.added",
         "ann",
-        {"roles": ["release-manager", "admin"]},
+        {"roles": ["release-manager", "admin"], "records": {"person/ann": address_of_record(ann)}},
     )
 
 

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from cd4ml.errors import InvalidInput, NotAllowed, NotFound
 from cd4ml.records.token import Token
 from cd4ml.store import ledger, people, rows, tokens
+from cd4ml.store.address import address_of_record
 from cd4ml.store.database import Database
 from tests.store.records import NOW
 
@@ -64,7 +65,7 @@ def test_secrets_are_long_and_never_the_same() -> None:
 def test_a_revoked_token_says_by_whom_and_stays_in_the_list(staffed: Database) -> None:
     secret = tokens.new_secret()
     with staffed.write() as connection:
-        add(connection, secret)
+        made = add(connection, secret)
 
         revoked = tokens.revoke(connection, 1, by="ann", at=NOW)
 
@@ -80,6 +81,7 @@ def test_a_revoked_token_says_by_whom_and_stays_in_the_list(staffed: Database) -
         "actor": "eve",
         "scopes": ["all"],
         "expires_at": "2013-01-31T00:00:00Z",
+        "records": {"token/1": address_of_record(made)},
     }
 
 
@@ -151,5 +153,7 @@ def test_only_its_owner_or_an_admin_makes_and_revokes_one(staffed: Database) -> 
         tokens.revoke(connection, 1, by="eve", at=NOW)
     with pytest.raises(NotFound, match=r"^nobody named 'mallory'"), staffed.write() as connection:
         add(connection, actor="mallory", by="ann")
+    with pytest.raises(NotAllowed, match=r"would decide as eve\n"), staffed.write() as connection:
+        add(connection, actor="eve", by="ann", scopes=("read", "label"))
     with staffed.read() as connection:
         assert rows.count(connection, Token) == 1

@@ -13,12 +13,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from cd4ml.api.actor import acting, asking
+from cd4ml.api.actor import acting, asking, credentials
 from cd4ml.api.answers import Fault, error_response, json_response
 from cd4ml.api.door import Door
 from cd4ml.api.guard import Guard
 from cd4ml.api.mlflow import MlflowFirst, is_streamed
-from cd4ml.api.routes import ENDPOINTS, Acting, Asking, Reading, Received, Receiving
+from cd4ml.api.routes import ENDPOINTS, Acting, Asking, Minting, Reading, Received, Receiving
 from cd4ml.api.scopes import act_of, thing_of
 from cd4ml.errors import Cd4mlError, InvalidInput, refused_by_system
 from cd4ml.loop import Project
@@ -76,7 +76,7 @@ def _open_stores(project: Project) -> None:
     _ = project.database, project.blobs, project.files, project.clock, project.log
 
 
-Endpoint = Reading | Asking | Acting | Receiving
+Endpoint = Reading | Asking | Acting | Minting | Receiving
 
 
 def _answer(project: Project, to: Endpoint) -> Callable[[Request], Awaitable[Response]]:
@@ -99,13 +99,16 @@ def _answer(project: Project, to: Endpoint) -> Callable[[Request], Awaitable[Res
         body = await _body(request)
         actor = await run_in_threadpool(_actor, project, request, to, body)
         asked = _fields(body, request, to, strict=True)
+        if isinstance(to, Minting):
+            shown = credentials(request.headers).secret
+            return json_response(await run_in_threadpool(to.mint, project, asked, actor, shown))
         return json_response(await run_in_threadpool(to.act, project, asked, actor))
 
     return answer
 
 
 def _actor(
-    project: Project, request: Request, to: Acting | Receiving, given: dict[str, Any]
+    project: Project, request: Request, to: Acting | Minting | Receiving, given: dict[str, Any]
 ) -> str:
     """Who acts; a token has to be good for it."""
     return acting(

@@ -258,7 +258,7 @@ class Agree(Asked, frozen=True):
 
     number: str
     reason: str
-    content: str = ""
+    content: str | None = None
 
 
 class StandAsked(Asked, frozen=True):
@@ -268,6 +268,7 @@ class StandAsked(Asked, frozen=True):
     environment: str
     until: Annotated[datetime, msgspec.Meta(tz=True)]
     reason: str
+    margins: dict[str, float] = {}
 
 
 class UndoAsked(Asked, frozen=True):
@@ -294,7 +295,14 @@ class PersonAsked(Asked, frozen=True):
     """A person to add, or whose roles to replace."""
 
     name: str
-    roles: tuple[str, ...] = ()
+    roles: tuple[str, ...] | None = None
+
+
+class RemovalAsked(Asked, frozen=True):
+    """A person who acts no more, and why."""
+
+    name: str
+    reason: str
 
 
 class TokenAsked(Asked, frozen=True):

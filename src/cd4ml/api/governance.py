@@ -63,8 +63,8 @@ def tokens(project: Project, _: bodies.Nothing) -> object:
     return tokens_of(project)
 
 
-def create_token(project: Project, asked: bodies.TokenAsked, actor: str) -> object:
-    """A new token, with its secret."""
+def create_token(project: Project, asked: bodies.TokenAsked, actor: str, secret: str) -> object:
+    """A new token, with its secret; it goes no further than the one that is shown."""
     from cd4ml.loop.tokens import make_token
 
     return make_token(
@@ -73,6 +73,7 @@ def create_token(project: Project, asked: bodies.TokenAsked, actor: str) -> obje
         note=asked.note,
         scopes=asked.scopes,
         until=asked.until,
+        used=secret,
         actor=actor,
     )
 

@@ -39,6 +39,16 @@ class Acting(NamedTuple):
     method: Literal["POST"] = "POST"
 
 
+class Minting(NamedTuple):
+    """A POST that depends on the secret with which somebody does it; "" where none is shown."""
+
+    path: str
+    asks: type[bodies.Asked]
+    mint: Callable[[Project, Any, str, str], object]
+    summary: str
+    method: Literal["POST"] = "POST"
+
+
 class Received(NamedTuple):
     """A body as it came: its bytes, what it says it is, and what its sender calls it."""
 
@@ -296,6 +306,7 @@ def _stand(project: Project, asked: bodies.StandAsked, actor: str) -> object:
         environment=asked.environment,
         until=asked.until,
         reason=asked.reason,
+        margins=asked.margins,
         actor=actor,
     )
 
@@ -393,6 +404,12 @@ def _add_person(project: Project, asked: bodies.PersonAsked, actor: str) -> obje
     return add_person(project, asked.name, roles=asked.roles, actor=actor)
 
 
+def _remove_person(project: Project, asked: bodies.RemovalAsked, actor: str) -> object:
+    from cd4ml.loop.people import remove_person
+
+    return remove_person(project, asked.name, reason=asked.reason, actor=actor)
+
+
 def _pulls(project: Project, asked: bodies.PullsAsked) -> object:
     from cd4ml.loop.due import pulls
 
@@ -406,7 +423,7 @@ def _push(project: Project, asked: bodies.RowsAsked, received: Received, actor: 
     return push(project, asked.name, body, content_type=content_type, key=key, actor=actor)
 
 
-ENDPOINTS: tuple[Reading | Asking | Acting | Receiving, ...] = (
+ENDPOINTS: tuple[Reading | Asking | Acting | Minting | Receiving, ...] = (
     Reading("/status", bodies.Nothing, _status, "The eight stages of the loop as they stand."),
     Asking("/datasets", bodies.Words, _datasets, "Datasets with owner and newest version."),
     Asking("/datasets/{ref}", bodies.DatasetAsked, _dataset, "One dataset, or one version of it."),
@@ -514,7 +531,8 @@ ENDPOINTS: tuple[Reading | Asking | Acting | Receiving, ...] = (
     Acting("/audit/checkpoint", bodies.Nothing, governance.checkpoint, "Sign the ledger."),
     Reading("/people", bodies.Nothing, _people, "Everybody who may act."),
     Acting("/people", bodies.PersonAsked, _add_person, "Add a person, or replace their roles."),
+    Acting("/people/remove", bodies.RemovalAsked, _remove_person, "Let a person act no more."),
     Reading("/tokens", bodies.Nothing, governance.tokens, "Every token, never its secret."),
-    Acting("/tokens", bodies.TokenAsked, governance.create_token, "Make a token."),
+    Minting("/tokens", bodies.TokenAsked, governance.create_token, "Make a token."),
     Acting("/tokens/{number}/revoke", bodies.Number, governance.revoke_token, "End a token."),
 )

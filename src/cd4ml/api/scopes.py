@@ -45,6 +45,7 @@ _ACTS = {
     "/labels": "label",
     "/retrain": "label",
     "/people": "admin",
+    "/people/remove": "admin",
     "/tokens": "admin",
     "/tokens/{number}/revoke": "admin",
     "/audit/checkpoint": "admin",

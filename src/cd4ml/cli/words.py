@@ -52,6 +52,9 @@ class Parser(argparse.ArgumentParser):
             return
         names = [str(name) for name in action.choices]
         near = get_close_matches(str(value), names, n=2)
+        if action.option_strings:
+            msg = f"{self.prog}: {action.option_strings[0]} cannot be {value!r}"
+            raise UsageError(msg, hint=f"it can be {', '.join(names)}")
         what = "command" if action.dest in ("command", "verb") else action.dest
         hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
         raise UsageError(f"{self.prog}: no {what} named {value!r}", hint=hint)
@@ -230,7 +233,7 @@ def day_or_time(text: str) -> datetime:
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
-        msg = f"expected a day like 2026-12-31, got {text!r}"
+        msg = f"expected a day like 2026-12-31, or 2026-12-31T14:00, got {text!r}"
         raise argparse.ArgumentTypeError(msg) from None
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 

@@ -94,6 +94,7 @@ def give_verdict(
             "champion": champion,
             "evidence": evidence,
         },
+        records=(verdict,),
     )
     return verdict
 

@@ -18,6 +18,7 @@ from cd4ml.store import ledger as store
 from cd4ml.store.people import SYSTEM
 from cd4ml.store.project import Project
 from cd4ml.store.signing import key_id
+from cd4ml.store.vouched import Told
 
 SIGNED = "ledger.signed"
 
@@ -26,11 +27,13 @@ class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
     """A ledger that holds: how long it is, the digest of its last entry, and what vouches for it.
 
     Up to entry `signed_until` it is what was signed (0: nothing was); entries after it could have
-    been rewritten together, or cut off, without being missed.
+    been rewritten together, or cut off, without being missed. So many `records` that decide are
+    what it says of them; None where there are none to be held against it, as beside an export.
     """
 
     entries: int
     head: str
+    records: int | None = None
     checkpoints: int = 0
     signed_until: int = 0
     signed_at: datetime | None = None
@@ -40,7 +43,7 @@ class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
 def verify(
     project: Project, *, keys: Sequence[Path] = (), copies: Sequence[Path] = ()
 ) -> AuditReport:
-    """Check the ledger's whole chain, and that it is what was signed of it.
+    """Check the ledger's whole chain, that it is what was signed of it, and what it says of records.
 
     Args:
         project: Whose ledger.
@@ -48,14 +51,16 @@ def verify(
         copies: Files with checkpoints that were kept elsewhere, beside those in their place.
 
     Raises:
-        Corrupted: If an entry was changed, removed or inserted; if the ledger was rewritten or cut
+        Corrupted: If an entry was changed, removed or inserted; if a person, token, verdict,
+            approval, release or plan is not what the ledger says of it; if the ledger was rewritten or cut
             off; if a checkpoint was changed or taken away. It names which.
         ConfigurationError: If a key or copy cannot be read.
         Unavailable: If the checkpoints' place does not answer.
     """
     signed = project.checkpoints.all()
     with project.database.read() as connection:
-        checked = store.verify(connection)
+        told = Told()
+        checked = store.verify(connection, told.take)
         newest = store.entries(connection, limit=1)
         known = _known_keys(project, keys)
         checkpoints.require_whole(signed, known)
@@ -66,9 +71,11 @@ def verify(
         digests = store.digests_at(connection, {each.sequence for each in every})
         checkpoints.require_agreement(every, digests, length=checked)
         _refuse_missing(connection, signed)
+        n_records = told.verify(connection)  # last: of a ledger that was cut off, that is said
     last = max(every, key=lambda each: each.sequence, default=None)
     return AuditReport(
         entries=checked,
+        records=n_records,
         head=newest[0].digest if newest else store.GENESIS,
         checkpoints=len(signed),
         signed_until=last.sequence if last else 0,
@@ -165,13 +172,13 @@ def _known_keys(project: Project, given: Sequence[Path]) -> dict[str, bytes]:
 
 
 def _head_since(connection: sa.Connection, before: Checkpoint | None) -> LedgerEntry:
-    """The newest entry, once the chain since the newest checkpoint holds."""
-    if before is None:
-        store.verify(connection)
-    else:
-        last = store.verify_since(connection, before.sequence, before.head)
+    """The newest entry, once the whole ledger holds, and the records of which it says."""
+    told = Told()
+    last = store.verify(connection, told.take)
+    if before is not None:
         digests = store.digests_at(connection, {before.sequence})
         checkpoints.require_agreement([before], digests, length=last)
+    told.verify(connection)
     newest = store.entries(connection, limit=1)
     if not newest:
         raise NotFound("the ledger is empty: there is nothing to sign")

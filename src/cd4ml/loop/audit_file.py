@@ -31,6 +31,7 @@ from cd4ml.store import checkpoints, people, rows
 from cd4ml.store import ledger as store
 from cd4ml.store.project import Project
 from cd4ml.store.signing import key_id
+from cd4ml.store.vouched import Told
 
 FORMAT = "cd4ml-audit/1"
 
@@ -156,7 +157,9 @@ def verify_file(path: Path, *, keys: Sequence[Path] = ()) -> FileReport:
 def _lines(project: Project, signed: Sequence[Checkpoint], actor: str) -> Iterator[bytes]:
     encode = msgspec.json.encode
     with project.database.read() as connection:
-        length = store.verify(connection)
+        told = Told()
+        length = store.verify(connection, told.take)
+        told.verify(connection)
         newest = store.entries(connection, limit=1)
         yield encode(
             Header(

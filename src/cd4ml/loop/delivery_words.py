@@ -29,7 +29,8 @@ def time_taken(hours: float | None) -> str:
 def figures_of(total: Delivery) -> list[tuple[str, str]]:
     """Each figure of a stretch with its name."""
     weekly = total.releases_per_week
-    often = f", {weekly:.2g} a week" if weekly is not None else ""
+    figure = f"{weekly or 0:.2g}" if (weekly or 0) < 10 else f"{weekly:,.0f}"
+    often = f", {figure} a week" if weekly is not None else ""
     is_open = f"; {total.open_alerts:,} still open" if total.open_alerts else ""
     return [
         ("release frequency", f"{total.releases:,} released{often}"),

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 import sqlalchemy as sa
 
-from cd4ml.errors import NotFound, Refused
+from cd4ml.errors import InvalidInput, NotFound, Refused
 from cd4ml.gates.policy import policy_of
 from cd4ml.loop.consumers import refuse_breaking, refuse_if_moved
 from cd4ml.loop.reasons import require_reason
@@ -24,6 +24,7 @@ from cd4ml.records.release import Release
 from cd4ml.release import approvals, requests, reversals, standing
 from cd4ml.release.champion import champion_ref, unlike_champion
 from cd4ml.release.environments import require_possible, settings_of
+from cd4ml.release.margin import require_compared
 from cd4ml.release.plans import version_of
 from cd4ml.release.reconcile import waits_for
 from cd4ml.release.releases import in_charge
@@ -53,12 +54,14 @@ def request(
     reason: str = "",
     is_retrained: bool = False,
     is_emergency: bool = False,
+    caused_by: str = "",
     actor: str,
 ) -> Release:
     """Ask for a version to be released in an environment; where nobody has to agree it begins.
 
     An emergency needs no approval and heeds no freeze, where the policy allows one; somebody
-    else reviews it afterwards.
+    else reviews it afterwards. `caused_by` asked for the retraining that a retrained version
+    comes from: who caused a request approves it as little as who made it.
 
     Raises:
         NotFound: If there is no such version or environment.
@@ -90,6 +93,7 @@ def request(
             reason=reason,
             is_retrained=is_retrained,
             is_emergency=is_emergency,
+            caused_by=caused_by,
         )
         _refuse_other_gates(project, release, hint=f"cd4ml gate run/{wanted.run} judges it again")
         _refuse_unlike_champion(project, connection, release, "was not released", "")
@@ -97,7 +101,7 @@ def request(
 
 
 def approve(
-    project: Project, release: str, *, reason: str, content: str = "", actor: str
+    project: Project, release: str, *, reason: str, content: str | None = None, actor: str
 ) -> Release:
     """Agree to a release, for exactly the content it names; it begins once enough have.
 
@@ -112,8 +116,11 @@ def approve(
             the actor looked at another content, or its version is no longer in charge in an
             environment before.
         Conflict: If it does not wait for approval.
-        InvalidInput: If no reason is given.
+        InvalidInput: If no reason is given, or a content that says nothing.
     """
+    if content is not None and not content.removeprefix(_PREFIX).strip():
+        msg = f"approving {release}: the content that was looked at is empty"
+        raise InvalidInput(msg, hint=f"cd4ml release show {release} says it, or leave it out")
     require_reason(reason, f"approving {release}", hint="say what convinced you")
     _refuse_what_cannot_be_served(project, release)
     with project.database.write() as connection:
@@ -160,17 +167,24 @@ def stand(
     environment: str,
     until: datetime,
     reason: str,
+    margins: dict[str, float] | None = None,
     actor: str,
 ) -> StandingApproval:
     """Approve in advance what is retrained and passes, under the policy as it is now.
 
+    It covers what is made as the version in charge there, or one that people agree to later:
+    the same code, configuration and contract. `margins` says by metric how much worse than the
+    champion it may be at most, by the interval of the paired difference in its verdict.
+
     Raises:
         NotFound: If there is no such environment or model.
         NotAllowed: If the actor lacks the role.
-        InvalidInput: If no reason is given, or the end is past.
+        InvalidInput: If no reason is given, the end is past, or a margin is in a metric that no
+            gate compares with the champion.
         ConfigurationError: As for `request`.
     """
     require_possible(project.settings.environments)
+    require_compared(margins or {}, project.settings.gate)
     with project.database.write() as connection:
         _refuse_unknown_model(connection, model)
         return standing.give(
@@ -182,6 +196,7 @@ def stand(
             by=people.actor(connection, actor),
             reason=reason,
             expires_at=until,
+            margins=margins,
             at=project.clock.now(),
         )
 
@@ -344,11 +359,13 @@ def _refuse_what_cannot_be_served(project: Project, release: str) -> None:
         refuse_breaking(project, version, asked.environment)
 
 
-def _looked_at(release: Release, content: str) -> str:
+def _looked_at(release: Release, content: str | None) -> str:
     """The content somebody looked at: the release's own, if that begins with what they say."""
+    if content is None:
+        return release.content
     plain = content.removeprefix(_PREFIX)
     is_it = len(plain) >= _FEWEST_DIGITS and release.content.removeprefix(_PREFIX).startswith(plain)
-    return release.content if is_it or not content else content
+    return release.content if is_it else content
 
 
 def _refuse_unless_as_requested(
@@ -399,6 +416,16 @@ def _settled(project: Project, release: Release) -> Release:
     roll_out(project, release.ref)
     with project.database.read() as connection:
         return rows.get(connection, Release, release.number)
+
+
+def refuse_unknown_model(project: Project, model: str) -> None:
+    """Refuse a model of which there is no version; "" stands for all of them.
+
+    Raises:
+        NotFound: If there is none; the hint lists those there are.
+    """
+    with project.database.read() as connection:
+        _refuse_unknown_model(connection, model)
 
 
 def _refuse_unknown_model(connection: sa.Connection, model: str) -> None:

@@ -214,6 +214,7 @@ def _released(project: Project, version: ModelVersion, job: Job) -> list[Release
             to=environment,
             reason=f"retrained by job/{job.number}: {job.payload.get('reason', 'asked for')}",
             is_retrained=True,
+            caused_by="" if job.created_by == SYSTEM else job.created_by,
             actor=SYSTEM,
         )
         asked.append(release)

@@ -10,10 +10,11 @@ import msgspec
 from cd4ml.errors import Cd4mlError, InvalidInput, NotAllowed
 from cd4ml.records.release import Release
 from cd4ml.records.token import Token
+from cd4ml.release.environments import settings_of
 from cd4ml.store import rows, tokens
 from cd4ml.store.people import SYSTEM
 from cd4ml.store.project import Project
-from cd4ml.store.scopes import ALL, SCOPES, allows
+from cd4ml.store.scopes import ALL, OF_ENVIRONMENTS, SCOPES, allows
 
 __all__ = ["ALL", "DAYS", "SCOPES"]
 
@@ -59,6 +60,7 @@ def make_token(
     note: str = "",
     scopes: tuple[str, ...] = (ALL,),
     until: datetime | None = None,
+    used: str = "",
     actor: str,
 ) -> NewToken:
     """A new token that acts as a person; only a digest of the secret is kept.
@@ -69,11 +71,14 @@ def make_token(
         note: What it is for.
         scopes: What it is good for: of `SCOPES`, some of them limited to a thing (`push:flights`).
         until: When it expires, in the machine's time; 90 days from now by default.
-        actor: Who hands it out: the person, or an admin.
+        used: The secret that the actor shows to do it; "" where none is needed. The new token
+            goes no further and lasts no longer than that one.
+        actor: Who hands it out: the person, or an admin. With which somebody decides (`release`,
+            `approve`, `operate`, `label`, `admin`, `all`), only they make themselves.
 
     Raises:
-        NotFound: If one of the two is not known.
-        NotAllowed: If the actor is neither.
+        NotFound: If one of the two is not known, or a scope is limited to no environment.
+        NotAllowed: If the actor is neither, or it would go too far.
         InvalidInput: If the name is the system's, the note is no line of text, a scope is none,
             or the end is past.
     """
@@ -83,8 +88,13 @@ def make_token(
     if not (note.isprintable() and len(note) <= _LONGEST_NOTE):
         msg = f"expected a note of at most {_LONGEST_NOTE} printable characters, got {note!r:.80}"
         raise InvalidInput(msg)
+    for scope in scopes:
+        _refuse_unknown_environment(project, scope)
     secret, now = tokens.new_secret(), project.clock.machine_time()
     with project.database.write() as connection:
+        shown = tokens.shown(connection, used) if used else None
+        usual = now + timedelta(days=DAYS)
+        usual = min(usual, shown.expires_at) if shown else usual
         token = tokens.add(
             connection,
             secret,
@@ -94,9 +104,16 @@ def make_token(
             by=actor,
             at=project.clock.now(),
             made_at=now,
-            expires_at=until or now + timedelta(days=DAYS),
+            expires_at=until or usual,
+            used=shown,
         )
     return NewToken(token=_seen(token), secret=secret)
+
+
+def _refuse_unknown_environment(project: Project, scope: str) -> None:
+    act, _, thing = scope.partition(":")
+    if thing and act in OF_ENVIRONMENTS:
+        settings_of(project.settings.environments, thing)
 
 
 def tokens_of(project: Project) -> list[TokenSeen]:

@@ -23,7 +23,7 @@ from cd4ml.records.delivery import (
     Portion,
 )
 
-_HOUR, _WEEK = timedelta(hours=1), timedelta(weeks=1)
+_HOUR, _DAY, _WEEK = timedelta(hours=1), timedelta(days=1), timedelta(weeks=1)
 
 
 class Alerted(NamedTuple):
@@ -173,4 +173,5 @@ def _between(pairs: Iterable[tuple[datetime | None, datetime | None]]) -> Durati
 
 
 def _per_week(n: int, start: datetime, end: datetime) -> float | None:
-    return n / ((end - start) / _WEEK) if end > start else None
+    """None for less than a day: nobody knows yet what a week brings."""
+    return n / ((end - start) / _WEEK) if end - start >= _DAY else None

@@ -20,3 +20,4 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True):
     roles: tuple[str, ...] = ()
     added_at: datetime
     added_by: str
+    removed_at: datetime | None = None  # acts no more; what they did stays theirs

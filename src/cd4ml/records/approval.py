@@ -38,7 +38,11 @@ class StandingApproval(msgspec.Struct, frozen=True, kw_only=True):
 
     It covers releases of `model` to `environment` that the system requested after
     retraining and whose verdict is a pass, until `expires_at`, and only while the
-    policy (gates and rollout plan) is the one at `policy`.
+    policy (gates and rollout plan) is the one at `policy`, and its giver still has one
+    of `roles`. They are made as `basis` says (the digests of code, contract and configuration of
+    the version that was in charge), or as a version that people agreed to since:
+    retraining is new data, not new code. `margins` says by metric by how much they may be
+    worse than the champion, by the interval of the verdict's paired difference.
     """
 
     number: int
@@ -49,5 +53,7 @@ class StandingApproval(msgspec.Struct, frozen=True, kw_only=True):
     given_at: datetime
     given_by: str
     roles: tuple[str, ...]  # those of the environment that the person had then
+    basis: dict[str, str] = {}  # empty: nothing was in charge
+    margins: dict[str, float] = {}
     expires_at: datetime
     revoked_at: datetime | None = None

@@ -36,6 +36,7 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     with every change and lets two reconcilers notice each other. `reason` is why it
     was asked for, `state_reason` why it is in its present state. `round` grows when its
     requester asks again after changes were requested; `asked_at` is when that was.
+    `requesters` are those who may not agree to it.
     """
 
     number: int
@@ -58,6 +59,7 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     state_reason: str = ""
     requested_by: str
+    caused_by: str = ""  # who asked for the retraining that it comes from; "" for nobody
     requested_at: datetime
     asked_at: datetime  # when it was requested, or asked for again
     entered_at: datetime  # when the present state or step began
@@ -66,6 +68,11 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     def ref(self) -> str:
         """`release/number`."""
         return f"release/{self.number}"
+
+    @property
+    def requesters(self) -> frozenset[str]:
+        """Who requested it, and who caused the request: they do not approve it."""
+        return frozenset(filter(None, (self.requested_by, self.caused_by)))
 
     @property
     def needs_review(self) -> bool:

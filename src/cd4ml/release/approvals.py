@@ -12,11 +12,12 @@ from cd4ml.records.actor import Actor
 from cd4ml.records.approval import Approval, Decision, StandingApproval
 from cd4ml.records.release import WAITING, Release
 from cd4ml.records.settings import EnvironmentSettings
+from cd4ml.records.verdict import Verdict
 from cd4ml.release import releases
 from cd4ml.release.agreement import approving_roles
 from cd4ml.release.content import plan_address
 from cd4ml.release.standing import ref as standing_ref
-from cd4ml.store import ledger, lineage, people, rows
+from cd4ml.store import ledger, lineage, people, rows, vouched
 from cd4ml.store.address import short
 
 _ACTIONS = {
@@ -55,12 +56,16 @@ def approve(
         Conflict: If it does not wait for approval, or the person rejected it before.
         Refused: If the person saw another content, or the settings have changed since the request.
         NotAllowed: If the actor is no person, requested it, or lacks the role.
+        Corrupted: If the release, or its verdict, is not what the ledger says of it.
     """
     release = _waiting(connection, number, ("awaiting_approval",))
-    if by.name == release.requested_by:
-        msg = f"{by.name} may not approve {release.ref}: who requests a release does not approve it"
+    if by.name in release.requesters:
+        did = "requests a release" if by.name == release.requested_by else "asks for a retraining"
+        what = "it" if by.name == release.requested_by else "what comes of it"
+        msg = f"{by.name} may not approve {release.ref}: who {did} does not approve {what}"
         raise NotAllowed(msg, hint=_somebody_else(settings))
     _refuse_unless_same(release, subject, settings)
+    require_vouched(connection, release)
     return _decide(connection, release, "approve", settings, by, reason, at)
 
 
@@ -151,6 +156,7 @@ def review(
         details={"approval": found.number, "content": release.content},
         entered_at=release.entered_at,
         state_reason=release.state_reason,
+        records=(found,),
         review=found.number,
     )
 
@@ -165,7 +171,7 @@ def valid(release: Release, approvals: Iterable[Approval], now: datetime) -> tup
         if (
             _is_about(release, each)
             and each.decision == "approve"
-            and each.decided_by != release.requested_by
+            and each.decided_by not in release.requesters
             and (each.expires_at is None or each.expires_at > now)
         ):
             first.setdefault(each.decided_by, each)
@@ -191,17 +197,36 @@ def of_release(connection: sa.Connection, release: Release) -> list[Approval]:
     return rows.find(connection, Approval, release=release.number)
 
 
+def require_vouched(
+    connection: sa.Connection, release: Release, standing: Iterable[StandingApproval] = ()
+) -> None:
+    """Let nothing go on whose records are not what the ledger says of them.
+
+    Raises:
+        Corrupted: If the release, its verdict, a decision on it or a standing approval is not.
+    """
+    vouched.require(connection, release, subject=release.ref)
+    verdict = rows.get(connection, Verdict, release.verdict)
+    vouched.require(connection, verdict, subject=verdict.ref)
+    for each in of_release(connection, release):
+        vouched.require(connection, each, subject=release.ref)
+    for given in standing:
+        vouched.require(connection, given, subject=standing_ref(given))
+
+
 def rest_on(
     connection: sa.Connection,
     release: Release,
     standing: StandingApproval,
     *,
+    roles: tuple[str, ...],
     actor: str,
     at: datetime,
 ) -> Approval:
     """Write down that a release goes on under a standing approval.
 
-    The approval is its giver's; the ledger names `actor`, who found that it covers the release.
+    The approval is its giver's, with the roles that they have of it now; the ledger names
+    `actor`, who found that it covers the release.
     """
     reason = f"covered by {standing_ref(standing)} until {standing.expires_at:%Y-%m-%d %H:%M}"
     approval = _approval(
@@ -210,7 +235,7 @@ def rest_on(
         "approve",
         reason,
         by=standing.given_by,
-        roles=standing.roles,
+        roles=roles,
         at=at,
         standing=standing.number,
     )
@@ -345,6 +370,7 @@ def _add(connection: sa.Connection, release: Release, approval: Approval, *, act
             "standing": approval.standing,
             "expires_at": approval.expires_at,
         },
+        records=(approval,),
     )
 
 

@@ -14,6 +14,7 @@ from cd4ml.records.verdict import Verdict
 from cd4ml.store.address import address_of_record
 
 _UNDECISIVE: dict[str, Any] = {"data": {}, "parameters": {}, "freeze": ()}
+_MADE = ("code", "contract", "configuration")
 _ALWAYS = ("data", "parameters", "approvals", "roles", "rollout", "worse_by")
 
 
@@ -72,6 +73,16 @@ def is_same(release: dict[str, str], other: dict[str, str]) -> bool:
         True
     """
     return {**release, "verdict": ""} == {**other, "verdict": ""}
+
+
+def made_as(digests: dict[str, str]) -> dict[str, str]:
+    """How a version is made, whatever it learned from: what retraining leaves as it is.
+
+    Examples:
+        >>> made_as({"code": "a", "data": "b", "contract": "c", "configuration": "d"})
+        {'code': 'a', 'contract': 'c', 'configuration': 'd'}
+    """
+    return {name: digests.get(name, "") for name in _MADE}
 
 
 def content_address(digests: dict[str, str]) -> str:

@@ -72,12 +72,35 @@ def _holds(window: FreezeSettings, now: datetime) -> bool:
     read = _read(window)
     if read is None:
         return False
-    local = now.astimezone(_zone(window.zone)).replace(tzinfo=None)
+    zone = _zone(window.zone)
     if not read.is_weekly:
-        return read.begin <= local < read.end
-    into_week = (local - _A_MONDAY) % _WEEK
-    begin, end = read.begin - _A_MONDAY, read.end - _A_MONDAY
-    return begin <= into_week < end if begin < end else into_week >= begin or into_week < end
+        return _is_between(now, read.begin, read.end, zone)
+    length = (read.end - read.begin) % _WEEK
+    # the clock's week, and the one before: a window may begin in one and end in the next
+    local = now.astimezone(zone).replace(tzinfo=None)
+    begin = local - (local - read.begin) % _WEEK
+    return any(
+        _is_between(now, start, start + length, zone)
+        for start in (begin, begin - _WEEK, begin + _WEEK)
+    )
+
+
+def _is_between(now: datetime, begin: datetime, end: datetime, zone: tzinfo) -> bool:
+    """Whether a moment lies between two wall times, without a break.
+
+    A wall time that the clock shows twice, or skips, is two moments: a freeze begins at the first
+    of them and ends at the second.
+    """
+    return _moments(begin, zone)[0] <= now < _moments(end, zone)[1]
+
+
+def _moments(wall: datetime, zone: tzinfo) -> tuple[datetime, datetime]:
+    """The first and the last moment at which a clock on the wall may be meant to show a time."""
+    try:
+        both = [wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)]
+    except OverflowError:  # of the first or the last day that there is
+        both = [wall.replace(tzinfo=UTC)]
+    return min(both), max(both)
 
 
 def _zone(name: str) -> tzinfo:

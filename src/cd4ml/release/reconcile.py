@@ -10,13 +10,18 @@ import msgspec
 import sqlalchemy as sa
 
 from cd4ml.models import registry
+from cd4ml.records.actor import Actor
+from cd4ml.records.approval import StandingApproval
 from cd4ml.records.release import WAITING, Release
 from cd4ml.records.rollout import RolloutEvidence
+from cd4ml.records.verdict import Verdict
 from cd4ml.release import approvals, plans, releases, reversals, standing
 from cd4ml.release.champion import move_champion, unlike_champion
 from cd4ml.release.content import verdict_address
 from cd4ml.release.environments import Environments, settings_of
+from cd4ml.release.standing import Known
 from cd4ml.release.states import Facts, Transition, Waiting, advance
+from cd4ml.store import rows
 
 _STOPS = {
     "rejected": "release.rejected",
@@ -64,6 +69,7 @@ def reconcile(
 
     Raises:
         NotFound: If `cd4ml.toml` no longer names its environment.
+        Corrupted: If it would begin, and what it rests on is not what the ledger says of it.
     """
     release = releases.hold(connection, seen.number)
     if release.transitions != seen.transitions:
@@ -104,10 +110,36 @@ def _facts(tick: _Tick, release: Release) -> Facts:
         unlike_champion=_unlike_champion(tick, release),
         approvals=tuple(approvals.of_release(tick.connection, release)),
         standing=tuple(given),
+        known=_known(tick.connection, release, given),
         evidence=tick.evidence,
         rival=rival if rival and rival.number != release.number else None,
         missing_before=missing.words if missing else "",
         now=tick.now,
+    )
+
+
+def _known(connection: sa.Connection, release: Release, given: list[StandingApproval]) -> Known:
+    """What standing approvals are held against; only a retrained release that waits asks."""
+    if not given or not release.is_retrained or release.state not in WAITING:
+        return Known({})
+    names = {each.given_by for each in given}
+    roles = {
+        person.name: person.roles
+        for name in names
+        for person in rows.find(connection, Actor, name=name)
+    }
+    model, environment = release.model, release.environment
+    others = rows.find(connection, Release, model=model, environment=environment)
+    there = releases.in_charge(connection, model, environment)
+    verdict = rows.get(connection, Verdict, release.verdict)
+    return Known(
+        roles=roles,
+        agreed=standing.agreed_to(
+            others, {each.number: approvals.of_release(connection, each) for each in others}
+        ),
+        findings=verdict.findings,
+        beside=verdict.champion,
+        champion=f"{there.model}/{there.version}" if there else "",
     )
 
 
@@ -127,6 +159,8 @@ def _unlike_champion(tick: _Tick, release: Release) -> str:
 
 def _carry_out(tick: _Tick, release: Release, outcome: Transition) -> Release:
     if outcome.state == "rolling_out":
+        if release.state in WAITING:
+            approvals.require_vouched(tick.connection, release, outcome.standing)
         return _enter_step(tick, release, outcome)
     if outcome.state == "released":
         return _take_charge(tick, release, outcome)
@@ -158,16 +192,29 @@ def _enter_step(tick: _Tick, release: Release, outcome: Transition) -> Release:
     plan = plans.make_plan(tick.connection, release, arms, serves=serves, at=tick.now)
     # After the plan has its number: whoever holds the ledger must not wait for another counter.
     for given in outcome.standing:
-        approvals.rest_on(tick.connection, release, given, actor=tick.actor, at=tick.now)
+        approvals.rest_on(
+            tick.connection,
+            release,
+            given,
+            roles=_roles_still(tick.connection, given),
+            actor=tick.actor,
+            at=tick.now,
+        )
     return _change(
         tick,
         release,
         outcome,
         "release.begun" if outcome.step == 1 else "release.advanced",
         {"arms": msgspec.to_builtins(arms), "steps": len(steps), **_shown(tick.evidence)},
+        records=(plan,),
         plan=plan.number,
         replaces=champion.number if champion else 0,
     )
+
+
+def _roles_still(connection: sa.Connection, given: StandingApproval) -> tuple[str, ...]:
+    found = rows.find(connection, Actor, name=given.given_by)
+    return standing.still(given, {person.name: person.roles for person in found})
 
 
 def _take_charge(tick: _Tick, release: Release, outcome: Transition) -> Release:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -78,11 +79,13 @@ def change(
     reason: str,
     at: datetime,
     details: dict[str, Any] | None = None,
+    records: Iterable[msgspec.Struct] = (),
     **changes: Any,
 ) -> Release:
     """Write a held release anew, one transition further, and the ledger entry that says why.
 
-    A clock that went back does not take the release back with it: `entered_at` never falls.
+    A clock that went back does not take the release back with it: `entered_at` never falls. The
+    entry seals the release, and the `records` that were written with it.
     """
     given = {"entered_at": max(at, release.entered_at), "state_reason": reason, **changes}
     changed = msgspec.structs.replace(release, transitions=release.transitions + 1, **given)
@@ -102,6 +105,7 @@ def change(
             "transition": changed.transitions,
             **(details or {}),
         },
+        records=(changed, *records),
     )
     return changed
 

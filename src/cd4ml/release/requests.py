@@ -32,7 +32,8 @@ from cd4ml.release.content import (
 )
 from cd4ml.release.environments import Environments, settings_of
 from cd4ml.release.releases import change, hold, in_charge, missing_before, rolling_out
-from cd4ml.store import ledger, lineage, people, rows
+from cd4ml.release.reversals import go_back
+from cd4ml.store import ledger, lineage, people, rows, vouched
 
 _UNDER_WAY = {*WAITING, "rolling_out"}
 
@@ -48,6 +49,7 @@ def request_release(
     reason: str = "",
     is_retrained: bool = False,
     is_emergency: bool = False,
+    caused_by: str = "",
 ) -> Release:
     """Ask for a version to be offered in an environment; `reconcile` takes it from there.
 
@@ -64,13 +66,15 @@ def request_release(
         reason: Why, in words.
         is_retrained: The system asks after retraining; a standing approval may cover it.
         is_emergency: It needs no approval and heeds no freeze, where the policy allows that; it
-            is marked for ever, and somebody else reviews it afterwards.
+            ends what rolls out there, and open requests of its version; it is marked for ever, and somebody else reviews it afterwards.
+        caused_by: Who asked for the retraining; may not approve it either.
 
     Raises:
         NotFound: If there is no such environment.
         Refused: If the version was deleted, is not packaged, was not judged or did not pass, or is
             not in charge in an environment before.
         Inconclusive: If the verdict is inconclusive.
+        Corrupted: If the verdict is not what the ledger says of it.
         NotAllowed: If a person claims that the system retrained it, or may call no emergency.
         InvalidInput: If an emergency says no reason.
         AlreadyExists: If exactly this content is in charge there.
@@ -80,6 +84,7 @@ def request_release(
     if is_emergency:
         _refuse_emergency(version, environment, settings, by, reason)
     verdict = _require_verdict(connection, version)
+    vouched.require(connection, verdict, subject=verdict.ref)
     _refuse_unless_passed(version, verdict, environment, settings)
     if is_retrained and by.kind != "system":
         raise NotAllowed(f"{by.name} may not request {version.ref} as retrained by the system")
@@ -96,6 +101,8 @@ def request_release(
         same = f"{there.model}/{there.version}"
         what = same if same == version.ref else f"{same}, which is the same as {version.ref},"
         raise AlreadyExists(f"{what} is in charge in {environment} already, by {there.ref}")
+    if is_emergency:
+        _take_over(connection, version, environment, by, reason, at)
     _refuse_if_taken(connection, version, environment, content)
     release = Release(
         number=number,
@@ -111,6 +118,7 @@ def request_release(
         is_emergency=is_emergency,
         reason=reason,
         requested_by=by.name,
+        caused_by="" if caused_by == by.name else caused_by,
         requested_at=at,
         asked_at=at,
         entered_at=at,
@@ -346,6 +354,33 @@ def _refuse_if_taken(
         raise Conflict(msg, hint=f"wait until it has ended, or: cd4ml release abort {rival.ref}")
 
 
+def _take_over(
+    connection: sa.Connection,
+    version: ModelVersion,
+    environment: str,
+    by: Actor,
+    reason: str,
+    at: datetime,
+) -> None:
+    """End what is in an emergency's way: what rolls out there, and requests of its version."""
+    why = f"an emergency of {by.name} took its place: {reason}"
+    rolling = rolling_out(connection, version.model, environment)
+    if rolling is not None and rolling.replaces:  # the first has nothing to go back to
+        go_back(connection, hold(connection, rolling.number), reason=why, actor=by.name, at=at)
+    of_model = rows.find(connection, Release, model=version.model, environment=environment)
+    for each in of_model:
+        if each.version == version.number and each.state in WAITING:
+            change(
+                connection,
+                hold(connection, each.number),
+                actor=by.name,
+                action="release.withdrawn",
+                reason=why,
+                at=at,
+                state="withdrawn",
+            )
+
+
 def _add(
     connection: sa.Connection, release: Release, verdict: Verdict, there: Release | None
 ) -> None:
@@ -367,9 +402,11 @@ def _add(
             "verdict": verdict.ref,
             "is_retrained": release.is_retrained,
             "is_emergency": release.is_emergency,
+            "caused_by": release.caused_by,
             "compared_with": there.ref if there else "",
             "changed": changed_since(release, there),
             "content": release.content,
             "decides": release.decides,
         },
+        records=(release,),
     )

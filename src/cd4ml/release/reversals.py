@@ -157,6 +157,7 @@ def _restore(
         action="release.restored",
         reason=why,
         at=at,
+        records=(plan,),
         state="released",
         plan=plan.number,
     )

@@ -32,7 +32,7 @@ from cd4ml.release.approvals import decision_of, valid
 from cd4ml.release.content import plan_address
 from cd4ml.release.freeze import frozen
 from cd4ml.release.plans import steps_of
-from cd4ml.release.standing import covers
+from cd4ml.release.standing import Known, covers, still
 from cd4ml.release.standing import ref as standing_ref
 
 FAILURES_ALLOWED = 0.01  # share of requests; abort once the new version surely fails on more
@@ -46,12 +46,14 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     about the release's present plan; None where nothing has been measured. `missing_before` says
     in words which environment before does not have the version in charge now; "" for none.
     `verdict` is the address of what the gates say now about its version, `unlike_champion` says in
-    words that they compared it with another version than the champion of now; "" if not.
+    words that they compared it with another version than the champion of now; "" if not. `known`
+    is what standing approvals are held against.
     """
 
     settings: EnvironmentSettings
     approvals: tuple[Approval, ...] = ()
     standing: tuple[StandingApproval, ...] = ()
+    known: Known = Known({})
     evidence: RolloutEvidence | None = None
     rival: Release | None = None
     missing_before: str = ""
@@ -154,7 +156,8 @@ def _agreed(release: Release, facts: Facts) -> _Agreed | Waiting:
     given = valid(release, facts.approvals, _latest(release, facts))
     people = [Voice(each.decided_by, each.roles) for each in given]
     covering = _covering(release, facts, {voice.name for voice in people})
-    in_advance = [Voice(each.given_by, each.roles) for each in covering]
+    roles = facts.known.roles
+    in_advance = [Voice(each.given_by, still(each, roles)) for each in covering]
     came_to = agreement(facts.settings, [*people, *in_advance])
     if came_to.missing:
         return Waiting(reason=_missing(release, facts, came_to))
@@ -250,7 +253,7 @@ def _covering(
     for standing in facts.standing:
         if (
             standing.given_by not in people
-            and covers(release, standing, _latest(release, facts)).is_covered
+            and covers(release, standing, _latest(release, facts), facts.known).is_covered
         ):
             by_giver.setdefault(standing.given_by, standing)
     return tuple(by_giver.values())
@@ -265,7 +268,9 @@ def _missing(release: Release, facts: Facts, came_to: Agreement) -> str:
         reasons += [
             f"{standing_ref(given)} does not cover it: {coverage.reason}"
             for given in facts.standing
-            if not (coverage := covers(release, given, _latest(release, facts))).is_covered
+            if not (
+                coverage := covers(release, given, _latest(release, facts), facts.known)
+            ).is_covered
         ]
     return "; ".join(reasons)
 

@@ -7,7 +7,7 @@ deletions by trigger; `verify` finds them where somebody removed the trigger.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +20,7 @@ from cd4ml.records.ledger_entry import LedgerEntry
 from cd4ml.store import rows
 from cd4ml.store.address import address_of, canonical
 from cd4ml.store.bare import GENESIS as GENESIS
+from cd4ml.store.sealed import RECORDS, seals
 from cd4ml.store.tables import TABLES
 
 _TABLE = TABLES[LedgerEntry]
@@ -35,6 +36,7 @@ def append(
     subject: str,
     reason: str = "",
     details: dict[str, Any] | None = None,
+    records: Iterable[msgspec.Struct] = (),
 ) -> LedgerEntry:
     """Write down a state change, in the transaction that makes it.
 
@@ -46,12 +48,16 @@ def append(
         subject: To what: a ref or a content address.
         reason: Why, in words.
         details: What decided it, in plain JSON values.
+        records: Those of the kinds in `sealed` that were written: the entry seals them.
 
     Raises:
         InvalidInput: If something in it cannot be stored (see `storable`).
         Corrupted: If the entry before is missing.
     """
     sequence = rows.last_number(connection, LedgerEntry) + 1  # a writer is alone until it commits
+    said = dict(details or {})
+    if sealed := seals(connection, records):
+        said[RECORDS] = sealed
     entry = LedgerEntry(
         sequence=sequence,
         at=at,
@@ -59,7 +65,7 @@ def append(
         action=action,
         subject=subject,
         reason=reason,
-        details=msgspec.to_builtins(details or {}, str_keys=True),
+        details=msgspec.to_builtins(said, str_keys=True),
         previous=_digest_before(connection, sequence),
         digest="",
     )
@@ -96,8 +102,8 @@ def subjects_since(connection: sa.Connection, action: str, sequence: int) -> lis
     return list(connection.execute(statement).scalars())
 
 
-def verify(connection: sa.Connection) -> int:
-    """Walk the whole chain; returns how many entries were checked.
+def verify(connection: sa.Connection, seen: Callable[[LedgerEntry], None] = lambda _: None) -> int:
+    """Walk the whole chain, and show each entry that holds; returns how many there are.
 
     Raises:
         Corrupted: If an entry is missing, was changed or put in, or does not follow from
@@ -109,6 +115,7 @@ def verify(connection: sa.Connection) -> int:
             for entry in chain:
                 require_next(entry, checked + 1, previous)
                 previous, checked = entry.digest, entry.sequence
+                seen(entry)
     except (ValueError, msgspec.ValidationError, sa.exc.DataError):
         raise _broken(_first_unreadable(connection, checked), "it cannot be read") from None
     written = rows.last_number(connection, LedgerEntry)
@@ -169,11 +176,20 @@ def require_next(entry: LedgerEntry, sequence: int, previous: str) -> None:
     """
     if entry.sequence != sequence:
         raise _broken(sequence, f"it is missing, the next one is {entry.sequence}")
-    if entry.digest != digest_of(entry):
-        what = f"{entry.action} {entry.subject}"
-        raise _broken(sequence, f"{what} was changed after it was written")
+    require_unchanged(entry)
     if entry.previous != previous:
         raise _broken(sequence, f"it does not follow from entry {sequence - 1}")
+
+
+def require_unchanged(entry: LedgerEntry) -> None:
+    """Refuse an entry that is not as it was written.
+
+    Raises:
+        Corrupted: If it was changed.
+    """
+    if entry.digest != digest_of(entry):
+        what = f"{entry.action} {entry.subject}"
+        raise _broken(entry.sequence, f"{what} was changed after it was written")
 
 
 def _first_unreadable(connection: sa.Connection, checked: int) -> int:

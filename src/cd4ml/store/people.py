@@ -39,13 +39,49 @@ def add(
     roles = tuple(dict.fromkeys(roles))
     person = Actor(name=name, roles=roles, added_at=at, added_by=by)
     if name in known:
-        person = msgspec.structs.replace(known[name], roles=roles)
+        person = msgspec.structs.replace(known[name], roles=roles, removed_at=None)
     rows.put(connection, person)
     action = "person.changed" if name in known else "person.added"
     ledger.append(
-        connection, at=at, actor=by, action=action, subject=name, details={"roles": roles}
+        connection,
+        at=at,
+        actor=by,
+        action=action,
+        subject=name,
+        details={"roles": roles},
+        records=(person,),
     )
     return person
+
+
+def remove(connection: sa.Connection, name: str, *, by: str, reason: str, at: datetime) -> Actor:
+    """Let somebody act no more; what they did stays theirs, and their name is nobody else's.
+
+    `add` lets them act again. Removing them again changes nothing.
+
+    Raises:
+        NotFound: If nobody has this name.
+        NotAllowed: If `by` is not an admin, or nobody would be.
+    """
+    require_role(actor(connection, by), (ADMIN,), what=f"remove {name}")
+    known = {person.name: person for person in rows.find(connection, Actor)}
+    person = known.get(name) or actor(connection, name)
+    if person.removed_at is not None:
+        return person
+    _refuse_without_admin(known, name, ())
+    removed = msgspec.structs.replace(person, roles=(), removed_at=at)
+    rows.replace(connection, removed)
+    ledger.append(
+        connection,
+        at=at,
+        actor=by,
+        action="person.removed",
+        subject=name,
+        reason=reason,
+        details={"roles": person.roles},
+        records=(removed,),
+    )
+    return removed
 
 
 def _refuse_unless_oneself(name: str, by: str) -> None:
@@ -65,15 +101,19 @@ def actor(connection: sa.Connection, name: str) -> Actor:
     """The actor with this name.
 
     Raises:
-        NotFound: If nobody has it; the hint lists who is known.
+        NotFound: If nobody has it, or who had it was removed; the hint lists who is known.
     """
     if name == SYSTEM:
         return Actor(name=SYSTEM, kind="system", added_at=_ALWAYS, added_by=SYSTEM)
     try:
-        return rows.get(connection, Actor, name)
+        found = rows.get(connection, Actor, name)
     except NotFound as error:
         msg = f"nobody named {name!r} works on this project"
         raise NotFound(msg, hint=f"cd4ml people add {name}; {error.hint}") from None
+    if found.removed_at is not None:
+        msg = f"{name} works on this project no more, since {found.removed_at:%Y-%m-%d %H:%M}"
+        raise NotFound(msg, hint=f"cd4ml people add {name} lets them act again")
+    return found
 
 
 def require_role(who: Actor, roles: tuple[str, ...], *, what: str) -> None:

@@ -18,9 +18,14 @@ SCOPES = {
     "approve": "decide on releases, review emergencies (approve:NAME: in this environment)",
     "operate": "abort and undo (operate:NAME: in this environment)",
     "label": "say what really happened, ask for a retraining",
-    "admin": "add people, hand out and revoke tokens, make checkpoints of the ledger",
+    "admin": "add people, hand out tokens that decide nothing, revoke any, make checkpoints of the ledger",
     ALL: "whatever its owner may",
 }
+
+# What an admin may hand to others: nothing with which one could agree to one's own request.
+_HANDED = frozenset({"read", "data", "predict", "push", "track", "gate", "model"})
+
+OF_ENVIRONMENTS = frozenset({"predict", "release", "approve", "operate"})
 
 _LIMITED = (
     "predict",
@@ -53,6 +58,26 @@ def require_scopes(scopes: tuple[str, ...]) -> None:
         if colon and (kind not in _LIMITED or not thing):
             msg = f"{kind!r} cannot be limited to {thing!r}"
             raise InvalidInput(msg, hint=f"these can, to a name: {', '.join(_LIMITED)}")
+
+
+def deciding(scopes: tuple[str, ...]) -> tuple[str, ...]:
+    """Those with which somebody answers for something: only their owner makes such a token.
+
+    Examples:
+        >>> deciding(("read", "approve:production", "all"))
+        ('approve:production', 'all')
+    """
+    return tuple(each for each in scopes if each.partition(":")[0] not in _HANDED)
+
+
+def wider(wanted: tuple[str, ...], used: tuple[str, ...]) -> tuple[str, ...]:
+    """Those wanted scopes that the used ones do not reach.
+
+    Examples:
+        >>> wider(("read", "approve:production", "all"), ("admin", "read", "approve"))
+        ('all',)
+    """
+    return tuple(each for each in wanted if not allows(used, *each.split(":", 1)))
 
 
 def allows(scopes: tuple[str, ...], act: str, on: str = "") -> bool:

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from cd4ml.errors import InvalidInput, NotAllowed
 from cd4ml.records.token import Token
 from cd4ml.store import ledger, people, rows
-from cd4ml.store.scopes import ALL, require_scopes
+from cd4ml.store.scopes import ALL, deciding, require_scopes, wider
 
 PREFIX = "cd4ml_"  # scanners of public code know a secret by its beginning
 _RANDOM_BYTES = 32
@@ -50,8 +50,12 @@ def add(
     at: datetime,
     made_at: datetime | None = None,
     expires_at: datetime,
+    used: Token | None = None,
 ) -> Token:
     """Let who shows the secret act as a person, in what the scopes allow.
+
+    Who has a secret acts as its owner. So nobody has one of somebody else's with which one could
+    agree to one's own request, and no token makes another that goes further than itself.
 
     Args:
         connection: Of a write transaction.
@@ -63,10 +67,12 @@ def add(
         at: When, by the project's clock: for the ledger.
         made_at: When, by the clock of `expires_at`; `at` without it.
         expires_at: When it becomes worthless, by a clock that no rehearsal moves.
+        used: The token with which `by` does it; None where they need none.
 
     Raises:
         NotFound: If one of the two is not known.
-        NotAllowed: If `by` is neither.
+        NotAllowed: If `by` is neither, if it is somebody else's and good for deciding, or if it
+            would go further, or last longer, than the one used.
         InvalidInput: If a scope is none, or it would have expired already.
     """
     require_scopes(scopes)
@@ -75,6 +81,8 @@ def add(
         raise InvalidInput(msg, hint=f"it is {made_at or at:%Y-%m-%d %H:%M} now")
     person = people.actor(connection, actor)
     _refuse_unless_own(connection, person.name, by, what=f"make a token for {actor}")
+    _refuse_others_voice(person.name, by, scopes)
+    _refuse_beyond(used, scopes, expires_at)
     token = Token(
         number=rows.next_number(connection, Token),
         actor=person.name,
@@ -144,6 +152,35 @@ def _refuse_unless_own(connection: sa.Connection, owner: str, by: str, *, what: 
         raise NotAllowed(error.message, hint=f"{owner} may do it too") from None
 
 
+def _refuse_others_voice(owner: str, by: str, scopes: tuple[str, ...]) -> None:
+    if by != owner and (own := deciding(scopes)):
+        msg = (
+            f"{by} may not make a token for {owner} with {', '.join(own)}: whoever has the secret"
+            f" would decide as {owner}"
+        )
+        flags = " ".join(f"--scope {each}" for each in own)
+        raise NotAllowed(
+            msg, hint=f"{owner} makes it: cd4ml --as {owner} token create {owner} {flags}"
+        )
+
+
+def _refuse_beyond(used: Token | None, scopes: tuple[str, ...], expires_at: datetime) -> None:
+    if used is None:
+        return
+    if further := wider(scopes, used.scopes):
+        msg = (
+            f"token/{used.number} of {used.actor} makes no token that goes further than itself:"
+            f" it has {', '.join(used.scopes)}, and not {', '.join(further)}"
+        )
+        raise NotAllowed(msg, hint="on the project's machine cd4ml token create needs no token")
+    if expires_at > used.expires_at:
+        msg = (
+            f"token/{used.number} of {used.actor} makes no token that lasts longer than itself:"
+            f" until {used.expires_at:%Y-%m-%d %H:%M}, got {expires_at:%Y-%m-%d %H:%M}"
+        )
+        raise NotAllowed(msg, hint="say an earlier end")
+
+
 def _note(connection: sa.Connection, token: Token, action: str, *, by: str, at: datetime) -> None:
     ledger.append(
         connection,
@@ -157,4 +194,5 @@ def _note(connection: sa.Connection, token: Token, action: str, *, by: str, at: 
             "scopes": token.scopes,
             "expires_at": token.expires_at,
         },
+        records=(token,),
     )

@@ -116,7 +116,8 @@ def _show_report(screen: Screen, report: AuditReport) -> None:
     from cd4ml.cli.screen import counted
 
     screen.line(f"the ledger holds: {counted(report.entries, 'entry', 'entries')}", style="green")
-    screen.facts((("head", report.head), *_signed(report)))
+    sealed = f"{report.records:,} records that decide, as it says of them"
+    screen.facts((("head", report.head), ("with", sealed), *_signed(report)))
     if not report.signed_until:
         screen.hint("nothing of it is signed, so it could be another one: cd4ml audit key")
 

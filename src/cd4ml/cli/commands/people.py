@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cd4ml.cli.given import Answer, Given
-from cd4ml.cli.words import Commands
+from cd4ml.cli.words import Commands, UsageError
 
 if TYPE_CHECKING:
     from cd4ml.cli.screen import Screen
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def add(commands: Commands) -> None:
-    """`people add|list`."""
+    """`people add|remove|list`."""
     nouns = commands.group("people", "who may act, with which roles")
     parser = nouns.add(
         "add",
@@ -25,8 +25,23 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("name", metavar="NAME")
     parser.add_argument(
-        "--role", dest="roles", metavar="ROLE", action="append", default=[], help="may be repeated"
+        "--role",
+        dest="roles",
+        metavar="ROLE",
+        action="append",
+        default=None,
+        help="may be repeated",
     )
+    parser.add_argument("--no-role", action="store_true", help="take all roles away")
+    parser = nouns.add(
+        "remove",
+        remove_person,
+        "let a person act no more: their tokens and standing approvals end",
+        "What they did stays theirs, and nobody else gets their name. `people add` lets them act\n"
+        "again, with the roles that are given then; tokens and standing approvals stay ended.",
+    )
+    parser.add_argument("name", metavar="NAME")
+    parser.add_argument("--reason", required=True, help="why, for the ledger and the next reader")
     nouns.add("list", list_people, "list everybody who may act")
 
 
@@ -36,9 +51,21 @@ def add_person(given: Given) -> Answer[Actor]:
     from cd4ml.loop.people import unused_roles
 
     words = given.words
-    person = put(given.project, words.name, roles=tuple(words.roles), actor=given.actor)
+    if words.no_role and words.roles:
+        raise UsageError("cd4ml people add: --role or --no-role?", hint="not both")
+    said = () if words.no_role else words.roles and tuple(words.roles)
+    person = put(given.project, words.name, roles=said, actor=given.actor)
     unused = unused_roles(given.project, person)
     return Answer(person, lambda screen, person: _show_added(screen, person, unused))
+
+
+def remove_person(given: Given) -> Answer[Actor]:
+    """Remove a person."""
+    from cd4ml.loop.people import remove_person as take_out
+
+    words = given.words
+    person = take_out(given.project, words.name, reason=words.reason, actor=given.actor)
+    return Answer(person, lambda screen, person: _show_people(screen, [person]))
 
 
 def list_people(given: Given) -> Answer[list[Actor]]:
@@ -62,7 +89,7 @@ def _show_people(screen: Screen, people: list[Actor]) -> None:
         (
             (
                 person.name,
-                ", ".join(person.roles) or "none",
+                "removed" if person.removed_at else ", ".join(person.roles) or "none",
                 moment(person.added_at),
                 person.added_by,
             )

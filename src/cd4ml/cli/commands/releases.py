@@ -79,12 +79,13 @@ def _add_approve(commands: Commands) -> None:
         "agree to a release, or in advance to those of retrained models",
         "An approval counts only from a person other than the requester, with a role that the\n"
         "environment asks for. With --standing there is no RELEASE: it covers retrained versions\n"
-        "of --model that pass every gate, to --to, before --until, while the policy stays as it is.",
+        "of --model that pass every gate, to --to, before --until, while the policy stays as it is,\n"
+        "their code, configuration and contract are what people agreed to, and you have the role.",
     )
     parser.add_argument("release", metavar="release/NUMBER", nargs="?", default="")
     parser.add_argument(
         "--content",
-        default="",
+        default=None,
         help="what you looked at, as `release show` says; refused if it is another",
     )
     parser.add_argument("--standing", action="store_true", help="approve in advance")
@@ -92,6 +93,15 @@ def _add_approve(commands: Commands) -> None:
     parser.add_argument("--to", dest="environment", metavar="ENVIRONMENT", default="")
     parser.add_argument(
         "--until", metavar="DATE", type=day_or_time, help="YYYY-MM-DD, or with a time"
+    )
+    parser.add_argument(
+        "--margin",
+        dest="margins",
+        metavar="METRIC=VALUE",
+        action="append",
+        default=[],
+        help="of the standing approval: by how much a candidate may be worse than the champion, by"
+        " the interval of its verdict; may be repeated",
     )
     _takes_reason(parser, is_required=True)
 
@@ -146,9 +156,23 @@ def _stand(given: Given) -> Answer[StandingApproval]:
         environment=words.environment,
         until=words.until,
         reason=words.reason,
+        margins=_margins(words.margins),
         actor=given.actor,
     )
     return Answer(approval, _show_standing)
+
+
+def _margins(said: list[str]) -> dict[str, float]:
+    """By metric, what `--margin METRIC=VALUE` says."""
+    margins = {}
+    for text in said:
+        metric, _, value = text.partition("=")
+        try:
+            margins[metric] = float(value)
+        except ValueError:
+            msg = f"cd4ml approve --margin: expected METRIC=VALUE, got {text!r}"
+            raise UsageError(msg, hint="for example --margin auc=0.005") from None
+    return margins
 
 
 def reject(given: Given) -> Answer[Release]:
@@ -244,6 +268,11 @@ def _show_standing(screen: Screen, approval: StandingApproval) -> None:
     screen.facts(
         (
             ("covers", f"retrained versions of {approval.model} to {approval.environment}"),
+            ("made as", ", ".join(f"{k} {short(v)}" for k, v in approval.basis.items())),
+            (
+                "worse by",
+                ", ".join(f"{k} at most {v:g}" for k, v in approval.margins.items()),
+            ),
             ("until", f"{moment(approval.expires_at)} UTC"),
             ("given by", f"{approval.given_by} ({', '.join(approval.roles)})"),
             ("revoked", moment(approval.revoked_at)),
@@ -261,7 +290,7 @@ def _show_revoked(screen: Screen, approval: StandingApproval, reason: str) -> No
 def _show_details(screen: Screen, details: ReleaseDetails) -> None:
     from cd4ml.cli.screen import moment, short, words
 
-    show_release(screen, details.release)
+    show_release(screen, details.release, details.waits_for)
     if details.waits_for:
         screen.line(f"  {details.waits_for}")
     screen.facts(

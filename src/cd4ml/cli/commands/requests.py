@@ -63,14 +63,24 @@ def review(given: Given) -> Answer[Release]:
     return _decided(given, look_at)
 
 
-def show_release(screen: Screen, release: Release) -> None:
-    """A release in a line, and what it needs of somebody."""
+_AGREED = (
+    "frozen ",
+    "release/",
+    "it has to be in charge in ",
+)  # what is waited for once all agreed
+
+
+def show_release(screen: Screen, release: Release, waits: str = "") -> None:
+    """A release in a line, and what it needs of somebody; `waits` is what it waits for."""
     from cd4ml.cli.screen import words
 
     what = f"{release.model}/{release.version} to {release.environment}"
     mark = ", an emergency" if release.is_emergency else ""
-    screen.title(f"{release.ref}  {what}: {words(release.state)}{mark}")
-    if release.state == "awaiting_approval" and not release.is_emergency:
+    is_waiting = release.state == "awaiting_approval"
+    is_agreed = waits.startswith(_AGREED)
+    state = "agreed to" if is_waiting and is_agreed else words(release.state)
+    screen.title(f"{release.ref}  {what}: {state}{mark}")
+    if is_waiting and not is_agreed and not release.is_emergency:
         screen.hint(f"cd4ml approve {release.ref} --reason ... (by somebody else)")
     if release.state == "changes_requested":
         screen.hint(f"cd4ml release again {release.ref} --reason ... (by {release.requested_by})")

@@ -20,7 +20,8 @@ def add(commands: Commands) -> None:
         create,
         "make a token with which a program acts for a person",
         "The secret is shown once; only a digest of it is kept. Programs send it in the header\n"
-        "`Authorization: Bearer SECRET`. Everybody makes their own; admins make anybody's. It is\n"
+        "`Authorization: Bearer SECRET`. Everybody makes their own; admins make for others those\n"
+        "with which nobody decides (read, data, predict, push, track, gate, model). It is\n"
         "good for what its scopes allow and its owner may, until it expires or is revoked.",
     )
     parser.add_argument("name", metavar="NAME", help="who acts when the token is shown")

@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.Column("roles", JSON, nullable=False),
         sa.Column("added_at", UtcDateTime(), nullable=False),
         sa.Column("added_by", TEXT, nullable=False),
+        sa.Column("removed_at", UtcDateTime()),
     )
     op.create_table(
         "tokens",
@@ -419,6 +420,8 @@ def upgrade() -> None:
         sa.Column("given_at", UtcDateTime(), nullable=False),
         sa.Column("given_by", TEXT, nullable=False),
         sa.Column("roles", JSON, nullable=False),
+        sa.Column("basis", JSON, nullable=False),
+        sa.Column("margins", JSON, nullable=False),
         sa.Column("expires_at", UtcDateTime(), nullable=False),
         sa.Column("revoked_at", UtcDateTime()),
     )
@@ -447,6 +450,7 @@ def upgrade() -> None:
         sa.Column("reason", TEXT, nullable=False),
         sa.Column("state_reason", TEXT, nullable=False),
         sa.Column("requested_by", TEXT, nullable=False),
+        sa.Column("caused_by", TEXT, nullable=False),
         sa.Column("requested_at", UtcDateTime(), nullable=False),
         sa.Column("asked_at", UtcDateTime(), nullable=False),
         sa.Column("entered_at", UtcDateTime(), nullable=False),
@@ -642,6 +646,12 @@ def _protect_ledger_sqlite() -> None:
             f"CREATE TRIGGER ledger_no_{action.lower()} BEFORE {action} ON ledger "
             "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
         )
+    # INSERT OR REPLACE deletes without firing a trigger of DELETE
+    op.execute(
+        "CREATE TRIGGER ledger_no_replace BEFORE INSERT ON ledger "
+        "WHEN EXISTS (SELECT 1 FROM ledger WHERE sequence = NEW.sequence OR rowid = NEW.rowid) "
+        "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
+    )
 
 
 def _protect_ledger_postgres() -> None:

@@ -1,0 +1,54 @@
+"""The records that decide, as an entry of the ledger seals them: by name, their digests.
+
+The chain says what was written down, and by whom. A record lies in a table of its own, where the
+chain does not reach: the entry that made it, or changed it, has its digest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+import sqlalchemy as sa
+
+from cd4ml.records.actor import Actor
+from cd4ml.records.approval import Approval, StandingApproval
+from cd4ml.records.plan import Plan
+from cd4ml.records.release import Release
+from cd4ml.records.token import Token
+from cd4ml.records.verdict import Verdict
+from cd4ml.store import rows
+from cd4ml.store.address import address_of_record
+from cd4ml.store.tables import TABLES
+
+RECORDS = "records"  # the key in an entry's details
+
+KINDS: dict[type[msgspec.Struct], str] = {
+    Actor: "person",
+    Token: "token",
+    Verdict: "verdict",
+    Approval: "approval",
+    StandingApproval: "standing-approval",
+    Release: "release",
+    Plan: "plan",
+}
+
+
+def name_of(record: msgspec.Struct) -> str:
+    """What the ledger calls a record: `approval/3`, `person/ruth`."""
+    (key,) = TABLES[type(record)].primary_key
+    return f"{KINDS[type(record)]}/{getattr(record, key.name)}"
+
+
+def seals(connection: sa.Connection, records: Iterable[msgspec.Struct]) -> dict[str, str]:
+    """The digests of records as they lie in their tables now, by name.
+
+    They are read again: what a column makes of a value (1 of a float, a time of another zone) is
+    what is found there later.
+    """
+    found = {}
+    for record in records:
+        (key,) = TABLES[type(record)].primary_key
+        there = rows.get(connection, type(record), getattr(record, key.name))
+        found[name_of(record)] = address_of_record(there)
+    return found

@@ -1,0 +1,77 @@
+"""Whether the records that decide are what the ledger says of them."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import msgspec
+import sqlalchemy as sa
+
+from cd4ml.errors import Corrupted
+from cd4ml.records.ledger_entry import LedgerEntry
+from cd4ml.store import ledger, rows
+from cd4ml.store.address import address_of_record
+from cd4ml.store.sealed import KINDS, RECORDS, name_of
+
+_HINT = "compare it with a backup; `cd4ml audit verify` checks again"
+
+
+class Told:
+    """What the ledger says last of each record, gathered entry by entry."""
+
+    def __init__(self) -> None:
+        self._seals: dict[str, tuple[int, str]] = {}
+
+    def take(self, entry: LedgerEntry) -> None:
+        """One more entry, in the order of the ledger."""
+        for name, seal in entry.details.get(RECORDS, {}).items():
+            self._seals[name] = (entry.sequence, seal)
+
+    def verify(self, connection: sa.Connection) -> int:
+        """Hold every record against what was said of it last; returns how many there are.
+
+        Raises:
+            Corrupted: If one was changed, put in or taken away without an entry; it is named.
+        """
+        missing = dict(self._seals)
+        for kind in KINDS:
+            with closing(rows.each(connection, kind)) as records:
+                for record in records:
+                    _require_sealed(record, missing.pop(name_of(record), None))
+        if missing:
+            name, (sequence, _) = min(missing.items(), key=lambda each: each[1][0])
+            msg = (
+                f"{name} is missing, of which entry {sequence} of the ledger says that it is there"
+            )
+            raise Corrupted(msg, hint=_HINT)
+        return len(self._seals)
+
+
+def require(connection: sa.Connection, record: msgspec.Struct, *, subject: str) -> None:
+    """Let nothing rest on a record that is not what the ledger says of it.
+
+    Args:
+        connection: Of a transaction.
+        record: As it is in its table.
+        subject: What the entries that say so are about.
+
+    Raises:
+        Corrupted: If no entry about the subject seals it, or the newest that does says otherwise.
+    """
+    name = name_of(record)
+    for entry in ledger.entries(connection, subject):
+        if seal := entry.details.get(RECORDS, {}).get(name):
+            ledger.require_unchanged(entry)
+            _require_sealed(record, (entry.sequence, seal))
+            return
+    _require_sealed(record, None)
+
+
+def _require_sealed(record: msgspec.Struct, told: tuple[int, str] | None) -> None:
+    if told is None:
+        msg = f"{name_of(record)} is not in the ledger: no entry says how it came to be"
+        raise Corrupted(msg, hint=_HINT)
+    sequence, seal = told
+    if address_of_record(record) != seal:
+        msg = f"{name_of(record)} was changed since entry {sequence} of the ledger, which says what it was"
+        raise Corrupted(msg, hint=_HINT)
