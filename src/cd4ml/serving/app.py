@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import secrets
+from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from cd4ml.serving.endpoint import Answer, Endpoint, ModelFailed
 from cd4ml.serving.guests import Guests
 from cd4ml.serving.request import RequestRefused
 from cd4ml.serving.shadows import Shadows
+from cd4ml.serving.together import Together
 from cd4ml.serving.watcher import Watcher
 from cd4ml.serving.wire import (
     TEXT,
@@ -57,7 +59,15 @@ class Prediction(msgspec.Struct):
 
 
 class App:
-    """One environment's answers over ASGI: to everybody, or to guests only."""
+    """One environment's answers over ASGI: to everybody, or to guests only.
+
+    Args:
+        watcher: Keeps the endpoint at the newest plan.
+        clock: Says when an answer was given.
+        segments: Folder of the worker's segments.
+        worker: Its name.
+        guests: Who may ask; None: everybody.
+    """
 
     def __init__(
         self,
@@ -68,6 +78,7 @@ class App:
         worker: str,
         guests: Guests | None = None,
     ) -> None:
+        self._together = Together()
         self._guests = guests
         self.counts = watcher.counts
         self._watcher = watcher
@@ -76,6 +87,14 @@ class App:
         self._shadows = Shadows(segments, worker, self.counts)
         self._worker = secrets.randbelow(WORKERS)
         self._sequence = 0
+
+    def count_in_flight(self, in_flight: Callable[[], int]) -> None:
+        """Take from the server how many requests it has read and not answered.
+
+        A request that is alone is then answered at once. Without it each waits for the end
+        of the loop's turn, and for no longer.
+        """
+        self._together = Together(in_flight)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request, or live through the server's life."""
@@ -100,7 +119,7 @@ class App:
         try:
             endpoint = self._endpoint_for(scope)
             body, key = await read_request(scope, receive)
-            response, asked = self._answer(endpoint, body, key)
+            response, asked = await self._answer(endpoint, body, key)
         except RequestRefused as refusal:
             response = explained(refusal.status, refusal, refusal.violations)
         except ModelFailed as failure:
@@ -122,7 +141,9 @@ class App:
             raise RequestRefused(503, self._watcher.absence, hint=hint)
         return self._watcher.endpoint
 
-    def _answer(self, endpoint: Endpoint, body: bytes, key: str) -> tuple[Response, list[Asked]]:
+    async def _answer(
+        self, endpoint: Endpoint, body: bytes, key: str
+    ) -> tuple[Response, list[Asked]]:
         rows = endpoint.reader.read(body)
         at = self._clock.now()
         plan = endpoint.plan
@@ -130,7 +151,8 @@ class App:
             Asked(endpoint, make(at, plan.number, self._worker, self._next()), at, row, key)
             for row in rows
         ]
-        answered = endpoint.answers(rows, [key or one.prediction_id for one in asked])
+        keys = [key or one.prediction_id for one in asked]
+        answered = await self._together.answers(endpoint, rows, keys)
         self._capture(asked, answered)
         predictions = [
             _prediction(one.prediction_id, plan, answers[-1])

@@ -67,9 +67,13 @@ async def read_request(scope: Message, receive: Receive) -> tuple[bytes, str]:
             key = _text(value)
         elif name == b"content-length":
             _refuse_too_large(int(value))
-    chunks = []
+    chunks: list[bytes] = []
     while True:
         message = await receive()
+        if not (chunks or message.get("more_body")) and message["type"] == "http.request":
+            body: bytes = message.get("body", b"")  # nearly always: all of it came at once
+            _refuse_too_large(len(body))
+            return body, key
         if message["type"] == "http.disconnect":
             raise ClientGone
         chunks.append(message.get("body", b""))
