@@ -69,12 +69,15 @@ def test_a_silently_wrong_classifier_is_refused(tmp_path: Path) -> None:
     model = packaged(tmp_path, estimator)
     manifest = manifest_of(model)
 
-    assert manifest.kind == "native"
+    assert manifest.kind == "treelite"
     assert COMPILED not in manifest.files
-    assert manifest.parity.refusal.startswith("answers differ by up to 0.")
-    assert manifest.parity.n_flips > 0
-    np.testing.assert_array_equal(
-        model.load().score(to_rows(CONTRACT, flights())), score_frame(estimator, flights())
+    assert set(manifest.refused) == {"ONNX", "ONNX in double precision"}
+    assert manifest.refused["ONNX"].startswith("answers differ by up to 0.")
+    assert manifest.refused["ONNX"].endswith(" of 478 labels flip")
+    np.testing.assert_allclose(
+        model.load().score(to_rows(CONTRACT, flights())),
+        score_frame(estimator, flights()),
+        rtol=1e-12,
     )
 
 
@@ -82,8 +85,10 @@ def test_a_silently_wrong_regressor_is_refused(tmp_path: Path) -> None:
     estimator = fit(HistGradientBoostingRegressor(loss="poisson", max_iter=10), target="hour")
     manifest = manifest_of(packaged(tmp_path, estimator))
 
-    assert manifest.kind == "native"
-    assert manifest.parity.refusal.startswith("answers differ by up to")
+    assert manifest.kind == "treelite"
+    assert manifest.refused["ONNX"].startswith("answers differ by up to")
+    assert manifest.parity.max_difference is not None
+    assert manifest.parity.max_difference < 1e-12
 
 
 def test_trees_behind_a_scaler_are_refused_when_rounding_crosses_a_threshold(
@@ -92,8 +97,9 @@ def test_trees_behind_a_scaler_are_refused_when_rounding_crosses_a_threshold(
     forest = RandomForestClassifier(20, random_state=0)
     manifest = manifest_of(packaged(tmp_path, fit(forest, numbers=IMPUTED)))
 
-    assert manifest.kind == "native"
-    assert "answers differ by up to" in manifest.parity.refusal
+    assert manifest.kind == "treelite"
+    assert "answers differ by up to" in manifest.refused["ONNX"]
+    assert manifest.parity.max_difference == 0
 
 
 def test_a_faithful_regressor_is_used(tmp_path: Path) -> None:
@@ -112,6 +118,11 @@ def test_what_does_not_compile_is_served_as_it_is(tmp_path: Path) -> None:
     manifest = manifest_of(packaged(tmp_path, fit(LogisticRegression(), numbers=numbers)))
 
     assert manifest.kind == "native"
+    assert list(manifest.refused) == ["ONNX", "ONNX in double precision", "treelite"]
+    assert manifest.refused["treelite"] == (
+        "it does not compile: InvalidInput: FunctionTransformer cannot be written down as an "
+        "encoding, expected encoders, imputers, scalers and what passes through"
+    )
     assert manifest.parity.max_difference is None
     assert manifest.parity.refusal.startswith("it does not compile: ")
 

@@ -14,12 +14,14 @@ from cd4ml.models.manifest import (
     COMPILED,
     CONTRACT,
     PROBES,
+    TREES,
     Kind,
     Manifest,
     Probes,
 )
 from cd4ml.models.native import NativeScorer
 from cd4ml.models.onnx import CompiledScorer
+from cd4ml.models.treelite import TreeScorer
 from cd4ml.models.trust import IsTrusted, refuse_unless_trusted
 from cd4ml.records.contract import Contract
 
@@ -34,12 +36,12 @@ class Runtime:
     """A model that answers rows; immutable, safe to share between threads.
 
     `artifact` is the address it was loaded from, `contract` what its rows keep, `kind` is
-    `onnx` or `native`. Rows are not checked here.
+    `onnx`, `treelite` or `native`. Rows are not checked here.
     """
 
     def __init__(
         self,
-        scorer: CompiledScorer | NativeScorer,
+        scorer: CompiledScorer | TreeScorer | NativeScorer,
         *,
         artifact: str,
         contract: Contract,
@@ -74,6 +76,7 @@ def load(blobs: Blobs, artifact: str, *, is_trusted: IsTrusted) -> Runtime:
 
     Raises:
         NotFound: If a part is missing.
+        ConfigurationError: If treelite serves it and is not installed here.
         Corrupted: If a part is not what was packaged, or answers differently here.
         Refused: If the estimator was made elsewhere and nobody answers for it.
     """
@@ -88,9 +91,11 @@ def load(blobs: Blobs, artifact: str, *, is_trusted: IsTrusted) -> Runtime:
 
 def _scorer(
     blobs: Blobs, manifest: Manifest, contract: Contract, is_trusted: IsTrusted
-) -> CompiledScorer | NativeScorer:
+) -> CompiledScorer | TreeScorer | NativeScorer:
     if manifest.kind == "onnx":
         return CompiledScorer(blobs.get(manifest.files[COMPILED]), contract)
+    if manifest.kind == "treelite":
+        return TreeScorer(blobs.get(manifest.files[TREES]), contract)
     address = manifest.estimator
     refuse_unless_trusted(address, is_trusted)
     fitted = estimators.load(blobs.get(address), is_joblib=manifest.is_joblib)
