@@ -49,7 +49,7 @@ class Counting:
 
         version = Version(built.champion.arm, built.champion.values, counted)
         self.endpoint = Endpoint(
-            built.plan, built.contract, built.reader, version, None, (), built.runtimes
+            built.plan, built.contract, built.reader, version, None, (), {}, built.runtimes
         )
 
     def rows(self, *contents: dict[str, Any]) -> list[Any]:

@@ -43,7 +43,7 @@ def to_rows(contract: Contract, frame: pl.DataFrame) -> list[dict[str, Any]]:
     if missing:
         msg = f"the rows lack {', '.join(missing)}, which the contract {contract.name!r} names"
         raise InvalidInput(msg, hint=f"they have: {', '.join(frame.columns)}")
-    return frame.select(_plain(frame[name]) for name in contract.names).to_dicts()
+    return frame.select(to_plain(frame[name]) for name in contract.names).to_dicts()
 
 
 def as_requested(contract: Contract, frame: pl.DataFrame) -> pl.DataFrame:
@@ -94,7 +94,8 @@ def _typed(field: Field, values: list[Any]) -> pl.Series:
     return pl.Series(field.name, moments, dtype=_TYPES["datetime"])
 
 
-def _plain(column: pl.Series) -> pl.Series:
+def to_plain(column: pl.Series) -> pl.Series:
+    """A column as requests would carry it: NaN as null, times as texts in UTC."""
     dtype = column.dtype
     if dtype.is_float() or dtype.is_decimal():
         return column.cast(pl.Float64).fill_nan(None)

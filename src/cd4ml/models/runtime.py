@@ -37,6 +37,7 @@ class Runtime:
 
     `artifact` is the address it was loaded from, `contract` what its rows keep, `kind` is
     `onnx`, `treelite` or `native`. Rows are not checked here.
+    `example` is one of those it was packaged with.
     """
 
     def __init__(
@@ -46,7 +47,9 @@ class Runtime:
         artifact: str,
         contract: Contract,
         kind: Kind,
+        example: dict[str, Any],
     ) -> None:
+        self.example = example
         self.artifact = artifact
         self.contract = contract
         self.kind = kind
@@ -82,9 +85,11 @@ def load(blobs: Blobs, artifact: str, *, is_trusted: IsTrusted) -> Runtime:
     """
     manifest = blobs.get_record(artifact, Manifest)
     contract = blobs.get_record(manifest.files[CONTRACT], Contract)
-    scorer = _scorer(blobs, manifest, contract, is_trusted)
-    runtime = Runtime(scorer, artifact=artifact, contract=contract, kind=manifest.kind)
     known = blobs.get_record(manifest.files[PROBES], Probes)
+    scorer = _scorer(blobs, manifest, contract, is_trusted)
+    runtime = Runtime(
+        scorer, artifact=artifact, contract=contract, kind=manifest.kind, example=known.rows[-1]
+    )
     _refuse_unless_same(runtime, manifest, known)
     return runtime
 

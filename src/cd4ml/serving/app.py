@@ -1,4 +1,4 @@
-"""The serving process as a raw ASGI application: `POST /predict` and four small pages.
+"""The serving process as a raw ASGI application: predictions by several protocols, and pages.
 
 The order of a prediction is the promise: read the endpoint once, check the rows, score
 them, append them to the segment, answer. What could not be captured is not answered.
@@ -8,34 +8,33 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import secrets
 from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
-import msgspec
-
-from cd4ml.errors import Cd4mlError, InvalidInput, NotFound, Unavailable
+from cd4ml.errors import Cd4mlError, NotFound
 from cd4ml.models.prediction_id import SEQUENCES, WORKERS, make
-from cd4ml.records.plan import Plan
 from cd4ml.serving.capture import Asked, line
 from cd4ml.serving.endpoint import Answer, Endpoint, ModelFailed
 from cd4ml.serving.guests import Guests
+from cd4ml.serving.pages import asked_model, page
+from cd4ml.serving.protocols import Answered, Protocol
+from cd4ml.serving.protocols.invocations import INVOCATIONS
+from cd4ml.serving.protocols.open_inference import INFER
+from cd4ml.serving.protocols.own import PREDICT
 from cd4ml.serving.request import RequestRefused
 from cd4ml.serving.shadows import Shadows
 from cd4ml.serving.together import Together
 from cd4ml.serving.watcher import Watcher
 from cd4ml.serving.wire import (
-    TEXT,
     ClientGone,
     Message,
     Receive,
+    Request,
     Response,
     Send,
     explained,
-    in_json,
     read_request,
     send_response,
 )
@@ -44,18 +43,7 @@ from cd4ml.store.segments import Segment
 
 _log = logging.getLogger(__name__)
 
-_PAGES = ("/health", "/ready", "/contract", "/metrics")
-
-
-class Prediction(msgspec.Struct):
-    """One element of an answer's `predictions`."""
-
-    prediction_id: str
-    score: float | None  # never None: a version that failed does not count
-    model: str
-    number: int
-    artifact: str
-    plan: int
+_PROTOCOLS = {"/predict": PREDICT, "/invocations": INVOCATIONS}
 
 
 class App:
@@ -103,10 +91,13 @@ class App:
             return
         path = scope["path"]
         try:
-            if path == "/predict":
-                await self._predict(scope, receive, send)
+            protocol = _PROTOCOLS.get(path)
+            if protocol is None and path.startswith("/v2/models/") and path.endswith("/infer"):
+                protocol = INFER
+            if protocol is not None:
+                await self._predict(protocol, scope, receive, send)
             else:
-                await send_response(send, self._page(scope["method"], path))
+                await send_response(send, page(self._watcher, scope["method"], path))
         except ClientGone:
             return
         except Exception:  # a bug of ours: the caller still gets JSON
@@ -114,12 +105,18 @@ class App:
             error = Cd4mlError("the server failed on this request", hint="its log has the reason")
             await send_response(send, explained(500, error))
 
-    async def _predict(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def _predict(
+        self, protocol: Protocol, scope: Message, receive: Receive, send: Send
+    ) -> None:
         asked: list[Asked] = []
         try:
             endpoint = self._endpoint_for(scope)
-            body, key = await read_request(scope, receive)
-            response, asked = await self._answer(endpoint, body, key)
+            if protocol is INFER:
+                asked_model(endpoint, scope["path"])
+            request = await read_request(scope, receive)
+            response, asked = await self._answer(endpoint, protocol, request)
+        except NotFound as error:
+            response = explained(404, error)
         except RequestRefused as refusal:
             response = explained(refusal.status, refusal, refusal.violations)
         except ModelFailed as failure:
@@ -132,7 +129,7 @@ class App:
 
     def _endpoint_for(self, scope: Message) -> Endpoint:
         if scope["method"] != "POST":
-            msg = f"expected a POST to /predict, got {scope['method']}"
+            msg = f"expected a POST to {scope['path'][:100]}, got {scope['method']}"
             raise RequestRefused(405, msg, hint="POST the rows as JSON")
         if self._guests is not None:
             self._guests.refuse_strangers(scope["headers"])
@@ -142,23 +139,22 @@ class App:
         return self._watcher.endpoint
 
     async def _answer(
-        self, endpoint: Endpoint, body: bytes, key: str
+        self, endpoint: Endpoint, protocol: Protocol, request: Request
     ) -> tuple[Response, list[Asked]]:
-        rows = endpoint.reader.read(body)
-        at = self._clock.now()
-        plan = endpoint.plan
+        rows = protocol.read(endpoint, request)
+        at, key, plan = self._clock.now(), request.key, endpoint.plan.number
         asked = [
-            Asked(endpoint, make(at, plan.number, self._worker, self._next()), at, row, key)
+            Asked(endpoint, make(at, plan, self._worker, self._next()), at, row, key)
             for row in rows
         ]
         keys = [key or one.prediction_id for one in asked]
         answered = await self._together.answers(endpoint, rows, keys)
         self._capture(asked, answered)
-        predictions = [
-            _prediction(one.prediction_id, plan, answers[-1])
+        given = [
+            Answered(one.prediction_id, answers[-1])
             for one, answers in zip(asked, answered, strict=True)
         ]
-        return in_json({"predictions": predictions}), asked if endpoint.shadows else []
+        return protocol.write(endpoint, request, given), asked if endpoint.shadows else []
 
     def _capture(self, asked: list[Asked], answered: list[list[Answer]]) -> None:
         for one, answers in zip(asked, answered, strict=True):
@@ -182,23 +178,6 @@ class App:
             self._worker, self._sequence = secrets.randbelow(WORKERS), 0
         return self._sequence
 
-    def _page(self, method: str, path: str) -> Response:
-        if path not in _PAGES:
-            error = NotFound(f"nothing answers at {path[:100]}", hint=f"try {', '.join(_PAGES)}")
-            return explained(404, error)
-        if method != "GET":
-            return explained(405, InvalidInput(f"expected a GET of {path}, got {method}"))
-        if path == "/health":
-            return Response(200, b'{"health":"ok"}')
-        endpoint = self._watcher.endpoint
-        if path == "/metrics":
-            plan = 0 if endpoint is None else endpoint.plan.number
-            return Response(200, self.counts.text(plan).encode(), TEXT)
-        if endpoint is None:
-            return explained(503, Unavailable(self._watcher.absence))
-        content = _readiness(endpoint) if path == "/ready" else endpoint.contract.contract
-        return in_json(content)
-
     async def _live(self, receive: Receive, send: Send) -> None:
         while True:
             message = await receive()
@@ -215,23 +194,3 @@ class App:
         self._shadows.stop()
         self._segment.close()
         self._watcher.stop()
-
-
-def _prediction(prediction_id: str, plan: Plan, answer: Answer) -> Prediction:
-    arm = answer.version.arm
-    return Prediction(prediction_id, answer.score, arm.model, arm.number, arm.artifact, plan.number)
-
-
-def _readiness(endpoint: Endpoint) -> dict[str, Any]:
-    plan = endpoint.plan
-    arms = [
-        msgspec.to_builtins(arm) | {"kind": endpoint.runtimes[arm.artifact].kind}
-        for arm in plan.arms
-    ]
-    return {
-        "process": os.getpid(),
-        "environment": plan.environment,
-        "model": plan.model,
-        "plan": plan.number,
-        "arms": arms,
-    }
