@@ -150,6 +150,8 @@ class App:
         keys = [key or one.prediction_id for one in asked]
         answered = await self._together.answers(endpoint, rows, keys)
         self._capture(asked, answered)
+        for name in endpoint.reader.unknown_categories(rows):
+            self.counts.unknown[name] += 1
         given = [
             Answered(one.prediction_id, answers[-1])
             for one, answers in zip(asked, answered, strict=True)

@@ -58,6 +58,11 @@ class RequestReader:
         self._texts = compiled.getter(texts) if texts else None
         self._times = compiled.getter(times) if times else None
         self._colons = sum(map(_colons_of, compiled.contract.names))
+        self._open = [
+            (field.name, attribute, frozenset(field.categories))
+            for attribute, field in zip(row.__struct_fields__, fields, strict=True)
+            if field.open and field.categories
+        ]
         self._optional = [
             (attribute, _colons_of(field.name))
             for attribute, field in zip(row.__struct_fields__, fields, strict=True)
@@ -96,6 +101,15 @@ class RequestReader:
             raise _refused(self._compiled.contract.name, found)
         taken: list[Row] = msgspec.convert(rows, list[self._compiled.row])  # type: ignore[name-defined]
         return taken
+
+    def unknown_categories(self, rows: list[Row]) -> list[str]:
+        """The field of each string outside its list, where the contract leaves the list open."""
+        return [
+            name
+            for name, attribute, known in self._open
+            for row in rows
+            if (text := getattr(row, attribute)) and text not in known
+        ]
 
     def _quickly(self, body: bytes) -> list[Row] | None:
         is_list = body.startswith(b'{"rows"')
