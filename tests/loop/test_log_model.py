@@ -303,5 +303,5 @@ class TestFromNotebookToProduction:
         version = graduate(undeclared, "run/1", step="forest", model="delay", actor=ANN)
 
         assert version.ref == "delay/1"
-        assert runtime_of(undeclared, version).kind in ("onnx", "native")
+        assert runtime_of(undeclared, version).kind in ("onnx", "treelite", "native")
         assert graduate(undeclared, "run/1", step="forest", model="delay", actor=ANN) == version

@@ -12,7 +12,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from cd4ml.models.estimator import dump
 from cd4ml.models.package import package
@@ -72,6 +72,15 @@ def bitset_boosted() -> Pipeline:
     """Gradient boosting with categories of its own, which converts to a wrong ONNX model."""
     ordinal = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=np.nan)
     return boosted(texts=ordinal, categorical_features=[0, 1])
+
+
+def native_boosted() -> Pipeline:
+    """The same behind a step that no compiled form knows: it is served as it is."""
+    ordinal = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=np.nan)
+    boosting = HistGradientBoostingClassifier(
+        max_iter=15, random_state=0, categorical_features=[0, 1]
+    )
+    return fit(boosting, texts=ordinal, numbers=FunctionTransformer())
 
 
 class Fragile(LogisticRegression):  # type: ignore[misc]

@@ -10,16 +10,25 @@ import msgspec
 import numpy as np
 import polars as pl
 import pytest
-from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestClassifier
+from sklearn.ensemble import (
+    BaggingClassifier,
+    ExtraTreesClassifier,
+    GradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    VotingClassifier,
+)
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 
 from cd4ml.errors import InvalidInput, Refused
 from cd4ml.models.estimator import dump, score_frame
 from cd4ml.models.frames import to_rows
 from cd4ml.models.manifest import COMPILED, PROBES, Manifest, Probes
+from cd4ml.models.native import NativeScorer
 from cd4ml.models.package import package
 from cd4ml.models.parity import probes
 from cd4ml.models.violations import violations_of
@@ -70,12 +79,15 @@ def test_a_silently_wrong_classifier_is_refused(tmp_path: Path) -> None:
     model = packaged(tmp_path, estimator)
     manifest = manifest_of(model)
 
-    assert manifest.kind == "native"
+    assert manifest.kind == "treelite"
     assert COMPILED not in manifest.files
-    assert manifest.parity.refusal.startswith("answers differ by up to 0.")
-    assert manifest.parity.n_flips > 0
-    np.testing.assert_array_equal(
-        model.load().score(to_rows(CONTRACT, flights())), score_frame(estimator, flights())
+    assert set(manifest.refused) == {"ONNX", "ONNX in double precision"}
+    assert manifest.refused["ONNX"].startswith("answers differ by up to 0.")
+    assert manifest.refused["ONNX"].endswith(" of 478 labels flip")
+    np.testing.assert_allclose(
+        model.load().score(to_rows(CONTRACT, flights())),
+        score_frame(estimator, flights()),
+        rtol=1e-12,
     )
 
 
@@ -83,8 +95,10 @@ def test_a_silently_wrong_regressor_is_refused(tmp_path: Path) -> None:
     estimator = fit(HistGradientBoostingRegressor(loss="poisson", max_iter=10), target="hour")
     manifest = manifest_of(packaged(tmp_path, estimator))
 
-    assert manifest.kind == "native"
-    assert manifest.parity.refusal.startswith("answers differ by up to")
+    assert manifest.kind == "treelite"
+    assert manifest.refused["ONNX"].startswith("answers differ by up to")
+    assert manifest.parity.max_difference is not None
+    assert manifest.parity.max_difference < 1e-12
 
 
 def test_trees_behind_a_scaler_are_refused_when_rounding_crosses_a_threshold(
@@ -93,8 +107,47 @@ def test_trees_behind_a_scaler_are_refused_when_rounding_crosses_a_threshold(
     forest = RandomForestClassifier(20, random_state=0)
     manifest = manifest_of(packaged(tmp_path, fit(forest, numbers=IMPUTED)))
 
-    assert manifest.kind == "native"
-    assert "answers differ by up to" in manifest.parity.refusal
+    assert manifest.kind == "treelite"
+    assert "answers differ by up to" in manifest.refused["ONNX"]
+    assert manifest.parity.max_difference == 0
+
+
+RARE = OneHotEncoder(min_frequency=20, handle_unknown="infrequent_if_exist", sparse_output=False)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "texts", "kinds"),
+    [
+        (DecisionTreeClassifier(max_depth=8, random_state=0), None, {"onnx", "native"}),
+        (BaggingClassifier(n_estimators=5, random_state=0), None, {"onnx", "native"}),
+        (GradientBoostingClassifier(n_estimators=20, random_state=0), None, {"onnx", "treelite"}),
+        (ExtraTreesClassifier(10, random_state=0), None, {"onnx", "treelite"}),
+        (LogisticRegression(), RARE, {"native"}),
+        (
+            VotingClassifier(
+                [("a", LogisticRegression()), ("b", DecisionTreeClassifier(max_depth=3))],
+                voting="soft",
+            ),
+            None,
+            {"onnx", "native"},
+        ),
+    ],
+    ids=["tree", "bagging", "boosting", "extra trees", "rare categories", "voting"],
+)
+def test_whatever_serves_gives_the_estimators_answers(
+    estimator: Any, texts: Any, kinds: set[str], tmp_path: Path
+) -> None:
+    """Scaled inputs cross thresholds when they are rounded, and some conversions fail when run."""
+    fitted = fit(estimator, texts=texts, numbers=IMPUTED)
+    model = packaged(tmp_path, fitted)
+    manifest = manifest_of(model)
+
+    assert manifest.kind in kinds
+    rows = probes(CONTRACT, to_rows(CONTRACT, flights()))
+    expected = NativeScorer(fitted, CONTRACT).score([tuple(row.values()) for row in rows])
+    np.testing.assert_allclose(model.load().score(rows), expected, atol=1e-5)
+    if manifest.kind != "native":
+        assert manifest.estimator not in manifest.served
 
 
 def test_a_faithful_regressor_is_used(tmp_path: Path) -> None:
@@ -113,6 +166,11 @@ def test_what_does_not_compile_is_served_as_it_is(tmp_path: Path) -> None:
     manifest = manifest_of(packaged(tmp_path, fit(LogisticRegression(), numbers=numbers)))
 
     assert manifest.kind == "native"
+    assert list(manifest.refused) == ["ONNX", "ONNX in double precision", "treelite"]
+    assert manifest.refused["treelite"] == (
+        "it does not compile: InvalidInput: FunctionTransformer cannot be written down as an "
+        "encoding, expected encoders, imputers, scalers and what passes through"
+    )
     assert manifest.parity.max_difference is None
     assert manifest.parity.refusal.startswith("it does not compile: ")
 

@@ -17,10 +17,19 @@ from cd4ml.models.trust import trusted_in
 from cd4ml.records.run import StepRun
 from cd4ml.store.database import Database
 from cd4ml.store.rows import insert
-from tests.models.builders import CONTRACT, ROW, bitset_boosted, boosted, flights, packaged, peeping
+from tests.models.builders import (
+    CONTRACT,
+    ROW,
+    bitset_boosted,
+    boosted,
+    flights,
+    native_boosted,
+    packaged,
+    peeping,
+)
 
 
-@pytest.mark.parametrize("build", [boosted, bitset_boosted])
+@pytest.mark.parametrize("build", [boosted, bitset_boosted, native_boosted])
 def test_rows_and_frames_get_the_same_answers(build: Any, tmp_path: Path) -> None:
     runtime = packaged(tmp_path, build()).load()
     rows = to_rows(CONTRACT, flights())
@@ -61,7 +70,7 @@ def test_an_unknown_model_is_not_found(tmp_path: Path) -> None:
 
 
 def test_a_pickle_of_unknown_origin_is_refused(tmp_path: Path) -> None:
-    model = packaged(tmp_path, bitset_boosted())
+    model = packaged(tmp_path, native_boosted())
 
     with pytest.raises(Refused, match="was not made by a run of this project"):
         load(model.blobs, model.artifact, is_trusted=lambda _: False)

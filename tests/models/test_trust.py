@@ -18,7 +18,7 @@ from cd4ml.records.trust import Trust
 from cd4ml.store import ledger, rows
 from cd4ml.store.blobs import Blobs, open_blobs
 from cd4ml.store.database import Database
-from tests.models.builders import CONTRACT, bitset_boosted, flights
+from tests.models.builders import CONTRACT, flights, native_boosted
 
 NOW = datetime(2013, 1, 1, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -178,7 +178,7 @@ def test_a_hostile_pickle_does_not_run_before_somebody_answers_for_it(
 @pytest.mark.parametrize("is_joblib", [False, True])
 def test_every_load_asks_again(database: Database, tmp_path: Path, is_joblib: bool) -> None:
     blobs, is_trusted = open_blobs(str(tmp_path / "blobs")), trust.trusted_in(database)
-    address = stored(blobs, bitset_boosted(), tmp_path, is_joblib=is_joblib)
+    address = stored(blobs, native_boosted(), tmp_path, is_joblib=is_joblib)
     with database.write() as connection:
         trust.give_word(connection, address, why="a test", roles=(), by=ADA, at=NOW)
     artifact = packaged(blobs, address, database, is_joblib=is_joblib)

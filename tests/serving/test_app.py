@@ -219,14 +219,16 @@ def test_the_counts_are_what_was_asked(caller: Caller) -> None:
 
     before = counts()
     caller.ask(json.dumps({"rows": [ROW] * 3}).encode())
+    caller.ask(json.dumps({"rows": [ROW, ROW | {"dest": "ZRH"}, ROW | {"dest": None}]}).encode())
     caller.ask(b"{")
     after = counts()
 
     def grown(name: str) -> float:
         return after[name] - before.get(name, 0)
 
-    assert grown('cd4ml_predictions_total{model="delay",version="1",role="champion"}') == 3
-    assert grown('cd4ml_requests_total{status="200"}') == 1
+    assert grown('cd4ml_predictions_total{model="delay",version="1",role="champion"}') == 6
+    assert grown('cd4ml_unknown_categories_total{field="dest"}') == 1
+    assert grown('cd4ml_requests_total{status="200"}') == 2
     assert grown('cd4ml_requests_total{status="400"}') == 1
     assert grown("cd4ml_refused_total") == 1
     assert after["cd4ml_plan"] == 1

@@ -225,3 +225,20 @@ def test_any_body_is_read_or_refused_with_a_reason(body: bytes) -> None:
     assert refusal.status in (400, 422)
     assert refusal.hint
     msgspec.json.encode(refusal.violations)
+
+
+def test_strings_outside_an_open_list_are_told_by_field() -> None:
+    """An optional field that a row lacks, and null, are no categories."""
+    fields = (
+        Field("dest", "string", nullable=True, categories=("BOS",), open=True),
+        Field("gate", "string", nullable=True, optional=True, categories=("A",), open=True),
+        Field("tail", "string"),
+    )
+    reader = RequestReader(CompiledContract(Contract(name="open", fields=fields)))
+
+    rows = reader.read(
+        b'{"rows": [{"dest": "ZRH", "tail": "x"}, {"dest": null, "gate": "B", "tail": "y"},'
+        b' {"dest": "BOS", "gate": "A", "tail": "z"}, {"dest": "ZRH", "gate": null, "tail": ""}]}'
+    )
+
+    assert reader.unknown_categories(rows) == ["dest", "dest", "gate"]

@@ -13,7 +13,7 @@ from cd4ml.errors import Unavailable
 from cd4ml.serving.last_known import LastKnown
 from cd4ml.serving.server import serve
 from cd4ml.store.clock import SharedClock
-from tests.models.builders import bitset_boosted, boosted
+from tests.models.builders import boosted, native_boosted
 from tests.serving.builders import BODY, Released, Server, arm, server, until
 
 pytestmark = pytest.mark.slow  # each test starts a server
@@ -87,7 +87,7 @@ def test_a_server_that_is_told_to_end_finishes_what_it_began(project: Released) 
 def test_a_server_starts_and_answers_with_database_and_blobs_away(
     project: Released, tmp_path: Path
 ) -> None:
-    native, compiled = project.model(bitset_boosted()), project.model(boosted())
+    native, compiled = project.model(native_boosted()), project.model(boosted())
     project.plan(arm(native), arm(compiled, "shadow", number=2, weight=0))
     with server(project.folder) as running:
         running.end()

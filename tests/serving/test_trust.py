@@ -8,7 +8,7 @@ import msgspec
 from cd4ml.models.manifest import ESTIMATOR, Manifest
 from cd4ml.models.trust import give_word, take_back
 from cd4ml.serving.watcher import Watcher
-from tests.models.builders import AT, bitset_boosted
+from tests.models.builders import AT, native_boosted
 from tests.models.test_trust import ADA, Hostile
 from tests.serving.builders import Released, arm, until
 
@@ -16,7 +16,7 @@ from tests.serving.builders import Released, arm, until
 def other_bytes(project: Released, thing: object) -> tuple[str, str]:
     """A native model whose estimator was pickled elsewhere; its artifact and its estimator."""
     blobs = project.project.blobs
-    manifest = blobs.get_record(project.model(bitset_boosted()), Manifest)
+    manifest = blobs.get_record(project.model(native_boosted()), Manifest)
     estimator = blobs.put(pickle.dumps(thing, protocol=4))
     files = manifest.files | {ESTIMATOR: estimator}
     return blobs.put_record(msgspec.structs.replace(manifest, files=files)), estimator
@@ -53,7 +53,7 @@ def test_a_hostile_pickle_is_not_served_and_does_not_run(project: Released, tmp_
 
 
 def test_it_answers_once_somebody_answers_for_it(project: Released) -> None:
-    artifact, estimator = other_bytes(project, bitset_boosted())
+    artifact, estimator = other_bytes(project, native_boosted())
     project.plan(arm(artifact))
     watcher = started(project)
     until(lambda: "cannot be loaded" in watcher.absence)
@@ -65,7 +65,7 @@ def test_it_answers_once_somebody_answers_for_it(project: Released) -> None:
 
 
 def test_what_was_loaded_answers_on_and_is_not_loaded_again(project: Released) -> None:
-    artifact, estimator = other_bytes(project, bitset_boosted())
+    artifact, estimator = other_bytes(project, native_boosted())
     project.plan(arm(artifact))
     trusted(project, estimator)
     watcher = started(project)
@@ -82,7 +82,7 @@ def test_what_was_loaded_answers_on_and_is_not_loaded_again(project: Released) -
 
 
 def test_while_the_database_is_away_its_last_word_counts(project: Released, tmp_path: Path) -> None:
-    artifact, estimator = other_bytes(project, bitset_boosted())
+    artifact, estimator = other_bytes(project, native_boosted())
     project.plan(arm(artifact))
     trusted(project, estimator)
     first = started(project)

@@ -39,7 +39,7 @@ def to_rows(contract: Contract, frame: pl.DataFrame) -> list[dict[str, Any]]:
     Raises:
         InvalidInput: If a column of the contract is missing.
     """
-    return frame.select(_plain(column) for column in requested(contract, frame)).to_dicts()
+    return frame.select(to_plain(column) for column in requested(contract, frame)).to_dicts()
 
 
 def requested(
@@ -111,7 +111,8 @@ def _typed(field: Field, values: list[Any]) -> pl.Series:
     return pl.Series(field.name, moments, dtype=_TYPES["datetime"])
 
 
-def _plain(column: pl.Series) -> pl.Series:
+def to_plain(column: pl.Series) -> pl.Series:
+    """A column as requests would carry it: NaN as null, times as texts in UTC."""
     dtype = column.dtype
     if dtype.is_float() or dtype.is_decimal():
         return column.cast(pl.Float64).fill_nan(None)

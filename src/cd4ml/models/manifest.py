@@ -6,16 +6,18 @@ from typing import Any, Literal
 
 import msgspec
 
-Kind = Literal["onnx", "native"]
+Kind = Literal["onnx", "treelite", "native"]
 
 ESTIMATOR = "estimator.pickle"
 JOBLIB = "estimator.joblib"  # the same, as joblib wrote it
 COMPILED = "model.onnx"
+TREES = "model.treelite"
 CONTRACT = "contract.json"
 PROBES = "probes.json"
 
 _SERVED: dict[Kind, tuple[str, ...]] = {
     "onnx": (COMPILED, CONTRACT, PROBES),
+    "treelite": (TREES, CONTRACT, PROBES),
     "native": (ESTIMATOR, JOBLIB, CONTRACT, PROBES),
 }
 
@@ -44,14 +46,18 @@ class Probes(msgspec.Struct, frozen=True, kw_only=True):
     scores: list[float]
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """The parts of a model by content address; the manifest's own address names the model."""
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The parts of a model by content address; the manifest's own address names the model.
+
+    `refused` says of each faster form why it is not the one that is served.
+    """
 
     kind: Kind
     files: dict[str, str]
     parity: Parity
     libraries: dict[str, str]
     features: tuple[str, ...]
+    refused: dict[str, str] = {}
 
     @property
     def served(self) -> tuple[str, ...]:

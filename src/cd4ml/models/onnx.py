@@ -33,10 +33,10 @@ _SPOKEN: dict[Any, str] = {None: _MISSING, _MISSING: f"\x01{_MISSING}"}
 _conversion = threading.Lock()
 
 
-def compile_estimator(estimator: Any, contract: Contract) -> bytes:
+def compile_estimator(estimator: Any, contract: Contract, *, is_double: bool = False) -> bytes:
     """The estimator as an ONNX model with one input of shape (rows, 1) per field.
 
-    Integers, numbers and booleans go in as single-precision floats, strings as strings;
+    Integers, numbers and booleans go in as floats of single or double precision, strings as strings;
     times cannot go in, so an estimator that uses them does not compile. The same estimator
     gives the same bytes in every process.
 
@@ -44,10 +44,12 @@ def compile_estimator(estimator: Any, contract: Contract) -> bytes:
         Exception: Of skl2onnx, of many classes, if it has no conversion for a part.
     """
     from skl2onnx import convert_sklearn
-    from skl2onnx.common.data_types import FloatTensorType, StringTensorType
+    from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, StringTensorType
+
+    number = DoubleTensorType if is_double else FloatTensorType
 
     inputs = [
-        (field.name, (FloatTensorType if field.type in _NUMERIC else StringTensorType)([None, 1]))
+        (field.name, (number if field.type in _NUMERIC else StringTensorType)([None, 1]))
         for field in contract.fields
         if field.type != "datetime"
     ]
@@ -98,7 +100,10 @@ class CompiledScorer:
         self._session = _open_session(model)
         self._run = self._session.run
         self._outputs = [self._session.get_outputs()[-1].name]
-        taken = {entry.name for entry in self._session.get_inputs()}
+        inputs = self._session.get_inputs()
+        taken = {entry.name for entry in inputs}
+        is_double = any(entry.type == "tensor(double)" for entry in inputs)
+        self._float: type[np.floating[Any]] = np.float64 if is_double else np.float32
         fields = [(i, field) for i, field in enumerate(contract.fields) if field.name in taken]
         self._numbers = [(i, f.name) for i, f in fields if f.type in _NUMERIC]
         self._texts = [(i, f.name) for i, f in fields if f.type == "string"]
@@ -114,7 +119,7 @@ class CompiledScorer:
         # one array for all columns, cut into (rows, 1): a call per column would cost more
         # than the model
         if numbers:
-            cut = np.array(numbers, np.float32).reshape(-1, n, 1)  # None becomes NaN
+            cut = np.array(numbers, self._float).reshape(-1, n, 1)  # None becomes NaN
             feed.update(zip(self._number_names, cut, strict=True))
         if texts:
             feed.update(
@@ -137,8 +142,8 @@ class CompiledScorer:
 
         feed: dict[str, Any] = {}
         for name in self._number_names:
-            column = frame[name].cast(pl.Float32).fill_null(float("nan"))
-            feed[name] = column.to_numpy().reshape(-1, 1)
+            column = frame[name].cast(pl.Float64).fill_null(float("nan"))
+            feed[name] = column.to_numpy().astype(self._float).reshape(-1, 1)
         for name in self._text_names:
             texts = [_SPOKEN.get(text, text) for text in frame[name].cast(pl.String)]
             feed[name] = np.array(texts, object).reshape(-1, 1)

@@ -10,20 +10,19 @@ import numpy as np
 
 from cd4ml.errors import InvalidInput
 from cd4ml.models import estimator as estimators
+from cd4ml.models.compiled import choose
 from cd4ml.models.contract import CompiledContract
 from cd4ml.models.manifest import (
-    COMPILED,
     CONTRACT,
     ESTIMATOR,
     JOBLIB,
     PROBES,
+    Kind,
     Manifest,
-    Parity,
     Probes,
 )
 from cd4ml.models.native import NativeScorer
-from cd4ml.models.onnx import CompiledScorer, compile_estimator
-from cd4ml.models.parity import TOLERANCE, Row, compare, probes
+from cd4ml.models.parity import Row, probes
 from cd4ml.models.trust import IsTrusted, refuse_unless_trusted
 from cd4ml.models.violations import shown
 from cd4ml.records.contract import Contract
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 
 _LIBRARIES = ("scikit-learn", "skl2onnx", "onnx", "onnxruntime", "numpy", "polars")
 _KEPT = 200  # rows with answers that stay with the model, for the places that load it
-_REASON = 200  # characters of a library's message
 
 
 class CannotAnswer(InvalidInput):
@@ -54,9 +52,9 @@ def package(
 ) -> str:
     """Package a fitted estimator as a model; returns the address of its manifest.
 
-    The compiled form is used if it gives the estimator's answers, within 1e-5 and
-    without a flipped label, to every row of the sample and to the probes made from it;
-    the figures are in the manifest. The same estimator, contract and sample give the same
+    A compiled form (`models.compiled`) is used if it gives the estimator's answers, within 1e-5
+    and without a flipped label, to every row of the sample and to the probes made from it;
+    the figures are in the manifest, with why faster forms are not used. The same estimator, contract and sample give the same
     address.
 
     Args:
@@ -85,7 +83,7 @@ def package(
     edges = probes(contract, rows)
     asked = [*edges, *rows]
     answers = _native_answers(NativeScorer(fitted, contract), contract, asked)
-    model, parity = _compile(fitted, contract, asked, answers, n_probes=len(edges))
+    chosen = choose(fitted, contract, asked, answers, n_probes=len(edges))
     every = -(-len(asked) // _KEPT)
     kept = Probes(rows=asked[::every], scores=answers[::every].tolist())
     files = {
@@ -93,15 +91,16 @@ def package(
         CONTRACT: blobs.put_record(contract),
         PROBES: blobs.put_record(kept),
     }
-    if not parity.refusal:
-        files[COMPILED] = blobs.put(model)
+    if chosen.file:
+        files[chosen.file] = blobs.put(chosen.model)
     return blobs.put_record(
         Manifest(
-            kind="native" if parity.refusal else "onnx",
+            kind=chosen.kind,
             files=files,
-            parity=parity,
-            libraries=libraries(),
+            parity=chosen.parity,
+            libraries=libraries() | _treelite_of(chosen.kind),
             features=contract.names,
+            refused=chosen.refused,
         )
     )
 
@@ -109,6 +108,10 @@ def package(
 def libraries() -> dict[str, str]:
     """Name -> version of the libraries that decide what a model answers."""
     return dict(_libraries())
+
+
+def _treelite_of(kind: Kind) -> dict[str, str]:
+    return {"treelite": version("treelite")} if kind == "treelite" else {}
 
 
 @cache
@@ -156,26 +159,6 @@ def _first_failing(
         except Exception as reason:  # as above
             return shown(row), reason
     return "one among others, though none alone", error
-
-
-def _compile(
-    fitted: Any,
-    contract: Contract,
-    rows: list[Row],
-    answers: NDArray[np.float64],
-    *,
-    n_probes: int,
-) -> tuple[bytes, Parity]:
-    try:
-        model = compile_estimator(fitted, contract)
-        compiled = np.array(CompiledScorer(model, contract).score(_values(contract, rows)))
-    except Exception as error:  # skl2onnx and onnxruntime raise classes of all kinds
-        reason = next(iter(str(error).strip().splitlines()), "")[:_REASON]
-        refusal = f"it does not compile: {type(error).__name__}: {reason}"
-        figures = Parity(n_rows=len(rows), n_probes=n_probes, tolerance=TOLERANCE, refusal=refusal)
-        return b"", figures
-    are_probabilities = estimators.is_classifier(fitted)
-    return model, compare(answers, compiled, n_probes=n_probes, are_probabilities=are_probabilities)
 
 
 def _values(contract: Contract, rows: list[Row]) -> list[tuple[Any, ...]]:

@@ -14,12 +14,14 @@ from cd4ml.models.manifest import (
     COMPILED,
     CONTRACT,
     PROBES,
+    TREES,
     Kind,
     Manifest,
     Probes,
 )
 from cd4ml.models.native import NativeScorer
 from cd4ml.models.onnx import CompiledScorer
+from cd4ml.models.treelite import TreeScorer
 from cd4ml.models.trust import IsTrusted, refuse_unless_trusted
 from cd4ml.records.contract import Contract
 
@@ -38,17 +40,20 @@ class Runtime:
     """A model that answers rows; immutable, safe to share between threads.
 
     `artifact` is the address it was loaded from, `contract` what its rows keep, `kind` is
-    `onnx` or `native`. Rows are not checked here.
+    `onnx`, `treelite` or `native`. Rows are not checked here.
+    `example` is one of those it was packaged with.
     """
 
     def __init__(
         self,
-        scorer: CompiledScorer | NativeScorer,
+        scorer: CompiledScorer | TreeScorer | NativeScorer,
         *,
         artifact: str,
         contract: Contract,
         kind: Kind,
+        example: dict[str, Any],
     ) -> None:
+        self.example = example
         self.artifact = artifact
         self.contract = contract
         self.kind = kind
@@ -78,23 +83,28 @@ def load(blobs: Blobs, artifact: str, *, is_trusted: IsTrusted) -> Runtime:
 
     Raises:
         NotFound: If a part is missing.
+        ConfigurationError: If treelite serves it and is not installed here.
         Corrupted: If a part is not what was packaged, or (`AnswersDiffer`) answers differently here.
         Refused: If the estimator was made elsewhere and nobody answers for it.
     """
     manifest = blobs.get_record(artifact, Manifest)
     contract = blobs.get_record(manifest.files[CONTRACT], Contract)
-    scorer = _scorer(blobs, manifest, contract, is_trusted)
-    runtime = Runtime(scorer, artifact=artifact, contract=contract, kind=manifest.kind)
     known = blobs.get_record(manifest.files[PROBES], Probes)
+    scorer = _scorer(blobs, manifest, contract, is_trusted)
+    runtime = Runtime(
+        scorer, artifact=artifact, contract=contract, kind=manifest.kind, example=known.rows[-1]
+    )
     _refuse_unless_same(runtime, manifest, known)
     return runtime
 
 
 def _scorer(
     blobs: Blobs, manifest: Manifest, contract: Contract, is_trusted: IsTrusted
-) -> CompiledScorer | NativeScorer:
+) -> CompiledScorer | TreeScorer | NativeScorer:
     if manifest.kind == "onnx":
         return CompiledScorer(blobs.get(manifest.files[COMPILED]), contract)
+    if manifest.kind == "treelite":
+        return TreeScorer(blobs.get(manifest.files[TREES]), contract)
     address = manifest.estimator
     refuse_unless_trusted(address, is_trusted)
     fitted = estimators.load(blobs.get(address), is_joblib=manifest.is_joblib)

@@ -66,7 +66,7 @@ class BehaviourEvidence(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     artifact: str
-    runtime: str  # "onnx" or "native"
+    runtime: str  # "onnx", "treelite" or "native"
     source: Literal["production", "holdout"]  # of the recorded rows
     n_rows: int
     scale: float = 1.0

@@ -1,4 +1,4 @@
-"""The serving process as a raw ASGI application: `POST /predict` and four small pages.
+"""The serving process as a raw ASGI application: predictions by several protocols, and pages.
 
 The order of a prediction is the promise: read the endpoint once, check the rows, score
 them, append them to the segment, answer. What could not be captured is not answered.
@@ -8,32 +8,33 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import secrets
+from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
-import msgspec
-
-from cd4ml.errors import Cd4mlError, InvalidInput, NotFound, Unavailable
+from cd4ml.errors import Cd4mlError, NotFound
 from cd4ml.models.prediction_id import SEQUENCES, WORKERS, make
-from cd4ml.records.plan import Plan
 from cd4ml.serving.capture import Asked, line
 from cd4ml.serving.endpoint import Answer, Endpoint, ModelFailed
 from cd4ml.serving.guests import Guests
+from cd4ml.serving.pages import asked_model, page
+from cd4ml.serving.protocols import Answered, Protocol
+from cd4ml.serving.protocols.invocations import INVOCATIONS
+from cd4ml.serving.protocols.open_inference import INFER
+from cd4ml.serving.protocols.own import PREDICT
 from cd4ml.serving.request import RequestRefused
 from cd4ml.serving.shadows import Shadows
+from cd4ml.serving.together import Together
 from cd4ml.serving.watcher import Watcher
 from cd4ml.serving.wire import (
-    TEXT,
     ClientGone,
     Message,
     Receive,
+    Request,
     Response,
     Send,
     explained,
-    in_json,
     read_request,
     send_response,
 )
@@ -42,22 +43,19 @@ from cd4ml.store.segments import Segment
 
 _log = logging.getLogger(__name__)
 
-_PAGES = ("/health", "/ready", "/contract", "/metrics")
-
-
-class Prediction(msgspec.Struct):
-    """One element of an answer's `predictions`."""
-
-    prediction_id: str
-    score: float | None  # never None: a version that failed does not count
-    model: str
-    number: int
-    artifact: str
-    plan: int
+_PROTOCOLS = {"/predict": PREDICT, "/invocations": INVOCATIONS}
 
 
 class App:
-    """One environment's answers over ASGI: to everybody, or to guests only."""
+    """One environment's answers over ASGI: to everybody, or to guests only.
+
+    Args:
+        watcher: Keeps the endpoint at the newest plan.
+        clock: Says when an answer was given.
+        segments: Folder of the worker's segments.
+        worker: Its name.
+        guests: Who may ask; None: everybody.
+    """
 
     def __init__(
         self,
@@ -68,6 +66,7 @@ class App:
         worker: str,
         guests: Guests | None = None,
     ) -> None:
+        self._together = Together()
         self._guests = guests
         self.counts = watcher.counts
         self._watcher = watcher
@@ -77,6 +76,14 @@ class App:
         self._worker = secrets.randbelow(WORKERS)
         self._sequence = 0
 
+    def count_in_flight(self, in_flight: Callable[[], int]) -> None:
+        """Take from the server how many requests it has read and not answered.
+
+        A request that is alone is then answered at once. Without it each waits for the end
+        of the loop's turn, and for no longer.
+        """
+        self._together = Together(in_flight)
+
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request, or live through the server's life."""
         if scope["type"] == "lifespan":
@@ -84,10 +91,13 @@ class App:
             return
         path = scope["path"]
         try:
-            if path == "/predict":
-                await self._predict(scope, receive, send)
+            protocol = _PROTOCOLS.get(path)
+            if protocol is None and path.startswith("/v2/models/") and path.endswith("/infer"):
+                protocol = INFER
+            if protocol is not None:
+                await self._predict(protocol, scope, receive, send)
             else:
-                await send_response(send, self._page(scope["method"], path))
+                await send_response(send, page(self._watcher, scope["method"], path))
         except ClientGone:
             return
         except Exception:  # a bug of ours: the caller still gets JSON
@@ -95,12 +105,18 @@ class App:
             error = Cd4mlError("the server failed on this request", hint="its log has the reason")
             await send_response(send, explained(500, error))
 
-    async def _predict(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def _predict(
+        self, protocol: Protocol, scope: Message, receive: Receive, send: Send
+    ) -> None:
         asked: list[Asked] = []
         try:
             endpoint = self._endpoint_for(scope)
-            body, key = await read_request(scope, receive)
-            response, asked = self._answer(endpoint, body, key)
+            if protocol is INFER:
+                asked_model(endpoint, scope["path"])
+            request = await read_request(scope, receive)
+            response, asked = await self._answer(endpoint, protocol, request)
+        except NotFound as error:
+            response = explained(404, error)
         except RequestRefused as refusal:
             response = explained(refusal.status, refusal, refusal.violations)
         except ModelFailed as failure:
@@ -113,7 +129,7 @@ class App:
 
     def _endpoint_for(self, scope: Message) -> Endpoint:
         if scope["method"] != "POST":
-            msg = f"expected a POST to /predict, got {scope['method']}"
+            msg = f"expected a POST to {scope['path'][:100]}, got {scope['method']}"
             raise RequestRefused(405, msg, hint="POST the rows as JSON")
         if self._guests is not None:
             self._guests.refuse_strangers(scope["headers"])
@@ -122,21 +138,25 @@ class App:
             raise RequestRefused(503, self._watcher.absence, hint=hint)
         return self._watcher.endpoint
 
-    def _answer(self, endpoint: Endpoint, body: bytes, key: str) -> tuple[Response, list[Asked]]:
-        rows = endpoint.reader.read(body)
-        at = self._clock.now()
-        plan = endpoint.plan
+    async def _answer(
+        self, endpoint: Endpoint, protocol: Protocol, request: Request
+    ) -> tuple[Response, list[Asked]]:
+        rows = protocol.read(endpoint, request)
+        at, key, plan = self._clock.now(), request.key, endpoint.plan.number
         asked = [
-            Asked(endpoint, make(at, plan.number, self._worker, self._next()), at, row, key)
+            Asked(endpoint, make(at, plan, self._worker, self._next()), at, row, key)
             for row in rows
         ]
-        answered = endpoint.answers(rows, [key or one.prediction_id for one in asked])
+        keys = [key or one.prediction_id for one in asked]
+        answered = await self._together.answers(endpoint, rows, keys)
         self._capture(asked, answered)
-        predictions = [
-            _prediction(one.prediction_id, plan, answers[-1])
+        for name in endpoint.reader.unknown_categories(rows):
+            self.counts.unknown[name] += 1
+        given = [
+            Answered(one.prediction_id, answers[-1])
             for one, answers in zip(asked, answered, strict=True)
         ]
-        return in_json({"predictions": predictions}), asked if endpoint.shadows else []
+        return protocol.write(endpoint, request, given), asked if endpoint.shadows else []
 
     def _capture(self, asked: list[Asked], answered: list[list[Answer]]) -> None:
         for one, answers in zip(asked, answered, strict=True):
@@ -160,23 +180,6 @@ class App:
             self._worker, self._sequence = secrets.randbelow(WORKERS), 0
         return self._sequence
 
-    def _page(self, method: str, path: str) -> Response:
-        if path not in _PAGES:
-            error = NotFound(f"nothing answers at {path[:100]}", hint=f"try {', '.join(_PAGES)}")
-            return explained(404, error)
-        if method != "GET":
-            return explained(405, InvalidInput(f"expected a GET of {path}, got {method}"))
-        if path == "/health":
-            return Response(200, b'{"health":"ok"}')
-        endpoint = self._watcher.endpoint
-        if path == "/metrics":
-            plan = 0 if endpoint is None else endpoint.plan.number
-            return Response(200, self.counts.text(plan).encode(), TEXT)
-        if endpoint is None:
-            return explained(503, Unavailable(self._watcher.absence))
-        content = _readiness(endpoint) if path == "/ready" else endpoint.contract.contract
-        return in_json(content)
-
     async def _live(self, receive: Receive, send: Send) -> None:
         while True:
             message = await receive()
@@ -193,23 +196,3 @@ class App:
         self._shadows.stop()
         self._segment.close()
         self._watcher.stop()
-
-
-def _prediction(prediction_id: str, plan: Plan, answer: Answer) -> Prediction:
-    arm = answer.version.arm
-    return Prediction(prediction_id, answer.score, arm.model, arm.number, arm.artifact, plan.number)
-
-
-def _readiness(endpoint: Endpoint) -> dict[str, Any]:
-    plan = endpoint.plan
-    arms = [
-        msgspec.to_builtins(arm) | {"kind": endpoint.runtimes[arm.artifact].kind}
-        for arm in plan.arms
-    ]
-    return {
-        "process": os.getpid(),
-        "environment": plan.environment,
-        "model": plan.model,
-        "plan": plan.number,
-        "arms": arms,
-    }

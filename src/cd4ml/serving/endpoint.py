@@ -56,6 +56,7 @@ class Endpoint:
     champion: Version
     canary: Version | None
     shadows: tuple[Version, ...]
+    example: dict[str, Any]  # a row of those that the champion was packaged with
     runtimes: dict[str, Runtime]  # by artifact, so that the next plan need not load them again
 
     def answers(self, rows: list[Row], keys: list[str]) -> list[list[Answer]]:
@@ -103,6 +104,7 @@ def build(plan: Plan, runtimes: dict[str, Runtime]) -> Endpoint:
         champion=version(champion),
         canary=None if canary is None else version(canary),
         shadows=tuple(version(arm) for arm in shadows(plan)),
+        example=runtimes[champion.artifact].example,
         runtimes=runtimes,
     )
 

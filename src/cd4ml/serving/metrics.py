@@ -18,6 +18,7 @@ class Counts:
         self.requests: Counter[int] = Counter()  # by HTTP status
         self.answered: Counter[Label] = Counter()
         self.failed: Counter[Label] = Counter()
+        self.unknown: Counter[str] = Counter()  # categories, by field
         self.dropped = 0  # copies that no shadow answered
 
     def add(self, answer: Answer) -> None:
@@ -37,6 +38,7 @@ class Counts:
     def text(self, plan: int) -> str:
         """All counts in Prometheus' text format."""
         statuses = {f'{{status="{status}"}}': n for status, n in sorted(self.requests.items())}
+        unknown = {f"{{field={_quoted(name)}}}": n for name, n in sorted(self.unknown.items())}
         refused = sum(n for status, n in self.requests.items() if 400 <= status < 500)
         blocks = [
             _block("cd4ml_plan", "gauge", "Number of the plan in force.", {"": plan}),
@@ -49,6 +51,12 @@ class Counts:
                 "cd4ml_failures_total", "counter", "Rows a model failed on.", _by_label(self.failed)
             ),
             _block(
+                "cd4ml_unknown_categories_total",
+                "counter",
+                "Strings outside the list of a field that the contract leaves open.",
+                unknown,
+            ),
+            _block(
                 "cd4ml_shadow_copies_dropped_total",
                 "counter",
                 "Rows not copied to the shadows, because too many were waiting.",
@@ -56,6 +64,11 @@ class Counts:
             ),
         ]
         return "".join(blocks)
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+    return f'"{escaped}"'
 
 
 def _label(arm: Arm) -> Label:

@@ -58,6 +58,11 @@ class RequestReader:
         self._texts = compiled.getter(texts) if texts else None
         self._times = compiled.getter(times) if times else None
         self._colons = sum(map(_colons_of, compiled.contract.names))
+        self._open = [
+            (field.name, attribute, frozenset(field.categories))
+            for attribute, field in zip(row.__struct_fields__, fields, strict=True)
+            if field.open and field.categories
+        ]
         self._optional = [
             (attribute, _colons_of(field.name))
             for attribute, field in zip(row.__struct_fields__, fields, strict=True)
@@ -72,6 +77,39 @@ class RequestReader:
         """
         rows = self._quickly(body)
         return self._slowly(body) if rows is None else rows
+
+    def take(self, rows: Any, path: str) -> list[Row]:
+        """Rows that another protocol has read into plain values.
+
+        Args:
+            rows: A list of objects, if all is well.
+            path: Where in the request they are.
+
+        Raises:
+            RequestRefused: With all violations of all rows, if one is not as the contract says.
+        """
+        if not isinstance(rows, list) or not rows:
+            got = "none" if rows == [] else _kind(rows)
+            found = [Violation("rows", path, "a list of at least one row", got)]
+            raise _refused(self._compiled.contract.name, found)
+        refuse_too_many(len(rows))
+        found = []
+        for i, row in enumerate(rows):
+            found += _repeated(row, f"{path}[{i}]")
+            found += self._compiled.check(row, f"{path}[{i}]")
+        if found:
+            raise _refused(self._compiled.contract.name, found)
+        taken: list[Row] = msgspec.convert(rows, list[self._compiled.row])  # type: ignore[name-defined]
+        return taken
+
+    def unknown_categories(self, rows: list[Row]) -> list[str]:
+        """The field of each string outside its list, where the contract leaves the list open."""
+        return [
+            name
+            for name, attribute, known in self._open
+            for row in rows
+            if (text := getattr(row, attribute)) and text not in known
+        ]
 
     def _quickly(self, body: bytes) -> list[Row] | None:
         is_list = body.startswith(b'{"rows"')
@@ -98,7 +136,7 @@ class RequestReader:
         return body.count(b":") == expected
 
     def _slowly(self, body: bytes) -> list[Row]:
-        found = list(self._violations(content := _parsed(body)))
+        found = list(self._violations(content := parsed(body)))
         if found:
             raise _refused(self._compiled.contract.name, found)
         rows, _ = self._rows_in(content)
@@ -113,9 +151,7 @@ class RequestReader:
             got = "none" if rows == [] else _kind(rows)
             yield Violation("rows", path, "a list of at least one row", got)
             return
-        if len(rows) > MAX_ROWS:
-            msg = f"the request has {len(rows)} rows, at most {MAX_ROWS} are answered at once"
-            raise RequestRefused(413, msg, hint="split it into several requests")
+        refuse_too_many(len(rows))
         if rows[0] is not content:
             yield from _repeated(content, "$")
             extra = (name for name in content if name != "rows")
@@ -137,6 +173,17 @@ class RequestReader:
         return content["rows"], "$.rows"
 
 
+def refuse_too_many(n_rows: int) -> None:
+    """Let no more than MAX_ROWS rows through.
+
+    Raises:
+        RequestRefused: With 413.
+    """
+    if n_rows > MAX_ROWS:
+        msg = f"the request has {n_rows} rows, at most {MAX_ROWS} are answered at once"
+        raise RequestRefused(413, msg, hint="split it into several requests")
+
+
 def _colons_of(name: str) -> int:
     """How many colons stand in a row for a field: those of its name, and the one after it."""
     return name.count(":") + 1
@@ -148,7 +195,12 @@ class _RepeatingObject(dict[str, Any]):
     repeated: tuple[str, ...] = ()
 
 
-def _parsed(body: bytes) -> Any:
+def parsed(body: bytes) -> Any:
+    """The JSON of a body.
+
+    Raises:
+        RequestRefused: With 400, if it is none.
+    """
     if not body.strip():
         raise RequestRefused(400, "the request has no body", hint=_EXAMPLE)
     try:

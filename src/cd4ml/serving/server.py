@@ -60,7 +60,9 @@ def serve(
     listening = _listen(host, port)
     shown = f"[{host}]" if ":" in host else host
     url = f"http://{shown}:{listening.getsockname()[1]}"
-    server = _Server(_configuration(_app(project, environment, url, needs_token=needs_token)))
+    app = _app(project, environment, url, needs_token=needs_token)
+    server = _Server(_configuration(app))
+    app.count_in_flight(server.server_state.tasks.__len__)
     _log.info("%s listens on %s", environment, url)
     if announce is not None:
         announce(url)

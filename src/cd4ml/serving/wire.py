@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -31,6 +31,20 @@ class Response(NamedTuple):
     status: int
     body: bytes
     kind: tuple[bytes, bytes] = JSON
+    more: tuple[tuple[bytes, bytes], ...] = ()  # headers
+
+
+class Request(NamedTuple):
+    """What came from the caller; `key` is the header `cd4ml-key`, "" without one."""
+
+    body: bytes
+    key: str
+    kind: bytes  # the content type
+    headers: Iterable[tuple[bytes, bytes]]
+
+    def header(self, name: bytes) -> bytes:
+        """A header's value; empty without one."""
+        return next((value for key, value in self.headers if key == name), b"")
 
 
 def in_json(content: Any, status: int = 200) -> Response:
@@ -46,13 +60,13 @@ def explained(status: int, error: Cd4mlError, violations: tuple[Violation, ...] 
 
 async def send_response(send: Send, response: Response) -> None:
     """Send a response whole."""
-    headers = [response.kind, (b"content-length", b"%d" % len(response.body))]
+    headers = [response.kind, (b"content-length", b"%d" % len(response.body)), *response.more]
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     await send({"type": "http.response.body", "body": response.body})
 
 
-async def read_request(scope: Message, receive: Receive) -> tuple[bytes, str]:
-    """The body, and the caller's key from the header `cd4ml-key` ("" without one).
+async def read_request(scope: Message, receive: Receive) -> Request:
+    """The whole request.
 
     No more than MAX_BYTES of the body are kept; what comes after a refusal is thrown away
     by the server as it arrives.
@@ -61,22 +75,28 @@ async def read_request(scope: Message, receive: Receive) -> tuple[bytes, str]:
         RequestRefused: If the body is larger than MAX_BYTES, as soon as that is known.
         ClientGone: If the caller left.
     """
-    key, size = "", 0
+    key, kind, size = "", b"", 0
     for name, value in scope["headers"]:
         if name == b"cd4ml-key":
             key = _text(value)
+        elif name == b"content-type":
+            kind = value
         elif name == b"content-length":
             _refuse_too_large(int(value))
-    chunks = []
+    chunks: list[bytes] = []
     while True:
         message = await receive()
+        if not (chunks or message.get("more_body")) and message["type"] == "http.request":
+            body: bytes = message.get("body", b"")  # nearly always: all of it came at once
+            _refuse_too_large(len(body))
+            return Request(body, key, kind, scope["headers"])
         if message["type"] == "http.disconnect":
             raise ClientGone
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
         _refuse_too_large(size)
         if not message.get("more_body"):
-            return b"".join(chunks), key
+            return Request(b"".join(chunks), key, kind, scope["headers"])
 
 
 def _text(value: bytes) -> str:

@@ -108,19 +108,30 @@ def origin_of(card: Card) -> list[tuple[str, str]]:
     return [(name, value) for name, value in pairs if value]
 
 
+_FORMS = {"onnx": "ONNX", "treelite": "its trees (treelite)"}
+
+
 def loading_of(card: Card) -> list[tuple[str, str]]:
     """How it answers and why it may be loaded: name and value."""
     packaged = card.packaged
     word = card.trust
     pairs = [
         ("answers as", _form(card)),
-        ("refused as compiled", packaged.parity.refusal if packaged else ""),
+        *_refused(card),
         ("estimator", card.estimator),
         ("may be loaded", _why_loaded(card)),
         ("they said", word.why if word and not card.is_ours else ""),
         *((packaged.libraries if packaged else {}).items()),
     ]
     return [(name, value) for name, value in pairs if value]
+
+
+def _refused(card: Card) -> list[tuple[str, str]]:
+    """Why faster forms are not used; before they were told apart there was one."""
+    if card.packaged is None:
+        return []
+    refused = card.packaged.refused or {"compiled": card.packaged.parity.refusal}
+    return [(f"refused as {form}", reason) for form, reason in refused.items()]
 
 
 def _form(card: Card) -> str:
@@ -130,7 +141,7 @@ def _form(card: Card) -> str:
     if card.packaged.kind == "native":
         return "the estimator itself"
     return (
-        f"ONNX, within {parity.max_difference:.1e} of the estimator on {parity.n_rows:,} rows"
+        f"{_FORMS[card.packaged.kind]}, within {parity.max_difference:.1e} of the estimator on {parity.n_rows:,} rows"
         f" ({parity.n_probes:,} of them made up)"
     )
 

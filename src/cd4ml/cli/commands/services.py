@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import TYPE_CHECKING
 
 from cd4ml.cli.given import Answer, Given
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 CONSOLE_PORT, ENDPOINT_PORT = 8400, 8401
 
+_SAGEMAKER_PORT = "SAGEMAKER_BIND_TO_PORT"  # how SageMaker tells a container its port
 _LAST_PORT = 65535
 
 
@@ -29,7 +31,7 @@ def add(commands: Commands) -> None:
         'or several: {"rows": [...]}.',
     )
     parser.add_argument("--in", dest="environment", metavar="ENVIRONMENT", required=True)
-    _takes_address(parser, ENDPOINT_PORT)
+    _takes_address(parser, ENDPOINT_PORT, or_in=_SAGEMAKER_PORT)
     parser.add_argument(
         "--tokens",
         action="store_true",
@@ -110,9 +112,11 @@ def work(given: Given) -> Answer[WorkReport]:
     return Answer(report, _show_work, exit_code=1 if has_failed else 0)
 
 
-def _takes_address(parser: Parser, port: int) -> None:
+def _takes_address(parser: Parser, port: int, *, or_in: str = "") -> None:
     parser.add_argument("--host", default=HOST, help=f"the address to listen on (default: {HOST})")
-    parser.add_argument("--port", type=_port, default=port, help=f"(default: {port})")
+    default = os.environ.get(or_in) or port if or_in else port  # argparse checks a text
+    known = f"{port}; or the variable {or_in}" if or_in else f"{port}"
+    parser.add_argument("--port", type=_port, default=default, help=f"(default: {known})")
 
 
 def _port(text: str) -> int:

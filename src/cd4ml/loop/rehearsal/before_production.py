@@ -168,7 +168,7 @@ def _show_contract(stage: Stage, version: ModelVersion) -> None:
     stage.tell.line(
         f"not compiled: {parity.refusal}"
         if parity.refusal
-        else f"compiled to ONNX it {answers}, within {parity.max_difference:.1g}"
+        else f"compiled it {answers}, within {parity.max_difference:.1g}"
     )
 
 

@@ -1,0 +1,30 @@
+"""The ways to ask an endpoint: what a request's bytes mean, and how an answer is written.
+
+All of them end in the same rows, which keep the same contract, and carry prediction ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from cd4ml.serving.endpoint import Answer, Endpoint
+from cd4ml.serving.request import Row
+from cd4ml.serving.wire import Request, Response
+
+
+class Answered(NamedTuple):
+    """One row's id and the answer that counts."""
+
+    prediction_id: str
+    answer: Answer
+
+
+class Protocol(NamedTuple):
+    """How rows are read from a request and answers written, each for one endpoint.
+
+    `read` raises `RequestRefused` with all that is wrong with the rows.
+    """
+
+    read: Callable[[Endpoint, Request], list[Row]]
+    write: Callable[[Endpoint, Request, Sequence[Answered]], Response]

@@ -1,0 +1,73 @@
+"""Rows that come as columns of a table: from Arrow, CSV and tensors to values of JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cd4ml.records.contract import Field
+
+
+def rows_of_columns(
+    fields: Sequence[Field], columns: Mapping[str, Sequence[Any]]
+) -> list[dict[str, Any]]:
+    """The rows of some columns, as JSON would have them.
+
+    A table has no null in a column of numbers, so NaN is one; and whole numbers with a null
+    among them become floats, so that a whole float is an integer where the contract wants one.
+
+    Examples:
+        >>> rows_of_columns((Field("hour", "integer"),), {"hour": [17.0, float("nan"), 2.5]})
+        [{'hour': 17}, {'hour': None}, {'hour': 2.5}]
+    """
+    kinds = {field.name: field.type for field in fields}
+    plain = {
+        name: [_plain(value, kinds.get(name)) for value in values]
+        for name, values in columns.items()
+    }
+    names = list(plain)
+    return [dict(zip(names, row, strict=True)) for row in zip(*plain.values(), strict=True)]
+
+
+def rows_of_texts(
+    fields: Sequence[Field], names: Sequence[str], texts: Sequence[Sequence[str]]
+) -> list[dict[str, Any]]:
+    """The rows of a table of texts, each read as the contract's type; an empty one is null.
+
+    A text that cannot be read so stays a text, and is a violation.
+
+    Examples:
+        >>> rows_of_texts((Field("hour", "integer"),), ["hour"], [["17"], [""], ["noon"]])
+        [{'hour': 17}, {'hour': None}, {'hour': 'noon'}]
+    """
+    kinds = [next((f.type for f in fields if f.name == name), None) for name in names]
+    return [
+        {name: _read(text, kind) for name, text, kind in zip(names, row, kinds, strict=True)}
+        for row in texts
+    ]
+
+
+def _plain(value: Any, kind: str | None) -> Any:
+    if isinstance(value, float):
+        if math.isnan(value):
+            return None
+        if kind == "integer" and value.is_integer():
+            return int(value)
+    return value
+
+
+def _read(text: str, kind: str | None) -> Any:
+    if text == "":
+        return None
+    if kind == "boolean":
+        return {"true": True, "false": False}.get(text.lower(), text)
+    if kind not in ("integer", "number"):
+        return text
+    try:
+        number = float(text)
+        return _plain(
+            int(text) if kind == "integer" and text.lstrip("-").isdigit() else number, kind
+        )
+    except ValueError:
+        return text

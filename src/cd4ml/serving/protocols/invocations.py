@@ -1,0 +1,115 @@
+"""`POST /invocations` as MLflow's scoring servers and SageMaker's containers answer it.
+
+JSON: `dataframe_split`, `dataframe_records`, `inputs` (rows, or columns by name) or
+`instances` (rows); CSV with a line of names. The answer is `{"predictions": [score, ...]}`
+and, beside it, what MLflow's clients leave alone: `prediction_ids`, `model_version`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any, TypeGuard
+
+from cd4ml.serving.endpoint import Endpoint
+from cd4ml.serving.protocols import Answered, Protocol
+from cd4ml.serving.protocols.arrow import ARROW, rows_of_arrow, write_arrow
+from cd4ml.serving.protocols.columns import rows_of_columns, rows_of_texts
+from cd4ml.serving.request import RequestRefused, Row, parsed
+from cd4ml.serving.wire import Request, Response, in_json
+
+FORMS = ("dataframe_split", "dataframe_records", "inputs", "instances")
+
+_CSV = b"text/csv"
+_JSON = (b"", b"application/json")
+_HINT = f"send JSON with one of {', '.join(FORMS)}, or text/csv with a line of names"
+
+
+def _read(endpoint: Endpoint, request: Request) -> list[Row]:
+    kind = request.kind.partition(b";")[0].strip().lower()
+    if kind == ARROW:
+        return rows_of_arrow(endpoint, request)
+    if kind == _CSV:
+        return endpoint.reader.take(_rows_of_csv(endpoint, request.body), "$")
+    if kind not in _JSON:
+        msg = f"the content type {kind.decode('latin-1')[:80]!r} cannot be read"
+        raise RequestRefused(415, msg, hint=_HINT)
+    content = parsed(request.body)
+    forms = [form for form in FORMS if isinstance(content, dict) and form in content]
+    if len(forms) != 1:
+        got = " and ".join(forms) or "none"
+        msg = f"expected exactly one of {', '.join(FORMS)}, got {got}"
+        raise RequestRefused(400, msg, hint=_HINT)
+    (form,) = forms
+    rows = _split(content[form]) if form == "dataframe_split" else _listed(endpoint, content[form])
+    return endpoint.reader.take(rows, f"$.{form}")
+
+
+def _split(table: Any) -> list[dict[str, Any]]:
+    names = table.get("columns") if isinstance(table, dict) else None
+    rows = table.get("data") if isinstance(table, dict) else None
+    if not _are_names(names) or not isinstance(rows, list):
+        msg = "dataframe_split needs columns, a list of different names, and data, a list of rows"
+        raise RequestRefused(400, msg, hint='{"columns": ["hour"], "data": [[17]]}')
+    for i, row in enumerate(rows):
+        if not isinstance(row, list) or len(row) != len(names):
+            msg = f"row {i} of dataframe_split's data has not one value for each of its columns"
+            raise RequestRefused(400, msg, hint=f"there are {len(names)} columns")
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def _are_names(names: Any) -> TypeGuard[list[str]]:
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return False
+    return len(set(names)) == len(names)
+
+
+def _listed(endpoint: Endpoint, content: Any) -> Any:
+    """A list of rows as it is; columns by name as rows."""
+    if not isinstance(content, dict):
+        return content
+    columns = {name: each if isinstance(each, list) else [each] for name, each in content.items()}
+    lengths = {len(column) for column in columns.values()}
+    if len(lengths) != 1:
+        msg = "the columns of inputs have different lengths"
+        raise RequestRefused(400, msg, hint="give each column one value a row")
+    flat = {name: [_only(value) for value in column] for name, column in columns.items()}
+    return rows_of_columns(endpoint.contract.contract.fields, flat)
+
+
+def _only(value: Any) -> Any:
+    """The value of a column of shape (rows, 1)."""
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
+
+
+def _rows_of_csv(endpoint: Endpoint, body: bytes) -> list[dict[str, Any]]:
+    try:
+        lines = list(csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise RequestRefused(400, f"the body is not CSV in UTF-8: {error}", hint=_HINT) from None
+    lines = [line for line in lines if line]
+    if not lines or not _are_names(lines[0]):
+        msg = "the CSV has no line of different names"
+        raise RequestRefused(400, msg, hint="the first line names the columns")
+    names, *rows = lines
+    for i, row in enumerate(rows):
+        if len(row) != len(names):
+            msg = f"row {i} of the CSV has {len(row)} values for {len(names)} columns"
+            raise RequestRefused(400, msg, hint="quote texts that hold commas")
+    return rows_of_texts(endpoint.contract.contract.fields, names, rows)
+
+
+def _write(endpoint: Endpoint, request: Request, answered: Sequence[Answered]) -> Response:
+    if request.kind.startswith(ARROW):
+        return write_arrow(endpoint, answered)
+    return in_json(
+        {
+            "predictions": [answer.score for _, answer in answered],
+            "prediction_ids": [prediction_id for prediction_id, _ in answered],
+            "model_version": sorted({answer.version.arm.ref for _, answer in answered}),
+        }
+    )
+
+
+INVOCATIONS = Protocol(_read, _write)

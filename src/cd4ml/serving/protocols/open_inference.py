@@ -1,0 +1,226 @@
+"""The Open Inference Protocol, version 2, over HTTP: each field of the contract is a tensor.
+
+A tensor has the shape (rows) or (rows, 1) and comes as JSON or, as Triton's clients send it,
+as bytes behind the JSON (the protocol's extension for binary tensors).
+
+Source:
+    https://github.com/kserve/open-inference-protocol, rest/http.yml and the extension
+    "Binary tensor data".
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+
+from cd4ml.records.contract import FieldType
+from cd4ml.serving.endpoint import Endpoint
+from cd4ml.serving.protocols import Answered, Protocol
+from cd4ml.serving.protocols.columns import rows_of_columns
+from cd4ml.serving.request import RequestRefused, Row, refuse_too_many
+from cd4ml.serving.wire import Request, Response, in_json
+
+HEADER_LENGTH = b"inference-header-content-length"
+
+DATATYPES: dict[FieldType, str] = {
+    "integer": "INT64",
+    "number": "FP64",
+    "string": "BYTES",
+    "boolean": "BOOL",
+    "datetime": "BYTES",
+}
+_NUMPY = {
+    "BOOL": "?",
+    "UINT8": "<u1",
+    "UINT16": "<u2",
+    "UINT32": "<u4",
+    "UINT64": "<u8",
+    "INT8": "<i1",
+    "INT16": "<i2",
+    "INT32": "<i4",
+    "INT64": "<i8",
+    "FP16": "<f2",
+    "FP32": "<f4",
+    "FP64": "<f8",
+}
+_HINT = "GET /v2/models/MODEL lists the inputs"
+
+Datatype = Literal[
+    "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64",
+    "FP16", "FP32", "FP64", "BYTES",
+]  # fmt: skip
+
+
+class Tensor(msgspec.Struct):
+    """One input: a column."""
+
+    name: str
+    shape: list[int]
+    datatype: Datatype
+    data: list[Any] | None = None
+    parameters: dict[str, Any] = {}
+
+
+class Wanted(msgspec.Struct):
+    """One output that is asked for."""
+
+    name: str
+    parameters: dict[str, Any] = {}
+
+
+class Inference(msgspec.Struct):
+    """A request: the columns of some rows."""
+
+    inputs: list[Tensor]
+    id: str = ""
+    parameters: dict[str, Any] = {}
+    outputs: list[Wanted] = []
+
+
+_decode = msgspec.json.Decoder(Inference).decode
+
+
+def output_of(endpoint: Endpoint) -> str:
+    """The name of the output: that of the contract, else `score`."""
+    output = endpoint.contract.contract.output
+    return output.name if output else "score"
+
+
+def metadata(endpoint: Endpoint) -> dict[str, Any]:
+    """What the model takes and gives."""
+    arms = endpoint.plan.arms
+    fields = endpoint.contract.contract.fields
+    return {
+        "name": endpoint.plan.model,
+        "versions": [str(arm.number) for arm in arms if arm.role != "shadow"],
+        "platform": "cd4ml",
+        "inputs": [
+            {"name": field.name, "datatype": DATATYPES[field.type], "shape": [-1]}
+            for field in fields
+        ],
+        "outputs": [{"name": output_of(endpoint), "datatype": "FP64", "shape": [-1]}],
+    }
+
+
+def _read(endpoint: Endpoint, request: Request) -> list[Row]:
+    asked, rest = _parts(request)
+    for wanted in asked.outputs:
+        if wanted.name != output_of(endpoint):
+            msg = f"there is no output {wanted.name[:100]!r}"
+            raise RequestRefused(400, msg, hint=f"the only one is {output_of(endpoint)!r}")
+    columns = {tensor.name: _values(tensor, rest) for tensor in asked.inputs}
+    if len(columns) < len(asked.inputs):
+        raise RequestRefused(400, "an input stands twice", hint=_HINT)
+    if len({len(values) for values in columns.values()}) != 1:
+        msg = "the inputs have not all the same number of rows, of at least one input"
+        raise RequestRefused(400, msg, hint=_HINT)
+    refuse_too_many(len(next(iter(columns.values()))))
+    fields = endpoint.contract.contract.fields
+    return endpoint.reader.take(rows_of_columns(fields, columns), "$.inputs")
+
+
+def _parts(request: Request) -> tuple[Inference, Iterator[memoryview]]:
+    """The JSON, and the bytes behind it cut as its inputs say."""
+    body, length = request.body, len(request.body)
+    text = request.header(HEADER_LENGTH)
+    if text:
+        if not text.isdigit() or int(text) > length:
+            msg = f"the header {HEADER_LENGTH.decode()} is not the length of the JSON"
+            raise RequestRefused(400, msg, hint="it is at most the body's")
+        length = int(text)
+    try:
+        asked = _decode(body[:length])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        msg = f"the body is no inference request: {error}"
+        raise RequestRefused(400, msg, hint=_HINT) from None
+    return asked, _cuts(asked.inputs, memoryview(body)[length:])
+
+
+def _cuts(tensors: list[Tensor], rest: memoryview) -> Iterator[memoryview]:
+    for tensor in tensors:
+        size = tensor.parameters.get("binary_data_size")
+        if size is None:
+            continue
+        if not isinstance(size, int) or not 0 <= size <= len(rest):
+            msg = f"the input {tensor.name!r} says a binary_data_size that the body does not have"
+            raise RequestRefused(400, msg, hint="it is the number of bytes behind the JSON")
+        yield rest[:size]
+        rest = rest[size:]
+
+
+def _values(tensor: Tensor, rest: Iterator[memoryview]) -> list[Any]:
+    if tensor.parameters.get("binary_data_size") is not None:
+        values = _unpacked(tensor, next(rest))
+    else:
+        values = [each for value in tensor.data or [] for each in _flat(value)]
+    shape = tensor.shape
+    if len(shape) not in (1, 2) or shape[1:] not in ([], [1]) or shape[0] != len(values):
+        msg = f"the input {tensor.name!r} has the shape {shape} and {len(values)} values"
+        raise RequestRefused(400, msg, hint="expected (rows) or (rows, 1)")
+    return values
+
+
+def _flat(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _unpacked(tensor: Tensor, data: memoryview) -> list[Any]:
+    try:
+        if tensor.datatype == "BYTES":
+            return list(_texts(data))
+        return list(np.frombuffer(data, np.dtype(_NUMPY[tensor.datatype])).tolist())
+    except (ValueError, struct.error) as error:
+        msg = f"the bytes of the input {tensor.name!r} are no {tensor.datatype}: {error}"
+        raise RequestRefused(400, msg, hint=_HINT) from None
+
+
+def _texts(data: memoryview) -> Iterator[str]:
+    place = 0
+    while place < len(data):
+        (length,) = struct.unpack_from("<I", data, place)
+        place += 4
+        if place + length > len(data):
+            msg = f"a text of {length} bytes is cut off"
+            raise ValueError(msg)
+        yield bytes(data[place : place + length]).decode()
+        place += length
+
+
+def _write(endpoint: Endpoint, request: Request, answered: Sequence[Answered]) -> Response:
+    asked, _ = _parts(request)
+    scores = [answer.score for _, answer in answered]
+    output: dict[str, Any] = {
+        "name": output_of(endpoint),
+        "datatype": "FP64",
+        "shape": [len(scores)],
+    }
+    versions = {str(answer.version.arm.number) for _, answer in answered}
+    content = {
+        "model_name": endpoint.plan.model,
+        "model_version": ",".join(sorted(versions)),
+        "id": asked.id,
+        "parameters": {"prediction_ids": ",".join(each.prediction_id for each in answered)},
+        "outputs": [output],
+    }
+    if not _wants_bytes(asked):
+        output["data"] = scores
+        return in_json(content)
+    packed = np.array(scores, "<f8").tobytes()
+    output["parameters"] = {"binary_data_size": len(packed)}
+    head = msgspec.json.encode(content)
+    length = (HEADER_LENGTH, b"%d" % len(head))
+    kind = (b"content-type", b"application/octet-stream")
+    return Response(200, head + packed, kind, (length,))
+
+
+def _wants_bytes(asked: Inference) -> bool:
+    if asked.outputs:
+        return bool(asked.outputs[0].parameters.get("binary_data"))
+    return bool(asked.parameters.get("binary_data_output"))
+
+
+INFER = Protocol(_read, _write)

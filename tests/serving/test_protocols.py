@@ -1,0 +1,270 @@
+"""Every protocol answers the same row alike, keeps the contract, and says what is wrong."""
+
+import io
+import json
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from cd4ml.serving.protocols.arrow import ARROW
+from tests.models.builders import CONTRACT, ROW
+from tests.serving.builders import Caller, Released, Reply
+
+ROWS: list[dict[str, Any]] = [ROW, ROW | {"temp": None, "dest": None, "carrier": "B6"}]
+NAMES = list(CONTRACT.names)
+COLUMNS = {name: [row[name] for row in ROWS] for name in NAMES}
+SPLIT = {"columns": NAMES[::-1], "data": [[row[name] for name in NAMES[::-1]] for row in ROWS]}
+CSV = "wind,carrier,dest,hour,temp\n8.0,AA,BOS,17,40.5\n8.0,B6,,17,\n"
+MODEL = "/v2/models/delay"
+KINDS = {"string": "BYTES", "integer": "INT64", "number": "FP64"}
+
+
+def invoke(caller: Caller, body: bytes, kind: str = "application/json") -> Reply:
+    return caller.ask(body, path="/invocations", content_type=kind)
+
+
+def expected(caller: Caller) -> list[float]:
+    reply = caller.ask(json.dumps({"rows": ROWS}).encode())
+    return [each["score"] for each in reply.json["predictions"]]
+
+
+def arrow(frame: pl.DataFrame) -> bytes:
+    written = io.BytesIO()
+    frame.write_ipc_stream(written, compat_level=pl.CompatLevel.oldest())
+    return written.getvalue()
+
+
+def tensors(**changes: Any) -> bytes:
+    inputs = [
+        {
+            "name": field.name,
+            "shape": [len(ROWS)],
+            "datatype": KINDS[field.type],
+            "data": COLUMNS[field.name],
+        }
+        | changes.get(field.name, {})
+        for field in CONTRACT.fields
+    ]
+    return json.dumps({"id": "seven", "inputs": inputs}).encode()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"dataframe_records": ROWS},
+        {"dataframe_split": SPLIT},
+        {"dataframe_split": SPLIT | {"index": [0, 1]}},
+        {"instances": ROWS},
+        {"inputs": ROWS},
+        {"inputs": COLUMNS},
+        {"inputs": {name: [[value] for value in COLUMNS[name]] for name in NAMES}},
+    ],
+)
+def test_each_json_form_of_mlflow_is_answered_alike(
+    content: dict[str, Any], caller: Caller, released: Released
+) -> None:
+    reply = invoke(caller, json.dumps(content).encode())
+
+    assert reply.json["predictions"] == expected(caller)
+    assert reply.json["model_version"] == ["delay/1"]
+    ids = {each["prediction_id"] for each in released.captured()}
+    assert ids > set(reply.json["prediction_ids"])
+
+
+@pytest.mark.parametrize("kind", ["text/csv", "text/csv; charset=utf-8", "Text/CSV"])
+def test_csv_is_read_as_the_contract_says(kind: str, caller: Caller) -> None:
+    reply = invoke(caller, CSV.encode(), kind)
+
+    assert reply.json["predictions"] == expected(caller)
+
+
+def test_inputs_of_one_row_may_be_plain_values(caller: Caller) -> None:
+    reply = invoke(caller, json.dumps({"inputs": ROW}).encode())
+
+    assert reply.json["predictions"] == expected(caller)[:1]
+
+
+@pytest.mark.parametrize("path", ["/predict", "/invocations"])
+def test_a_batch_may_be_an_arrow_stream(path: str, caller: Caller) -> None:
+    body = arrow(pl.DataFrame(ROWS))
+
+    reply = caller.ask(body, path=path, content_type=ARROW.decode())
+
+    answered = pl.read_ipc_stream(io.BytesIO(reply.body))
+    assert reply.headers["content-type"] == ARROW.decode()
+    assert answered["score"].to_list() == expected(caller)
+    assert answered.columns == ["prediction_id", "score", "model", "number", "artifact", "plan"]
+
+
+def test_a_table_of_floats_may_hold_whole_numbers_and_nan(caller: Caller) -> None:
+    frame = pl.DataFrame(ROWS).with_columns(
+        pl.col("hour").cast(pl.Float64), pl.col("temp").fill_null(float("nan"))
+    )
+
+    reply = caller.ask(arrow(frame), content_type=ARROW.decode())
+
+    scores = pl.read_ipc_stream(io.BytesIO(reply.body))["score"].to_list()
+    assert scores == expected(caller)
+
+
+def test_the_open_inference_protocol_is_answered_in_json(caller: Caller) -> None:
+    reply = caller.ask(tensors(), path=f"{MODEL}/infer")
+
+    (output,) = reply.json["outputs"]
+    scores = expected(caller)
+    assert output == {"name": "late", "datatype": "FP64", "shape": [2], "data": scores}
+    assert (reply.json["model_name"], reply.json["model_version"]) == ("delay", "1")
+    assert reply.json["id"] == "seven"
+    assert len(reply.json["parameters"]["prediction_ids"].split(",")) == 2
+
+
+def test_a_model_says_what_it_takes(caller: Caller) -> None:
+    known = caller.get(MODEL).json
+
+    assert known["inputs"][0] == {"name": "carrier", "datatype": "BYTES", "shape": [-1]}
+    assert known["outputs"] == [{"name": "late", "datatype": "FP64", "shape": [-1]}]
+    assert known["versions"] == ["1"]
+    assert caller.get(f"{MODEL}/versions/1").json == known
+    assert caller.get("/v2").json["extensions"] == ["binary_tensor_data"]
+    for path in ("/v2/health/live", "/v2/health/ready", f"{MODEL}/ready", "/ping"):
+        assert caller.get(path).status == 200
+    assert caller.get("/version").body == b"0.1.0"
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("/v2/models/fares/infer", "no model answers at /v2/models/fares/infer"),
+        (f"{MODEL}/versions/9/infer", "the version '9' of delay does not answer here"),
+    ],
+)
+def test_another_model_does_not_answer(path: str, message: str, caller: Caller) -> None:
+    reply = caller.ask(tensors(), path=path)
+
+    assert (reply.status, reply.json["error"]) == (404, message)
+
+
+def test_all_violations_are_told_at_once_in_every_protocol(caller: Caller) -> None:
+    bad = ROWS[0] | {"hour": 24, "carrier": "ZZ"}
+    frame = pl.DataFrame([ROWS[0], bad])
+    asked = {
+        "$.dataframe_records[1]": invoke(
+            caller, json.dumps({"dataframe_records": [ROWS[0], bad]}).encode()
+        ),
+        "$[1]": caller.ask(arrow(frame), content_type=ARROW.decode()),
+        "$.inputs[1]": caller.ask(
+            tensors(hour={"data": [17, 24]}, carrier={"data": ["AA", "ZZ"]}), path=f"{MODEL}/infer"
+        ),
+    }
+
+    for path, reply in asked.items():
+        assert reply.status == 422
+        assert [each["path"] for each in reply.json["violations"]] == [
+            f"{path}.carrier",
+            f"{path}.hour",
+        ]
+        assert [each["got"] for each in reply.json["violations"]] == ['"ZZ"', "24"]
+
+
+def test_text_in_a_number_of_a_csv_is_a_violation(caller: Caller) -> None:
+    reply = invoke(caller, CSV.replace("17", "noon").encode(), "text/csv")
+
+    assert reply.status == 422
+    assert reply.json["violations"][0]["got"] == '"noon"'
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status", "message"),
+    [
+        (b"<xml/>", "text/xml", 415, "the content type 'text/xml' cannot be read"),
+        (b"{}", "application/json", 400, "got none"),
+        (b'{"inputs": 1, "instances": 2}', "application/json", 400, "got inputs and instances"),
+        (b'{"dataframe_split": {"columns": ["hour"]}}', "application/json", 400, "needs columns"),
+        (b'{"inputs": {"hour": [1], "wind": []}}', "application/json", 400, "different lengths"),
+        (b"hour,hour\n1,2\n", "text/csv", 400, "no line of different names"),
+        (b"hour,wind\n1\n", "text/csv", 400, "row 0 of the CSV has 1 values for 2 columns"),
+        (b"\xff", "text/csv", 400, "the body is not CSV in UTF-8"),
+        (b"nothing", ARROW.decode(), 400, "the body is not an Arrow stream"),
+    ],
+)
+def test_what_cannot_be_read_is_explained(
+    body: bytes, kind: str, status: int, message: str, caller: Caller
+) -> None:
+    reply = invoke(caller, body, kind)
+
+    assert reply.status == status
+    assert message in reply.json["error"]
+    assert reply.json["hint"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"shape": [3]}, "the input 'hour' has the shape [3] and 2 values"),
+        ({"shape": [1, 2]}, "the input 'hour' has the shape [1, 2] and 2 values"),
+        ({"datatype": "INT65"}, "the body is no inference request: Invalid enum value 'INT65'"),
+        ({"name": "wind"}, "an input stands twice"),
+        (
+            {"parameters": {"binary_data_size": 16}},
+            "the input 'hour' says a binary_data_size that the body does not have",
+        ),
+        ({"shape": [1], "data": [17]}, "the inputs have not all the same number of rows"),
+    ],
+)
+def test_a_tensor_that_cannot_be_read_is_explained(
+    changes: dict[str, Any], message: str, caller: Caller
+) -> None:
+    reply = caller.ask(tensors(hour=changes), path=f"{MODEL}/infer")
+
+    assert reply.status == 400
+    assert reply.json["error"].startswith(message)
+
+
+def test_the_description_is_valid_and_its_example_is_answered(caller: Caller) -> None:
+    described = caller.get("/openapi.json").json
+
+    row = described["components"]["schemas"]["Row"]
+    Draft202012Validator.check_schema(row)
+    for path, item in described["paths"].items():
+        content = item["post"]["requestBody"]["content"]["application/json"]
+        (example,) = next(iter(content["example"].values()))
+        Draft202012Validator(row).validate(example)
+        assert caller.ask(json.dumps(content["example"]).encode(), path=path).status == 200
+    assert row["properties"]["hour"] == {
+        "type": "integer",
+        "description": "an integer from 0 to 23",
+        "minimum": 0,
+        "maximum": 23,
+    }
+    assert not list(Draft202012Validator(row).iter_errors(ROWS[1]))
+    assert list(Draft202012Validator(row).iter_errors(ROW | {"gate": "B12"}))
+
+
+PATHS = st.sampled_from(["/predict", "/invocations", f"{MODEL}/infer"])
+SENT = st.sampled_from(["application/json", "text/csv", ARROW.decode(), ""])
+PIECES = [
+    CSV.encode(),
+    tensors(),
+    json.dumps({"inputs": COLUMNS}).encode(),
+    arrow(pl.DataFrame(ROWS)),
+]
+
+
+@given(path=PATHS, kind=SENT, piece=st.sampled_from(PIECES), cut=st.data())
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_damaged_bodies_are_never_an_error_of_the_server(
+    path: str, kind: str, piece: bytes, cut: st.DataObject, caller: Caller
+) -> None:
+    place = cut.draw(st.integers(0, len(piece)))
+    inserted = cut.draw(st.binary(max_size=8))
+    left = cut.draw(st.integers(place, len(piece)))
+
+    reply = caller.ask(piece[:place] + inserted + piece[left:], path=path, content_type=kind)
+
+    assert reply.status in (200, 400, 413, 415, 422)
