@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from cd4ml.cli.commands import (
+    batch,
     comparisons,
     data,
     experiments,
@@ -48,6 +49,7 @@ FAMILIES: tuple[Callable[[Commands], None], ...] = (
     model_contracts.add,
     models.add_to,
     packaging.add_to,
+    batch.add_to,
     releases.add,
     production.add_to,
     services.add,
