@@ -126,6 +126,12 @@ def test_outside_the_project_it_is_only_on_record(registered: Registered, tmp_pa
     assert output(tmp_path / "elsewhere").columns == ["id", "p"]
 
 
+def test_a_way_out_of_the_project_leads_out_of_it(registered: Registered) -> None:
+    ended = scored(registered, output=f"{registered.folder}/in/../../outside")
+
+    assert (ended.output, ended.dataset) == (str(registered.folder.parent / "outside"), "")
+
+
 def test_rows_that_break_the_contract_end_the_batch_with_their_place(
     registered: Registered,
 ) -> None:
@@ -136,7 +142,7 @@ def test_rows_that_break_the_contract_end_the_batch_with_their_place(
 
     path = registered.folder / "in" / "a.parquet"
     assert str(refusal.value) == (
-        f"1 rows of {path} do not keep the contract 'delay'\n"
+        f"1 row of {path} breaks the contract 'delay'\n"
         "  - row 3, hour: expected an integer from 0 to 23, got 24\n"
         "  hint: correct them, or have such rows set aside: --on-violation aside"
     )

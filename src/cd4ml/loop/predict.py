@@ -36,7 +36,7 @@ from cd4ml.serving.batch.plan import (
 )
 from cd4ml.serving.batch.scoring import reading, scan, score_piece
 from cd4ml.store import ledger, lineage, people
-from cd4ml.store.project import Project, open_project
+from cd4ml.store.project import STATE, Project, open_project
 
 if TYPE_CHECKING:
     from cd4ml.models.runtime import Runtime
@@ -131,7 +131,7 @@ def predict(
         score=column,
     )
     _refuse_unknown(wanted)
-    place = Place(output if is_remote(output) else str(Path(output).absolute()))
+    place = Place(output if is_remote(output) else os.path.abspath(output))
     plan = begun(place, wanted)
     batch = _Batch(str(project.folder), plan, place.url, policy)
     before = done(place)
@@ -202,7 +202,7 @@ def _sources(pattern: str) -> tuple[Source, ...]:
 
 
 def _files(pattern: str) -> list[str]:
-    path = Path(pattern).absolute()
+    path = Path(os.path.abspath(pattern))
     if path.is_dir():
         return sorted(str(each) for each in path.glob("*.parquet"))
     if has_magic(pattern) and not path.exists():
@@ -238,9 +238,9 @@ def _dataset(project: Project, asked: str, output: str) -> str:
     Raises:
         InvalidInput: If it can be none of that name.
     """
-    path = Path(output).absolute()
-    is_ours = not is_remote(output) and path.is_relative_to(project.folder)
-    name = asked or (path.name if is_ours and not path.is_relative_to(project.state) else "")
+    path, folder = Path(output).resolve(), project.folder.resolve()
+    is_ours = not is_remote(output) and path.is_relative_to(folder)
+    name = asked or (path.name if is_ours and not path.is_relative_to(folder / STATE) else "")
     if not asked and not is_dataset_name(name):
         return ""
     if not is_dataset_name(name):

@@ -103,7 +103,12 @@ def _refused(
 ) -> ContractViolated:
     rows = is_kept.not_().arg_true()[:_SHOWN]
     found = [msgspec.json.decode(each) for each in reasons(runtime.contract, bad.head(_SHOWN))]
-    said = f"{bad.height:,} rows of {piece.url} do not keep the contract {runtime.contract.name!r}"
+    many = (
+        f"{bad.height:,} rows of {piece.url} break"
+        if bad.height > 1
+        else f"1 row of {piece.url} breaks"
+    )
+    said = f"{many} the contract {runtime.contract.name!r}"
     lines, places = [said], [said]
     for row, each in zip(rows, found, strict=True):
         where = f"- row {piece.first + row:,}, {each[0]['field']}: expected {each[0]['expected']}"
