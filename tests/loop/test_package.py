@@ -7,6 +7,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,7 +30,7 @@ from cd4ml.serving.request import RequestReader, RequestRefused
 from cd4ml.store import rows
 from tests.apart import bare, environment_of, installed, said
 from tests.journeys.command_line import free_ports
-from tests.models.builders import CONTRACT, ROW, bitset_boosted, boosted, flights, fragile
+from tests.models.builders import CONTRACT, ROW, bitset_boosted, boosted, flights, fragile, logistic
 from tests.models.registered import Registered
 from tests.serving.builders import until
 
@@ -312,12 +313,24 @@ def test_a_build_context_is_locked_with_hashes(context: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def container(context: Path, python: Path) -> Iterator[httpx.Client]:
-    """The start command, run in a prefix in which the install commands were."""
+def site(context: Path, python: Path) -> Path:
+    """A prefix in which the Dockerfile's install commands were run."""
     wheel = install_commands(context)[1][-1]
-    site = installed(python, context / wheel, context.parent / "container")
+    return installed(python, context / wheel, context.parent / "container")
+
+
+@pytest.fixture(scope="module")
+def container(context: Path, python: Path, site: Path) -> Iterator[httpx.Client]:
+    """The start command, run there."""
+    with started(context, python, site) as client:
+        yield client
+
+
+@contextmanager
+def started(context: Path, python: Path, site: Path, **more: str) -> Iterator[httpx.Client]:
+    """The start command of a context, once it answers."""
     port = free_ports(1)
-    variables = {"SAGEMAKER_BIND_TO_PORT": str(port), "CD4ML_HOST": "127.0.0.1"}
+    variables = {"SAGEMAKER_BIND_TO_PORT": str(port), "CD4ML_HOST": "127.0.0.1", **more}
     path = f"{python.parent}:{bare(site)['PATH']}"
     with subprocess.Popen(
         [context / "serve"], env=bare(site, **variables, PATH=path), cwd=site
@@ -329,6 +342,19 @@ def container(context: Path, python: Path) -> Iterator[httpx.Client]:
         finally:
             process.send_signal(signal.SIGTERM)
             assert process.wait(20) in (0, -signal.SIGTERM)
+
+
+def test_a_wheel_in_the_model_folder_answers_in_place_of_the_one_installed(
+    registered: Registered, context: Path, python: Path, site: Path, tmp_path: Path
+) -> None:
+    version = registered.version(logistic())
+    write_wheel(registered.project, version.ref, to=tmp_path, actor="ann")
+
+    with started(context, python, site, CD4ML_MODEL_DIR=str(tmp_path)) as client:
+        answer = client.post("/invocations", json=ROW).json()["predictions"][0]
+
+    expected = runtime_of(registered.project, version).score([ROW])[0]
+    assert (answer["number"], answer["score"]) == (version.number, expected)
 
 
 def answers(client: httpx.Client) -> bool:

@@ -216,11 +216,9 @@ class LoadedModel:
     def _look(self, project: Project) -> None:
         version = self._meant(project)
         with self._turn:
-            if version.artifact == self.version.artifact:
-                self._in_force = self._in_force._replace(version=version)
-                if version.ref == self.version.ref:
-                    return
             before = self.version
+            if version == before:
+                return
             self._in_force = self._fetched(project, version)
         _log.info("%s was %s and is %s", self.ref, before.ref, version.ref)
 

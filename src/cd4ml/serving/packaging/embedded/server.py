@@ -157,9 +157,12 @@ def application() -> App:
     wheels = sorted(folder.glob("*.whl"))
     if len(wheels) > 1:
         sys.exit(f"expected one wheel in {folder}, got {', '.join(each.name for each in wheels)}")
+    name = os.environ[_MODULE]
     for wheel in wheels:
         sys.path.insert(0, _unpacked(wheel))
-    return app_of(import_module(os.environ[_MODULE]))
+        for known in [each for each in sys.modules if each.partition(".")[0] == name]:
+            del sys.modules[known]  # this very program came from the one that is installed
+    return app_of(import_module(name))
 
 
 def _unpacked(wheel: Path) -> str:
