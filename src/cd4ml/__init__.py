@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cd4ml.experiments.here import current_run, log
     from cd4ml.experiments.reporting import Pruned, report
     from cd4ml.loop.from_notebook import log_model
+    from cd4ml.loop.load import load
     from cd4ml.loop.read import dataset
     from cd4ml.loop.track import run
     from cd4ml.pipeline.command import command
@@ -38,6 +39,7 @@ __all__ = [
     "dataset",
     "join_as_of",
     "known_at",
+    "load",
     "log",
     "log_model",
     "report",
@@ -59,6 +61,7 @@ _HOME = {
     "dataset": "cd4ml.loop.read",
     "join_as_of": "cd4ml.data.join",
     "known_at": "cd4ml.data.known",
+    "load": "cd4ml.loop.load",
     "log": "cd4ml.experiments.here",
     "log_model": "cd4ml.loop.from_notebook",
     "report": "cd4ml.experiments.reporting",

@@ -1,7 +1,8 @@
 """A row's violations are named all at once, with the place, what was expected and what came."""
 
 import math
-from typing import Any
+from datetime import UTC, datetime
+from typing import Annotated, Any
 
 import msgspec
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cd4ml.models.contract import CompiledContract
-from cd4ml.models.violations import Violation, is_moment, keeps, violations_of
+from cd4ml.models.violations import Violation, is_moment, keeps, moment_of, violations_of
 from cd4ml.records.contract import Contract, Field
 from tests.models.builders import CONTRACT, ROW
 
@@ -140,3 +141,29 @@ def test_long_and_unprintable_values_are_shown_short() -> None:
 @given(st.text(max_size=30))
 def test_any_text_may_be_asked_whether_it_is_a_time(text: str) -> None:
     assert is_moment(text) in (True, False)
+
+
+fractions = st.from_regex(r"(\.[0-9]{1,12})?", fullmatch=True)
+zones = st.from_regex(r"([Zz]|[+-][0-2][0-9]:?[0-9]{2})?", fullmatch=True)
+days = st.from_regex(r"(0|1|2|9)[0-9]{3}-[01][0-9]-[0-3][0-9]", fullmatch=True)
+times = st.from_regex(r"[0-2][0-9]:[0-6][0-9]:[0-6][0-9]", fullmatch=True)
+
+
+@given(st.builds("{}{}{}{}{}".format, days, st.sampled_from("Tt _"), times, fractions, zones))
+def test_times_are_read_as_msgspec_reads_them(text: str) -> None:
+    moment = Annotated[datetime, msgspec.Meta(tz=True)]
+
+    try:
+        expected = msgspec.convert(text, moment).astimezone(UTC)
+    except (msgspec.ValidationError, OverflowError):
+        assert not is_moment(text)
+    else:
+        assert moment_of(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["9999-12-31T23:59:59.9999999Z", "0001-01-01T00:00:00+01:00", "\uff12013-02-01T05:00:00Z", ""],
+)
+def test_what_is_no_time_within_the_years_1_to_9999_is_none(text: str) -> None:
+    assert not is_moment(text)

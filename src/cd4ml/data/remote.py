@@ -71,6 +71,27 @@ def remote_files(pattern: str, cache: Path) -> Listing:
     )
 
 
+def remote_objects(pattern: str) -> list[tuple[str, str]]:
+    """The objects that a prefix or a glob names, not fetched: URL, and what changes with them.
+
+    Raises:
+        NotFound: If there is no such object.
+        ConfigurationError: If no bucket is named.
+        Unavailable: If S3 does not answer or refuses.
+    """
+    for place in _places(pattern):
+        with _reaching(place.base):
+            objects = _matching(_open(place.base), place.wanted)
+        if objects:
+            return [
+                (f"{place.base}/{each['path']}", f"{each['e_tag']} {each['size']}")
+                for each in objects
+            ]
+    raise NotFound(
+        f"no object matches '{pattern}'", hint="correct the prefix, or put the objects there"
+    )
+
+
 def fetch_left(place: str, name: str, digest: str, cache: Path) -> Path | None:
     """Fetch an object that was left in S3; None if it holds something else by now.
 

@@ -1,4 +1,8 @@
-"""What is wrong with one row, all of it at once."""
+"""What is wrong with one row, all of it at once.
+
+It imports nothing but Python's own library: a packaged model (`serving.packaging`) takes this
+very file along, so that it says what an endpoint says.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,13 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from cd4ml.records.contract import Field
+if TYPE_CHECKING:
+    from cd4ml.records.contract import Field
 
 # A compiled model computes in single precision; what does not fit would silently be infinite.
 LARGEST_NUMBER = 3.4028234663852886e38
@@ -25,10 +29,13 @@ _SHOWN = 80  # characters of an offending value
 _UNKNOWN = 100  # fields outside the contract that are listed
 _LISTED = 10  # categories of an expectation
 
-_Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+_MOMENT = re.compile(  # RFC 3339, as msgspec reads it
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:?\d\d)", re.ASCII
+)
 
 
-class Violation(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Violation:
     """One field of one row that does not keep the contract."""
 
     field: str
@@ -41,6 +48,7 @@ def violations_of(fields: tuple[Field, ...], row: object, path: str = "$") -> li
     """Every violation of a decoded JSON row, in the order of the fields; then unknown ones.
 
     Examples:
+        >>> from cd4ml.records.contract import Field
         >>> hour = Field("hour", "integer", minimum=0, maximum=23)
         >>> for violation in violations_of((hour,), {"hour": 24, "day": 1}):
         ...     print(violation.path, violation.expected, "/", violation.got)
@@ -68,6 +76,7 @@ def expected_of(field: Field) -> str:
     """What a field takes, in words.
 
     Examples:
+        >>> from cd4ml.records.contract import Field
         >>> expected_of(Field("wind", "number", nullable=True, minimum=0, unit="mph"))
         'a number of at least 0 mph, or null'
         >>> expected_of(Field("origin", "string", categories=("EWR", "JFK")))
@@ -182,16 +191,32 @@ def is_moment(value: object) -> bool:
         return False
     try:
         moment_of(value)
-    except (msgspec.ValidationError, OverflowError):
+    except (ValueError, OverflowError):
         return False
     return True
 
 
 def moment_of(text: str) -> datetime:
-    """The moment that an ISO 8601 text names, in UTC.
+    """The moment that an ISO 8601 text names, in UTC, to the nearest microsecond.
 
     Raises:
-        msgspec.ValidationError: If it is no such text, or says no zone.
+        ValueError: If it is no such text, or says no zone.
         OverflowError: If it lies outside the years 1 to 9999 in UTC.
+
+    Examples:
+        >>> moment_of("2013-02-01T05:00:00.25+01:00").isoformat()
+        '2013-02-01T04:00:00.250000+00:00'
     """
-    return msgspec.convert(text, _Moment).astimezone(UTC)
+    found = _MOMENT.fullmatch(text)
+    if found is None:
+        msg = f"expected a time such as 2013-02-01T05:00:00Z, got {shown(text)}"
+        raise ValueError(msg)
+    day, time, fraction, zone = found.groups()
+    if time[:2] == "24" or "59" < zone[-2:] < "A":  # which later Pythons read
+        msg = f"expected hours below 24 and minutes below 60, got {shown(text)}"
+        raise ValueError(msg)
+    moment = datetime.fromisoformat(f"{day}T{time}{zone.upper()}")
+    if fraction:
+        digits = fraction[:7].ljust(7, "0")
+        moment += timedelta(microseconds=int(digits[:6]) + (digits[6] >= "5"))
+    return moment.astimezone(UTC)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from cd4ml.cli.commands import (
+    batch,
     comparisons,
     data,
     experiments,
@@ -15,6 +16,7 @@ from cd4ml.cli.commands import (
     mlflow,
     model_contracts,
     models,
+    packaging,
     people,
     pipeline,
     production,
@@ -46,6 +48,8 @@ FAMILIES: tuple[Callable[[Commands], None], ...] = (
     judging.add,
     model_contracts.add,
     models.add_to,
+    packaging.add_to,
+    batch.add_to,
     releases.add,
     production.add_to,
     services.add,

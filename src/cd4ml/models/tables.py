@@ -1,0 +1,132 @@
+"""Whole tables against the contract of requests: which rows keep it, and as what they are scored.
+
+Says of every row what the endpoint would say of it, without making a Python object of it. A
+table may have further columns: keys, times, what became of the row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from cd4ml.errors import InvalidInput
+from cd4ml.models.frames import to_rows
+from cd4ml.models.violations import is_moment, keeps, limits_of, violations_of
+from cd4ml.records.contract import Contract, Field
+
+_TYPES: dict[str, Any] = {
+    "integer": pl.Int64(),
+    "number": pl.Float64(),
+    "string": pl.String(),
+    "boolean": pl.Boolean(),
+}
+_MOMENT = pl.Datetime("us", "UTC")
+_TEXTS = (pl.String, pl.Categorical, pl.Enum)
+
+
+def kept(contract: Contract, frame: pl.DataFrame) -> pl.Series:
+    """Whether each row keeps the contract; NaN counts as null.
+
+    Raises:
+        InvalidInput: If a column is missing that is not optional.
+
+    Examples:
+        >>> hour = Contract(name="c", fields=(Field("hour", "integer", minimum=0, maximum=23),))
+        >>> kept(hour, pl.DataFrame({"hour": [0, 24, None]})).to_list()
+        [True, False, False]
+    """
+    _refuse_missing(contract, frame)
+    found = pl.Series([True]).new_from_index(0, frame.height)
+    for field in contract.fields:
+        if field.name in frame.columns:
+            column = _without_nan(frame[field.name])
+            found &= _keeps(field, column) | (column.is_null() if field.nullable else False)
+    return found
+
+
+def typed(contract: Contract, frame: pl.DataFrame) -> pl.DataFrame:
+    """The contract's columns with the types that an estimator gets; rows that keep it only."""
+    columns = []
+    for field in contract.fields:
+        if field.name not in frame.columns:
+            empty = pl.Series(field.name, [None], dtype=_TYPES.get(field.type, _MOMENT))
+            columns.append(empty.new_from_index(0, frame.height))
+        elif field.type == "datetime":
+            columns.append(_moments(frame[field.name]))
+        else:
+            columns.append(_without_nan(frame[field.name]).cast(_TYPES[field.type]))
+    return pl.DataFrame(columns)
+
+
+def reasons(contract: Contract, frame: pl.DataFrame) -> list[str]:
+    """What is wrong with each row, as JSON: the list of its violations, as an endpoint has them."""
+    present = tuple(field for field in contract.fields if field.name in frame.columns)
+    rows = to_rows(msgspec.structs.replace(contract, fields=present), frame)
+    found = (violations_of(contract.fields, row) for row in rows)
+    return [msgspec.json.encode(each).decode() for each in found]
+
+
+def _refuse_missing(contract: Contract, frame: pl.DataFrame) -> None:
+    needed = [field.name for field in contract.fields if not field.optional]
+    missing = [name for name in needed if name not in frame.columns]
+    if missing:
+        msg = f"the rows lack {', '.join(missing)}, which the contract {contract.name!r} names"
+        raise InvalidInput(msg, hint=f"they have: {', '.join(frame.columns)}")
+
+
+def _keeps(field: Field, column: pl.Series) -> pl.Series:
+    """Whether each value that is not null is what the field takes; False for nulls."""
+    dtype = column.dtype
+    if field.type == "boolean":
+        return column.is_not_null() & (dtype == pl.Boolean)
+    if field.type in ("integer", "number"):
+        fits = dtype.is_integer() or (field.type == "number" and dtype.is_numeric())
+        return _within(field, column) if fits else _none(column)
+    if dtype in _TEXTS:
+        return _texts_that(column, field)
+    is_time = field.type == "datetime" and dtype in (pl.Datetime, pl.Date)
+    return column.is_not_null() if is_time else _none(column)
+
+
+def _within(field: Field, column: pl.Series) -> pl.Series:
+    low, high = limits_of(field)
+    wide = column.cast(pl.Int128 if column.dtype.is_integer() else pl.Float64)
+    if column.dtype.is_integer() and field.type == "number":
+        wide = wide.cast(pl.Float64)
+    return wide.is_between(low, high).fill_null(value=False)
+
+
+def _texts_that(column: pl.Series, field: Field) -> pl.Series:
+    texts = column.cast(pl.String)
+    takes: Iterable[str] = texts.unique().drop_nulls()
+    good = [text for text in takes if _takes(field, text)]
+    return texts.is_in(pl.Series(good, dtype=pl.String).implode()).fill_null(value=False)
+
+
+def _takes(field: Field, text: str) -> bool:
+    return is_moment(text) if field.type == "datetime" else keeps(field, text)
+
+
+def _none(column: pl.Series) -> pl.Series:
+    return pl.Series([False]).new_from_index(0, len(column))
+
+
+def _without_nan(column: pl.Series) -> pl.Series:
+    if column.dtype.is_decimal():
+        return column.cast(pl.Float64)
+    return column.fill_nan(None) if column.dtype.is_float() else column
+
+
+def _moments(column: pl.Series) -> pl.Series:
+    if column.dtype in _TEXTS:
+        return column.cast(pl.String).str.to_datetime(time_unit="us", time_zone="UTC")
+    if column.dtype == pl.Date:
+        column = column.cast(pl.Datetime("us"))
+    zoned = getattr(column.dtype, "time_zone", None)
+    moments = column.cast(pl.Datetime("us", zoned))
+    if zoned is None:  # a time without zone is taken for UTC, as everywhere
+        return moments.dt.replace_time_zone("UTC")
+    return moments.dt.convert_time_zone("UTC")

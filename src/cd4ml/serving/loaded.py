@@ -1,0 +1,322 @@
+"""A registered model in somebody's own process: it follows its name, and outlives the stores."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import threading
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, overload
+
+import msgspec
+
+from cd4ml.errors import Cd4mlError, ContractViolated, InvalidInput, NotFound, Refused, Unavailable
+from cd4ml.models import registry
+from cd4ml.models.contract import CompiledContract
+from cd4ml.models.kept import KeptModels
+from cd4ml.models.manifest import Manifest
+from cd4ml.models.runtime import Runtime, load
+from cd4ml.models.trust import trusted_in
+from cd4ml.models.violations import Violation
+from cd4ml.records.contract import Contract
+from cd4ml.records.model_version import ModelVersion
+from cd4ml.store.project import Project
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_log = logging.getLogger(__name__)
+
+_LISTED = 100  # violations in one error
+_LONGEST_WAIT_S = 30.0  # between two looks that fail
+
+OpenProject = Callable[[], Project]
+ProjectModules = Callable[[Project], AbstractContextManager[Any]]
+
+
+class RowsRefused(ContractViolated):
+    """Rows that do not keep the model's contract; `violations` has at most 100 of what is wrong."""
+
+    def __init__(self, message: str, *, hint: str, violations: tuple[Violation, ...]) -> None:
+        super().__init__(message, hint=hint, discreet=message)
+        self.violations = violations
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """What another process needs to raise the same."""
+        return _refused_again, (self.message, self.hint, self.violations)
+
+
+def _refused_again(message: str, hint: str, violations: tuple[Violation, ...]) -> RowsRefused:
+    return RowsRefused(message, hint=hint, violations=violations)
+
+
+class Remembered(msgspec.Struct, frozen=True):
+    """The version that a name meant last, and the pickles that were trusted then."""
+
+    version: ModelVersion
+    trusted: tuple[str, ...]
+
+
+class _InForce(NamedTuple):
+    version: ModelVersion
+    runtime: Runtime
+    contract: CompiledContract
+
+
+class LoadedModel:
+    """What a name such as `delay@champion` means, ready to answer. Safe to share between threads.
+
+    A thread of its own looks every `every_s` seconds where the name points. A new version is
+    fetched, verified and tried beside the old one, and then replaces it, one reference: a call
+    takes it once and is answered by one version whole. Whatever fails is logged, and the last
+    version stays in force; it and its files are kept on this machine, so the next process
+    starts while database and blobs are away. A process that was forked with it has no such
+    thread: there it answers with the version it had, says so in its log, and follows no more.
+
+    Raises:
+        NotFound: If the name means nothing.
+        Refused: If its version is not packaged, or its pickle not trusted.
+    """
+
+    def __init__(
+        self, open_project: OpenProject, modules: ProjectModules, ref: str, *, every_s: float
+    ) -> None:
+        self.ref = ref
+        self._open_project = open_project
+        self._modules = modules
+        with open_project() as project:
+            place = project.state / "loaded" / registry_folder(ref)
+            self._kept = KeptModels(place, "version.json")
+            self._in_force = self._first(project)
+        self._turn = threading.Lock()
+        self._is_ending = threading.Event()
+        self._process = os.getpid()
+        self._is_forked = False
+        if every_s > 0:
+            arguments = (weakref.ref(self), open_project, self._is_ending, every_s)
+            threading.Thread(target=_watch, args=arguments, name=ref, daemon=True).start()
+
+    @property
+    def version(self) -> ModelVersion:
+        """The version that answers now."""
+        return self._in_force.version
+
+    @property
+    def contract(self) -> Contract:
+        """What rows must keep now."""
+        return self._in_force.runtime.contract
+
+    @overload
+    def predict(self, rows: Mapping[str, Any]) -> float: ...
+    @overload
+    def predict(self, rows: Sequence[Mapping[str, Any]]) -> list[float]: ...
+    @overload
+    def predict(self, rows: pl.DataFrame) -> pl.Series: ...
+
+    def predict(
+        self, rows: Mapping[str, Any] | Sequence[Mapping[str, Any]] | pl.DataFrame
+    ) -> float | list[float] | pl.Series:
+        """The answer to a row, to each of some rows, or to each row of a frame.
+
+        Args:
+            rows: As a request has them; a frame may have further columns.
+
+        Returns:
+            The probability of the second class, or the predicted value: a number, a list, or
+            the series `score`.
+
+        Raises:
+            RowsRefused: With everything that is wrong with them.
+            Cd4mlError: If the model fails on a row that keeps its contract.
+        """
+        if self._process != os.getpid():
+            self._process = os.getpid()
+            self._is_forked = True
+            _log.warning("%s, and is answered by %s for good", self._fork, self.version.ref)
+        if isinstance(rows, Mapping):
+            return _answered(self._in_force, [rows], ["$"])[0]
+        if isinstance(rows, Sequence):
+            return _answered(self._in_force, rows, [f"$.rows[{i}]" for i in range(len(rows))])
+        return _frame_answered(self._in_force, rows)
+
+    def refresh(self) -> ModelVersion:
+        """Look at once where the name points, and follow it; returns the version that answers.
+
+        Raises:
+            Cd4mlError: If that is not possible now; the last version stays in force.
+        """
+        if self._is_forked or self._process != os.getpid():  # threads of the stores are missing
+            raise Unavailable(self._fork, hint="load it after the fork, in each process")
+        with self._open_project() as project:
+            self._look(project)
+        return self.version
+
+    def close(self) -> None:
+        """Follow the name no more; it goes on answering."""
+        self._is_ending.set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def _fork(self) -> str:
+        return f"{self.ref} was loaded before this process was forked"
+
+    def _first(self, project: Project) -> _InForce:
+        meant = None
+        try:
+            meant = self._meant(project)
+            return self._fetched(project, meant)
+        except Exception as error:  # whatever keeps the stores from answering
+            known = _recalled(self._kept)
+            is_said = meant is None and isinstance(error, NotFound | InvalidInput)
+            if known is None or is_said or isinstance(error, Refused):
+                raise
+            _log.warning("%s is answered by %s: %s", self.ref, known.version.ref, error)
+            return self._loaded(project, known.version, known.trusted.__contains__)
+
+    def _meant(self, project: Project) -> ModelVersion:
+        with project.database.read() as connection:
+            version = registry.find_version(connection, self.ref)
+        if not version.artifact:
+            msg = f"{version.ref} is not packaged yet, so it cannot answer"
+            raise Refused(msg, hint=f"cd4ml model package {version.ref}")
+        return version
+
+    def _fetched(self, project: Project, version: ModelVersion) -> _InForce:
+        self._kept.fetch(project.blobs, version.artifact)
+        asked: set[str] = set()
+        trusted = trusted_in(project.database)
+
+        def is_trusted(address: str) -> bool:
+            if not trusted(address):
+                return False
+            asked.add(address)
+            return True
+
+        loaded = self._loaded(project, version, is_trusted)
+        self._kept.keep(Remembered(version, tuple(sorted(asked))))
+        return loaded
+
+    def _loaded(
+        self, project: Project, version: ModelVersion, is_trusted: Callable[[str], bool]
+    ) -> _InForce:
+        kind = self._kept.blobs.get_record(version.artifact, Manifest).kind
+        # only an estimator may need classes of the project's modules
+        with self._modules(project) if kind == "native" else nullcontext():
+            runtime = load(self._kept.blobs, version.artifact, is_trusted=is_trusted)
+        return _InForce(version, runtime, CompiledContract(runtime.contract))
+
+    def _look(self, project: Project) -> None:
+        version = self._meant(project)
+        with self._turn:
+            before = self.version
+            if version == before:
+                return
+            self._in_force = self._fetched(project, version)
+        _log.info("%s was %s and is %s", self.ref, before.ref, version.ref)
+
+
+def registry_folder(ref: str) -> str:
+    """The name of the folder in which a model is kept under a ref.
+
+    Examples:
+        >>> registry_folder("delay@champion"), registry_folder("delay/3")
+        ('delay@champion', 'delay%2F3')
+    """
+    from urllib.parse import quote
+
+    return quote(ref, safe="@") if ref not in (".", "..") else "%2E"
+
+
+def _watch(
+    model: weakref.ref[LoadedModel],
+    open_project: OpenProject,
+    is_ending: threading.Event,
+    every_s: float,
+) -> None:
+    """Look again and again, until nobody holds the model any more."""
+    complaint, wait = "", every_s
+    while not is_ending.wait(wait):
+        followed = model()
+        if followed is None:
+            return
+        try:
+            with open_project() as project:
+                followed._look(project)
+        except Exception as error:  # database, blobs or a model: none of them may end us
+            text = f"{type(error).__name__}: {error}"
+            if text != complaint:  # once, not with every look
+                _log.warning("%s keeps %s: %s", followed.ref, followed.version.ref, text)
+            complaint, wait = text, min(2 * wait, max(every_s, _LONGEST_WAIT_S))
+        else:
+            complaint, wait = "", every_s
+        del followed
+
+
+def _recalled(kept: KeptModels) -> Remembered | None:
+    try:
+        return kept.recall(Remembered)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def _answered(
+    in_force: _InForce, rows: Sequence[Mapping[str, Any]], paths: list[str]
+) -> list[float]:
+    contract = in_force.contract
+    found = [v for row, path in zip(rows, paths, strict=True) for v in contract.check(row, path)]
+    if found:
+        raise _refused(in_force, found)
+    names = in_force.runtime.contract.names
+    values = [tuple(row.get(name) for name in names) for row in rows]
+    return _scored(in_force, lambda: in_force.runtime.score_values(values)) if rows else []
+
+
+def _frame_answered(in_force: _InForce, frame: pl.DataFrame) -> pl.Series:
+    import polars as pl
+
+    from cd4ml.models.frames import to_rows
+    from cd4ml.models.tables import kept, typed
+
+    contract = in_force.runtime.contract
+    bad = kept(contract, frame).not_().arg_true()[:_LISTED]
+    if len(bad):
+        present = tuple(each for each in contract.fields if each.name in frame.columns)
+        rows = to_rows(msgspec.structs.replace(contract, fields=present), frame[bad])
+        pairs = zip(rows, bad, strict=True)
+        raise _refused(
+            in_force, [v for row, i in pairs for v in in_force.contract.check(row, f"$.rows[{i}]")]
+        )
+    if not frame.height:
+        return pl.Series("score", [], dtype=pl.Float64)
+    score = in_force.runtime.score_frame
+    return pl.Series("score", _scored(in_force, lambda: score(typed(contract, frame)).tolist()))
+
+
+def _scored(in_force: _InForce, score: Callable[[], list[float]]) -> list[float]:
+    ref = in_force.version.ref
+    msg = f"the model {ref} failed on rows that keep its contract"
+    try:
+        answers = score()
+    except Exception as error:  # whatever a model raises
+        raise Cd4mlError(msg, hint=f"it said: {error}") from error
+    if not all(map(math.isfinite, answers)):
+        raise Cd4mlError(msg, hint="its answer is not a finite number")
+    return answers
+
+
+def _refused(in_force: _InForce, found: list[Violation]) -> RowsRefused:
+    n = len(found)
+    name = in_force.runtime.contract.name
+    msg = f"the request does not keep the contract {name!r}: {n} violation{'s' * (n > 1)}"
+    if n > _LISTED:
+        msg += f", the first {_LISTED} are listed"
+    hint = f"{found[0].path}: expected {found[0].expected}, got {found[0].got}"
+    return RowsRefused(msg, hint=hint, violations=tuple(found[:_LISTED]))

@@ -1,0 +1,134 @@
+"""What a packaged model is made of: its files, the code that answers, and what that needs."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+import msgspec
+
+from cd4ml.errors import InvalidInput
+from cd4ml.models import estimator as estimators
+from cd4ml.models.manifest import COMPILED, CONTRACT, ESTIMATOR, JOBLIB, PROBES, Manifest
+from cd4ml.records.contract import Contract
+from cd4ml.records.model_version import ModelVersion
+from cd4ml.serving.packaging.requirements import for_compiled, for_native, normal
+from cd4ml.serving.packaging.typed import module, stub
+from cd4ml.store.blobs import Blobs
+
+_DISTRIBUTION = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
+_FIELD = "from cd4ml.records.contract import Field"  # which only type checkers read
+_EMBEDDED = "cd4ml.serving.packaging.embedded"
+
+
+class Contents(NamedTuple):
+    """A model version as files of a Python package, and what it requires.
+
+    `files` are by their path within the wheel; `requires` are as PEP 508 writes them.
+    """
+
+    distribution: str
+    module: str
+    version: str
+    contract: Contract
+    files: dict[str, bytes]
+    requires: tuple[str, ...]
+    is_compiled: bool
+
+
+def distribution_of(model: str, name: str = "") -> str:
+    """What a model's wheel is installed as.
+
+    Raises:
+        InvalidInput: If that is no name for a distribution whose module Python can import.
+
+    Examples:
+        >>> distribution_of("delay"), distribution_of("delay", "Late_Flights")
+        ('delay-model', 'late-flights')
+        >>> distribution_of("delay", "late flights")
+        Traceback (most recent call last):
+        cd4ml.errors.InvalidInput: expected a name of letters, digits and '-', got 'late flights'
+          hint: name it: --name delay-model
+    """
+    wanted = normal(name) if name else f"{re.sub('[^a-z0-9]+', '-', model.lower())}-model"
+    found = wanted if name else wanted.strip("-")
+    if not _DISTRIBUTION.fullmatch(found):
+        msg = f"expected a name of letters, digits and '-', got {name or found!r}"
+        raise InvalidInput(msg, hint="name it: --name delay-model")
+    return found
+
+
+def contents_of(blobs: Blobs, version: ModelVersion, *, name: str = "") -> Contents:
+    """The package of a version. Its model has been loaded here, so its pickle may be.
+
+    Args:
+        blobs: Where its parts are.
+        version: A packaged one.
+        name: What it is installed as; by default the model's name with "-model".
+
+    Raises:
+        InvalidInput: If it is no name.
+        Refused: If the estimator needs code that no distribution brings.
+    """
+    distribution = distribution_of(version.model, name)
+    manifest = blobs.get_record(version.artifact, Manifest)
+    contract = blobs.get_record(manifest.files[CONTRACT], Contract)
+    is_compiled = manifest.kind == "onnx"
+    data = _data(blobs, manifest, contract)
+    package, scorer = distribution.replace("-", "_"), "compiled" if is_compiled else "native"
+    init = module(
+        contract,
+        model=version.model,
+        number=version.number,
+        artifact=version.artifact,
+        digests={path: hashlib.sha256(content).hexdigest() for path, content in data.items()},
+        tolerance=manifest.parity.tolerance,
+        packaged_with=", ".join(f"{k} {v}" for k, v in manifest.libraries.items()),
+        scorer=scorer,
+    )
+    code = {
+        "__init__.py": init,
+        "__init__.pyi": stub(contract, model=version.model, number=version.number),
+        "py.typed": "",
+        "_violations.py": _source("cd4ml.models", "violations", package),
+        "_model.py": _source(_EMBEDDED, "model", package),
+        f"_{scorer}.py": _source(_EMBEDDED, scorer, package),
+        "_server.py": _source(_EMBEDDED, "server", package),
+        "__main__.py": f"from {package}._server import main\n\nmain({package!r})\n",
+    }
+    return Contents(
+        distribution=distribution,
+        module=package,
+        version=str(version.number),
+        contract=contract,
+        files={
+            f"{package}/{path}": content
+            for path, content in (data | {k: v.encode() for k, v in code.items()}).items()
+        },
+        requires=for_compiled() if is_compiled else for_native(_estimator(blobs, manifest)),
+        is_compiled=is_compiled,
+    )
+
+
+def _data(blobs: Blobs, manifest: Manifest, contract: Contract) -> dict[str, bytes]:
+    found = {
+        CONTRACT: msgspec.json.encode(msgspec.to_builtins(contract)),
+        PROBES: blobs.get(manifest.files[PROBES]),
+    }
+    if manifest.kind == "onnx":
+        return found | {COMPILED: blobs.get(manifest.files[COMPILED])}
+    name = JOBLIB if manifest.is_joblib else ESTIMATOR
+    return found | {name: blobs.get(manifest.estimator)}
+
+
+def _estimator(blobs: Blobs, manifest: Manifest) -> Any:
+    return estimators.load(blobs.get(manifest.estimator), is_joblib=manifest.is_joblib)
+
+
+def _source(package: str, name: str, module: str) -> str:
+    """A module's text with the names that its neighbours have in the wheel."""
+    text = files(package).joinpath(f"{name}.py").read_text("utf-8")
+    text = text.replace(_FIELD, "from typing import Any as Field")
+    return re.sub(rf"({re.escape(_EMBEDDED)}|cd4ml\.models)\.(\w+)", rf"{module}._\2", text)

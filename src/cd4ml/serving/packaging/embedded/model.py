@@ -1,0 +1,154 @@
+"""A packaged model that answers rows: verified, checked against its contract, tried."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from threading import Lock
+from types import SimpleNamespace
+from typing import Any
+
+from cd4ml.models.violations import Violation, violations_of
+
+_LISTED = 100  # violations in one error
+
+Score = Callable[[Sequence[Sequence[Any]]], list[float]]
+OpenScorer = Callable[[Path, Sequence[Any]], Score]
+
+
+class ContractViolated(ValueError):
+    """Rows that do not keep the contract; `violations` has what is wrong, at most 100 of it."""
+
+    def __init__(self, message: str, violations: tuple[Violation, ...]) -> None:
+        super().__init__(message)
+        self.violations = violations
+
+
+class ModelFailed(RuntimeError):
+    """The model could not answer a row that keeps its contract."""
+
+
+class Damaged(RuntimeError):
+    """A file of the model is not what was packaged, or other libraries answer otherwise."""
+
+
+class Model:
+    """The model in a folder, loaded when it is first asked. Safe to share between threads.
+
+    Args:
+        folder: With the model's files.
+        ref: What it is called, `delay/3`.
+        digests: File -> its SHA-256, in hexadecimal digits.
+        tolerance: By how much an answer may differ from that where it was packaged.
+        packaged_with: The libraries there, in words.
+        open_scorer: Makes what answers, from the folder and the contract's fields.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        ref: str,
+        digests: Mapping[str, str],
+        tolerance: float,
+        packaged_with: str,
+        open_scorer: OpenScorer,
+    ) -> None:
+        self._folder = folder
+        self._ref = ref
+        self._digests = digests
+        self._tolerance = tolerance
+        self._packaged_with = packaged_with
+        self._open_scorer = open_scorer
+        self._loading = Lock()
+        self._loaded: tuple[dict[str, Any], tuple[Any, ...], Score] | None = None
+
+    @property
+    def contract(self) -> dict[str, Any]:
+        """What rows must keep, as plain data."""
+        return self._load()[0]
+
+    def predict(self, row: Mapping[str, Any]) -> float:
+        """The answer to one row: the probability of the second class, or the predicted value.
+
+        Raises:
+            ContractViolated: With everything that is wrong with the row.
+            ModelFailed: If the model breaks on it.
+            Damaged: If the model is not what was packaged.
+        """
+        _, fields, _ = self._load()
+        self._refuse(violations_of(fields, row))
+        return self._score([row])[0]
+
+    def predict_many(self, rows: Sequence[Mapping[str, Any]]) -> list[float]:
+        """The answer to each row; raises as `predict` does."""
+        _, fields, _ = self._load()
+        self._refuse(
+            [
+                found
+                for i, row in enumerate(rows)
+                for found in violations_of(fields, row, f"$.rows[{i}]")
+            ]
+        )
+        return self._score(rows) if rows else []
+
+    def _refuse(self, found: list[Violation]) -> None:
+        if not found:
+            return
+        n, name = len(found), self._load()[0]["name"]
+        msg = f"the request does not keep the contract {name!r}: {n} violation{'s' * (n > 1)}"
+        if n > _LISTED:
+            msg += f", the first {_LISTED} are listed"
+        raise ContractViolated(msg, tuple(found[:_LISTED]))
+
+    def _score(self, rows: Sequence[Mapping[str, Any]]) -> list[float]:
+        _, fields, score = self._load()
+        msg = f"the model {self._ref} failed on a request that keeps its contract"
+        try:
+            answers = score([tuple(row.get(field.name) for field in fields) for row in rows])
+        except Exception as error:  # whatever an estimator raises
+            raise ModelFailed(msg) from error
+        if not all(map(math.isfinite, answers)):
+            raise ModelFailed(msg)
+        return answers
+
+    def _load(self) -> tuple[dict[str, Any], tuple[Any, ...], Score]:
+        if self._loaded is None:
+            with self._loading:
+                if self._loaded is None:
+                    self._loaded = self._opened()
+        return self._loaded
+
+    def _opened(self) -> tuple[dict[str, Any], tuple[Any, ...], Score]:
+        self._verify()
+        contract = json.loads((self._folder / "contract.json").read_text("utf-8"))
+        fields = tuple(_field(each) for each in contract["fields"])
+        score = self._open_scorer(self._folder, fields)
+        self._try(fields, score)
+        return contract, fields, score
+
+    def _verify(self) -> None:
+        for name, expected in self._digests.items():
+            found = hashlib.sha256((self._folder / name).read_bytes()).hexdigest()
+            if found != expected:
+                msg = f"{name} of the model {self._ref} is not what was packaged; install it again"
+                raise Damaged(msg)
+
+    def _try(self, fields: tuple[Any, ...], score: Score) -> None:
+        known = json.loads((self._folder / "probes.json").read_text("utf-8"))
+        rows = [tuple(row.get(field.name) for field in fields) for row in known["rows"]]
+        pairs = zip(score(rows), known["scores"], strict=True)
+        difference = max(abs(here - there) / max(1.0, abs(there)) for here, there in pairs)
+        if not difference <= self._tolerance:
+            msg = (
+                f"the model {self._ref} answers differently here: by {difference:.2g}, more than"
+                f" {self._tolerance:g}; it was packaged with {self._packaged_with}"
+            )
+            raise Damaged(msg)
+
+
+def _field(said: dict[str, Any]) -> Any:
+    return SimpleNamespace(**said | {"categories": tuple(said["categories"])})

@@ -1,0 +1,126 @@
+"""Which installed distributions a packaged model needs, and as what they are pinned."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from cd4ml.errors import ConfigurationError, Refused
+from cd4ml.models.pickled import dumps
+
+_NAME = re.compile(r"^([A-Za-z0-9._-]+)")
+_EXTRA = re.compile(r";.*\bextra\b")
+_SERIES = re.compile(r"^\d+(\.\d+)?")
+
+Hashes = Mapping[tuple[str, str], list[str]]  # (name, version) -> "sha256:...", of all its files
+
+
+def for_compiled() -> tuple[str, ...]:
+    """What a compiled model needs: the ONNX Runtime that was tried, or a later one, and NumPy."""
+    series = _SERIES.match(metadata.version("onnxruntime"))
+    return (f"onnxruntime>={series[0] if series else '1'}", "numpy>=2")
+
+
+def for_native(estimator: Any) -> tuple[str, ...]:
+    """What an estimator needs, exactly as it is installed here.
+
+    Raises:
+        Refused: If its classes are in modules that no installed distribution brings.
+    """
+    needed = {"numpy", "polars"}
+    offered = metadata.packages_distributions()
+    for name in sorted(modules_of(estimator) - sys.stdlib_module_names):
+        if name not in offered:
+            msg = f"the estimator has classes of the module {name!r}, which no distribution brings"
+            hint = "a wheel takes none of the project's own code: put it into a package, install it"
+            raise Refused(msg, hint=hint)
+        needed.update(map(normal, offered[name]))
+    return tuple(f"{name}=={metadata.version(name)}" for name in sorted(needed))
+
+
+def modules_of(estimator: Any) -> set[str]:
+    """The top-level modules whose classes and functions an estimator is made of.
+
+    Examples:
+        >>> from fractions import Fraction
+        >>> modules_of(Fraction(1, 2))
+        {'fractions'}
+    """
+    found: set[str] = set()
+
+    class Recording(pickle.Unpickler):
+        def find_class(self, module: str, name: str) -> Any:
+            found.add(module.partition(".")[0])
+            return super().find_class(module, name)
+
+    Recording(io.BytesIO(dumps(estimator))).load()  # what this process itself just pickled
+    return found
+
+
+def locked(roots: Iterable[str], hashes: Hashes) -> list[str]:
+    """Every distribution that the roots need, with those, one line each for a requirements file.
+
+    Only what is installed here is there: what others require for an extra, or on other
+    machines, is left out.
+
+    Args:
+        roots: Names.
+        hashes: Of the files of distributions, as far as they are known.
+
+    Raises:
+        ConfigurationError: If a root is not installed here.
+    """
+    installed: dict[str, str] = {}
+    waiting = [normal(name) for name in roots]
+    for name in waiting:
+        if not _is_installed(name):
+            msg = f"{name} is not installed here, so its version cannot be locked"
+            raise ConfigurationError(msg, hint=f"pip install {name}")
+    while waiting:
+        name = waiting.pop()
+        if name not in installed and _is_installed(name):
+            installed[name] = metadata.version(name)
+            waiting += _required_by(name)
+    return [_line(name, installed[name], hashes) for name in sorted(installed)]
+
+
+def own_locks() -> tuple[Path, ...]:
+    """The lock of cd4ml's own dependencies: installed with it, or in its repository."""
+    package = Path(__file__).parents[2]
+    places = (package / "_locked" / "base.txt", package.parents[1] / "requirements" / "base.txt")
+    return tuple(path for path in places if path.is_file())
+
+
+def normal(name: str) -> str:
+    """The one form of a distribution's name (PEP 503).
+
+    Examples:
+        >>> normal("Scikit_Learn")
+        'scikit-learn'
+    """
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _required_by(name: str) -> list[str]:
+    required = metadata.requires(name) or []
+    names = [_NAME.match(each) for each in required if not _EXTRA.search(each)]
+    return [normal(found[1]) for found in names if found]
+
+
+def _line(name: str, version: str, hashes: Hashes) -> str:
+    known = sorted(hashes.get((name, version), []))
+    return " \\\n    ".join([f"{name}=={version}", *(f"--hash={each}" for each in known)])
