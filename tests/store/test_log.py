@@ -16,6 +16,7 @@ from cd4ml.store import growing_table, rows
 from cd4ml.store.answer_counts import answered_by
 from cd4ml.store.blobs import Blobs
 from cd4ml.store.database import Database
+from cd4ml.store.lines import seal
 from cd4ml.store.log import PredictionLog
 from cd4ml.store.segments import Segment, segments_in
 from tests.store.answers import (
@@ -155,7 +156,10 @@ def test_a_torn_line_waits_until_it_is_whole(log: PredictionLog) -> None:
         line(answer(9, prediction_id="9")),
         line(answer(9, inputs=[1])),
         line(answer(9)).replace(b'"score":0.5', b'"score":NaN'),
-        msgspec.json.encode({**answer(9), "answered_at": 10**18}),
+        seal(msgspec.json.encode({**answer(9), "answered_at": 10**18})),
+        msgspec.json.encode({**answer(9), "answered_at": 0}),  # without a checksum
+        line(answer(9)).replace(b'"score":0.5', b'"score":0.6'),
+        bytes(300),  # what some file systems leave of the last block when the power goes
     ],
 )
 def test_a_line_that_is_no_prediction_is_set_aside_and_stops_nothing(

@@ -10,6 +10,7 @@ import msgspec
 from cd4ml.records.plan import Role
 from cd4ml.serving.endpoint import Answer, Endpoint
 from cd4ml.serving.request import Row
+from cd4ml.store.lines import seal
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -47,18 +48,20 @@ class Asked(NamedTuple):
 def line(asked: Asked, answer: Answer) -> bytes:
     """The segment line of one version's answer."""
     plan, arm = asked.endpoint.plan, answer.version.arm
-    return _encode(
-        Line(
-            asked.prediction_id,
-            (asked.at - _EPOCH) // _MICROSECOND,
-            plan.environment,
-            plan.number,
-            arm.role,
-            arm.model,
-            arm.number,
-            arm.artifact,
-            answer.score,
-            asked.row,
-            asked.key,
+    return seal(
+        _encode(
+            Line(
+                asked.prediction_id,
+                (asked.at - _EPOCH) // _MICROSECOND,
+                plan.environment,
+                plan.number,
+                arm.role,
+                arm.model,
+                arm.number,
+                arm.artifact,
+                answer.score,
+                asked.row,
+                asked.key,
+            )
         )
     )
