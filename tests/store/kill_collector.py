@@ -11,15 +11,17 @@ import shutil
 import sys
 from pathlib import Path
 
-import obstore  # noqa: F401  # imported before the fork, which then costs next to nothing
+import deltalake  # noqa: F401  # imported before the fork, which then costs next to nothing
+import obstore  # noqa: F401
 import polars  # noqa: F401
 
-from cd4ml.store import answer_counts, blobs, growing_table, lines, log, segments
+from cd4ml.store import answer_counts, blobs, delta_log, growing_table, lines, log, segments
 from tests.killing import Work, kill_at_every_step
 from tests.store.answers import log_in
 
 WATCHED = {
-    module.__file__ for module in (answer_counts, blobs, growing_table, lines, log, segments)
+    module.__file__
+    for module in (answer_counts, blobs, delta_log, growing_table, lines, log, segments)
 }
 
 

@@ -255,7 +255,7 @@ def test_days_outside_the_question_are_not_read(log: PredictionLog) -> None:
         files = rows.find(connection, LogFile)
     for file in files:
         if file.day != "2013-02-02":
-            log._blobs.path(file.digest).unlink()
+            log._blobs.below(f"tables/predictions/day={file.day}").path(file.digest).unlink()
 
     assert log.predictions(moment(24), moment(47)).collect().height == 1
     with pytest.raises(NotFound):

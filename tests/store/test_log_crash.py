@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from deltalake import DeltaTable
 
 from cd4ml.store.answer_counts import answered_by
 from cd4ml.store.log import PredictionLog
@@ -48,6 +49,9 @@ def test_a_collector_killed_at_any_step_counts_each_line_once(tmp_path: Path) ->
         log.collect()
         assert ids(log) == [prediction_id(k) for k in range(3)]
         assert counted(log) == 3
+        assert sorted(
+            DeltaTable(log.tables[0].delta.url).to_pyarrow_table()["prediction_id"].to_pylist()
+        ) == ids(log)
         assert sum(aside.n_lines for aside in log.set_aside()) == 3
         assert segments_in(log.segments) == []
 

@@ -95,7 +95,7 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_line_refuses_the_answer_and_har
     segment.append(b"after!")
 
     lines = [complete_lines(path, 0) for path in segments_in(tmp_path)]
-    assert sorted(lines) == [b"after!\n", b"before\n"]
+    assert lines == [b"before\nafter!\n"]
     segment.close()
 
 

@@ -19,11 +19,13 @@ import msgspec
 from cd4ml.errors import Cd4mlError, InvalidInput, NotFound, Unavailable
 from cd4ml.models.prediction_id import SEQUENCES, WORKERS, make
 from cd4ml.records.plan import Plan
-from cd4ml.serving.capture import Asked, line
+from cd4ml.records.settings import CaptureSettings
+from cd4ml.serving.capture import Asked, Capture
 from cd4ml.serving.endpoint import Answer, Endpoint, ModelFailed
 from cd4ml.serving.guests import Guests
 from cd4ml.serving.request import RequestRefused
 from cd4ml.serving.shadows import Shadows
+from cd4ml.serving.shipping import Shipper
 from cd4ml.serving.watcher import Watcher
 from cd4ml.serving.wire import (
     TEXT,
@@ -38,7 +40,7 @@ from cd4ml.serving.wire import (
     send_response,
 )
 from cd4ml.store.clock import Clock
-from cd4ml.store.segments import Segment
+from cd4ml.store.masking import Mask
 
 _log = logging.getLogger(__name__)
 
@@ -67,13 +69,25 @@ class App:
         segments: Path,
         worker: str,
         guests: Guests | None = None,
+        settings: CaptureSettings | None = None,
+        mask: Mask | None = None,
+        shipper: Shipper | None = None,
     ) -> None:
         self._guests = guests
         self.counts = watcher.counts
         self._watcher = watcher
         self._clock = clock
-        self._segment = Segment(segments, worker)
-        self._shadows = Shadows(segments, worker, self.counts)
+        self._capture = Capture(
+            segments,
+            worker,
+            self.counts,
+            clock=clock,
+            settings=settings,
+            mask=mask or Mask(),
+            shipper=shipper,
+        )
+        watcher.trouble = self._capture.trouble
+        self._shadows = Shadows(self._capture, self.counts)
         self._worker = secrets.randbelow(WORKERS)
         self._sequence = 0
 
@@ -100,8 +114,14 @@ class App:
         try:
             endpoint = self._endpoint_for(scope)
             body, key = await read_request(scope, receive)
-            response, asked = self._answer(endpoint, body, key)
+            response, asked, answered = self._answer(endpoint, body, key)
+            await self._capture.ship()
+            for answer in chain.from_iterable(answered):  # only now: the answers will leave
+                self.counts.add(answer)
+            if not endpoint.shadows:
+                asked = []
         except RequestRefused as refusal:
+            asked = []
             response = explained(refusal.status, refusal, refusal.violations)
         except ModelFailed as failure:
             self.counts.add_failure(failure.arm)
@@ -122,7 +142,9 @@ class App:
             raise RequestRefused(503, self._watcher.absence, hint=hint)
         return self._watcher.endpoint
 
-    def _answer(self, endpoint: Endpoint, body: bytes, key: str) -> tuple[Response, list[Asked]]:
+    def _answer(
+        self, endpoint: Endpoint, body: bytes, key: str
+    ) -> tuple[Response, list[Asked], list[list[Answer]]]:
         rows = endpoint.reader.read(body)
         at = self._clock.now()
         plan = endpoint.plan
@@ -131,28 +153,12 @@ class App:
             for row in rows
         ]
         answered = endpoint.answers(rows, [key or one.prediction_id for one in asked])
-        self._capture(asked, answered)
+        self._capture.record(asked, answered)
         predictions = [
             _prediction(one.prediction_id, plan, answers[-1])
             for one, answers in zip(asked, answered, strict=True)
         ]
-        return in_json({"predictions": predictions}), asked if endpoint.shadows else []
-
-    def _capture(self, asked: list[Asked], answered: list[list[Answer]]) -> None:
-        for one, answers in zip(asked, answered, strict=True):
-            for answer in answers:
-                self._append(line(one, answer))
-        # only now: the answers will leave
-        for answer in chain.from_iterable(answered):
-            self.counts.add(answer)
-
-    def _append(self, data: bytes) -> None:
-        try:
-            self._segment.append(data)
-        except OSError as error:
-            _log.error("the answer could not be recorded: %s", error)
-            msg = f"the answer could not be recorded, so it is not given: {error.strerror}"
-            raise RequestRefused(503, msg, hint="make room on the server's disk") from None
+        return in_json({"predictions": predictions}), asked, answered
 
     def _next(self) -> int:
         self._sequence += 1
@@ -181,6 +187,7 @@ class App:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
+                self._capture.start()
                 self._shadows.start()
                 self._watcher.start()
                 await send({"type": "lifespan.startup.complete"})
@@ -191,7 +198,7 @@ class App:
 
     def _end(self) -> None:
         self._shadows.stop()
-        self._segment.close()
+        self._capture.stop()
         self._watcher.stop()
 
 

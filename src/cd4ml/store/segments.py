@@ -26,6 +26,11 @@ _log = logging.getLogger(__name__)
 SUFFIX = ".jsonl"
 ROTATE_BYTES = 64 * 2**20
 
+_ERASED = 2**20  # bytes at once
+
+# after these the same file takes the next line, once there is room or it may be written again
+_PASSING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+
 
 class Segment:
     """The growing end of one worker's log; appended to by one thread at a time.
@@ -60,6 +65,7 @@ class Segment:
         self._descriptor: int | None = None
         self._closing = Lock()
         self._unsynced_since: float | None = None
+        self._syncing_since: float | None = None
         self._left: list[int] = []  # files that were given up before they were synced
         self._has_new_file = False
         folder.mkdir(parents=True, exist_ok=True)
@@ -70,8 +76,9 @@ class Segment:
 
         Raises:
             OSError: If not all of it could be written (disk full); the request must then
-                not be answered. The next `append` begins a new file, so the torn line
-                stays the last of its own and is never read.
+                not be answered. What was written of it is cut off again; where it cannot
+                be, the next `append` begins a new file, so the torn line stays the last of
+                its own and is never read.
             InvalidInput: If the line contains a line break.
         """
         if b"\n" in line:
@@ -84,11 +91,12 @@ class Segment:
         descriptor = self._open() if self._descriptor is None else self._descriptor
         try:
             written = os.write(descriptor, data)
-        except OSError:
-            self.close()
+        except OSError as error:
+            if error.errno not in _PASSING:
+                self.close()
             raise
         if written != len(data):
-            self.close()
+            self._cut(descriptor)
             raise OSError(errno.ENOSPC, f"wrote {written} of {len(data)} bytes to {self._folder}")
         self._size += written
         if self._unsynced_since is None:  # after the write: a sync between them would miss it
@@ -96,11 +104,17 @@ class Segment:
         if self._size >= self._rotate_bytes:
             self.close()
 
+    def _cut(self, descriptor: int) -> None:
+        try:
+            os.ftruncate(descriptor, self._size)
+        except OSError:
+            self.close()
+
     @property
     def unsynced_s(self) -> float:
         """For how long the oldest line has waited that a power cut would take; 0 if none would."""
-        since = self._unsynced_since
-        return 0.0 if since is None else time.monotonic() - since
+        waiting = [each for each in (self._syncing_since, self._unsynced_since) if each is not None]
+        return time.monotonic() - min(waiting) if waiting else 0.0
 
     def sync(self) -> None:
         """Bring to the disk what was appended before this call; costs nothing if nothing was.
@@ -112,6 +126,7 @@ class Segment:
         since = self._unsynced_since
         if since is None:
             return
+        self._syncing_since = since
         try:
             with self._closing:
                 self._unsynced_since = None  # who appends from here on starts a time of its own
@@ -125,6 +140,8 @@ class Segment:
         except OSError:
             self._unsynced_since = since
             raise
+        finally:
+            self._syncing_since = None
 
     def close(self) -> None:
         """Give the file up; the collector removes it once it is drained."""
@@ -227,3 +244,24 @@ def remove_if_abandoned(segment: Path, drained: int) -> bool:
     finally:
         os.close(descriptor)
     return True
+
+
+def erase(segment: Path, end: int) -> None:
+    """Overwrite a segment's first bytes, which nobody reads again; its writer is not disturbed.
+
+    Args:
+        segment: The file; it may be gone.
+        end: How far it was drained, in bytes.
+    """
+    try:
+        descriptor = os.open(segment, os.O_WRONLY)
+    except FileNotFoundError:
+        return
+    try:
+        # no further than the file goes: behind its end the writer appends
+        size = min(end, os.fstat(descriptor).st_size)
+        for start in range(0, size, _ERASED):
+            os.pwrite(descriptor, bytes(min(_ERASED, size - start)), start)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

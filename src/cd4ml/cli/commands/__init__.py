@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from cd4ml.cli.commands import (
+    capturing,
     comparisons,
     data,
     experiments,
@@ -50,6 +51,7 @@ FAMILIES: tuple[Callable[[Commands], None], ...] = (
     production.add_to,
     services.add,
     feedback.add,
+    capturing.add_to,
     history.add,
     explaining.add_to,
     lineage.add,
