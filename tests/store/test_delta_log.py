@@ -156,3 +156,23 @@ def test_a_file_that_nobody_listed_is_swept(log: PredictionLog) -> None:
     with pytest.raises(NotFound):
         store.get(orphan)
     assert ids_in(log) == [prediction_id(1)]
+
+
+def test_a_delta_log_that_cannot_be_read_keeps_no_row_out_of_the_log(
+    log: PredictionLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    collected(log, answer(1))
+    store = log._blobs.below("tables/predictions")
+    path = Path(store.url) / "_delta_log" / f"{0:020}.json"
+    whole = path.read_bytes()
+    path.chmod(0o644)
+    path.write_text("{")
+
+    append(log.segments, answer(2))
+    again = PredictionLog(log.database, log._blobs, log.segments)
+
+    assert again.collect() == 1
+    assert caplog.messages[0].startswith("other engines do not see all of predictions yet: ")
+    path.write_bytes(whole)
+    again.collect()
+    assert ids_in(log) == [prediction_id(1), prediction_id(2)]

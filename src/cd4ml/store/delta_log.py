@@ -14,17 +14,20 @@ Source:
 from __future__ import annotations
 
 import json
+import logging
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from cd4ml.errors import Conflict
+from cd4ml.errors import Conflict, Unavailable
 from cd4ml.records.log_file import LogFile
-from cd4ml.store.blobs import Blobs, key_of
+from cd4ml.store.blobs import Blobs, first_line, key_of
 
 if TYPE_CHECKING:
     import polars as pl
+
+_log = logging.getLogger(__name__)
 
 FOLDER = "_delta_log"
 CHECKPOINT_EVERY = 50  # commits; a reader reads the last checkpoint and what came after it
@@ -63,6 +66,7 @@ class DeltaLog:
         self.name = name
         self._schema = schema
         self._blobs = blobs
+        self._seen: Any = None  # the table as it was seen last: only what came after is read
 
     @property
     def url(self) -> str:
@@ -100,12 +104,22 @@ class DeltaLog:
 
     def _state(self) -> Any:
         from deltalake import DeltaTable
-        from deltalake.exceptions import TableNotFoundError
+        from deltalake.exceptions import DeltaError, TableNotFoundError
 
         try:
-            return DeltaTable(self.url)
+            if self._seen is not None:
+                self._seen.update_incremental()
+                return self._seen
+        except (DeltaError, OSError):  # what came after may be in a checkpoint only
+            self._seen = None
+        try:
+            self._seen = DeltaTable(self.url)
         except TableNotFoundError:
             return None
+        except (DeltaError, OSError) as error:
+            msg = f"the Delta table {self.url} cannot be read: {first_line(error)}"
+            raise Unavailable(msg, hint="is it reachable, and whole?") from None
+        return self._seen
 
     def _actions(
         self,
@@ -150,9 +164,14 @@ class DeltaLog:
 
     def _checkpoint(self, version: int) -> None:
         if version and version % CHECKPOINT_EVERY == 0:
-            state = self._state()
-            state.create_checkpoint()
-            state.cleanup_metadata()
+            from deltalake.exceptions import DeltaError
+
+            try:
+                state = self._state()
+                state.create_checkpoint()
+                state.cleanup_metadata()
+            except (DeltaError, OSError) as error:  # readers are slower without it, not wrong
+                _log.warning("no checkpoint of %s: %s", self.url, first_line(error))
 
 
 def _paths(state: Any) -> set[str]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from cd4ml.errors import Conflict, Unavailable
 from cd4ml.records.prediction import Prediction
 from cd4ml.store import answer_counts, shipped
 from cd4ml.store.growing_table import DAY, GrowingTable
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from cd4ml.store.blobs import Blobs
     from cd4ml.store.clock import Clock
     from cd4ml.store.database import Database
+
+_log = logging.getLogger(__name__)
 
 _BATCH_BYTES = 256 * 2**20  # of segments in one commit: bounds the memory of a late collector
 
@@ -93,8 +96,14 @@ class PredictionLog:
         for segment, offset in drained.items():
             remove_if_abandoned(segment, offset)
         n_rows += self._collect_shipped()
-        self._predictions.publish()
+        self._publish(self._predictions)
         return n_rows
+
+    def _publish(self, table: GrowingTable) -> None:
+        try:
+            table.publish()
+        except (Conflict, Unavailable) as error:  # the rows are safe; the next collector goes on
+            _log.warning("other engines do not see all of %s yet: %s", table.name, error)
 
     def _collect_shipped(self) -> int:
         """Drain what was sent to the blob store, from whichever machine."""
@@ -175,7 +184,7 @@ class PredictionLog:
             return 0
         rows = _with_day_of_id(labels).cast(self._labels.schema)  # type: ignore[arg-type]
         self._labels.append(rows.select(self._labels.schema.keys()), {batch: 1}, seen={})
-        self._labels.publish()
+        self._publish(self._labels)
         return labels.height
 
     def labels(
@@ -325,7 +334,7 @@ class PredictionLog:
                 path = self._aside / f"{name}.lines"
                 path.write_bytes(bad)
                 n_bad = bad.count(b"\n")
-                logging.getLogger(__name__).warning("%d bad log lines set aside: %s", n_bad, path)
+                _log.warning("%d bad log lines set aside: %s", n_bad, path)
         return found
 
     def _frame(self, lines: list[Line]) -> pl.DataFrame:
