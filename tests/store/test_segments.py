@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cd4ml.errors import InvalidInput
+from cd4ml.store.lines import is_sealed, seal
 from cd4ml.store.segments import Segment, complete_lines, remove_if_abandoned, segments_in
 
 
@@ -240,3 +243,14 @@ def test_what_is_cut_off_of_a_dead_writers_file_is_said(
     assert remove_if_abandoned(only(tmp_path), len(b"first\n"))
 
     assert caplog.messages == ["3 bytes of a torn last line cut off: worker.jsonl"]
+
+
+@given(st.binary(min_size=1, max_size=60), st.data())
+def test_no_byte_of_a_sealed_line_changes_unnoticed(body: bytes, data: st.DataObject) -> None:
+    line = seal(b'{"x":' + body.replace(b"\n", b" ") + b"}")
+    at = data.draw(st.integers(0, len(line) - 1))
+    other = data.draw(st.integers(0, 255).filter(lambda byte: byte != line[at]))
+
+    assert is_sealed(line)
+    assert not is_sealed(line[:at] + bytes([other]) + line[at + 1 :])
+    assert not is_sealed(line[:at])
