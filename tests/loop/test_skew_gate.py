@@ -13,6 +13,7 @@ from cd4ml.loop.evaluate import evaluate
 from cd4ml.loop.train import train
 from cd4ml.loop.watch import collect
 from cd4ml.records.finding import Finding
+from cd4ml.store.lines import seal
 from cd4ml.store.segments import Segment
 from tests.loop.test_evaluate import change
 from tests.loop.test_ingest import add_flights
@@ -75,9 +76,10 @@ def test_an_answer_that_the_estimator_does_not_give_is_found(released: Project) 
     live(released, 5, apart=MINUTE, n_labelled=0)
     segment = next(iter(sorted(released.segments.glob("*.jsonl"))))
     first = msgspec.json.decode(segment.read_bytes().splitlines()[0])
+    del first["crc"]
     other = {**first, "prediction_id": "0" * 31 + "1", "score": first["score"] + 0.25}
     tampered = Segment(released.segments, "elsewhere")
-    tampered.append(msgspec.json.encode(other))
+    tampered.append(seal(msgspec.json.encode(other)))
     tampered.close()
 
     again = found(gated(released))["answers asked again within 1e-05 (delay/1)"]

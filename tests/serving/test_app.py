@@ -53,6 +53,7 @@ def test_what_was_answered_is_on_record(caller: Caller, released: Released) -> N
             "score",
             "inputs",
             "key",
+            "crc",
         ]
         assert (line["environment"], line["plan"], line["role"]) == ("production", 1, "champion")
         milliseconds = parse(line["prediction_id"]).at.timestamp() * 1000

@@ -9,6 +9,7 @@ import msgspec
 
 from cd4ml.store.blobs import open_blobs
 from cd4ml.store.database import open_database
+from cd4ml.store.lines import seal
 from cd4ml.store.log import PredictionLog
 from cd4ml.store.segments import Segment
 
@@ -55,7 +56,7 @@ def line(row: Mapping[str, Any]) -> bytes:
     """The segment line of an answer."""
     since_1970 = row["answered_at"] - datetime(1970, 1, 1, tzinfo=UTC)
     microseconds = since_1970 // timedelta(microseconds=1)
-    return msgspec.json.encode({**row, "answered_at": microseconds})
+    return seal(msgspec.json.encode({**row, "answered_at": microseconds}))
 
 
 def append(segments: Path, *rows: Mapping[str, Any], worker: str = "worker") -> None:

@@ -1,6 +1,6 @@
-"""A program: collect in a child process that is killed at one step, for every step there is.
+"""A program: work on a log in a child process that is killed at one step, for every step there is.
 
-    python kill_collector.py FOLDER
+    python kill_collector.py FOLDER collect|forget
 
 FOLDER holds `before/`, a log that waits to be collected. Each attempt works on a copy,
 `killed-0/`, `killed-1/`...; a step is a source line of the store that no earlier attempt was
@@ -9,30 +9,67 @@ killed at. Prints how many attempts were killed. The copy left last was collecte
 
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 
-import obstore  # noqa: F401  # imported before the fork, which then costs next to nothing
+import deltalake  # noqa: F401  # imported before the fork, which then costs next to nothing
+import msgspec
+import obstore  # noqa: F401
 import polars  # noqa: F401
+import sqlalchemy as sa
 
-from cd4ml.store import answer_counts, blobs, growing_table, lines, log, segments
+from cd4ml.store import (
+    answer_counts,
+    blobs,
+    delta_log,
+    forgetting,
+    growing_table,
+    ledger,
+    lines,
+    log,
+    segments,
+    shipped,
+)
+from cd4ml.store.forgetting import Forgotten
+from cd4ml.store.log import PredictionLog
+from cd4ml.store.masking import KEY
 from tests.killing import Work, kill_at_every_step
-from tests.store.answers import log_in
+from tests.store.answers import START, log_in
 
 WATCHED = {
-    module.__file__ for module in (answer_counts, blobs, growing_table, lines, log, segments)
+    "collect": (answer_counts, blobs, delta_log, growing_table, lines, log, segments, shipped),
+    "forget": (delta_log, forgetting, growing_table),
 }
 
 
-def main(root: Path) -> None:
+def forget_ada(log: PredictionLog) -> None:
+    """Forget a customer, and note how much it was."""
+
+    def note(connection: sa.Connection, much: Forgotten) -> None:
+        ledger.append(
+            connection,
+            at=START,
+            actor="ada",
+            action="log.forgotten",
+            subject="predictions",
+            details=msgspec.structs.asdict(much),
+        )
+
+    forgetting.forget(log, field=KEY, values=["Ada"], note=note)
+
+
+def main(root: Path, work: str) -> None:
     """Kill at each step in turn, until an attempt comes to its end."""
 
     def attempt(n: int) -> Work:
         folder = root / f"killed-{n}"
         shutil.copytree(root / "before", folder)
-        return log_in(folder).collect
+        log = log_in(folder)
+        return log.collect if work == "collect" else partial(forget_ada, log)
 
-    sys.stdout.write(str(kill_at_every_step(attempt, lambda code: code.co_filename in WATCHED)))
+    watched = {module.__file__ for module in WATCHED[work]}
+    sys.stdout.write(str(kill_at_every_step(attempt, lambda code: code.co_filename in watched)))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2])

@@ -80,7 +80,7 @@ def test_of_many_files_only_those_that_may_have_a_prediction_are_read(
         files = rows.find(connection, LogFile)
     for file in files:
         if file.first != prediction_id(1, moment(1)):
-            log._blobs.path(file.digest).unlink()
+            log._blobs.below(f"tables/predictions/day={file.day}").path(file.digest).unlink()
 
     (found,) = log.prediction(prediction_id(1, moment(1)))
 

@@ -16,6 +16,7 @@ from cd4ml.store import growing_table, rows
 from cd4ml.store.answer_counts import answered_by
 from cd4ml.store.blobs import Blobs
 from cd4ml.store.database import Database
+from cd4ml.store.lines import seal
 from cd4ml.store.log import PredictionLog
 from cd4ml.store.segments import Segment, segments_in
 from tests.store.answers import (
@@ -155,7 +156,10 @@ def test_a_torn_line_waits_until_it_is_whole(log: PredictionLog) -> None:
         line(answer(9, prediction_id="9")),
         line(answer(9, inputs=[1])),
         line(answer(9)).replace(b'"score":0.5', b'"score":NaN'),
-        msgspec.json.encode({**answer(9), "answered_at": 10**18}),
+        seal(msgspec.json.encode({**answer(9), "answered_at": 10**18})),
+        msgspec.json.encode({**answer(9), "answered_at": 0}),  # without a checksum
+        line(answer(9)).replace(b'"score":0.5', b'"score":0.6'),
+        bytes(300),  # what some file systems leave of the last block when the power goes
     ],
 )
 def test_a_line_that_is_no_prediction_is_set_aside_and_stops_nothing(
@@ -251,7 +255,7 @@ def test_days_outside_the_question_are_not_read(log: PredictionLog) -> None:
         files = rows.find(connection, LogFile)
     for file in files:
         if file.day != "2013-02-02":
-            log._blobs.path(file.digest).unlink()
+            log._blobs.below(f"tables/predictions/day={file.day}").path(file.digest).unlink()
 
     assert log.predictions(moment(24), moment(47)).collect().height == 1
     with pytest.raises(NotFound):

@@ -5,15 +5,20 @@ import random
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
+from deltalake import DeltaTable
 
+from cd4ml.store import ledger
 from cd4ml.store.answer_counts import answered_by
 from cd4ml.store.log import PredictionLog
 from cd4ml.store.segments import Segment, segments_in
-from tests.store.answers import answer, line, log_in, prediction_id
+from cd4ml.store.shipped import FOLDER, name_of
+from tests.store.answers import START, answer, append, line, log_in, prediction_id
+from tests.store.kill_collector import forget_ada
 
 HERE = Path(__file__).parent
 PATHS = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parents[1]), *sys.path])}
@@ -29,6 +34,13 @@ def counted(log: PredictionLog) -> int:
         return sum(each.n for each in answered_by(connection, [("delay", 1)]))
 
 
+def kill_at_every_step_of(work: str, folder: Path) -> int:
+    """Kill it in copies of `before`; returns how often."""
+    program = [sys.executable, str(HERE / "kill_collector.py"), str(folder), work]
+    finished = subprocess.run(program, capture_output=True, text=True, check=True, env=PATHS)
+    return int(finished.stdout)
+
+
 def test_a_collector_killed_at_any_step_counts_each_line_once(tmp_path: Path) -> None:
     before = tmp_path / "before"
     log_in(before)  # makes the database once, not in each copy
@@ -38,18 +50,59 @@ def test_a_collector_killed_at_any_step_counts_each_line_once(tmp_path: Path) ->
         segment.append(b"not a prediction")
         segment.close()
 
-    program = [sys.executable, str(HERE / "kill_collector.py"), str(tmp_path)]
-    finished = subprocess.run(program, capture_output=True, text=True, check=True, env=PATHS)
+    objects = log_in(before)._blobs.below(FOLDER)
+    for i in (1, 2):
+        objects.create(name_of("0" * 16, i), line(answer(2 + i)) + b"\n")
 
-    n_killed = int(finished.stdout)
+    n_killed = kill_at_every_step_of("collect", tmp_path)
     assert n_killed > 50
     for i in range(n_killed + 1):
         log = log_in(tmp_path / f"killed-{i}")
         log.collect()
-        assert ids(log) == [prediction_id(k) for k in range(3)]
-        assert counted(log) == 3
+        assert ids(log) == [prediction_id(k) for k in range(5)]
+        assert counted(log) == 5
+        assert sorted(
+            DeltaTable(log.tables[0].delta.url).to_pyarrow_table()["prediction_id"].to_pylist()
+        ) == ids(log)
         assert sum(aside.n_lines for aside in log.set_aside()) == 3
         assert segments_in(log.segments) == []
+
+
+def test_who_forgets_and_is_killed_at_any_step_has_forgotten_after_the_same_call_again(
+    tmp_path: Path,
+) -> None:
+    before = log_in(tmp_path / "before")
+    append(before.segments, answer(1, key="Ada"), answer(2, key="Bo"))
+    before.collect()
+    before.add_labels(pl.DataFrame([label(1), label(2)]), "batch")
+
+    n_killed = kill_at_every_step_of("forget", tmp_path)
+
+    assert n_killed > 50
+    for i in range(n_killed + 1):
+        log = log_in(tmp_path / f"killed-{i}")
+        forget_ada(log)
+        assert ids(log) == [prediction_id(2)]
+        assert log.labels().collect()["prediction_id"].to_list() == [prediction_id(2)]
+        with log.database.read() as connection:
+            noted = [entry.details["predictions"] for entry in ledger.entries(connection)]
+        assert sum(noted) == 1
+        # two tables of one file each, and what a killed process had stored and not listed
+        for table in log.tables:
+            table.sweep(-timedelta(hours=1))
+            stored = [n.name for n in table._blobs.names() if "_delta_log" not in n.name]
+            assert len(stored) == 1
+            assert DeltaTable(table.delta.url).to_pyarrow_table().num_rows == 1
+
+
+def label(sequence: int) -> dict[str, object]:
+    return {
+        "prediction_id": prediction_id(sequence),
+        "value": 1.0,
+        "labelled_at": START,
+        "arrived_at": START,
+        "labelled_by": "airline",
+    }
 
 
 WRITER = """

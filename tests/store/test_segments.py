@@ -4,10 +4,14 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cd4ml.errors import InvalidInput
+from cd4ml.store.lines import is_sealed, seal
 from cd4ml.store.segments import Segment, complete_lines, remove_if_abandoned, segments_in
 
 
@@ -94,7 +98,7 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_line_refuses_the_answer_and_har
     segment.append(b"after!")
 
     lines = [complete_lines(path, 0) for path in segments_in(tmp_path)]
-    assert sorted(lines) == [b"after!\n", b"before\n"]
+    assert lines == [b"before\nafter!\n"]
     segment.close()
 
 
@@ -157,3 +161,96 @@ def test_a_file_taken_away_before_it_was_locked_is_replaced(
     assert removed == [True, True]
     assert only(tmp_path).read_bytes() == b"line\n"
     segment.close()
+
+
+@pytest.fixture
+def syncs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every fsync from here on: the kind of thing that was synced, as it happens."""
+    seen: list[str] = []
+    for name, what in (("fdatasync", "file"), ("fsync", "folder")):
+        real = getattr(os, name)
+
+        def counted(descriptor: int, real: Any = real, what: str = what) -> None:
+            real(descriptor)
+            seen.append(what)
+
+        monkeypatch.setattr(os, name, counted)
+    return seen
+
+
+def test_lines_are_synced_when_it_is_asked_for_and_no_more_often(
+    tmp_path: Path, syncs: list[str]
+) -> None:
+    segment = Segment(tmp_path, "worker", is_synced=True)
+    segment.sync()
+    assert (syncs, segment.unsynced_s) == ([], 0.0)
+
+    for text in (b"one", b"two"):
+        segment.append(text)
+    assert segment.unsynced_s > 0
+    segment.sync()
+    segment.sync()
+
+    assert syncs == ["file", "folder"]  # two lines, one sync; the folder because its file is new
+    assert segment.unsynced_s == 0.0
+    segment.append(b"three")
+    segment.sync()
+    assert syncs == ["file", "folder", "file"]
+    segment.close()
+
+
+def test_a_file_that_was_full_before_the_sync_is_synced_too(
+    tmp_path: Path, syncs: list[str]
+) -> None:
+    segment = Segment(tmp_path, "worker", rotate_bytes=4, is_synced=True)
+    for text in (b"first", b"second", b"t"):
+        segment.append(text)
+
+    segment.sync()
+
+    assert syncs == ["file"] * 3 + ["folder"]
+    segment.close()
+
+
+def test_a_file_that_waits_for_its_sync_may_be_drained_and_removed(tmp_path: Path) -> None:
+    segment = Segment(tmp_path, "worker", is_synced=True)
+    segment.append(b"line")
+
+    segment.close()
+
+    assert remove_if_abandoned(only(tmp_path), 5)
+    segment.sync()
+
+
+def test_a_file_begun_long_enough_ago_is_followed_by_a_new_one(tmp_path: Path) -> None:
+    segment = Segment(tmp_path, "worker", rotate_after_s=0.0)
+
+    for text in (b"one", b"two"):
+        segment.append(text)
+
+    assert [path.read_bytes() for path in segments_in(tmp_path) if path.stat().st_size] in (
+        [b"one\n", b"two\n"],
+        [b"two\n", b"one\n"],
+    )
+    segment.close()
+
+
+def test_what_is_cut_off_of_a_dead_writers_file_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "worker.jsonl").write_bytes(b"first\ntor")
+
+    assert remove_if_abandoned(only(tmp_path), len(b"first\n"))
+
+    assert caplog.messages == ["3 bytes of a torn last line cut off: worker.jsonl"]
+
+
+@given(st.binary(min_size=1, max_size=60), st.data())
+def test_no_byte_of_a_sealed_line_changes_unnoticed(body: bytes, data: st.DataObject) -> None:
+    line = seal(b'{"x":' + body.replace(b"\n", b" ") + b"}")
+    at = data.draw(st.integers(0, len(line) - 1))
+    other = data.draw(st.integers(0, 255).filter(lambda byte: byte != line[at]))
+
+    assert is_sealed(line)
+    assert not is_sealed(line[:at] + bytes([other]) + line[at + 1 :])
+    assert not is_sealed(line[:at])

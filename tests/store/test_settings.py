@@ -6,7 +6,7 @@ from cd4ml.errors import ConfigurationError
 from cd4ml.records.gate import KINDS_OF_GATE, kind_of
 from cd4ml.records.metric_gate import MetricGate
 from cd4ml.records.settings import DataSettings, Settings
-from cd4ml.store.settings import read_settings
+from cd4ml.store.settings import read_settings, settings_from
 
 MANUAL = "docs/reference/settings.md of the manual lists every key"
 PROJECT = '[project]\nname = "flight-delays"\n'
@@ -387,3 +387,29 @@ def test_an_address_may_have_an_at_sign_in_its_path(tmp_path: Path) -> None:
     text = PROJECT + '[data.x]\nsource = "http"\nurl = "https://db.example/@ann/x.csv"'
 
     assert read(tmp_path, text).data["x"].url == "https://db.example/@ann/x.csv"
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("sync_every_ms = -1", "expected 0 to 1,000,000, got -1 - at `capture.sync_every_ms`"),
+        ("slow_after_s = inf", "expected 0.1 to 1,000,000, got inf - at `capture.slow_after_s`"),
+        ("sample = 0.0", "expected more than 0 and at most 1, got 0.0 - at `capture.sample`"),
+        ('hash = [""]', "expected names of fields, got '' - at `capture.hash`"),
+        (
+            'redact = ["age"]\nhash = ["age"]',
+            "'age' is redacted, so there is nothing to hash - at `capture.hash`",
+        ),
+        (
+            'redact = ["cd4ml-key"]',
+            "nobody's rows are found by 'cd4ml-key', which is not recorded - at `capture.person`",
+        ),
+    ],
+)
+def test_capture_that_cannot_be_meant_is_refused(line: str, reason: str) -> None:
+    text = f'[project]\nname = "flights"\n[capture]\n{line}\n'
+
+    with pytest.raises(ConfigurationError) as refused:
+        settings_from(text, Path("cd4ml.toml"))
+
+    assert str(refused.value).splitlines()[0] == f"cd4ml.toml: {reason}"

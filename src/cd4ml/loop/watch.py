@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from cd4ml.feedback.triggers import fire
 from cd4ml.loop.candidate import candidate_behind, runtime_of, table
+from cd4ml.loop.keep import alone, expire
 from cd4ml.monitoring.alerts import raise_alerts
 from cd4ml.monitoring.answers import answers
 from cd4ml.monitoring.measured import idle, measured
@@ -66,11 +66,10 @@ def collect(project: Project) -> int:
     One process does it at a time. The next one waits for it, because what it does
     afterwards (measure a window) counts on a log with everything in it.
     """
-    project.segments.mkdir(parents=True, exist_ok=True)
-    # segments are local, so is the lock; the system lets go of it whatever ends the process
-    with (project.segments / "collector.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        return project.log.collect()
+    with alone(project):
+        n_rows = project.log.collect()
+        expire(project)
+    return n_rows
 
 
 def windows(project: Project, *, environment: str = "") -> list[Window]:

@@ -7,11 +7,14 @@ from typing import Literal
 
 import msgspec
 
-AlertKind = Literal["drift", "performance"]
+AlertKind = Literal["drift", "performance", "capture"]
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
-    """Raised once a window and kind; the window holds the evidence."""
+    """Raised once a window and kind; the window holds the evidence.
+
+    One of kind `capture` has no such window: from its start on, answers could not be recorded.
+    """
 
     number: int
     environment: str

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import msgspec
 
 
@@ -29,3 +31,12 @@ class LogMark(msgspec.Struct, frozen=True, kw_only=True):
     log: str
     name: str
     position: int
+
+
+class LogRemoval(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that is no part of a growing table any more; readers may still be in it."""
+
+    log: str
+    digest: str
+    day: str
+    removed_at: datetime  # by the machine's clock

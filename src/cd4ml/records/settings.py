@@ -269,6 +269,33 @@ class PriceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         return any((self.cpu_hour, self.gpu_hour, self.memory_gb_hour, self.machine_hour))
 
 
+class CaptureSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[capture]`: how answers get into the prediction log, and what of them.
+
+    With `when_unwritable = "refuse"` a request whose answer cannot be recorded is not answered;
+    with `"drop"` it is, and what is missing is counted. A power cut loses at most the last
+    `sync_every_ms` (0 syncs before each answer). With `ship = "before-answer"` an answer leaves
+    once it is in the blob store, so that a lost machine loses none.
+
+    `redact` and `hash` name fields of requests, `cd4ml-key` among them; what is written for
+    them is null, or a keyed hash. `person` is the field by which somebody's rows are found and
+    deleted. Rows older than `keep_days` are deleted; 0 keeps them.
+    """
+
+    when_unwritable: Literal["refuse", "drop"] = "refuse"
+    ship: Literal["after-answer", "before-answer"] = "after-answer"
+    sync_every_ms: int = 1000
+    slow_after_s: float = 10.0  # a disk that is so late with a sync counts as one that cannot write
+    rotate_mb: int = 64
+    rotate_after_minutes: float = 60.0
+    sample: float = 1.0  # of the answers, by chance of their id
+    redact: tuple[str, ...] = ()
+    hash: tuple[str, ...] = ()
+    person: str = "cd4ml-key"
+    keep_days: int = 0
+    unlisted_hours: float = 24.0  # after which files that no reader is shown any more are removed
+
+
 class AuditSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[audit]`: where the ledger's signed checkpoints go, and how often.
 
@@ -302,6 +329,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     retrain: RetrainSettings = RetrainSettings()
     lineage: LineageSettings = LineageSettings()
     search: dict[str, SearchSettings] = {}
+    capture: CaptureSettings = CaptureSettings()
     audit: AuditSettings = AuditSettings()
     webhooks: dict[str, WebhookSettings] = {}
     rehearsal: RehearsalSettings = RehearsalSettings()

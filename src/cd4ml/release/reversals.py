@@ -98,7 +98,11 @@ def undo(
 def _to_restore(connection: sa.Connection, release: Release, at: datetime) -> dict[str, Any]:
     """How long a release did harm: since the first alert about it, else since it took charge."""
     alerts = rows.find(connection, Alert, environment=release.environment, model=release.model)
-    of_it = (each for each in alerts if each.window_end > release.entered_at)
+    of_it = (
+        each
+        for each in alerts
+        if each.window_end > release.entered_at and each.kind != "capture"  # of a disk, not of it
+    )
     first = min(of_it, key=lambda each: each.raised_at, default=None)
     since = first.raised_at if first else release.entered_at
     return {

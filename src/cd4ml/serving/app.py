@@ -15,7 +15,8 @@ from pathlib import Path
 
 from cd4ml.errors import Cd4mlError, NotFound
 from cd4ml.models.prediction_id import SEQUENCES, WORKERS, make
-from cd4ml.serving.capture import Asked, line
+from cd4ml.records.settings import CaptureSettings
+from cd4ml.serving.capture import Asked, Capture
 from cd4ml.serving.endpoint import Answer, Endpoint, ModelFailed
 from cd4ml.serving.guests import Guests
 from cd4ml.serving.pages import asked_model, page
@@ -25,6 +26,7 @@ from cd4ml.serving.protocols.open_inference import INFER
 from cd4ml.serving.protocols.own import PREDICT
 from cd4ml.serving.request import RequestRefused
 from cd4ml.serving.shadows import Shadows
+from cd4ml.serving.shipping import Shipper
 from cd4ml.serving.together import Together
 from cd4ml.serving.watcher import Watcher
 from cd4ml.serving.wire import (
@@ -39,7 +41,7 @@ from cd4ml.serving.wire import (
     send_response,
 )
 from cd4ml.store.clock import Clock
-from cd4ml.store.segments import Segment
+from cd4ml.store.masking import Mask
 
 _log = logging.getLogger(__name__)
 
@@ -65,14 +67,26 @@ class App:
         segments: Path,
         worker: str,
         guests: Guests | None = None,
+        settings: CaptureSettings | None = None,
+        mask: Mask | None = None,
+        shipper: Shipper | None = None,
     ) -> None:
         self._together = Together()
         self._guests = guests
         self.counts = watcher.counts
         self._watcher = watcher
         self._clock = clock
-        self._segment = Segment(segments, worker)
-        self._shadows = Shadows(segments, worker, self.counts)
+        self._capture = Capture(
+            segments,
+            worker,
+            self.counts,
+            clock=clock,
+            settings=settings,
+            mask=mask or Mask(),
+            shipper=shipper,
+        )
+        watcher.trouble = self._capture.trouble
+        self._shadows = Shadows(self._capture, self.counts)
         self._worker = secrets.randbelow(WORKERS)
         self._sequence = 0
 
@@ -114,10 +128,16 @@ class App:
             if protocol is INFER:
                 asked_model(endpoint, scope["path"])
             request = await read_request(scope, receive)
-            response, asked = await self._answer(endpoint, protocol, request)
+            response, asked, answered = await self._answer(endpoint, protocol, request)
+            await self._capture.ship()
+            for answer in chain.from_iterable(answered):  # only now: the answers will leave
+                self.counts.add(answer)
+            if not endpoint.shadows:
+                asked = []
         except NotFound as error:
             response = explained(404, error)
         except RequestRefused as refusal:
+            asked = []
             response = explained(refusal.status, refusal, refusal.violations)
         except ModelFailed as failure:
             self.counts.add_failure(failure.arm)
@@ -140,7 +160,7 @@ class App:
 
     async def _answer(
         self, endpoint: Endpoint, protocol: Protocol, request: Request
-    ) -> tuple[Response, list[Asked]]:
+    ) -> tuple[Response, list[Asked], list[list[Answer]]]:
         rows = protocol.read(endpoint, request)
         at, key, plan = self._clock.now(), request.key, endpoint.plan.number
         asked = [
@@ -149,30 +169,14 @@ class App:
         ]
         keys = [key or one.prediction_id for one in asked]
         answered = await self._together.answers(endpoint, rows, keys)
-        self._capture(asked, answered)
+        self._capture.record(asked, answered)
         for name in endpoint.reader.unknown_categories(rows):
             self.counts.unknown[name] += 1
         given = [
             Answered(one.prediction_id, answers[-1])
             for one, answers in zip(asked, answered, strict=True)
         ]
-        return protocol.write(endpoint, request, given), asked if endpoint.shadows else []
-
-    def _capture(self, asked: list[Asked], answered: list[list[Answer]]) -> None:
-        for one, answers in zip(asked, answered, strict=True):
-            for answer in answers:
-                self._append(line(one, answer))
-        # only now: the answers will leave
-        for answer in chain.from_iterable(answered):
-            self.counts.add(answer)
-
-    def _append(self, data: bytes) -> None:
-        try:
-            self._segment.append(data)
-        except OSError as error:
-            _log.error("the answer could not be recorded: %s", error)
-            msg = f"the answer could not be recorded, so it is not given: {error.strerror}"
-            raise RequestRefused(503, msg, hint="make room on the server's disk") from None
+        return protocol.write(endpoint, request, given), asked, answered
 
     def _next(self) -> int:
         self._sequence += 1
@@ -184,6 +188,7 @@ class App:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
+                self._capture.start()
                 self._shadows.start()
                 self._watcher.start()
                 await send({"type": "lifespan.startup.complete"})
@@ -194,5 +199,5 @@ class App:
 
     def _end(self) -> None:
         self._shadows.stop()
-        self._segment.close()
+        self._capture.stop()
         self._watcher.stop()

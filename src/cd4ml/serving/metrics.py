@@ -20,6 +20,8 @@ class Counts:
         self.failed: Counter[Label] = Counter()
         self.unknown: Counter[str] = Counter()  # categories, by field
         self.dropped = 0  # copies that no shadow answered
+        self.missing = 0  # answers given and not recorded
+        self.sampled_out = 0  # answers not recorded because they are not of the sample
 
     def add(self, answer: Answer) -> None:
         """Count one version's answer, or its failure."""
@@ -61,6 +63,18 @@ class Counts:
                 "counter",
                 "Rows not copied to the shadows, because too many were waiting.",
                 {"": self.dropped},
+            ),
+            _block(
+                "cd4ml_capture_missing_total",
+                "counter",
+                "Answers given that could not be recorded.",
+                {"": self.missing},
+            ),
+            _block(
+                "cd4ml_capture_sampled_out_total",
+                "counter",
+                "Answers not recorded because they are not of the sample.",
+                {"": self.sampled_out},
             ),
         ]
         return "".join(blocks)

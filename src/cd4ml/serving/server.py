@@ -16,8 +16,10 @@ import uvicorn
 from cd4ml.errors import Unavailable
 from cd4ml.serving.app import App
 from cd4ml.serving.guests import Guests
+from cd4ml.serving.shipping import Shipper
 from cd4ml.serving.watcher import Watcher
 from cd4ml.store.project import Project
+from cd4ml.store.shipped import FOLDER
 
 _log = logging.getLogger(__name__)
 
@@ -106,8 +108,22 @@ def _app(project: Project, environment: str, url: str, *, needs_token: bool) -> 
     guests = Guests(file, environment, project.clock) if needs_token else None
     watcher = Watcher(project, environment, worker, url, guests)
     return App(
-        watcher, clock=project.clock, segments=project.segments, worker=worker, guests=guests
+        watcher,
+        clock=project.clock,
+        segments=project.segments,
+        worker=worker,
+        guests=guests,
+        settings=project.settings.capture,
+        mask=project.mask,
+        shipper=_shipper(project),
     )
+
+
+def _shipper(project: Project) -> Shipper | None:
+    capture = project.settings.capture
+    if capture.ship == "after-answer":
+        return None
+    return Shipper(project.blobs.below(FOLDER), patience_s=capture.slow_after_s)
 
 
 def _configuration(app: App) -> uvicorn.Config:

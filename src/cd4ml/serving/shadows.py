@@ -6,13 +6,11 @@ import logging
 import threading
 from itertools import groupby
 from operator import attrgetter
-from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from cd4ml.serving.capture import Asked, line
+from cd4ml.serving.capture import Asked, Capture
 from cd4ml.serving.endpoint import Answer, scores
 from cd4ml.serving.metrics import Counts
-from cd4ml.store.segments import Segment
 
 _log = logging.getLogger(__name__)
 
@@ -29,8 +27,8 @@ class Shadows:
     answers them first.
     """
 
-    def __init__(self, folder: Path, worker: str, counts: Counts) -> None:
-        self._segment = Segment(folder, f"{worker}-shadow")
+    def __init__(self, capture: Capture, counts: Counts) -> None:
+        self._capture = capture
         self._counts = counts
         self._waiting: SimpleQueue[Asked | None] = SimpleQueue()
         self._is_ending = threading.Event()
@@ -53,7 +51,6 @@ class Shadows:
         self._waiting.put(None)
         self._is_ending.set()
         self._thread.join()
-        self._segment.close()
 
     def _work(self) -> None:
         while (copy := self._waiting.get()) is not None:
@@ -84,5 +81,5 @@ class Shadows:
             for version in endpoint.shadows:
                 for copy, score in zip(copies, scores(version, rows), strict=True):
                     answer = Answer(version, score)
-                    self._segment.append(line(copy, answer))
+                    self._capture.record_shadow(copy, answer)
                     self._counts.add(answer)

@@ -17,6 +17,7 @@ from cd4ml.serving.endpoint import Endpoint, build
 from cd4ml.serving.guests import Guests
 from cd4ml.serving.last_known import LastKnown
 from cd4ml.serving.metrics import Counts
+from cd4ml.serving.trouble import Trouble, raise_alert
 from cd4ml.store.project import Project
 from cd4ml.store.rows import find, put
 
@@ -48,6 +49,7 @@ class Watcher:
         self.environment = environment
         self.endpoint: Endpoint | None = None
         self.counts = Counts()
+        self.trouble: Trouble | None = None  # of the capture whose alerts are raised here
         self._project = project
         self._worker = worker
         self._address = address
@@ -103,6 +105,7 @@ class Watcher:
             is_well = self._attempt(self._follow)
             self._obstacle = "" if is_well else self._complaint.splitlines()[0]
             is_well &= self._attempt(partial(self._report, is_last))
+            is_well &= self._attempt(self._raise_alerts)
             if self._guests is not None:
                 is_well &= self._attempt(partial(self._guests.follow, self._project.database))
             if is_last:
@@ -176,6 +179,16 @@ class Watcher:
         with self._project.database.write() as connection:
             put(connection, worker)
         self._reported_plan, self._reported_at = plan, time.monotonic()
+
+    def _raise_alerts(self) -> None:
+        incidents = self.trouble.untold() if self.trouble else []
+        if not incidents or self.trouble is None or self.endpoint is None:
+            return
+        now = self._project.clock.now()
+        with self._project.database.write() as connection:
+            for incident in incidents:
+                raise_alert(connection, incident, self.endpoint.plan, now=now)
+        self.trouble.told(incidents)
 
     def _complain(self, error: Exception) -> None:
         text = f"{type(error).__name__}: {error}"

@@ -12,11 +12,11 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from threading import get_ident
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from blake3 import blake3
@@ -33,6 +33,14 @@ _READ_ONLY = 0o444
 _ENTRIES = "entries"
 # a store that is away is noticed within seconds, not after obstore's own three minutes
 S3_RETRIES: Any = {"max_retries": 4, "retry_timeout": timedelta(seconds=30)}
+
+
+class Named(NamedTuple):
+    """Something in a store."""
+
+    name: str
+    size: int  # bytes
+    stored_at: datetime  # by the store's own clock
 
 
 class Blobs:
@@ -61,6 +69,15 @@ class Blobs:
     def __reduce__(self) -> tuple[object, ...]:
         """Another process opens the same store for itself."""
         return _reopened, (self._url, self._cache)
+
+    @property
+    def url(self) -> str:
+        """Where it is: a folder or `s3://bucket/prefix`."""
+        return self._url
+
+    def below(self, name: str) -> Blobs:
+        """Another store of its own in a folder, or below a prefix, of this one."""
+        return open_blobs(f"{self._url.rstrip('/')}/{name}", cache=self._cache / name)
 
     def put(self, data: bytes) -> str:
         """Store bytes; returns their address. On disk when this returns."""
@@ -98,7 +115,7 @@ class Blobs:
         import obstore
 
         with self._reaching(address):
-            data: bytes = obstore.get(self._store, _key(address)).bytes().to_bytes()
+            data: bytes = obstore.get(self._store, key_of(address)).bytes().to_bytes()
         if address_of(data) != address:
             raise _corrupted(address)
         return data
@@ -126,7 +143,7 @@ class Blobs:
         with self._reaching(address):
             if self._folder is None:
                 return self._cached(address)
-            path = self._folder / _key(address)
+            path = self._folder / key_of(address)
             if address_of_file(path) != address:
                 raise _corrupted(address)
             return path
@@ -137,10 +154,64 @@ class Blobs:
 
         try:
             with self._reaching(address):
-                obstore.head(self._store, _key(address))
+                obstore.head(self._store, key_of(address))
         except NotFound:
             return False
         return True
+
+    def create(self, name: str, data: bytes) -> bool:
+        """Store bytes under a name, unless something has it; returns whether they are there now.
+
+        Of several who create one name, one succeeds. On disk when this returns.
+        """
+        import obstore
+        from obstore.exceptions import AlreadyExistsError
+
+        with self._reaching(name):
+            try:
+                obstore.put(self._store, name, data, mode="create")
+            except AlreadyExistsError:
+                return False
+            if self._folder is not None:
+                _settle(self._folder / name)
+        return True
+
+    async def create_soon(self, name: str, data: bytes) -> None:
+        """Store bytes under a name that nobody has, without keeping the event loop waiting."""
+        import obstore
+
+        with self._reaching(name):
+            await obstore.put_async(self._store, name, data, mode="create")
+            if self._folder is not None:
+                _settle(self._folder / name)
+
+    def names(self, prefix: str = "") -> list[Named]:
+        """What is stored below a prefix, whatever it is: names, sizes and times."""
+        import obstore
+
+        with self._reaching(prefix):
+            listed = obstore.list(self._store, prefix=prefix or None).collect()
+        return [Named(each["path"], each["size"], each["last_modified"]) for each in listed]
+
+    def read(self, name: str) -> bytes:
+        """What is stored under a name that was created."""
+        import obstore
+
+        with self._reaching(name):
+            return obstore.get(self._store, name).bytes().to_bytes()
+
+    def remove(self, name: str) -> None:
+        """Delete what is stored under a name or an address, and its local copy; it may be gone.
+
+        Only for stores whose owner knows who else may need it: see `growing_table`.
+        """
+        import obstore
+
+        key = key_of(name) if name.startswith(PREFIX) else name
+        with suppress(NotFound), self._reaching(name):
+            obstore.delete(self._store, key)
+        if self._folder is None:
+            (self._cache / key).unlink(missing_ok=True)
 
     def put_entry(self, name: str, data: bytes) -> None:
         """Write a small entry under a name; what was there is replaced, whole.
@@ -183,7 +254,7 @@ class Blobs:
                 with suppress(AlreadyExistsError):  # a writer of the same bytes came first
                     self._write(address, content, mode=mode)
             if self._folder is not None:
-                _settle(self._folder / _key(address))
+                _settle(self._folder / key_of(address))
 
     def _write(self, address: str, content: bytes | Iterator[bytes], *, mode: Any) -> None:
         import obstore
@@ -193,7 +264,7 @@ class Blobs:
         try:
             obstore.put(
                 self._store,
-                _key(address),
+                key_of(address),
                 content,
                 mode=mode,
                 chunk_size=_CHUNK,
@@ -206,7 +277,7 @@ class Blobs:
         """The address of what is stored there now, "" for nothing."""
         try:
             if self._folder is not None:
-                return address_of_file(self._folder / _key(address))
+                return address_of_file(self._folder / key_of(address))
             return self._receive(address, sink=None)
         except FileNotFoundError:
             return ""
@@ -215,14 +286,14 @@ class Blobs:
         import obstore
 
         hasher = blake3()
-        for chunk in obstore.get(self._store, _key(address)).stream(min_chunk_size=_CHUNK):
+        for chunk in obstore.get(self._store, key_of(address)).stream(min_chunk_size=_CHUNK):
             hasher.update(chunk)
             if sink is not None:
                 sink.write(chunk)
         return PREFIX + hasher.hexdigest()
 
     def _cached(self, address: str) -> Path:
-        path = self._cache / _key(address)
+        path = self._cache / key_of(address)
         if path.exists() and address_of_file(path) == address:
             return path
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -291,7 +362,12 @@ def _chunks(path: Path, address: str) -> Iterator[bytes]:
         raise Corrupted(msg, hint="add it again when nobody writes to it")
 
 
-def _key(address: str) -> str:
+def key_of(address: str) -> str:
+    """The name under which the bytes of an address lie in their store.
+
+    Raises:
+        NotFound: If it is no address.
+    """
     digest = address.removeprefix(PREFIX)
     if len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
         msg = f"expected a content address blake3:<64 hex digits>, got {address!r}"

@@ -4,37 +4,47 @@ The rows of an append go into the blob store first, as Parquet, one file a day a
 environment. Then one transaction adds the files to the table together with marks,
 (name, position) pairs that say what has been taken in. A writer that dies before it
 leaves bytes that nobody refers to; a reader sees all of an append or nothing of it.
+
+The files lie in a store of their own below the blobs, which is a Delta Lake table for every
+engine that reads one: `publish` brings its log up to what the database lists.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
-from datetime import date
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
 
 from cd4ml.errors import Conflict
-from cd4ml.records.log_file import LogFile, LogMark
+from cd4ml.records.log_file import LogFile, LogMark, LogRemoval
 from cd4ml.store import rows as records
+from cd4ml.store.clock import SystemClock
+from cd4ml.store.delta_log import FOLDER, DeltaLog, folder_of, path_of
 from cd4ml.store.tables import TABLES
 
 if TYPE_CHECKING:
     import polars as pl
 
     from cd4ml.store.blobs import Blobs
+    from cd4ml.store.clock import Clock
     from cd4ml.store.database import Database
 
 DAY = "day"  # the column that says in which file a row lies
 ENVIRONMENT = "environment"
 MERGE_FROM = 64  # files of one day and environment that are merged into one
 
+PUBLISHED = "delta table"  # the mark of how many changes its log has
+_KEPT = "is kept"
+
 _ROW_GROUP = 16_384  # rows: a reader of one row decodes as many
 
 _FILES = TABLES[LogFile]
 _MARKS = TABLES[LogMark]
+_REMOVALS = TABLES[LogRemoval]
 
 
 class _Place(NamedTuple):
@@ -57,17 +67,23 @@ class GrowingTable:
         sort: str,
         database: Database,
         blobs: Blobs,
+        clock: Clock | None = None,
     ) -> None:
         self.name = name
         self.schema = schema
         self._sort = sort
         self._database = database
-        self._blobs = blobs
+        self._blobs = blobs.below(f"tables/{name}")
+        self._days: dict[str, Blobs] = {}
+        self._clock = clock or SystemClock()
+        self.delta = DeltaLog(name, schema, self._blobs)
 
     def marks(self) -> dict[str, int]:
         """The position of every name that was marked."""
         with self._database.read() as connection:
-            return {mark.name: mark.position for mark in self._marked(connection)}
+            marked = {mark.name: mark.position for mark in self._marked(connection)}
+        marked.pop(PUBLISHED, None)
+        return marked
 
     def append(
         self,
@@ -115,6 +131,31 @@ class GrowingTable:
         """
         import polars as pl
 
+        files = self.files(first, last, environment, key=key)
+        if not files:
+            return pl.LazyFrame(schema=self._stored_schema)
+        return self._scan(files)
+
+    def _scan(self, files: Sequence[LogFile]) -> pl.LazyFrame:
+        import polars as pl
+
+        paths = [self._of_day(file.day).path(file.digest) for file in files]
+        return pl.scan_parquet(paths, glob=False, hive_partitioning=False)
+
+    @property
+    def _stored_schema(self) -> dict[str, pl.DataType]:
+        """The columns of the files: the day is said by the table, not by them."""
+        return {name: kind for name, kind in self.schema.items() if name != DAY}
+
+    def files(
+        self,
+        first: date | None = None,
+        last: date | None = None,
+        environment: str | None = None,
+        *,
+        key: str | None = None,
+    ) -> list[LogFile]:
+        """The files that `scan` reads, in the order they were added."""
         conditions = [_FILES.c.log == self.name]
         if first is not None:
             conditions.append(_FILES.c.day >= first.isoformat())
@@ -124,13 +165,117 @@ class GrowingTable:
             conditions.append(_FILES.c.environment == environment)
         if key is not None:
             conditions += [_FILES.c.first <= key, _FILES.c.last >= key]
-        statement = sa.select(_FILES.c.digest).where(*conditions).order_by(_FILES.c.number)
+        statement = _FILES.select().where(*conditions).order_by(_FILES.c.number)
         with self._database.read() as connection:
-            digests = list(connection.execute(statement).scalars())
-        if not digests:
-            return pl.LazyFrame(schema=self.schema)
-        paths = [self._blobs.path(digest) for digest in digests]
-        return pl.scan_parquet(paths, glob=False, hive_partitioning=False)
+            return records.fetch(connection, LogFile, statement)
+
+    def publish(self) -> None:
+        """Bring the Delta table up to what is listed; costs one question if it is already.
+
+        Raises:
+            Conflict: If other processes publish all the time.
+            Unavailable: If the store does not answer; what is listed stays so.
+        """
+        with self._database.read() as connection:
+            change = records.last_number(connection, LogMark, self.name)
+            noted = {mark.name: mark.position for mark in self._marked(connection, PUBLISHED)}
+            if noted.get(PUBLISHED, 0) >= change:
+                return
+            listed = records.find(connection, LogFile, log=self.name)
+        self.delta.publish(listed, change=change, at=self._clock.machine_time())
+        mark = LogMark(log=self.name, name=PUBLISHED, position=change)
+        with self._database.write() as connection:
+            records.put(connection, mark)
+
+    def remove_days_before(self, day: date, connection: sa.Connection) -> tuple[int, int]:
+        """Take the files of earlier days out of the table; returns how many, and their rows."""
+        is_old = sa.and_(_FILES.c.log == self.name, _FILES.c.day < day.isoformat())
+        old = records.fetch(connection, LogFile, _FILES.select().where(is_old))
+        self._take_out(connection, old)
+        return len(old), sum(file.n_rows for file in old)
+
+    def has_days_before(self, day: date) -> bool:
+        """Whether there is a file of an earlier day."""
+        return bool(self.files(last=day - timedelta(days=1)))
+
+    def rewritten(self, keep: pl.Expr) -> Iterator[tuple[LogFile, LogFile | None, pl.DataFrame]]:
+        """The files that have rows of which `keep` is not true, each with what is to replace it.
+
+        Yields the file, the one without those rows (stored already; None if no row is left),
+        and those rows. Nothing is changed: see `replace`.
+        """
+        import polars as pl
+
+        for file in self.files():
+            rows = self._scan([file]).with_columns(keep.alias(_KEPT)).collect()
+            gone = rows.filter(~pl.col(_KEPT)).drop(_KEPT)
+            if gone.height:
+                rest = rows.filter(_KEPT).drop(_KEPT)
+                place = _Place(date.fromisoformat(file.day), file.environment)
+                yield file, self._store(place, rest) if rest.height else None, gone
+
+    def replace(
+        self, connection: sa.Connection, changes: Iterable[tuple[LogFile, LogFile | None]]
+    ) -> None:
+        """Put files in the place of others, in a write transaction.
+
+        Raises:
+            Conflict: If one of them is not in the table any more.
+        """
+        for old, new in changes:
+            if not self._take_out(connection, [old]):
+                msg = f"the files of {self.name} were changed by another process meanwhile"
+                raise Conflict(msg, hint="repeat; nothing was changed")
+            if new is not None:
+                self._add(connection, new)
+
+    def purge(self, older_than: timedelta) -> int:
+        """Delete the bytes of files taken out so long ago, and of files that were never listed.
+
+        Who still reads one of them, or an old version of the Delta table, is told that it is
+        gone. Returns the number of files.
+        """
+        before = self._clock.machine_time() - older_than
+        with self._database.read() as connection:
+            listed = {file.digest for file in records.find(connection, LogFile, log=self.name)}
+            taken_out = records.find(connection, LogRemoval, log=self.name)
+        gone = [each for each in taken_out if each.removed_at <= before]
+        for each in gone:
+            if each.digest not in listed:
+                self._of_day(each.day).remove(each.digest)
+        if gone:
+            with self._database.write() as connection:
+                for each in gone:
+                    connection.execute(
+                        _REMOVALS.delete().where(
+                            _REMOVALS.c.log == self.name, _REMOVALS.c.digest == each.digest
+                        )
+                    )
+        return len(gone)
+
+    def sweep(self, older_than: timedelta) -> int:
+        """Delete files that a killed process stored and nobody listed; returns how many."""
+        before = self._clock.machine_time() - older_than
+        with self._database.read() as connection:
+            listed = records.find(connection, LogFile, log=self.name)
+            removed = records.find(connection, LogRemoval, log=self.name)
+        known = {path_of(each.day, each.digest) for each in listed}
+        known |= {path_of(each.day, each.digest) for each in removed}
+        found = [
+            each.name
+            for each in self._blobs.names()
+            if not each.name.startswith(FOLDER)
+            and each.name not in known
+            and each.stored_at <= before
+        ]
+        for name in found:
+            self._blobs.remove(name)
+        return len(found)
+
+    def _of_day(self, day: str) -> Blobs:
+        if day not in self._days:
+            self._days[day] = self._blobs.below(folder_of(day))
+        return self._days[day]
 
     def _parts(self, rows: pl.DataFrame) -> dict[_Place, pl.DataFrame]:
         if rows.is_empty():
@@ -141,7 +286,7 @@ class GrowingTable:
 
     def _store(self, place: _Place, rows: pl.DataFrame) -> LogFile:
         buffer = io.BytesIO()
-        ordered = rows.sort(self._sort, maintain_order=True)
+        ordered = rows.select(self._stored_schema.keys()).sort(self._sort, maintain_order=True)
         ordered.write_parquet(buffer, compression="zstd", row_group_size=_ROW_GROUP)
         data = buffer.getvalue()
         return LogFile(
@@ -149,7 +294,7 @@ class GrowingTable:
             number=0,
             day=place.day.isoformat(),
             environment=place.environment,
-            digest=self._blobs.put(data),
+            digest=self._of_day(place.day.isoformat()).put(data),
             n_rows=rows.height,
             n_bytes=len(data),
             first=ordered[self._sort][0],
@@ -198,16 +343,28 @@ class GrowingTable:
             )
 
     def _merge(self, place: _Place, files: list[LogFile]) -> None:
-        import polars as pl
 
-        paths = [self._blobs.path(file.digest) for file in files]
-        rows = pl.read_parquet(paths, glob=False, hive_partitioning=False)
+        rows = self._scan(files).collect()
         merged = self._store(place, rows)
-        numbers = [file.number for file in files]
-        is_old = sa.and_(_FILES.c.log == self.name, _FILES.c.number.in_(numbers))
         with self._database.write() as connection:
             # somebody else may have merged them meanwhile: then there is nothing to replace
-            if connection.execute(_FILES.delete().where(is_old)).rowcount == len(files):
+            if self._take_out(connection, files):
                 self._add(connection, merged)
             else:
                 connection.rollback()
+
+    def _take_out(self, connection: sa.Connection, files: Sequence[LogFile]) -> bool:
+        """Take files out of the table; False if one is out already."""
+        if not files:
+            return True
+        is_one = sa.and_(
+            _FILES.c.log == self.name, _FILES.c.number.in_([file.number for file in files])
+        )
+        records.next_number(connection, LogMark, self.name)  # a change for the Delta table
+        if connection.execute(_FILES.delete().where(is_one)).rowcount != len(files):
+            return False
+        at = self._clock.machine_time()
+        for file in files:
+            removal = LogRemoval(log=self.name, digest=file.digest, day=file.day, removed_at=at)
+            records.put(connection, removal)
+        return True

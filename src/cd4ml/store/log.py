@@ -9,7 +9,7 @@ counts every line exactly once. Labels are a second table, appended batch by bat
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property, partial
 from pathlib import Path
@@ -17,18 +17,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from cd4ml.errors import Conflict, Unavailable
 from cd4ml.records.prediction import Prediction
-from cd4ml.store import answer_counts
+from cd4ml.store import answer_counts, shipped
 from cd4ml.store.growing_table import DAY, GrowingTable
 from cd4ml.store.lines import TIME_DIGITS, Line, id_time, inputs, read_lines
-from cd4ml.store.segments import complete_lines, remove_if_abandoned, segments_in
+from cd4ml.store.segments import complete_lines, erase, remove_if_abandoned, segments_in
 
 if TYPE_CHECKING:
     import polars as pl
 
     from cd4ml.records.contract import Contract
     from cd4ml.store.blobs import Blobs
+    from cd4ml.store.clock import Clock
     from cd4ml.store.database import Database
+
+_log = logging.getLogger(__name__)
 
 _BATCH_BYTES = 256 * 2**20  # of segments in one commit: bounds the memory of a late collector
 
@@ -60,8 +64,11 @@ class PredictionLog:
     processes of this machine write there.
     """
 
-    def __init__(self, database: Database, blobs: Blobs, segments: Path) -> None:
+    def __init__(
+        self, database: Database, blobs: Blobs, segments: Path, *, clock: Clock | None = None
+    ) -> None:
         self.database = database
+        self._clock = clock
         self._blobs = blobs
         self.segments = segments
 
@@ -88,7 +95,31 @@ class PredictionLog:
             n_rows += rows.height
         for segment, offset in drained.items():
             remove_if_abandoned(segment, offset)
+        n_rows += self._collect_shipped()
+        self._publish(self._predictions)
         return n_rows
+
+    def _publish(self, table: GrowingTable) -> None:
+        try:
+            table.publish()
+        except (Conflict, Unavailable) as error:  # the rows are safe; the next collector goes on
+            _log.warning("other engines do not see all of %s yet: %s", table.name, error)
+
+    def _collect_shipped(self) -> int:
+        """Drain what was sent to the blob store, from whichever machine."""
+        store, n_rows = self._blobs.below(shipped.FOLDER), 0
+        while True:
+            seen = self._predictions.marks()
+            fresh, drained = shipped.waiting(store, seen)
+            for each in drained:
+                store.remove(each.name)
+            if not fresh:
+                return n_rows
+            rows = self._frame(self._lines((each.worker, store.read(each.name)) for each in fresh))
+            marks = {each.mark: each.sequence for each in fresh}  # the last of each worker
+            count = partial(answer_counts.add, counts=answer_counts.counted(rows))
+            self._predictions.append(rows, marks, seen=seen, beside=count)
+            n_rows += rows.height
 
     def predictions(
         self,
@@ -135,7 +166,7 @@ class PredictionLog:
             _day(made_at), _day(made_at + timedelta(days=1)), key=prediction_id
         )
         rows = nearby.filter(pl.col("prediction_id") == prediction_id).collect()
-        found = [_prediction(row) for row in rows.drop(DAY).iter_rows(named=True)]
+        found = [_prediction(row) for row in rows.iter_rows(named=True)]
         return sorted(found, key=lambda prediction: prediction.role == "shadow")
 
     def add_labels(self, labels: pl.DataFrame, batch: str) -> int:
@@ -153,6 +184,7 @@ class PredictionLog:
             return 0
         rows = _with_day_of_id(labels).cast(self._labels.schema)  # type: ignore[arg-type]
         self._labels.append(rows.select(self._labels.schema.keys()), {batch: 1}, seen={})
+        self._publish(self._labels)
         return labels.height
 
     def labels(
@@ -180,7 +212,7 @@ class PredictionLog:
         if known_at is not None:
             rows = rows.filter(pl.col("arrived_at") <= known_at)
         latest_last = rows.sort("labelled_at", "arrived_at", "value")
-        return latest_last.unique("prediction_id", keep="last").drop(DAY)
+        return latest_last.unique("prediction_id", keep="last")
 
     def label(self, prediction_id: str) -> dict[str, Any] | None:
         """The label of one prediction that counts; None while there is none.
@@ -195,7 +227,7 @@ class PredictionLog:
         day = _day(id_time(prediction_id))
         same = pl.col("prediction_id") == prediction_id
         found = self._labels.scan(day, day, key=prediction_id).filter(same)
-        latest_last = found.drop(DAY).collect().sort("labelled_at", "arrived_at", "value")
+        latest_last = found.collect().sort("labelled_at", "arrived_at", "value")
         return latest_last.row(-1, named=True) if latest_last.height else None
 
     def label_delays(self, start: datetime, end: datetime) -> pl.DataFrame:
@@ -219,6 +251,16 @@ class PredictionLog:
     def inputs(self, predictions: pl.DataFrame, contract: Contract) -> pl.DataFrame:
         """The requests behind some predictions in typed columns, see `lines.inputs`."""
         return inputs(predictions, contract)
+
+    @property
+    def tables(self) -> tuple[GrowingTable, GrowingTable]:
+        """The predictions and the labels, for who removes some of them."""
+        return self._predictions, self._labels
+
+    def erase_drained(self) -> None:
+        """Overwrite what was drained in the segments that are still written to."""
+        for name, end in self._predictions.marks().items():
+            erase(self.segments / name, end)
 
     def set_aside(self) -> list[SetAside]:
         """Files with lines that could not be read as predictions, for somebody to look at."""
@@ -267,24 +309,32 @@ class PredictionLog:
     def _table(self, name: str, schema: dict[str, pl.DataType]) -> GrowingTable:
         # in the order of the ids, a reader of one prediction skips most of a file
         return GrowingTable(
-            name, schema, sort="prediction_id", database=self.database, blobs=self._blobs
+            name,
+            schema,
+            sort="prediction_id",
+            database=self.database,
+            blobs=self._blobs,
+            clock=self._clock,
         )
 
     def _read(self, pieces: list[_Piece]) -> list[Line]:
-        """The predictions in some pieces; what is none is set aside and reported.
+        return self._lines((f"{each.segment.stem}@{each.offset}", each.data) for each in pieces)
+
+    def _lines(self, texts: Iterable[tuple[str, bytes]]) -> list[Line]:
+        """The predictions in some named texts; what is none is set aside and reported.
 
         A collector that was killed before its commit writes the same file again.
         """
         found: list[Line] = []
-        for piece in pieces:
-            good, bad = read_lines(piece.data)
+        for name, data in texts:
+            good, bad = read_lines(data)
             found.extend(good)
             if bad:
-                self._aside.mkdir(exist_ok=True)
-                path = self._aside / f"{piece.segment.stem}@{piece.offset}.lines"
+                self._aside.mkdir(parents=True, exist_ok=True)
+                path = self._aside / f"{name}.lines"
                 path.write_bytes(bad)
                 n_bad = bad.count(b"\n")
-                logging.getLogger(__name__).warning("%d bad log lines set aside: %s", n_bad, path)
+                _log.warning("%d bad log lines set aside: %s", n_bad, path)
         return found
 
     def _frame(self, lines: list[Line]) -> pl.DataFrame:

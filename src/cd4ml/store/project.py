@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cd4ml.store.database import Database
     from cd4ml.store.file_store import FileStore
     from cd4ml.store.log import PredictionLog
+    from cd4ml.store.masking import Mask
 
 FILE = "cd4ml.toml"
 STATE = ".cd4ml"
@@ -109,6 +110,15 @@ class Project:
         return Path(given) if given else self.state / "keys" / "audit.pem"
 
     @property
+    def mask(self) -> Mask:
+        """What of requests is not written, by `[capture]`."""
+        from cd4ml.store.masking import Mask, secret_in
+
+        capture = self.settings.capture
+        secret = secret_in(self.state / "keys" / "capture.key") if capture.hash else b""
+        return Mask(capture.redact, capture.hash, secret=secret)
+
+    @property
     def clock(self) -> Clock:
         """The machine's clock, or the simulated one that a rehearsal left."""
         with self._opening:
@@ -130,7 +140,9 @@ class Project:
             if self._log is None:
                 from cd4ml.store.log import PredictionLog
 
-                self._log = PredictionLog(self.database, self.blobs, self.segments)
+                self._log = PredictionLog(
+                    self.database, self.blobs, self.segments, clock=self.clock
+                )
             return self._log
 
     def with_settings(self, settings: Settings) -> Project:

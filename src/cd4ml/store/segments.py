@@ -1,71 +1,158 @@
 """The files a serving process appends its answers to, before the answers leave.
 
 One line, one write: what `append` returned from is in the operating system's hands and
-survives `kill -9` of the process (not a power cut: nothing is synced to disk here). The
-writer holds an advisory lock on its file as long as it lives, so the collector can tell
-a file that may still grow from one that never will.
+survives `kill -9` of the process. A power cut takes what was appended since `sync` returned
+last. The writer holds an advisory lock on its file as long as it lives, so the collector can
+tell a file that may still grow from one that never will.
 """
 
 from __future__ import annotations
 
 import errno
 import fcntl
+import logging
 import os
 import re
 import secrets
+import time
+from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 
 from cd4ml.errors import InvalidInput
+
+_log = logging.getLogger(__name__)
 
 SUFFIX = ".jsonl"
 ROTATE_BYTES = 64 * 2**20
 
+_ERASED = 2**20  # bytes at once
+
+# after these the same file takes the next line, once there is room or it may be written again
+_PASSING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+
 
 class Segment:
-    """The growing end of one worker's log; used by one thread at a time.
+    """The growing end of one worker's log; appended to by one thread at a time.
 
     Each file's name is used once in the life of a project: the collector remembers by
-    name how far a file was drained.
+    name how far a file was drained. Another thread may call `sync`.
+
+    Args:
+        folder: Where the files lie; made if it is not there.
+        worker: Begins their names.
+        rotate_bytes: A file of this size is followed by a new one.
+        rotate_after_s: So is one that was begun so many seconds ago.
+        is_synced: Whether somebody calls `sync`: files given up wait for it.
     """
 
-    def __init__(self, folder: Path, worker: str, *, rotate_bytes: int = ROTATE_BYTES) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        worker: str,
+        *,
+        rotate_bytes: int = ROTATE_BYTES,
+        rotate_after_s: float = float("inf"),
+        is_synced: bool = False,
+    ) -> None:
         self._folder = folder
         self._worker = re.sub(r"[^A-Za-z0-9_.-]", "_", worker)
         self._rotate_bytes = rotate_bytes
+        self._rotate_after_s = rotate_after_s
+        self._is_synced = is_synced
         self._size = 0
+        self._begun = 0.0
         self._descriptor: int | None = None
+        self._closing = Lock()
+        self._unsynced_since: float | None = None
+        self._syncing_since: float | None = None
+        self._left: list[int] = []  # files that were given up before they were synced
+        self._has_new_file = False
         folder.mkdir(parents=True, exist_ok=True)
         self._open()
 
     def append(self, line: bytes) -> None:
-        """Write one line, whole; when this returns, the line is not lost.
+        """Write one line, whole; when this returns, the line survives the process.
 
         Raises:
             OSError: If not all of it could be written (disk full); the request must then
-                not be answered. The next `append` begins a new file, so the torn line
-                stays the last of its own and is never read.
+                not be answered. What was written of it is cut off again; where it cannot
+                be, the next `append` begins a new file, so the torn line stays the last of
+                its own and is never read.
             InvalidInput: If the line contains a line break.
         """
         if b"\n" in line:
             msg = f"a log line must not contain a line break, got {line[:80]!r}"
             raise InvalidInput(msg)
         data = line + b"\n"
+        now = time.monotonic()
+        if now - self._begun >= self._rotate_after_s:
+            self.close()
         descriptor = self._open() if self._descriptor is None else self._descriptor
         try:
             written = os.write(descriptor, data)
-        except OSError:
-            self.close()
+        except OSError as error:
+            if error.errno not in _PASSING:
+                self.close()
             raise
         if written != len(data):
-            self.close()
+            self._cut(descriptor)
             raise OSError(errno.ENOSPC, f"wrote {written} of {len(data)} bytes to {self._folder}")
         self._size += written
+        if self._unsynced_since is None:  # after the write: a sync between them would miss it
+            self._unsynced_since = now
         if self._size >= self._rotate_bytes:
             self.close()
 
+    def _cut(self, descriptor: int) -> None:
+        try:
+            os.ftruncate(descriptor, self._size)
+        except OSError:
+            self.close()
+
+    @property
+    def unsynced_s(self) -> float:
+        """For how long the oldest line has waited that a power cut would take; 0 if none would."""
+        waiting = [each for each in (self._syncing_since, self._unsynced_since) if each is not None]
+        return time.monotonic() - min(waiting) if waiting else 0.0
+
+    def sync(self) -> None:
+        """Bring to the disk what was appended before this call; costs nothing if nothing was.
+
+        Raises:
+            OSError: If the disk does not take it. What it lost is lost; later lines go to
+                a new file.
+        """
+        since = self._unsynced_since
+        if since is None:
+            return
+        self._syncing_since = since
+        try:
+            with self._closing:
+                self._unsynced_since = None  # who appends from here on starts a time of its own
+                descriptors, self._left = self._left, []
+                has_new_file, self._has_new_file = self._has_new_file, False
+                if self._descriptor is not None:
+                    descriptors.append(os.dup(self._descriptor))
+            _sync_all(descriptors)
+            if has_new_file:
+                _sync_folder(self._folder)
+        except OSError:
+            self._unsynced_since = since
+            raise
+        finally:
+            self._syncing_since = None
+
     def close(self) -> None:
         """Give the file up; the collector removes it once it is drained."""
-        if self._descriptor is not None:
+        with self._closing:
+            if self._descriptor is None:
+                return
+            if self._is_synced and self._unsynced_since is not None:
+                with suppress(
+                    OSError
+                ):  # no descriptor left: then the system syncs it when it likes
+                    self._left.append(_unlocked(self._descriptor))
             os.close(self._descriptor)
             self._descriptor = None
 
@@ -77,8 +164,37 @@ class Segment:
         if os.fstat(descriptor).st_nlink == 0:  # taken for abandoned before it was locked
             os.close(descriptor)
             return self._open()
-        self._descriptor, self._size = descriptor, 0
+        self._descriptor, self._size, self._begun = descriptor, 0, time.monotonic()
+        self._has_new_file = True
         return descriptor
+
+
+def _unlocked(descriptor: int) -> int:
+    """A second descriptor of a file that its writer gives up: it may be drained and removed."""
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    return os.dup(descriptor)
+
+
+def _sync_all(descriptors: list[int]) -> None:
+    failed: OSError | None = None
+    for descriptor in descriptors:
+        try:
+            os.fdatasync(descriptor)
+        except OSError as error:
+            failed = error
+        finally:
+            os.close(descriptor)
+    if failed is not None:
+        raise failed
+
+
+def _sync_folder(folder: Path) -> None:
+    """A file that no folder knows after a power cut is lost with all its lines."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def segments_in(folder: Path) -> list[Path]:
@@ -119,9 +235,33 @@ def remove_if_abandoned(segment: Path, drained: int) -> bool:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if complete_lines(segment, drained):
             return False
+        torn = os.fstat(descriptor).st_size - drained
+        if torn > 0:
+            _log.warning("%d bytes of a torn last line cut off: %s", torn, segment.name)
         segment.unlink()
     except BlockingIOError:
         return False
     finally:
         os.close(descriptor)
     return True
+
+
+def erase(segment: Path, end: int) -> None:
+    """Overwrite a segment's first bytes, which nobody reads again; its writer is not disturbed.
+
+    Args:
+        segment: The file; it may be gone.
+        end: How far it was drained, in bytes.
+    """
+    try:
+        descriptor = os.open(segment, os.O_WRONLY)
+    except FileNotFoundError:
+        return
+    try:
+        # no further than the file goes: behind its end the writer appends
+        size = min(end, os.fstat(descriptor).st_size)
+        for start in range(0, size, _ERASED):
+            os.pwrite(descriptor, bytes(min(_ERASED, size - start)), start)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -25,7 +25,7 @@ from cd4ml.records.experiment import Experiment
 from cd4ml.records.job import Job
 from cd4ml.records.ledger_entry import LedgerEntry
 from cd4ml.records.lineage import ColumnEdge, Edge, Node
-from cd4ml.records.log_file import LogFile, LogMark
+from cd4ml.records.log_file import LogFile, LogMark, LogRemoval
 from cd4ml.records.logged_model import (
     ForeignRun,
     LoggedModel,
@@ -202,6 +202,7 @@ _table(Trigger, "triggers", ("number",), indexes=(("job",),))
 _table(Job, "jobs", ("number",), unique=("key",), indexes=(("state",),))
 _table(LogFile, "log_files", ("log", "number"), indexes=(("log", "day"),))
 _table(LogMark, "log_marks", ("log", "name"))
+_table(LogRemoval, "log_removals", ("log", "digest"))
 _table(
     AnswerCount,
     "answer_counts",

@@ -60,6 +60,7 @@ _STATES = {
         "inconclusive",
         "drift",
         "performance",
+        "capture",
     ),
     "bad": ("fail", "failed", "killed", "error", "rejected", "reject", "aborted"),
 }

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from cd4ml.cli.commands import (
     batch,
+    capturing,
     comparisons,
     data,
     experiments,
@@ -54,6 +55,7 @@ FAMILIES: tuple[Callable[[Commands], None], ...] = (
     production.add_to,
     services.add,
     feedback.add,
+    capturing.add_to,
     history.add,
     explaining.add_to,
     lineage.add,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cd4ml.data.sources.arrival import Arrival, Wanted
 from cd4ml.data.sources.parts import PATTERN, write_parts
-from cd4ml.errors import ConfigurationError, Corrupted, InvalidInput, NotFound, Unavailable
+from cd4ml.errors import Corrupted, InvalidInput, NotFound, Unavailable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -27,7 +27,6 @@ def read(wanted: Wanted) -> Arrival | None:
         InvalidInput: If it needs what the reader cannot do.
         Unavailable: If its files cannot be reached.
         Corrupted: If another number of rows was read than the table says it has.
-        ConfigurationError: If deltalake is not installed.
     """
     settings = wanted.settings
     place = settings.path if "://" in settings.path else str(wanted.root / settings.path)
@@ -43,12 +42,9 @@ def read(wanted: Wanted) -> Arrival | None:
 
 
 def _table(place: str, version: int | None, words: str) -> Any:
-    try:
-        from deltalake import DeltaTable
-        from deltalake.exceptions import DeltaError, TableNotFoundError
-    except ModuleNotFoundError:
-        msg = f"{words}: Delta tables need deltalake, which is not installed"
-        raise ConfigurationError(msg, hint="pip install 'cd4ml[delta]'") from None
+    from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError, TableNotFoundError
+
     if "://" not in place and not Path(place, "_delta_log").is_dir():
         msg = f"{words}: there is no Delta table at {place}"
         raise NotFound(msg, hint="correct `path`: the folder that holds _delta_log")

@@ -544,6 +544,13 @@ def upgrade() -> None:
         sa.Column("position", sa.BigInteger(), nullable=False),
     )
     op.create_table(
+        "log_removals",
+        sa.Column("log", TEXT, primary_key=True),
+        sa.Column("digest", TEXT, primary_key=True),
+        sa.Column("day", TEXT, nullable=False),
+        sa.Column("removed_at", UtcDateTime(), nullable=False),
+    )
+    op.create_table(
         "answer_counts",
         sa.Column("model", TEXT, primary_key=True),
         sa.Column("number", sa.BigInteger(), primary_key=True, autoincrement=False),

@@ -1,0 +1,258 @@
+"""What is recorded before an answer leaves, and what happens when it cannot be."""
+
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+import pytest
+
+from cd4ml.records.alert import Alert
+from cd4ml.records.plan import Arm, Plan
+from cd4ml.records.settings import CaptureSettings
+from cd4ml.serving.capture import Asked, Capture
+from cd4ml.serving.endpoint import Answer, Endpoint, Version
+from cd4ml.serving.metrics import Counts
+from cd4ml.serving.request import RequestRefused
+from cd4ml.serving.trouble import raise_alert
+from cd4ml.store import ledger, rows
+from cd4ml.store.clock import SimulatedClock
+from cd4ml.store.database import Database
+from cd4ml.store.lines import read_lines
+from cd4ml.store.masking import Mask
+from cd4ml.store.segments import complete_lines, segments_in
+from tests.models.builders import AT, boosted
+from tests.serving.builders import Released, arm, server, until
+from tests.serving.small_disk import fill, small_disk
+
+CHAMPION = Arm(role="champion", model="delay", number=1, artifact="a", weight_percent=100)
+PLAN = Plan(
+    number=1, environment="production", model="delay", arms=(CHAMPION,), release=1, made_at=AT
+)
+
+
+class Row(msgspec.Struct):
+    name: str
+    age: int
+    city: str = "Bern"
+
+
+def asked(sequence: int, *, key: str = "order-17") -> Asked:
+    unused: Any = cast(Any, None)
+    endpoint = Endpoint(PLAN, unused, unused, unused, None, (), {})
+    prediction_id = f"{0x013BF3685800:012x}{1:012x}{sequence:08x}"
+    return Asked(endpoint, prediction_id, AT, Row("Ada", 36), key)
+
+
+ANSWER = Answer(Version(CHAMPION, lambda row: (), lambda values: []), 0.5)
+
+
+class Worker:
+    """A capture with its counts."""
+
+    def __init__(self, folder: Path, mask: Mask | None = None, **settings: Any) -> None:
+        self.folder = folder
+        self.counts = Counts()
+        self.capture = Capture(
+            folder,
+            "worker",
+            self.counts,
+            clock=SimulatedClock(AT),
+            settings=CaptureSettings(**settings),
+            mask=mask or Mask(),
+        )
+
+    def answers(self, first: int, n: int = 1) -> int:
+        """Record so many answers one by one; returns how many were refused."""
+        n_refused = 0
+        for i in range(first, first + n):
+            try:
+                self.capture.record([asked(i)], [[ANSWER]])
+            except RequestRefused:
+                n_refused += 1
+        return n_refused
+
+    def recorded(self) -> list[Any]:
+        lines = [read_lines(complete_lines(path, 0)) for path in segments_in(self.folder)]
+        assert not any(each.bad for each in lines)
+        return [line for each in lines for line in each.good]
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "disk") as folder:
+        yield folder
+
+
+def test_what_a_full_disk_cannot_take_is_refused_and_it_goes_on_once_there_is_room(
+    disk: Path,
+) -> None:
+    worker = Worker(disk)
+    assert worker.answers(0, 3) == 0
+    filler = fill(disk)
+
+    n_refused = worker.answers(3, 60)
+    with pytest.raises(RequestRefused) as refused:
+        worker.capture.record([asked(99)], [[ANSWER]])
+    filler.unlink()
+
+    assert n_refused > 0
+    assert refused.value.status == 503
+    assert str(refused.value) == (
+        "the answer could not be recorded, so it is not given: No space left on device\n"
+        "  hint: make room on the server's disk, or wait until what records answers is back"
+    )
+    assert worker.answers(100, 5) == 0
+    assert len(worker.recorded()) == 3 + 60 - n_refused + 5  # answered and recorded are the same
+    assert worker.counts.missing == 0
+    worker.capture.stop()
+
+
+def test_policy_may_be_to_answer_and_to_count_what_is_missing(disk: Path) -> None:
+    worker = Worker(disk, when_unwritable="drop")
+    fill(disk)
+
+    assert worker.answers(0, 60) == 0
+
+    (incident,) = worker.capture.trouble.untold()
+    assert worker.counts.missing == incident.n_missing > 0
+    assert incident.reason == "No space left on device"
+    assert len(worker.recorded()) == 60 - worker.counts.missing
+    assert f"cd4ml_capture_missing_total {worker.counts.missing}\n" in worker.counts.text(1)
+    worker.capture.stop()
+
+
+def test_a_disk_that_is_full_in_the_middle_of_a_line_keeps_nothing_of_it(disk: Path) -> None:
+    worker = Worker(disk)
+    filler = fill(disk)
+    os.truncate(filler, filler.stat().st_size - 4096)  # one page: some lines, and a part of one
+
+    assert worker.answers(0, 60) > 0
+    filler.unlink()
+    worker.answers(60)
+
+    assert [line.prediction_id[-2:] for line in worker.recorded()][-1] == "3c"
+    for path in segments_in(disk):
+        assert path.stat().st_size == len(complete_lines(path, 0))
+    worker.capture.stop()
+
+
+def test_a_disk_that_may_not_be_written_to_refuses(tmp_path: Path) -> None:
+    worker = Worker(tmp_path / "segments", rotate_mb=1)
+    worker.capture._segment.close()
+    for path in segments_in(worker.folder):
+        path.unlink()
+    worker.folder.rename(tmp_path / "away")
+
+    assert worker.answers(0, 3) == 3
+    (tmp_path / "away").rename(worker.folder)
+    assert worker.answers(3, 3) == 0
+    worker.capture.stop()
+
+
+def test_a_disk_that_is_late_with_a_sync_counts_as_one_that_cannot_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = Worker(tmp_path, slow_after_s=0.1, sync_every_ms=1)
+    worker.answers(0)
+    segment = worker.capture._segment
+    assert segment._unsynced_since is not None
+    segment._unsynced_since -= 7  # nobody synced for so long
+
+    with pytest.raises(RequestRefused) as refused:
+        worker.capture.record([asked(1)], [[ANSWER]])
+    segment.sync()
+
+    assert "the disk has not taken anything for 7 s" in str(refused.value)
+    assert worker.answers(2) == 0
+    worker.capture.stop()
+
+
+def test_answers_are_synced_within_the_interval_or_before_they_leave(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    real = os.fdatasync
+    monkeypatch.setattr(os, "fdatasync", lambda file: (real(file), synced.append(file)))
+    each = Worker(tmp_path / "each", sync_every_ms=0)
+    each.answers(0, 3)
+    assert len(synced) == 3
+    each.capture.stop()
+
+    synced.clear()
+    sometimes = Worker(tmp_path / "sometimes", sync_every_ms=5)
+    sometimes.capture.start()
+    sometimes.answers(0, 50)
+    until(lambda: sometimes.capture.unsynced_s == 0.0)
+    assert 1 <= len(synced) < 50
+    sometimes.capture.stop()
+
+
+def test_fields_are_redacted_and_hashed_and_answers_sampled(tmp_path: Path) -> None:
+    mask = Mask(["city"], ["name", "age", "cd4ml-key"], secret=b"secret")
+    worker = Worker(tmp_path, mask, sample=0.5)
+
+    worker.answers(0, 400)
+
+    recorded = worker.recorded()
+    assert 150 < len(recorded) < 250
+    assert worker.counts.sampled_out == 400 - len(recorded)
+    inputs = msgspec.json.decode(recorded[0].inputs)
+    assert inputs == {"name": mask.hash("Ada"), "age": mask.hash(36), "city": None}
+    assert recorded[0].key == mask.hash("order-17")
+    assert b"Ada" not in segments_in(tmp_path)[0].read_bytes()
+    assert Mask([], ["name"], secret=b"other").hash("Ada") != mask.hash("Ada")
+    worker.capture.stop()
+
+
+def test_an_incident_raises_one_alert_whoever_tells_of_it(
+    database: Database, disk: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker = Worker(disk)
+    fill(disk)
+    n_refused = worker.answers(0, 60)
+    (incident,) = worker.capture.trouble.untold()
+
+    with database.write() as connection:
+        told = [raise_alert(connection, incident, PLAN, now=AT) for _ in range(2)]
+
+    assert told == [True, False]
+    worker.capture.trouble.told([incident])
+    assert worker.capture.trouble.untold() == []
+    with database.read() as connection:
+        (alert,) = rows.find(connection, Alert)
+        (entry,) = ledger.entries(connection)
+    assert (entry.action, entry.subject, entry.reason) == ("alert.raised", alert.ref, alert.message)
+    assert alert.message == (
+        "answers cannot be recorded: No space left on device "
+        f"({n_refused} rows refused, 0 missing so far)"
+    )
+    assert [r.message for r in caplog.records if r.levelno == logging.ERROR] == [
+        "answers cannot be recorded: No space left on device"
+    ]
+    worker.capture.stop()
+
+
+@pytest.mark.slow
+def test_a_server_on_a_full_disk_refuses_says_so_and_recovers_by_itself(project: Released) -> None:
+    project.plan(arm(project.model(boosted(max_iter=2))))
+
+    def alerts() -> list[Alert]:
+        with project.project.database.read() as connection:
+            return rows.find(connection, Alert)
+
+    with small_disk(project.project.segments) as disk:
+        with server(project.folder) as running, running.caller() as caller:
+            assert caller.ask().status == 200
+            filler = fill(disk)
+            statuses = [caller.ask().status for _ in range(80)]
+            until(lambda: len(alerts()) == 1)
+            filler.unlink()
+            assert caller.ask().status == 200
+        n_recorded = len(project.captured())
+
+    assert set(statuses[-5:]) == {503}
+    assert n_recorded == 2 + statuses.count(200)
+    assert alerts()[0].message.startswith("answers cannot be recorded: No space left on device (")
