@@ -3,11 +3,12 @@
 import json
 import sys
 
-import pandas as pd
-from mlflow.pyfunc.scoring_server.client import ScoringServerClient
-
 
 def main() -> None:
+    # only this client's own environment has these
+    import pandas as pd
+    from mlflow.pyfunc.scoring_server.client import ScoringServerClient
+
     port, rows = int(sys.argv[1]), json.loads(sys.argv[2])
     client = ScoringServerClient("127.0.0.1", port)
     client.wait_server_ready(timeout=10)

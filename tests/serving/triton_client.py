@@ -4,12 +4,13 @@ import json
 import sys
 
 import numpy as np
-import tritonclient.http as triton
 
 NUMPY = {"BYTES": object, "INT64": np.int64, "FP64": np.float64}
 
 
 def main() -> None:
+    import tritonclient.http as triton  # only this client's own environment has it
+
     address, rows = sys.argv[1], json.loads(sys.argv[2])
     client = triton.InferenceServerClient(address)
     known = client.get_model_metadata("delay")
