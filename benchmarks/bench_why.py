@@ -45,6 +45,7 @@ from cd4ml.records.release import Release
 from cd4ml.records.run import Run
 from cd4ml.records.verdict import Verdict
 from cd4ml.store import rows
+from cd4ml.store.lines import seal
 from cd4ml.store.tables import TABLES
 from tests.services import postgres
 
@@ -313,7 +314,9 @@ def fill_log(project: Project, weeks: list[Week]) -> list[str]:
         if sequence % 100 == 0:
             ids.append(name)
         if len(lines) == TOGETHER or sequence == N_PREDICTIONS - 1:
-            (project.segments / f"bench-{sequence}.jsonl").write_bytes(b"".join(lines))
+            (project.segments / f"bench-{sequence}.jsonl").write_bytes(
+                b"".join(each + b"\n" for each in lines)
+            )
             lines.clear()
             collect(project)
     return ids
@@ -335,12 +338,12 @@ def line(name: str, week: Week, at: datetime) -> bytes:
     """An answer as an endpoint writes it."""
     microseconds = (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
     artifact = digest(f"model-{week.model}", week.number)
-    return (
+    return seal(
         f'{{"prediction_id":"{name}","answered_at":{microseconds},"environment":"production",'
         f'"plan":{week.n},"role":"champion","model":"{week.model}","number":{week.number},'
         f'"artifact":"{artifact}","score":0.25,"inputs":{{"carrier":"AA","distance":1089.0,'
-        f'"wind":11.5}},"key":""}}\n'
-    ).encode()
+        f'"wind":11.5}},"key":""}}'.encode()
+    )
 
 
 def timed(call: Callable[[Any], object], questions: list[Any]) -> float:

@@ -60,7 +60,9 @@ def test_an_unknown_verb_is_met_with_those_there_are() -> None:
     with pytest.raises(UsageError) as error:
         parse("people", "zap")
 
-    assert str(error.value) == "cd4ml people: no command named 'zap'\n  hint: known: add, list"
+    assert (
+        str(error.value) == "cd4ml people: no command named 'zap'\n  hint: known: add, remove, list"
+    )
 
 
 def test_a_missing_word_is_named() -> None:

@@ -82,8 +82,9 @@ def as_written(mask: Mask, field: str, value: str) -> set[str]:
     Both, because the policy may have changed since.
 
     Examples:
-        >>> as_written(Mask(), "patient", "17")
-        {'17'}
+        >>> mask = Mask(hashed=["patient"], secret=b"secret")
+        >>> as_written(mask, "patient", "17") == {"17", mask.hash("17"), str(mask.hash(17))}
+        True
     """
     forms: list[Any] = [value, mask.hash(value)]
     if field != KEY and value.removeprefix("-").isdecimal():
