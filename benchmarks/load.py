@@ -55,7 +55,11 @@ def load(wrk: str, url: str, lua: Path, *, connections: int, seconds: int, pid: 
     """
     before = cpu_s(pid)
     words = [wrk, "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(lua), url]
-    said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    patience_s = seconds + 30
+    ended = subprocess.run(words, capture_output=True, text=True, check=False, timeout=patience_s)
+    if ended.returncode:
+        raise RuntimeError(f"wrk failed on {url}: {ended.stdout[-300:]}{ended.stderr[-300:]}")
+    said = ended.stdout
     seen = json.loads(said.strip().splitlines()[-1])
     spent = cpu_s(pid) - before
     n = max(seen["n"], 1)
@@ -66,9 +70,3 @@ def cpu_s(pid: int) -> float:
     """Seconds of processor that a process has used so far."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def memory_mb(pid: int) -> float:
-    """The memory of a process, what it shares counted in proportion (PSS)."""
-    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    return next(int(x.split()[1]) for x in rollup.splitlines() if x.startswith("Pss:")) / 1024

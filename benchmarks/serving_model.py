@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import joblib
 import numpy as np
 import pipelines
 import polars as pl
@@ -15,8 +17,9 @@ from cd4ml.models.estimator import dump
 from cd4ml.models.manifest import COMPILED, Manifest
 from cd4ml.models.package import package
 from cd4ml.records.contract import Contract, Field
-from cd4ml.records.plan import Arm, Plan
-from cd4ml.store.rows import insert
+from cd4ml.records.plan import Arm, Plan, Role
+from cd4ml.store.project import Project
+from cd4ml.store.rows import insert, next_number
 
 TEXTS = ["carrier", "origin", "dest"]
 NUMBERS = ["month", "hour", "dep_delay", "distance"]
@@ -24,11 +27,12 @@ _SAMPLE = 500
 
 
 class Served(NamedTuple):
-    """A project with a plan, and what its peers need."""
+    """A project with a plan, and what its peers need: `model.onnx`, `model.joblib`, `rows.json`."""
 
     folder: Path
-    onnx: Path
     rows: list[dict[str, Any]]  # as requests carry them
+    score: float  # of the first row
+    artifacts: tuple[str, str]  # the champion, and another version with half of its trees
 
 
 def serve_flights(folder: Path, *, n_rows: int, n_trees: int) -> Served:
@@ -36,34 +40,52 @@ def serve_flights(folder: Path, *, n_rows: int, n_trees: int) -> Served:
     (folder / "cd4ml.toml").write_text('[project]\nname = "bench"\n\n[environments.production]\n')
     frame = flights(n_rows)
     rows = frame.select(TEXTS + NUMBERS)
+    champion, other = fitted(frame, n_trees), fitted(frame, n_trees // 2)
     with open_project(folder) as project:
-        address = project.blobs.put(dump(fitted(frame, n_trees)))
-        artifact = package(
-            project.blobs,
-            estimator=address,
-            contract=contract(rows),
-            sample=rows.head(_SAMPLE),
-            is_trusted=lambda digest: digest == address,
-        )
+        artifact = packaged(project, champion, rows)
+        artifacts = artifact, packaged(project, other, rows)
         manifest = project.blobs.get_record(artifact, Manifest)
-        onnx = folder / "model.onnx"
-        onnx.write_bytes(project.blobs.get(manifest.files[COMPILED]))
-        champion = Arm(
-            role="champion", model="delay", number=1, artifact=artifact, weight_percent=100
+        (folder / "model.onnx").write_bytes(project.blobs.get(manifest.files[COMPILED]))
+        make_plan(project, arm(artifact))
+    joblib.dump(champion, folder / "model.joblib")
+    requests = rows.head(1000).to_dicts()
+    (folder / "rows.json").write_text(json.dumps(requests))
+    score = float(champion.predict_proba(rows.head(1))[0, 1])
+    return Served(folder, requests, score, artifacts)
+
+
+def packaged(project: Project, estimator: Any, rows: pl.DataFrame) -> str:
+    """The address of a packaged model."""
+    address = project.blobs.put(dump(estimator))
+    return package(
+        project.blobs,
+        estimator=address,
+        contract=contract(rows),
+        sample=rows.head(_SAMPLE),
+        is_trusted=lambda digest: digest == address,
+    )
+
+
+def arm(artifact: str, role: Role = "champion", number: int = 1) -> Arm:
+    """A version in a plan."""
+    weight = 100 if role == "champion" else 0
+    return Arm(role=role, model="delay", number=number, artifact=artifact, weight_percent=weight)
+
+
+def make_plan(project: Project, *arms: Arm) -> int:
+    """Let production follow a plan of these arms; returns its number."""
+    with project.database.write() as connection:
+        number = next_number(connection, Plan)
+        plan = Plan(
+            number=number,
+            environment="production",
+            model="delay",
+            arms=arms,
+            release=1,
+            made_at=project.clock.now(),
         )
-        with project.database.write() as connection:
-            insert(
-                connection,
-                Plan(
-                    number=1,
-                    environment="production",
-                    model="delay",
-                    arms=(champion,),
-                    release=1,
-                    made_at=project.clock.now(),
-                ),
-            )
-    return Served(folder, onnx, rows.head(1000).to_dicts())
+        insert(connection, plan)
+    return number
 
 
 def flights(n_rows: int) -> pl.DataFrame:

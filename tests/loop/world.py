@@ -21,10 +21,12 @@ from cd4ml.models.prediction_id import make
 from cd4ml.records.ledger_entry import LedgerEntry
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.records.plan import Plan
-from cd4ml.serving.capture import Asked, line
-from cd4ml.serving.endpoint import Answer, build
+from cd4ml.serving.answers import Group
+from cd4ml.serving.endpoint import build
+from cd4ml.serving.lines import Asked, lines_of
 from cd4ml.store import ledger, rows
-from cd4ml.store.clock import SharedClock
+from cd4ml.store.clock import SharedClock, microseconds
+from cd4ml.store.masking import Mask
 from cd4ml.store.segments import Segment
 
 SMALL = Path(__file__).parent / "small"
@@ -126,14 +128,14 @@ def _answer(
     endpoint = _endpoint(project)
     (request_row,) = endpoint.reader.read(json.dumps(row).encode())
     prediction_id = make(at, endpoint.plan.number, 1, int(at.timestamp()) % 2**31)
-    asked = Asked(endpoint, prediction_id, at, request_row, key)
-    (answers,) = endpoint.answers([request_row], [prediction_id])
+    asked = Asked(endpoint, [prediction_id], microseconds(at), [request_row], key)
+    answers = endpoint.answers([request_row], [prediction_id])
     shadows = [
-        Answer(version, version.score([version.values(request_row)])[0])
+        Group(version, None, version.score([version.values(request_row)]))
         for version in endpoint.shadows
     ]
-    for answer in [*answers, *shadows]:
-        segment.append(line(asked, answer))
+    for group in [*answers.groups(), *shadows]:
+        segment.append_all(lines_of(asked, group, Mask()))
     return prediction_id
 
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cd4ml.errors import InvalidInput
-from cd4ml.models.prediction_id import PredictionId, make, parse
+from cd4ml.models import prediction_id as ids
+from cd4ml.models.prediction_id import PredictionId, PredictionIds, make, parse
 
 moments = st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001
 numbers_24 = st.integers(0, 2**24 - 1)
@@ -70,3 +71,33 @@ def test_a_part_that_does_not_fit_is_refused(
 ) -> None:
     with pytest.raises(InvalidInput, match="a prediction id needs a time from 1970 on"):
         make(datetime(year, 1, 1, tzinfo=UTC), plan, worker, sequence)
+
+
+@given(moments, numbers_24)
+def test_a_worker_gives_ids_that_say_the_same_and_none_twice(at: datetime, plan: int) -> None:
+    given_by, at_us = PredictionIds(), int((at - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds())
+    at_us *= 1_000_000
+
+    first, second = given_by.next(at_us, plan, 2)
+    (later,) = given_by.next(at_us + 1_000, plan, 1)
+
+    assert parse(first) == PredictionId(at.replace(microsecond=0), plan)
+    assert len({first, second, later}) == 3
+    assert first < second < later
+
+
+def test_a_worker_that_has_given_all_its_ids_goes_on_as_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ids, "SEQUENCES", 4)
+    given_by = PredictionIds()
+
+    made = [prediction_id for n in (2, 1, 2) for prediction_id in given_by.next(0, 1, n)]
+
+    assert [int(each[-8:], 16) for each in made] == [1, 2, 3, 1, 2]
+    assert made[0][18:24] == made[2][18:24] != made[3][18:24]
+
+
+def test_a_time_before_1970_has_no_id() -> None:
+    with pytest.raises(InvalidInput, match="a time from 1970 on"):
+        PredictionIds().next(-1_000_000, 1, 1)

@@ -1,5 +1,6 @@
 """A model is loaded by digest, tried, and answers rows and frames alike."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,21 @@ def test_rows_and_frames_get_the_same_answers(build: Any, tmp_path: Path) -> Non
     assert all(type(score) is float for score in together)
     np.testing.assert_allclose(runtime.score_frame(flights()), together, atol=1e-7)
     np.testing.assert_allclose(alone, together[:20], atol=1e-7)
+
+
+def test_a_row_alone_is_answered_as_among_others_whoever_asks(tmp_path: Path) -> None:
+    runtime = packaged(tmp_path, boosted()).load()
+    rows = [*to_rows(CONTRACT, flights(40)), ROW | {"temp": None, "dest": None}, ROW]
+    expected = runtime.score(rows)
+
+    def alone(_: int) -> list[float]:
+        return [score for row in rows for score in runtime.score([row])]
+
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(alone, range(8)))
+
+    for scores in found:
+        np.testing.assert_allclose(scores, expected, atol=1e-7)
 
 
 def test_what_requests_may_leave_null_is_answered(tmp_path: Path) -> None:

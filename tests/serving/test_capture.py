@@ -12,13 +12,15 @@ import pytest
 from cd4ml.records.alert import Alert
 from cd4ml.records.plan import Arm, Plan
 from cd4ml.records.settings import CaptureSettings
-from cd4ml.serving.capture import Asked, Capture
-from cd4ml.serving.endpoint import Answer, Endpoint, Version
+from cd4ml.serving.answers import Answers, Version
+from cd4ml.serving.capture import Capture, Given
+from cd4ml.serving.endpoint import Endpoint
+from cd4ml.serving.lines import Asked, told
 from cd4ml.serving.metrics import Counts
 from cd4ml.serving.request import RequestRefused
 from cd4ml.serving.trouble import raise_alert
 from cd4ml.store import ledger, rows
-from cd4ml.store.clock import SimulatedClock
+from cd4ml.store.clock import SimulatedClock, microseconds
 from cd4ml.store.database import Database
 from cd4ml.store.lines import read_lines
 from cd4ml.store.masking import Mask
@@ -39,14 +41,16 @@ class Row(msgspec.Struct):
     city: str = "Bern"
 
 
-def asked(sequence: int, *, key: str = "order-17") -> Asked:
+VERSION = Version(CHAMPION, lambda row: (), lambda values: [], told(PLAN, CHAMPION))
+
+
+def given(*sequence: int, key: str = "order-17") -> Given:
+    """A request of so many rows, and the answers to them."""
     unused: Any = cast(Any, None)
-    endpoint = Endpoint(PLAN, unused, unused, unused, None, (), {})
-    prediction_id = f"{0x013BF3685800:012x}{1:012x}{sequence:08x}"
-    return Asked(endpoint, prediction_id, AT, Row("Ada", 36), key)
-
-
-ANSWER = Answer(Version(CHAMPION, lambda row: (), lambda values: []), 0.5)
+    endpoint = Endpoint(PLAN, unused, unused, unused, None, (), {}, {})
+    ids = [f"{0x013BF3685800:012x}{1:012x}{i:08x}" for i in sequence]
+    asked = Asked(endpoint, ids, microseconds(AT), [Row("Ada", 36)] * len(ids), key)
+    return Given(asked, Answers(VERSION, [0.5] * len(ids)))
 
 
 class Worker:
@@ -69,7 +73,7 @@ class Worker:
         n_refused = 0
         for i in range(first, first + n):
             try:
-                self.capture.record([asked(i)], [[ANSWER]])
+                self.capture.record(given(i))
             except RequestRefused:
                 n_refused += 1
         return n_refused
@@ -95,7 +99,7 @@ def test_what_a_full_disk_cannot_take_is_refused_and_it_goes_on_once_there_is_ro
 
     n_refused = worker.answers(3, 60)
     with pytest.raises(RequestRefused) as refused:
-        worker.capture.record([asked(99)], [[ANSWER]])
+        worker.capture.record(given(99))
     filler.unlink()
 
     assert n_refused > 0
@@ -139,6 +143,25 @@ def test_a_disk_that_is_full_in_the_middle_of_a_line_keeps_nothing_of_it(disk: P
     worker.capture.stop()
 
 
+def test_of_requests_recorded_together_those_that_fit_are_answered(disk: Path) -> None:
+    worker = Worker(disk)
+    requests = [given(i, 100 + i, 200 + i) for i in range(20)]  # some 14 kB
+    filler = fill(disk)
+    os.truncate(filler, filler.stat().st_size - 8192)
+
+    recorded = worker.capture.record_all(requests)
+
+    n_answered = sum(not isinstance(each, RequestRefused) for each in recorded)
+    assert 0 < n_answered < 20
+    assert all(isinstance(each, RequestRefused) for each in recorded[n_answered:])
+    there = {line.prediction_id for line in worker.recorded()}
+    for each in requests[:n_answered]:
+        assert set(each.asked.ids) <= there
+    filler.unlink()
+    assert worker.answers(300) == 0
+    worker.capture.stop()
+
+
 def test_a_disk_that_may_not_be_written_to_refuses(tmp_path: Path) -> None:
     worker = Worker(tmp_path / "segments", rotate_mb=1)
     worker.capture._segment.close()
@@ -162,7 +185,7 @@ def test_a_disk_that_is_late_with_a_sync_counts_as_one_that_cannot_write(
     segment._unsynced_since -= 7  # nobody synced for so long
 
     with pytest.raises(RequestRefused) as refused:
-        worker.capture.record([asked(1)], [[ANSWER]])
+        worker.capture.record(given(1))
     segment.sync()
 
     assert "the disk has not taken anything for 7 s" in str(refused.value)

@@ -1,20 +1,20 @@
 """What arrives in one turn of the event loop is scored together, and fails apart."""
 
-import asyncio
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from msgspec import convert
 
 from cd4ml.records.plan import Plan
-from cd4ml.serving.endpoint import Answer, Endpoint, ModelFailed, Version, build
-from cd4ml.serving.together import Together
+from cd4ml.serving.answers import Answers
+from cd4ml.serving.endpoint import Endpoint, ModelFailed, Version, build
+from cd4ml.serving.together import answers_to
 from tests.models.builders import AT, ROW, Packaged, boosted, fragile, packaged
 from tests.serving.builders import arm
 
 CALM, WINDY, BREAKING = (ROW | {"wind": wind} for wind in (1.0, 30.0, 99.5))
 
-Given = list[list[Answer]] | BaseException
+Given = Answers | Exception
 
 
 @pytest.fixture(scope="module")
@@ -56,49 +56,39 @@ class Counting:
         return convert(list(contents), list[self.endpoint.contract.row])  # type: ignore[name-defined]
 
 
-def ask(together: Together, *asked: tuple[Counting, list[dict[str, Any]]]) -> list[Given]:
-    async def all_of_them() -> list[Given]:
-        return await asyncio.gather(
-            *(
-                together.answers(to.endpoint, to.rows(*rows), ["key"] * len(rows))
-                for to, rows in asked
-            ),
-            return_exceptions=True,
-        )
+class Request(NamedTuple):
+    """Rows that keep the contract of the endpoint that they took."""
 
-    return asyncio.run(all_of_them())
+    endpoint: Endpoint
+    rows: list[Any]
+    keys: list[str]
+
+
+def ask(*asked: tuple[Counting, list[dict[str, Any]]]) -> list[Given]:
+    return answers_to(
+        [Request(to.endpoint, to.rows(*rows), ["key"] * len(rows)) for to, rows in asked]
+    )
 
 
 def scores(given: Given) -> list[float | None]:
-    assert isinstance(given, list)
+    assert isinstance(given, Answers)
     return [answers[-1].score for answers in given]
 
 
 def test_requests_of_one_turn_are_one_call_with_the_answers_of_single_ones(good: Packaged) -> None:
     endpoint = Counting(good)
 
-    given = ask(Together(), (endpoint, [CALM]), (endpoint, [WINDY, CALM]), (endpoint, [ROW]))
+    given = ask((endpoint, [CALM]), (endpoint, [WINDY, CALM]), (endpoint, [ROW]))
 
     calm, windy, usual = (good.load().score([row])[0] for row in (CALM, WINDY, ROW))
     assert [scores(each) for each in given] == [[calm], [windy, calm], [usual]]
     assert endpoint.calls == [4]
 
 
-def test_a_request_that_is_alone_does_not_wait(good: Packaged) -> None:
-    endpoint = Counting(good)
-    rows = endpoint.rows(ROW)
-    answering = Together(lambda: 1).answers(endpoint.endpoint, rows, ["key"])
-
-    with pytest.raises(StopIteration) as done:
-        answering.send(None)  # no event loop is there
-
-    assert scores(done.value.value) == good.load().score([ROW])
-
-
 def test_a_large_request_is_a_call_of_its_own(good: Packaged) -> None:
     endpoint = Counting(good)
 
-    ask(Together(), (endpoint, [ROW]), (endpoint, [ROW] * 65), (endpoint, [CALM]))
+    ask((endpoint, [ROW]), (endpoint, [ROW] * 65), (endpoint, [CALM]))
 
     assert endpoint.calls == [65, 2]
 
@@ -106,7 +96,7 @@ def test_a_large_request_is_a_call_of_its_own(good: Packaged) -> None:
 def test_each_request_is_answered_by_the_endpoint_it_took(good: Packaged, weak: Packaged) -> None:
     before, after = Counting(good), Counting(weak)
 
-    given = ask(Together(), (before, [ROW]), (after, [ROW]), (before, [CALM]))
+    given = ask((before, [ROW]), (after, [ROW]), (before, [CALM]))
 
     assert scores(given[0]) == good.load().score([ROW])
     assert scores(given[1]) == pytest.approx(weak.load().score([ROW]))
@@ -116,9 +106,7 @@ def test_each_request_is_answered_by_the_endpoint_it_took(good: Packaged, weak: 
 def test_a_row_that_the_model_fails_on_fails_its_own_request_only(weak: Packaged) -> None:
     endpoint = Counting(weak)
 
-    first, second, third = ask(
-        Together(), (endpoint, [CALM]), (endpoint, [BREAKING]), (endpoint, [WINDY])
-    )
+    first, second, third = ask((endpoint, [CALM]), (endpoint, [BREAKING]), (endpoint, [WINDY]))
 
     assert isinstance(second, ModelFailed)
     assert scores(first) == pytest.approx(weak.load().score([CALM]))

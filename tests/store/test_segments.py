@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 
 from cd4ml.errors import InvalidInput
 from cd4ml.store.lines import is_sealed, seal
-from cd4ml.store.segments import Segment, complete_lines, remove_if_abandoned, segments_in
+from cd4ml.store.segments import (
+    PartlyWritten,
+    Segment,
+    complete_lines,
+    remove_if_abandoned,
+    segments_in,
+)
 
 
 def only(folder: Path) -> Path:
@@ -99,6 +105,38 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_line_refuses_the_answer_and_har
 
     lines = [complete_lines(path, 0) for path in segments_in(tmp_path)]
     assert lines == [b"before\nafter!\n"]
+    segment.close()
+
+
+def test_lines_are_written_with_one_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    segment = Segment(tmp_path, "worker")
+    write, writes = os.write, []
+    monkeypatch.setattr(os, "write", lambda file, data: writes.append(data) or write(file, data))
+
+    segment.append_all([b"one", b"two", b"three"])
+    segment.append_all([])
+
+    assert writes == [b"one\ntwo\nthree\n"]
+    assert only(tmp_path).read_bytes() == writes[0]
+    segment.close()
+
+
+@pytest.mark.parametrize(("room", "n_whole"), [(0, 0), (3, 0), (4, 1), (7, 1), (11, 2)])
+def test_of_lines_that_do_not_all_fit_the_first_ones_stay_whole(
+    room: int, n_whole: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segment = Segment(tmp_path, "worker")
+    write = os.write
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda file, data: write(file, data[:room]))
+        with pytest.raises(PartlyWritten, match=f"wrote {room} of 14 bytes") as refused:
+            segment.append_all([b"one", b"two", b"three"])
+    segment.append(b"later")
+
+    assert refused.value.n_lines == n_whole
+    there = [*[b"one", b"two", b"three"][:n_whole], b"later"]
+    assert only(tmp_path).read_bytes() == b"".join(line + b"\n" for line in there)
     segment.close()
 
 

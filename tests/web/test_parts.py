@@ -10,9 +10,11 @@ from cd4ml.loop.candidate import candidate_of, runtime_of, table
 from cd4ml.loop.registry import version_of
 from cd4ml.models.prediction_id import make
 from cd4ml.records.plan import Plan
-from cd4ml.serving.capture import Asked, line
 from cd4ml.serving.endpoint import build
+from cd4ml.serving.lines import Asked, lines_of
 from cd4ml.store import rows
+from cd4ml.store.clock import microseconds
+from cd4ml.store.masking import Mask
 from cd4ml.store.segments import Segment
 from tests.web.test_pages import read
 
@@ -28,9 +30,10 @@ def prediction(project: Project) -> str:
     (asked_row,) = endpoint.reader.read(json.dumps(patient).encode())
     at = project.clock.now()
     name = make(at, plan.number, 1, 1)
-    ((answer,),) = endpoint.answers([asked_row], [name])
+    asked = Asked(endpoint, [name], microseconds(at), [asked_row], "")
+    (group,) = endpoint.answers([asked_row], [name]).groups()
     segment = Segment(project.segments, "staging-1")
-    segment.append(line(Asked(endpoint, name, at, asked_row, ""), answer))
+    segment.append_all(lines_of(asked, group, Mask()))
     segment.close()
     return name
 

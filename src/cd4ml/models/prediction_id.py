@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from cd4ml.errors import InvalidInput
 LENGTH = 32
 WORKERS = 1 << 24
 SEQUENCES = 1 << 32
+SEQUENCE_DIGITS = 8
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -50,6 +52,38 @@ def make(at: datetime, plan: int, worker: int, sequence: int) -> str:
         )
         raise InvalidInput(msg)
     return f"{milliseconds:012x}{plan:06x}{worker:06x}{sequence:08x}"
+
+
+class PredictionIds:
+    """Makes a worker's ids, none of them twice; used by one thread."""
+
+    def __init__(self) -> None:
+        self._worker = secrets.randbelow(WORKERS)
+        self._sequence = 0
+        self._moment = -1, -1  # milliseconds and plan, which the ids of a while have in common
+        self._prefix = ""
+
+    def next(self, at_us: int, plan: int, n: int) -> list[str]:
+        """The next ids, as `make` gives them.
+
+        Args:
+            at_us: When the answers are given, microseconds since 1970.
+            plan: Under which one.
+            n: How many.
+
+        Raises:
+            InvalidInput: If a part does not fit.
+        """
+        if self._sequence + n >= SEQUENCES:
+            self._worker, self._sequence, self._moment = secrets.randbelow(WORKERS), 0, (-1, -1)
+        moment = at_us // 1000, plan
+        if moment != self._moment:
+            at = _EPOCH + moment[0] * _MILLISECOND
+            whole = make(at, plan, self._worker, 0)
+            self._moment, self._prefix = moment, whole[:-SEQUENCE_DIGITS]
+        first, prefix = self._sequence + 1, self._prefix
+        self._sequence += n
+        return [f"{prefix}{i:08x}" for i in range(first, first + n)]
 
 
 def parse(prediction_id: str) -> PredictionId:

@@ -6,84 +6,41 @@ import os
 import threading
 import zlib
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import msgspec
+from typing import NamedTuple
 
 from cd4ml.errors import Unavailable
-from cd4ml.records.plan import Role
 from cd4ml.records.settings import CaptureSettings
-from cd4ml.serving.endpoint import Answer, Endpoint
+from cd4ml.serving.answers import Answers, Group
+from cd4ml.serving.lines import Asked, lines_of
 from cd4ml.serving.metrics import Counts
-from cd4ml.serving.request import RequestRefused, Row
+from cd4ml.serving.request import RequestRefused
 from cd4ml.serving.shipping import Shipper
 from cd4ml.serving.trouble import Trouble
 from cd4ml.store.clock import Clock
-from cd4ml.store.lines import seal
 from cd4ml.store.masking import Mask
-from cd4ml.store.segments import Segment
+from cd4ml.store.segments import PartlyWritten, Segment
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _CHANCES = 2**32
 _REMEDY = "make room on the server's disk, or wait until what records answers is back"
 _NOTHING = Mask()
+_ALL_THERE: tuple[bytes, ...] = ()
 
 
-class Line(msgspec.Struct):
-    """One line of a segment: a row of the prediction log, `answered_at` in microseconds."""
+class Given(NamedTuple):
+    """A request's rows, and the answers to each that are about to leave."""
 
-    prediction_id: str
-    answered_at: int
-    environment: str
-    plan: int
-    role: Role
-    model: str
-    number: int
-    artifact: str
-    score: float | None
-    inputs: Any
-    key: str
+    asked: Asked
+    answers: Answers
 
 
-_encode = msgspec.json.Encoder().encode
-
-
-class Asked(NamedTuple):
-    """One row of a request: its id, when it was answered and under what, and the caller's key."""
-
-    endpoint: Endpoint
-    prediction_id: str
-    at: datetime
-    row: Row
-    key: str
-
-
-def line(asked: Asked, answer: Answer, mask: Mask = _NOTHING) -> bytes:
-    """The segment line of one version's answer."""
-    plan, arm = asked.endpoint.plan, answer.version.arm
-    one = Line(
-        asked.prediction_id,
-        (asked.at - _EPOCH) // _MICROSECOND,
-        plan.environment,
-        plan.number,
-        arm.role,
-        arm.model,
-        arm.number,
-        arm.artifact,
-        answer.score,
-        mask.inputs(asked.row),
-        mask.key(asked.key),
-    )
-    return seal(_encode(one))
+Recorded = Sequence[bytes] | RequestRefused  # lines still to be shipped, if it may be answered
 
 
 class Capture:
     """Records a worker's answers by the project's policy.
 
-    `record` and `record_shadow` belong to one thread each. What they appended is synced by a
+    `record` and `record_shadows` belong to one thread each. What they appended is synced by a
     thread of its own, `sync_every_ms` after it at the latest, and as long as the disk takes.
     """
 
@@ -99,7 +56,6 @@ class Capture:
         shipper: Shipper | None = None,
     ) -> None:
         self._shipper = shipper
-        self._waiting: list[bytes] = []
         self._settings = settings or CaptureSettings()
         self._mask = mask
         self._counts = counts
@@ -125,86 +81,129 @@ class Capture:
             segment.close()
         self._sync()
 
-    def record(self, asked: Sequence[Asked], answered: Sequence[Sequence[Answer]]) -> None:
-        """Record answers that are about to leave, each row with the answers to it.
+    def record(self, given: Given) -> Sequence[bytes]:
+        """Record answers that are about to leave; returns what is still to be shipped.
 
         Raises:
             RequestRefused: If they cannot be recorded, and policy is to refuse.
         """
+        (recorded,) = self.record_all([given])
+        if isinstance(recorded, RequestRefused):
+            raise recorded
+        return recorded
+
+    def record_all(self, requests: Sequence[Given]) -> list[Recorded]:
+        """Record the answers of several requests with one write.
+
+        Returns:
+            For each request its lines that are still to be shipped, or why it is refused.
+        """
+        lines = [self._lines(given) for given in requests]
+        if self._shipper is not None:
+            return list(lines)
         try:
             self._refuse_late()
-            for one, answers in zip(asked, answered, strict=True):
-                if self._is_sampled(one):
-                    for answer in answers:
-                        self._append(line(one, answer, self._mask))
-                else:
-                    self._counts.sampled_out += len(answers)
+            self._segment.append_all([line for each in lines for line in each])
             if not self._settings.sync_every_ms:
                 self._segment.sync()
         except OSError as error:
-            self._missing(error, asked, answered)
-        else:
-            self.trouble.is_over()
+            return self._some_missing(error, requests, lines)
+        self.trouble.is_over()
+        return [_ALL_THERE] * len(requests)
 
-    def _append(self, data: bytes) -> None:
-        if self._shipper is None:
-            self._segment.append(data)
-        else:
-            self._waiting.append(data)
+    def _lines(self, given: Given) -> list[bytes]:
+        asked, answers = given
+        if self._settings.sample >= 1:
+            return [line for each in answers.groups() for line in lines_of(asked, each, self._mask)]
+        sampled = [self._sampled(asked, each) for each in answers.groups()]
+        self._counts.sampled_out += answers.n - sum(len(each.scores) for each in sampled)
+        return [line for each in sampled for line in lines_of(asked, each, self._mask)]
 
-    async def ship(self) -> None:
-        """Send what `record` was given last, where policy is to send before answering.
+    def _some_missing(
+        self, error: OSError, requests: Sequence[Given], lines: Sequence[Sequence[bytes]]
+    ) -> list[Recorded]:
+        """What becomes of each request: those whose lines all came before the end are there."""
+        n_there = error.n_lines if isinstance(error, PartlyWritten) else 0
+        reason = os.strerror(error.errno) if error.errno else str(error)  # no paths for callers
+        recorded: list[Recorded] = []
+        end = 0
+        for given, its in zip(requests, lines, strict=True):
+            end += len(its)
+            if end <= n_there or not its:
+                recorded.append(_ALL_THERE)
+                continue
+            # all of the request's rows: which lines came first is not worth a promise
+            n_rows, n_answers = len(given.asked.ids), given.answers.n
+            recorded.append(self._not_recorded(reason, n_rows=n_rows, n_answers=n_answers))
+        return recorded
+
+    async def ship(self, lines: Sequence[bytes]) -> None:
+        """Send lines that `record` returned, where policy is to send before answering.
 
         Raises:
-            RequestRefused: If it may not have arrived, and policy is to refuse.
+            RequestRefused: If they may not have arrived, and policy is to refuse.
         """
-        if self._shipper is None or not self._waiting:
+        if self._shipper is None or not lines:
             return
-        lines, self._waiting = self._waiting, []
         try:
-            await self._shipper.ship(lines)
+            await self._shipper.ship(list(lines))
         except Unavailable as error:
-            self._not_recorded(str(error), n_rows=len(lines), n_answers=len(lines))
+            recorded = self._not_recorded(str(error), n_rows=len(lines), n_answers=len(lines))
+            if isinstance(recorded, RequestRefused):
+                raise recorded from None
         else:
             self.trouble.is_over()
 
-    def record_shadow(self, asked: Asked, answer: Answer) -> None:
-        """Record what a shadow answered.
+    @property
+    def is_shipping(self) -> bool:
+        """Whether answers have to be sent before they leave."""
+        return self._shipper is not None
+
+    def record_shadows(self, answered: Sequence[tuple[Asked, Group]]) -> None:
+        """Record what shadows answered.
 
         Raises:
-            OSError: If it cannot be recorded.
+            OSError: If not all of it can be recorded.
         """
-        if self._is_sampled(asked):
-            self._shadow.append(line(asked, answer, self._mask))
+        self._shadow.append_all(
+            [
+                line
+                for asked, group in answered
+                for line in lines_of(asked, self._sampled(asked, group), self._mask)
+            ]
+        )
 
     @property
     def unsynced_s(self) -> float:
         """How old the oldest answer is that a power cut would take, in seconds."""
         return max(self._segment.unsynced_s, self._shadow.unsynced_s)
 
-    def _missing(
-        self, error: OSError, asked: Sequence[Asked], answered: Sequence[Sequence[Answer]]
-    ) -> None:
-        reason = os.strerror(error.errno) if error.errno else str(error)  # no paths for callers
-        # all of the request's rows: which lines came first is not worth a promise
-        self._not_recorded(reason, n_rows=len(asked), n_answers=sum(map(len, answered)))
-
-    def _not_recorded(self, reason: str, *, n_rows: int, n_answers: int) -> None:
+    def _not_recorded(self, reason: str, *, n_rows: int, n_answers: int) -> Recorded:
         is_refused = self._settings.when_unwritable == "refuse"
         self.trouble.happens(reason, n=n_rows, is_refused=is_refused)
         if is_refused:
             msg = f"the answer could not be recorded, so it is not given: {reason}"
-            raise RequestRefused(503, msg, hint=_REMEDY) from None
+            return RequestRefused(503, msg, hint=_REMEDY)
         self._counts.missing += n_answers
+        return _ALL_THERE
 
     def _refuse_late(self) -> None:
-        if self._settings.when_unwritable == "refuse" and self._segment.unsynced_s > self._late_s:
-            msg = f"the disk has not taken anything for {self._segment.unsynced_s:.0f} s"
+        late_s = self._segment.unsynced_s
+        if late_s > self._late_s and self._settings.when_unwritable == "refuse":
+            msg = f"the disk has not taken anything for {late_s:.0f} s"
             raise OSError(msg)
 
-    def _is_sampled(self, asked: Asked) -> bool:
-        share = self._settings.sample
-        return share >= 1 or zlib.crc32(asked.prediction_id.encode()) < share * _CHANCES
+    def _sampled(self, asked: Asked, group: Group) -> Group:
+        if self._settings.sample >= 1:
+            return group
+        limit, ids = self._settings.sample * _CHANCES, asked.ids
+        numbers = range(len(ids)) if group.rows is None else group.rows
+        kept = [
+            (i, score)
+            for i, score in zip(numbers, group.scores, strict=True)
+            if zlib.crc32(ids[i].encode()) < limit
+        ]
+        return Group(group.version, [i for i, _ in kept], [score for _, score in kept])
 
     def _opened(self, worker: str) -> Segment:
         return Segment(

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -15,7 +14,11 @@ from cd4ml.models.assignment import canary_of, champion_of, position, shadows
 from cd4ml.models.contract import CompiledContract
 from cd4ml.models.runtime import Runtime
 from cd4ml.records.plan import Arm, Plan
+from cd4ml.serving.answers import Answer, Answers, Score, Version
+from cd4ml.serving.lines import told
 from cd4ml.serving.request import RequestReader, Row
+
+__all__ = ["Answer", "Answers", "Endpoint", "ModelFailed", "Version", "build", "scores"]
 
 _log = logging.getLogger(__name__)
 
@@ -31,21 +34,6 @@ class ModelFailed(Cd4mlError):
         super().__init__(msg, hint="nothing was answered; the server's log has the reason")
 
 
-class Version(NamedTuple):
-    """A loaded version in its role: `values` turns a row into what `score` takes."""
-
-    arm: Arm
-    values: Callable[[Row], tuple[Any, ...]]
-    score: Callable[[Sequence[tuple[Any, ...]]], list[float]]
-
-
-class Answer(NamedTuple):
-    """One version's score of one row; None if it failed on it."""
-
-    version: Version
-    score: float | None
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Endpoint:
     """A plan with its versions loaded. A request takes it once and is answered by it whole."""
@@ -59,29 +47,29 @@ class Endpoint:
     example: dict[str, Any]  # a row of those that the champion was packaged with
     runtimes: dict[str, Runtime]  # by artifact, so that the next plan need not load them again
 
-    def answers(self, rows: list[Row], keys: list[str]) -> list[list[Answer]]:
+    def answers(self, rows: list[Row], keys: list[str]) -> Answers:
         """The answers to each row, last the one that counts; before it that of a failed canary.
 
         Raises:
             ModelFailed: If the champion fails on a row.
         """
         if self.canary is None:
-            return [[answer] for answer in self._by_champion(rows)]
+            return Answers(self.champion, self._by_champion(rows))
         weight, release = self.canary.arm.weight_percent, self.plan.release
         tried = [i for i, key in enumerate(keys) if position(release, key) < weight]
-        answers: list[list[Answer]] = [[] for _ in rows]
-        for i, score in zip(tried, scores(self.canary, [rows[i] for i in tried]), strict=True):
-            answers[i].append(Answer(self.canary, score))
-        rest = [i for i, given in enumerate(answers) if not given or given[0].score is None]
-        for i, answer in zip(rest, self._by_champion([rows[i] for i in rest]), strict=True):
-            answers[i].append(answer)
-        return answers
+        given = dict(zip(tried, scores(self.canary, [rows[i] for i in tried]), strict=True))
+        rest = [i for i in range(len(rows)) if given.get(i) is None]
+        failed = {i: self.canary for i in rest if i in given}
+        versions = [self.canary] * len(rows)
+        for i, score in zip(rest, self._by_champion([rows[i] for i in rest]), strict=True):
+            given[i], versions[i] = score, self.champion
+        return Answers(versions, [given[i] for i in range(len(rows))], failed)
 
-    def _by_champion(self, rows: list[Row]) -> list[Answer]:
+    def _by_champion(self, rows: list[Row]) -> list[Score]:
         answered = scores(self.champion, rows)
         if None in answered:
             raise ModelFailed(self.champion.arm)
-        return [Answer(self.champion, score) for score in answered]
+        return answered
 
 
 def build(plan: Plan, runtimes: dict[str, Runtime]) -> Endpoint:
@@ -95,7 +83,8 @@ def build(plan: Plan, runtimes: dict[str, Runtime]) -> Endpoint:
 
     def version(arm: Arm) -> Version:
         runtime = runtimes[arm.artifact]
-        return Version(arm, contract.getter_for(runtime.contract), runtime.score_values)
+        values = contract.getter_for(runtime.contract)
+        return Version(arm, values, runtime.score_values, told(plan, arm))
 
     return Endpoint(
         plan=plan,
@@ -109,12 +98,12 @@ def build(plan: Plan, runtimes: dict[str, Runtime]) -> Endpoint:
     )
 
 
-def scores(version: Version, rows: list[Row]) -> list[float | None]:
+def scores(version: Version, rows: list[Row]) -> list[Score]:
     """The version's score of each row; None where it fails or its score is not finite."""
     if not rows:
         return []
     try:
-        answered = version.score([version.values(row) for row in rows])
+        answered = version.score(list(map(version.values, rows)))
     except Exception:  # whatever a model raises: one row of it must not fail the others
         if len(rows) > 1:
             return [score for row in rows for score in scores(version, [row])]

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from cd4ml.records.plan import Arm, Role
-from cd4ml.serving.endpoint import Answer
+from cd4ml.serving.answers import Group
 
 Label = tuple[str, int, Role]
 
@@ -23,10 +23,14 @@ class Counts:
         self.missing = 0  # answers given and not recorded
         self.sampled_out = 0  # answers not recorded because they are not of the sample
 
-    def add(self, answer: Answer) -> None:
-        """Count one version's answer, or its failure."""
-        counter = self.failed if answer.score is None else self.answered
-        counter[_label(answer.version.arm)] += 1
+    def add(self, answered: Group) -> None:
+        """Count what one version answered, and where it failed."""
+        n_failed = answered.scores.count(None)
+        label = _label(answered.version.arm)
+        if n_failed:
+            self.failed[label] += n_failed
+        if n_answered := len(answered.scores) - n_failed:
+            self.answered[label] += n_answered
 
     def add_failure(self, arm: Arm) -> None:
         """Count a request that was not answered because its version failed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import signal
@@ -10,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 import uvicorn
 
@@ -129,10 +131,11 @@ def _shipper(project: Project) -> Shipper | None:
 def _configuration(app: App) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        loop="auto",  # uvloop and httptools where they are installed
-        http="auto",
+        loop="auto",  # uvloop where it is installed
+        http=_connections(app),
         ws="none",
         lifespan="on",
+        proxy_headers=False,  # nobody asks who the caller is
         access_log=False,
         log_config=None,
         log_level=logging.WARNING,
@@ -140,6 +143,17 @@ def _configuration(app: App) -> uvicorn.Config:
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_DRAIN_S,
     )
+
+
+def _connections(app: App) -> type[asyncio.Protocol] | Literal["auto"]:
+    """What speaks HTTP: the quick way, where httptools is there and nobody waits for a store."""
+    if app.is_shipping:
+        return "auto"
+    try:
+        from cd4ml.serving.direct import protocol_for
+    except ImportError:
+        return "auto"
+    return protocol_for(app.answering)
 
 
 def _listen(host: str, port: int) -> socket.socket:

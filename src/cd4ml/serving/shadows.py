@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from itertools import groupby
+from itertools import groupby, islice
 from operator import attrgetter
 from queue import Empty, SimpleQueue
 
-from cd4ml.serving.capture import Asked, Capture
-from cd4ml.serving.endpoint import Answer, scores
+from cd4ml.serving.answers import Group
+from cd4ml.serving.capture import Capture
+from cd4ml.serving.endpoint import scores
+from cd4ml.serving.lines import Asked
 from cd4ml.serving.metrics import Counts
 
 _log = logging.getLogger(__name__)
@@ -31,6 +33,7 @@ class Shadows:
         self._capture = capture
         self._counts = counts
         self._waiting: SimpleQueue[Asked | None] = SimpleQueue()
+        self._n_put = self._n_taken = 0  # rows; each is written by one thread
         self._is_ending = threading.Event()
         self._thread = threading.Thread(target=self._work, name="shadows", daemon=True)
 
@@ -38,13 +41,13 @@ class Shadows:
         """Begin to answer."""
         self._thread.start()
 
-    def put(self, copies: list[Asked]) -> None:
+    def put(self, copy: Asked) -> None:
         """Queue answered rows; while too many wait already they are dropped, and counted."""
-        if self._waiting.qsize() > _WAITING:
-            self._counts.dropped += len(copies)
+        if self._n_put - self._n_taken > _WAITING:
+            self._counts.dropped += len(copy.rows)
             return
-        for copy in copies:
-            self._waiting.put(copy)
+        self._n_put += len(copy.rows)
+        self._waiting.put(copy)
 
     def stop(self) -> None:
         """Answer what waits, and end."""
@@ -55,15 +58,17 @@ class Shadows:
     def _work(self) -> None:
         while (copy := self._waiting.get()) is not None:
             self._is_ending.wait(_GATHER_S)
-            batch = [copy, *self._more()]
+            batch = [copy, *self._more(_BATCH - len(copy.rows))]
+            n_rows = sum(len(each.rows) for each in batch)
+            self._n_taken += n_rows
             try:
                 self._answer(batch)
             except Exception:  # the thread must outlive a full disk
-                _log.exception("%d rows were not answered by the shadows", len(batch))
+                _log.exception("%d rows were not answered by the shadows", n_rows)
 
-    def _more(self) -> list[Asked]:
+    def _more(self, n_rows: int) -> list[Asked]:
         batch: list[Asked] = []
-        while len(batch) < _BATCH:
+        while n_rows > 0:
             try:
                 copy = self._waiting.get_nowait()
             except Empty:
@@ -72,14 +77,19 @@ class Shadows:
                 self._waiting.put(None)
                 break
             batch.append(copy)
+            n_rows -= len(copy.rows)
         return batch
 
     def _answer(self, batch: list[Asked]) -> None:
         for endpoint, group in groupby(batch, key=attrgetter("endpoint")):
             copies = list(group)
-            rows = [copy.row for copy in copies]
+            rows = [row for copy in copies for row in copy.rows]
             for version in endpoint.shadows:
-                for copy, score in zip(copies, scores(version, rows), strict=True):
-                    answer = Answer(version, score)
-                    self._capture.record_shadow(copy, answer)
-                    self._counts.add(answer)
+                left = iter(scores(version, rows))
+                answered = [
+                    (copy, Group(version, None, list(islice(left, len(copy.rows)))))
+                    for copy in copies
+                ]
+                self._capture.record_shadows(answered)
+                for _, each in answered:
+                    self._counts.add(each)

@@ -75,28 +75,39 @@ async def read_request(scope: Message, receive: Receive) -> Request:
         RequestRefused: If the body is larger than MAX_BYTES, as soon as that is known.
         ClientGone: If the caller left.
     """
-    key, kind, size = "", b"", 0
-    for name, value in scope["headers"]:
-        if name == b"cd4ml-key":
-            key = _text(value)
-        elif name == b"content-type":
-            kind = value
-        elif name == b"content-length":
-            _refuse_too_large(int(value))
+    headers = scope["headers"]
+    _refuse_too_large(length_in(headers))
+    size = 0
     chunks: list[bytes] = []
     while True:
         message = await receive()
         if not (chunks or message.get("more_body")) and message["type"] == "http.request":
             body: bytes = message.get("body", b"")  # nearly always: all of it came at once
             _refuse_too_large(len(body))
-            return Request(body, key, kind, scope["headers"])
+            return request_of(body, headers)
         if message["type"] == "http.disconnect":
             raise ClientGone
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
         _refuse_too_large(size)
         if not message.get("more_body"):
-            return Request(b"".join(chunks), key, kind, scope["headers"])
+            return request_of(b"".join(chunks), headers)
+
+
+def request_of(body: bytes, headers: Iterable[tuple[bytes, bytes]]) -> Request:
+    """A request that is here whole."""
+    key, kind = "", b""
+    for name, value in headers:
+        if name == b"content-type":
+            kind = value
+        elif name == b"cd4ml-key":
+            key = _text(value)
+    return Request(body, key, kind, headers)
+
+
+def length_in(headers: Iterable[tuple[bytes, bytes]]) -> int:
+    """How many bytes of body were announced; -1 if that was not said."""
+    return next((int(value) for name, value in headers if name == b"content-length"), -1)
 
 
 def _text(value: bytes) -> str:

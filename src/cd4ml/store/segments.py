@@ -1,8 +1,8 @@
 """The files a serving process appends its answers to, before the answers leave.
 
-One line, one write: what `append` returned from is in the operating system's hands and
-survives `kill -9` of the process. A power cut takes what was appended since `sync` returned
-last. The writer holds an advisory lock on its file as long as it lives, so the collector can
+Lines are written whole, one or many with one write: what `append` returned from is in the
+operating system's hands and survives `kill -9` of the process. A power cut takes what was
+appended since `sync` returned last. The writer holds an advisory lock on its file as long as it lives, so the collector can
 tell a file that may still grow from one that never will.
 """
 
@@ -15,6 +15,7 @@ import os
 import re
 import secrets
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
@@ -30,6 +31,14 @@ _ERASED = 2**20  # bytes at once
 
 # after these the same file takes the next line, once there is room or it may be written again
 _PASSING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+
+
+class PartlyWritten(OSError):
+    """There was room for the first `n_lines` lines only."""
+
+    def __init__(self, reason: str, *, n_lines: int) -> None:
+        super().__init__(errno.ENOSPC, reason)
+        self.n_lines = n_lines
 
 
 class Segment:
@@ -81,10 +90,24 @@ class Segment:
                 its own and is never read.
             InvalidInput: If the line contains a line break.
         """
-        if b"\n" in line:
+        self.append_all([line])
+
+    def append_all(self, lines: Sequence[bytes]) -> None:
+        """Write some lines in one go; when this returns, they survive the process.
+
+        Raises:
+            PartlyWritten: If only the first ones could be written. Those stay, whole: a
+                collector may have read them already.
+            OSError: If none could be.
+            InvalidInput: If a line contains a line break; nothing is written then.
+        """
+        if not lines:
+            return
+        data = b"\n".join((*lines, b""))
+        if data.count(b"\n") != len(lines):
+            line = next(each for each in lines if b"\n" in each)
             msg = f"a log line must not contain a line break, got {line[:80]!r}"
             raise InvalidInput(msg)
-        data = line + b"\n"
         now = time.monotonic()
         if now - self._begun >= self._rotate_after_s:
             self.close()
@@ -95,12 +118,14 @@ class Segment:
             if error.errno not in _PASSING:
                 self.close()
             raise
+        whole = written if written == len(data) else data.rfind(b"\n", 0, written) + 1
+        self._size += whole
+        if whole and self._unsynced_since is None:  # after the write: a sync between would miss it
+            self._unsynced_since = now
         if written != len(data):
             self._cut(descriptor)
-            raise OSError(errno.ENOSPC, f"wrote {written} of {len(data)} bytes to {self._folder}")
-        self._size += written
-        if self._unsynced_since is None:  # after the write: a sync between them would miss it
-            self._unsynced_since = now
+            reason = f"wrote {written} of {len(data)} bytes to {self._folder}"
+            raise PartlyWritten(reason, n_lines=data.count(b"\n", 0, whole))
         if self._size >= self._rotate_bytes:
             self.close()
 
@@ -113,8 +138,11 @@ class Segment:
     @property
     def unsynced_s(self) -> float:
         """For how long the oldest line has waited that a power cut would take; 0 if none would."""
-        waiting = [each for each in (self._syncing_since, self._unsynced_since) if each is not None]
-        return time.monotonic() - min(waiting) if waiting else 0.0
+        since, syncing = self._unsynced_since, self._syncing_since
+        if since is None and syncing is None:
+            return 0.0
+        oldest = min(each for each in (since, syncing) if each is not None)
+        return time.monotonic() - oldest
 
     def sync(self) -> None:
         """Bring to the disk what was appended before this call; costs nothing if nothing was.

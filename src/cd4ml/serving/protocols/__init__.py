@@ -8,16 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from cd4ml.serving.endpoint import Answer, Endpoint
+from cd4ml.serving.answers import Score, Version
+from cd4ml.serving.endpoint import Endpoint
 from cd4ml.serving.request import Row
 from cd4ml.serving.wire import Request, Response
 
 
 class Answered(NamedTuple):
-    """One row's id and the answer that counts."""
+    """The rows of a request, in their order: their ids, whose answers count, and which these are."""
 
-    prediction_id: str
-    answer: Answer
+    ids: Sequence[str]
+    versions: Sequence[Version]
+    scores: Sequence[Score]
 
 
 class Protocol(NamedTuple):
@@ -27,4 +29,4 @@ class Protocol(NamedTuple):
     """
 
     read: Callable[[Endpoint, Request], list[Row]]
-    write: Callable[[Endpoint, Request, Sequence[Answered]], Response]
+    write: Callable[[Endpoint, Request, Answered], Response]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 
 from cd4ml.serving.endpoint import Endpoint
 from cd4ml.serving.protocols import Answered
@@ -36,19 +35,19 @@ def rows_of_arrow(endpoint: Endpoint, request: Request) -> list[Row]:
     return endpoint.reader.take(rows_of_columns(fields, columns), "$")
 
 
-def write_arrow(endpoint: Endpoint, answered: Sequence[Answered]) -> Response:
+def write_arrow(endpoint: Endpoint, answered: Answered) -> Response:
     """The answers as a stream: `prediction_id`, `score`, `model`, `number`, `artifact`, `plan`."""
     import polars as pl
 
-    arms = [answer.version.arm for _, answer in answered]
+    arms = [version.arm for version in answered.versions]
     frame = pl.DataFrame(
         {
-            "prediction_id": [prediction_id for prediction_id, _ in answered],
-            "score": [answer.score for _, answer in answered],
+            "prediction_id": answered.ids,
+            "score": answered.scores,
             "model": [arm.model for arm in arms],
             "number": [arm.number for arm in arms],
             "artifact": [arm.artifact for arm in arms],
-            "plan": [endpoint.plan.number] * len(answered),
+            "plan": [endpoint.plan.number] * len(arms),
         }
     )
     written = io.BytesIO()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
 from typing import Any, TypeGuard
 
 from cd4ml.serving.endpoint import Endpoint
@@ -100,14 +99,14 @@ def _rows_of_csv(endpoint: Endpoint, body: bytes) -> list[dict[str, Any]]:
     return rows_of_texts(endpoint.contract.contract.fields, names, rows)
 
 
-def _write(endpoint: Endpoint, request: Request, answered: Sequence[Answered]) -> Response:
+def _write(endpoint: Endpoint, request: Request, answered: Answered) -> Response:
     if request.kind.startswith(ARROW):
         return write_arrow(endpoint, answered)
     return in_json(
         {
-            "predictions": [answer.score for _, answer in answered],
-            "prediction_ids": [prediction_id for prediction_id, _ in answered],
-            "model_version": sorted({answer.version.arm.ref for _, answer in answered}),
+            "predictions": answered.scores,
+            "prediction_ids": answered.ids,
+            "model_version": sorted({version.arm.ref for version in answered.versions}),
         }
     )
 

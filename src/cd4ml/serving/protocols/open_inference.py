@@ -11,7 +11,7 @@ Source:
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import msgspec
@@ -190,20 +190,20 @@ def _texts(data: memoryview) -> Iterator[str]:
         place += length
 
 
-def _write(endpoint: Endpoint, request: Request, answered: Sequence[Answered]) -> Response:
+def _write(endpoint: Endpoint, request: Request, answered: Answered) -> Response:
     asked, _ = _parts(request)
-    scores = [answer.score for _, answer in answered]
+    scores = answered.scores
     output: dict[str, Any] = {
         "name": output_of(endpoint),
         "datatype": "FP64",
         "shape": [len(scores)],
     }
-    versions = {str(answer.version.arm.number) for _, answer in answered}
+    versions = {str(version.arm.number) for version in answered.versions}
     content = {
         "model_name": endpoint.plan.model,
         "model_version": ",".join(sorted(versions)),
         "id": asked.id,
-        "parameters": {"prediction_ids": ",".join(each.prediction_id for each in answered)},
+        "parameters": {"prediction_ids": ",".join(answered.ids)},
         "outputs": [output],
     }
     if not _wants_bytes(asked):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import msgspec
 
 from cd4ml.serving.endpoint import Endpoint
@@ -30,15 +28,15 @@ def _read(endpoint: Endpoint, request: Request) -> list[Row]:
     return endpoint.reader.read(request.body)
 
 
-def _write(endpoint: Endpoint, request: Request, answered: Sequence[Answered]) -> Response:
+def _write(endpoint: Endpoint, request: Request, answered: Answered) -> Response:
     if request.kind.startswith(ARROW):
         return write_arrow(endpoint, answered)
     plan = endpoint.plan.number
     predictions = []
-    for prediction_id, answer in answered:
-        arm = answer.version.arm
+    for prediction_id, version, score in zip(*answered, strict=True):
+        arm = version.arm
         predictions.append(
-            Prediction(prediction_id, answer.score, arm.model, arm.number, arm.artifact, plan)
+            Prediction(prediction_id, score, arm.model, arm.number, arm.artifact, plan)
         )
     return in_json({"predictions": predictions})
 

@@ -1,0 +1,217 @@
+"""From requests to responses, several at once, without waiting for anything.
+
+The order is the promise: read the endpoint once, check the rows, score them, append them to
+the segment, answer. What could not be captured is not answered.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from cd4ml.errors import Cd4mlError, NotFound
+from cd4ml.models.prediction_id import PredictionIds
+from cd4ml.serving.answers import Answers
+from cd4ml.serving.capture import Capture, Given, Recorded
+from cd4ml.serving.endpoint import Endpoint, ModelFailed
+from cd4ml.serving.guests import Guests
+from cd4ml.serving.lines import Asked
+from cd4ml.serving.pages import asked_model
+from cd4ml.serving.protocols import Answered, Protocol
+from cd4ml.serving.protocols.invocations import INVOCATIONS
+from cd4ml.serving.protocols.open_inference import INFER
+from cd4ml.serving.protocols.own import PREDICT
+from cd4ml.serving.request import RequestRefused, Row
+from cd4ml.serving.shadows import Shadows
+from cd4ml.serving.together import answers_to
+from cd4ml.serving.watcher import Watcher
+from cd4ml.serving.wire import Request, Response, explained
+from cd4ml.store.clock import Clock, microseconds
+
+_log = logging.getLogger(__name__)
+
+_PROTOCOLS = {"/predict": PREDICT, "/invocations": INVOCATIONS}
+
+
+def protocol_of(path: str) -> Protocol | None:
+    """How predictions are asked for at a path; None if they are not."""
+    if path.startswith("/v2/models/") and path.endswith("/infer"):
+        return INFER
+    return _PROTOCOLS.get(path)
+
+
+class Call(NamedTuple):
+    """A request that was read; `endpoint` is what it took already (None: nothing yet)."""
+
+    protocol: Protocol
+    path: str
+    request: Request
+    endpoint: Endpoint | None = None
+
+
+class Outcome(NamedTuple):
+    """What a request is answered with; without `given` it is refused.
+
+    `lines` have to be shipped before the response leaves.
+    """
+
+    response: Response
+    given: Given | None = None
+    lines: Sequence[bytes] = ()
+
+
+class UnderWay(NamedTuple):
+    """A request that keeps the contract: `Unanswered` until its rows have scores."""
+
+    call: Call
+    endpoint: Endpoint
+    rows: list[Row]
+    keys: list[str]
+    asked: Asked
+
+
+class Answering:
+    """Answers requests of one environment; used by one thread.
+
+    A request goes through `outcomes`, then its lines are shipped if there are any, then
+    `left` counts it, then its response is sent, then `copy` gives it to the shadows.
+
+    Args:
+        watcher: Keeps the endpoint at the newest plan.
+        clock: Says when an answer was given.
+        capture: Records what is about to leave.
+        guests: Who may ask; None: everybody.
+    """
+
+    def __init__(
+        self, watcher: Watcher, clock: Clock, capture: Capture, guests: Guests | None
+    ) -> None:
+        self.counts = watcher.counts
+        self.capture = capture
+        self.shadows = Shadows(capture, watcher.counts)
+        self._watcher = watcher
+        self._clock = clock
+        self._guests = guests
+        self._ids = PredictionIds()
+
+    def endpoint_for(
+        self, protocol: Protocol, path: str, headers: Iterable[tuple[bytes, bytes]]
+    ) -> Endpoint:
+        """What answers a request; it is asked for once.
+
+        Raises:
+            RequestRefused: If the request may not ask, or nothing is loaded yet.
+            NotFound: If it names another model.
+        """
+        if self._guests is not None:
+            self._guests.refuse_strangers(headers)
+        endpoint = self._watcher.endpoint
+        if endpoint is None:
+            hint = "cd4ml release; then wait for GET /ready"
+            raise RequestRefused(503, self._watcher.absence, hint=hint)
+        if protocol is INFER:
+            asked_model(endpoint, path)
+        return endpoint
+
+    def outcomes(self, calls: Sequence[Call]) -> list[Outcome]:
+        """What becomes of requests that were read in one turn, in their order.
+
+        They are scored in one call and recorded by one write. Each fails by itself.
+        """
+        at_us = self.now_us()
+        begun = [self.begin(call, at_us) for call in calls]
+        if len(begun) == 1:
+            (only,) = begun
+            return [only] if isinstance(only, Outcome) else self.finish([only], answers_to([only]))
+        ready = [each for each in begun if isinstance(each, UnderWay)]
+        finished = iter(self.finish(ready, answers_to(ready)))
+        return [next(finished) if isinstance(each, UnderWay) else each for each in begun]
+
+    def now_us(self) -> int:
+        """The time of an answer that is given now, in microseconds since 1970."""
+        return microseconds(self._clock.now())
+
+    def begin(self, call: Call, at_us: int) -> UnderWay | Outcome:
+        """Read and check a request's rows; what becomes of it, if that is settled thereby."""
+        try:
+            return self._taken(call, at_us)
+        except Exception as error:  # the others of its turn go on
+            return self.refusal(error)
+
+    def finish(
+        self, requests: Sequence[UnderWay], answered: Sequence[Answers | Exception]
+    ) -> list[Outcome]:
+        """Record what `answers_to` gave for requests, and make their responses."""
+        try:
+            return self._given(requests, answered)
+        except Exception as error:  # a bug of ours: what may not be recorded is not answered
+            return [self.refusal(error) for _ in requests]
+
+    def refusal(self, error: Exception) -> Outcome:
+        """What a request is answered with that met an error."""
+        if isinstance(error, RequestRefused):
+            return Outcome(explained(error.status, error, error.violations))
+        if isinstance(error, NotFound):
+            return Outcome(explained(404, error))
+        if isinstance(error, ModelFailed):
+            self.counts.add_failure(error.arm)
+            return Outcome(explained(500, error))
+        _log.error("a request failed", exc_info=error)  # a bug of ours: the caller still gets JSON
+        failed = Cd4mlError("the server failed on this request", hint="its log has the reason")
+        return Outcome(explained(500, failed))
+
+    def left(self, outcome: Outcome) -> None:
+        """Count what is about to leave."""
+        self.counts.requests[outcome.response.status] += 1
+        if outcome.given is None:
+            return
+        asked, answers = outcome.given
+        for group in answers.groups():
+            self.counts.add(group)
+        for name in asked.endpoint.reader.unknown_categories(asked.rows):
+            self.counts.unknown[name] += 1
+
+    def copy(self, outcome: Outcome) -> None:
+        """Let the shadows answer what was answered."""
+        if outcome.given is not None and outcome.given.asked.endpoint.shadows:
+            self.shadows.put(outcome.given.asked)
+
+    def _taken(self, call: Call, at_us: int) -> UnderWay:
+        protocol, path, request, endpoint = call
+        if endpoint is None:
+            endpoint = self.endpoint_for(protocol, path, request.headers)
+        rows = protocol.read(endpoint, request)
+        ids = self._ids.next(at_us, endpoint.plan.number, len(rows))
+        asked = Asked(endpoint, ids, at_us, rows, request.key)
+        if endpoint.canary is None:  # nobody chooses by the keys
+            return UnderWay(call, endpoint, rows, [], asked)
+        keys = [request.key] * len(rows) if request.key else ids
+        return UnderWay(call, endpoint, rows, keys, asked)
+
+    def _given(
+        self, ready: Sequence[UnderWay], answered: Sequence[Answers | Exception]
+    ) -> list[Outcome]:
+        scored = [
+            Given(each.asked, answers)
+            for each, answers in zip(ready, answered, strict=True)
+            if isinstance(answers, Answers)
+        ]
+        recorded = iter(self.capture.record_all(scored))
+        return [
+            self._outcome(each, answers, next(recorded))
+            if isinstance(answers, Answers)
+            else self.refusal(answers)
+            for each, answers in zip(ready, answered, strict=True)
+        ]
+
+    def _outcome(self, request: UnderWay, answers: Answers, recorded: Recorded) -> Outcome:
+        if isinstance(recorded, RequestRefused):
+            return self.refusal(recorded)
+        call, endpoint, _, _, asked = request
+        answered = Answered(asked.ids, answers.by_row, answers.scores)
+        try:
+            response = call.protocol.write(endpoint, call.request, answered)
+        except Exception as error:  # the others of its turn go on
+            return self.refusal(error)
+        return Outcome(response, Given(asked, answers), recorded)
