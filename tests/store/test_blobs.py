@@ -199,7 +199,7 @@ def test_a_large_file_is_not_held_in_memory(tmp_path: Path) -> None:
         "blobs = open_blobs(str(file.parent / 'blobs'))\n"
         "blobs.put(bytes(1000))\n"
         "before = getrusage(RUSAGE_SELF).ru_maxrss\n"
-        "blobs._write(address, _chunks(file, address), mode='create')\n"
+        "blobs._write(address, _chunks(file, address), replaces=False)\n"
         "print((getrusage(RUSAGE_SELF).ru_maxrss - before) // 1024)\n"
     )
     file = tmp_path / "large"
