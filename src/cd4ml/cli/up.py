@@ -64,6 +64,7 @@ def run(
         log_level="warning",
         timeout_graceful_shutdown=GRACE_S,
         server_header=False,
+        ws="none",  # nobody is spoken to so, and importing it takes time
     )
     server = uvicorn.Server(config)
     with _listening(host, port) as listener, _working(project, server, is_on=works):
@@ -94,13 +95,10 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
 
 @contextmanager
 def _working(project: Project, server: uvicorn.Server, *, is_on: bool) -> Iterator[None]:
-    if not is_on:
-        yield
-        return
     stop = threading.Event()
     worker = threading.Thread(
         target=_work,
-        args=(project, server, stop),
+        args=(project, server, stop, is_on),
         name="background-work",
         daemon=True,  # a turn that outlasts the grace is left: its lease ends, another goes on
     )
@@ -112,10 +110,16 @@ def _working(project: Project, server: uvicorn.Server, *, is_on: bool) -> Iterat
         worker.join(GRACE_S)
 
 
-def _work(project: Project, server: uvicorn.Server, stop: threading.Event) -> None:
-    # what the work imports would take half of the time until somebody is answered
+def _work(project: Project, server: uvicorn.Server, stop: threading.Event, is_on: bool) -> None:
+    # what console and work import would take half of the time until somebody is answered
     while not server.started and not stop.wait(_LOOKING_S):
         pass
+    if stop.is_set():
+        return
+    import cd4ml.web.console  # noqa: F401 - who opens it finds it ready
+
+    if not is_on:
+        return
     from cd4ml.loop.work import work_until
 
     work_until(project, stop, owner=owner(), interval_s=INTERVAL_S)
