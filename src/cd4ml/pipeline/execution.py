@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
@@ -22,7 +21,8 @@ from cd4ml.pipeline.plan import Outputs, Plan
 from cd4ml.pipeline.recording import EndedStep, Recorder
 from cd4ml.pipeline.shared_outputs import share
 from cd4ml.pipeline.storage import Output
-from cd4ml.pipeline.task import Chance, Computed, Failure, Logged, Source, StepTask, compute, named
+from cd4ml.pipeline.task import Computed, Failure, compute, named
+from cd4ml.pipeline.tasks import StepTasks
 from cd4ml.pipeline.telling import Progress as Progress
 from cd4ml.pipeline.telling import StepState as StepState
 from cd4ml.pipeline.telling import Telling
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from cd4ml.store.database import Database
 
 # a wait without an end is not interrupted once Polars is loaded: its SIGINT handler has SA_RESTART
-_WITHOUT_NUMPY = {"cd4ml", "polars"}
 _LOOK_S = 0.1
 _TURN_S = 0.02  # between two looks whether another run has computed a step
 
@@ -77,6 +76,7 @@ class Execution:
         for step in plan.steps:
             for name in step.needs:
                 self._takers.setdefault(name, set()).add(step.name)
+        self._tasks = StepTasks(plan, executor, blobs, self._outputs, self._takers)
         self._works: list[StepWork] = []  # all that were ever ready
         self._ready: list[StepWork] = []
         self._working: list[StepWork] = []
@@ -217,50 +217,14 @@ class Execution:
         # what a step is built on is written down when it begins: it may bring us all down
         if any(ended.record.state == "computed" for _, ended in self._ended):
             self._record()
-        step = work.step
+        step, run = work.step, self._recorder.run.number
         work.n_attempts += 1
         self._working.append(work)
         work.future = self._executor.submit(
             compute,
-            self._task(step),
+            self._tasks.of(step, run=run, log=self._logs.path(step.name)),
             resources=step.resources,
             timeout_s=step.patience.timeout_s,
-        )
-
-    def _task(self, step: StepDeclaration) -> StepTask:
-        inputs = self._outputs.inputs(step)
-        keeps = self._executor.keeps_output
-        return StepTask(
-            place=self._plan.place,
-            step=step.name,
-            where=step.where,
-            inputs=tuple(self._source(each.name, each.hint) for each in step.inputs),
-            parameters=self._plan.parameters(step),
-            output=step.output,
-            blobs=self._blobs,
-            tables=self._executor.tables,
-            holds=bool(self._takers.get(step.name)),
-            last=tuple(
-                address for name, address in inputs.items() if self._takers[name] == {step.name}
-            ),
-            log=self._logs.path(step.name) if keeps else None,
-            chance=self._chance(step),
-            logged=Logged(self._plan.state.absolute(), self._recorder.run.number),
-            remembers=self._plan.code[step.name].remembers,
-            is_settled=not self._is_later,
-            is_debugged=not keeps,
-        )
-
-    def _chance(self, step: StepDeclaration) -> Chance:
-        imported = self._plan.code[step.name].modules - sys.stdlib_module_names
-        return Chance(self._plan.seed, needs_numpy=bool(imported - _WITHOUT_NUMPY))
-
-    def _source(self, name: str, hint: str) -> Source:
-        if name in self._outputs.found:
-            return Source(hint, output=self._outputs.found[name])
-        dataset = self._plan.datasets[name]
-        return Source(
-            hint, digest=dataset.digest, frame=dataset.scan(), holds=len(self._takers[name]) > 1
         )
 
     def _settle_what_ended(self) -> None:

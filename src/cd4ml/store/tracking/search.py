@@ -103,6 +103,7 @@ def search_runs(
     Raises:
         InvalidInput: If the filter is none; the message points at the place.
     """
+
     def chosen(*, is_walked: bool = False) -> sa.Select[Any]:
         those = _chosen(connection, where, deleted, equal, is_walked=is_walked)
         return those.where(_of_partition(partition)) if partition else those
@@ -279,7 +280,9 @@ def _walked(name: str, n: int, *, is_descending: bool) -> list[sa.ColumnElement[
     named = [index.c.name == name, index.c.value.is_not(None)]
     value = index.c.value.desc() if is_descending else index.c.value.asc()
     last = sa.select(index.c.value).where(*named).order_by(value).limit(1).offset(n - 1)
-    endless: sa.BindParameter[float] = sa.literal(float("-inf" if is_descending else "inf"), sa.Double())
+    endless: sa.BindParameter[float] = sa.literal(
+        float("-inf" if is_descending else "inf"), sa.Double()
+    )
     end = sa.func.coalesce(last.scalar_subquery(), endless)
     is_before = _WALKED.c.value >= end if is_descending else _WALKED.c.value <= end
     return [_WALKED.c.name == name, _WALKED.c.value.is_not(None), is_before]
