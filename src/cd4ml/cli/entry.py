@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cd4ml.cli.given import Answer, Given
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
-_YOUNG = 50_000  # objects made since garbage was looked for
+_YOUNG = 150_000  # objects made since garbage was looked for
 PIPE_CLOSED = 141  # 128 + SIGPIPE
 
 

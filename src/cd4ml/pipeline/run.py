@@ -16,6 +16,7 @@ import msgspec
 from cd4ml.errors import InvalidInput, PipelineError
 from cd4ml.pipeline.cache import find_output
 from cd4ml.pipeline.cost import cost
+from cd4ml.pipeline.dataset_input import DatasetInput
 from cd4ml.pipeline.declared import declared_steps
 from cd4ml.pipeline.dependencies import Dependencies
 from cd4ml.pipeline.distributions import Distributions
@@ -28,7 +29,7 @@ from cd4ml.pipeline.logs import Listener, StepLogs, logs_folder
 from cd4ml.pipeline.notes import digest_of_variable
 from cd4ml.pipeline.origin import origin_of
 from cd4ml.pipeline.parameters import values_of
-from cd4ml.pipeline.plan import DatasetInput, Outputs, Plan
+from cd4ml.pipeline.plan import Outputs, Plan
 from cd4ml.pipeline.recording import Hooks, Recorder
 from cd4ml.pipeline.sources import Sources
 from cd4ml.pipeline.task import Place, declare, leave, load_polars, prepare
