@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 INTERVAL_S = 1.0  # between two turns of the background work
 _LOOKING_S = 0.02  # between two looks whether this process answers
 GRACE_S = 10  # for answers, and for the turn of work, under way when the process is told to end
+
+_PYTHONS_OWN = (700, 10, 10)  # objects, collections
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _EVERYWHERE = ("0.0.0.0", "::")
@@ -118,6 +121,7 @@ def _work(project: Project, server: uvicorn.Server, stop: threading.Event, is_on
         return
     import cd4ml.web.console  # noqa: F401 - who opens it finds it ready
 
+    gc.set_threshold(*_PYTHONS_OWN)  # it lives longer than a command (see `entry`)
     if not is_on:
         return
     from cd4ml.loop.work import work_until
