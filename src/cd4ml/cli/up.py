@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 INTERVAL_S = 1.0  # between two turns of the background work
 _LOOKING_S = 0.02  # between two looks whether this process answers
+_FIRST_S = 0.1  # for those who have waited for this process to answer
 GRACE_S = 10  # for answers, and for the turn of work, under way when the process is told to end
 
 _PYTHONS_OWN = (700, 10, 10)  # objects, collections
@@ -117,7 +118,7 @@ def _work(project: Project, server: uvicorn.Server, stop: threading.Event, is_on
     # what console and work import would take half of the time until somebody is answered
     while not server.started and not stop.wait(_LOOKING_S):
         pass
-    if stop.is_set():
+    if stop.wait(_FIRST_S):
         return
     import cd4ml.web.console  # noqa: F401 - who opens it finds it ready
 
