@@ -518,8 +518,8 @@ def test_a_killed_run_goes_on_where_it_was(
     files_url: str,
     step: str,
 ) -> None:
-    # a moment later: what ended before is written down while the next step is computed
-    end = f"import os, time; time.sleep(1); os.kill(os.getppid(), {signal.SIGKILL.value})"
+    # at once: what it is built on was written down before it began
+    end = f"import os, time; os.kill(os.getppid(), {signal.SIGKILL.value}); time.sleep(9)"
     kill = f'called("{step}")\n    {end}'
     edit(folder, "pipeline.py", f'called("{step}")', kill)
     command = [sys.executable, "-c", KILLED, str(folder), sqlite_url, files_url]

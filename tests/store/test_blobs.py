@@ -199,7 +199,7 @@ def test_a_large_file_is_not_held_in_memory(tmp_path: Path) -> None:
         "blobs = open_blobs(str(file.parent / 'blobs'))\n"
         "blobs.put(bytes(1000))\n"
         "before = getrusage(RUSAGE_SELF).ru_maxrss\n"
-        "blobs._write(address, _chunks(file, address), mode='create')\n"
+        "blobs._write(address, _chunks(file, address), replaces=False)\n"
         "print((getrusage(RUSAGE_SELF).ru_maxrss - before) // 1024)\n"
     )
     file = tmp_path / "large"
@@ -371,3 +371,32 @@ def test_a_file_in_the_place_of_the_folder_is_unavailable(tmp_path: Path) -> Non
 
     with pytest.raises(Unavailable, match=r"cannot be made: File exists"):
         open_blobs(str(tmp_path / "blobs"))
+
+
+def test_what_was_put_for_later_is_there_and_is_settled_with_others(tmp_path: Path) -> None:
+    blobs = open_blobs(str(tmp_path / "blobs"))
+    addresses = [blobs.put(bytes([i]), is_settled=False) for i in range(3)]
+
+    assert [blobs.get(address) for address in addresses] == [b"\0", b"\1", b"\2"]
+    assert all(blobs.path(address).stat().st_mode & 0o777 == 0o444 for address in addresses)
+    blobs.settle(addresses)
+
+
+def test_what_is_gone_before_it_is_settled_is_left_to_who_asks_for_it(tmp_path: Path) -> None:
+    blobs = open_blobs(str(tmp_path / "blobs"))
+    gone, there = blobs.put(b"gone", is_settled=False), blobs.put(b"there", is_settled=False)
+    blobs.remove(gone)
+
+    blobs.settle([gone, there])
+
+    assert blobs.get(there) == b"there"
+    with pytest.raises(NotFound):
+        blobs.get(gone)
+
+
+def test_an_unfinished_blob_is_in_no_listing(tmp_path: Path) -> None:
+    blobs = open_blobs(str(tmp_path / "blobs"))
+    path = blobs.path(blobs.put(b"whole"))
+    path.with_name(f"{path.name}#{2**40}").write_bytes(b"who")  # as who is killed leaves it
+
+    assert [(each.size, each.name[:2]) for each in blobs.names()] == [(5, path.parent.name)]

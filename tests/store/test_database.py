@@ -1,8 +1,11 @@
 import os
 import resource
 import shutil
+import signal
 import socket
 import sqlite3
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -383,3 +386,57 @@ def test_a_copied_file_is_a_database_of_its_own(sqlite_url: str, tmp_path: Path)
     assert sqlite3.connect(tmp_path / "copy.db").execute("PRAGMA integrity_check").fetchone() == (
         "ok",
     )
+
+
+def write_unsettled_and_die(url: str) -> None:
+    database = open_database(url)
+    with database.write(is_settled=False) as connection:
+        rows.insert(connection, actor("ann"))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_what_was_written_without_being_settled_outlives_its_process(empty_url: str) -> None:
+    code = (
+        "import sys; from tests.store.test_database import write_unsettled_and_die;"
+        "write_unsettled_and_die(sys.argv[1])"
+    )
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+    died = subprocess.run([sys.executable, "-c", code, empty_url], env=env, check=False)
+
+    assert died.returncode == -signal.SIGKILL
+    database = open_database(empty_url)
+    assert names(database) == ["ann"]
+    database.close()
+
+
+def test_only_a_write_that_says_so_does_not_wait_for_the_disk(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path}/cd4ml.db")
+    waits = []
+    for is_settled in (True, False, True):
+        with database.write(is_settled=is_settled) as connection:
+            waits.append(connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2)
+
+    assert waits == [True, False, True]
+    database.settle()
+    database.close()
+    database.settle()  # its journal is gone: everything is in the file
+
+
+def test_a_writer_that_waits_too_long_is_told_so(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/cd4ml.db"
+    open_database(url).close()
+    database = open_database(url)
+    with database.read() as connection:
+        connection.connection.dbapi_connection.execute("PRAGMA busy_timeout=10")  # type: ignore[union-attr]
+    other = sqlite3.connect(tmp_path / "cd4ml.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    with (
+        pytest.raises(Unavailable, match="does not work: database is locked"),
+        database.write(),
+    ):
+        pass
+
+    other.close()
+    database.close()

@@ -17,12 +17,12 @@ from cd4ml.api.actor import acting, asking, credentials
 from cd4ml.api.answers import Fault, error_response, json_response
 from cd4ml.api.door import Door
 from cd4ml.api.guard import Guard
+from cd4ml.api.later import ConsoleLater
 from cd4ml.api.mlflow import MlflowFirst, is_streamed
 from cd4ml.api.routes import ENDPOINTS, Acting, Asking, Minting, Reading, Received, Receiving
 from cd4ml.api.scopes import act_of, thing_of
 from cd4ml.errors import Cd4mlError, InvalidInput, refused_by_system
 from cd4ml.loop import Project
-from cd4ml.web.console import console
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -65,7 +65,7 @@ def control_plane(
         ],
         exception_handlers=_HANDLERS,
     )
-    app = console(project, [Mount("/api", api)])
+    app = Starlette(routes=[Mount("/api", api), Mount("/", ConsoleLater(project))])
     both = MlflowFirst(project, app)
     behind = Door(both, project) if needs_token else both
     return Guard(behind, hosts=hosts, max_body=max_body, is_streamed=is_streamed)

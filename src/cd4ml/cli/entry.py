@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from cd4ml.cli.given import Answer, Given
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
+_YOUNG = 150_000  # objects made since garbage was looked for
 PIPE_CLOSED = 141  # 128 + SIGPIPE
 
 
@@ -30,6 +32,10 @@ def main(typed: Sequence[str] | None = None) -> int:
     # something else, a fit of scikit-learn then takes several times as long
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     words = list(sys.argv[1:] if typed is None else typed)
+    if typed is None and words[:1] != ["serve"]:
+        # imports make what stays: looking through it for garbage, again and again, takes a tenth
+        # of the time of a short command
+        gc.set_threshold(_YOUNG)
     is_json = "--json" in words
     try:
         return 0 if answered(words) else _run(words)

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from cd4ml.cli.printable import printable
@@ -38,6 +37,8 @@ def watched(*, is_quiet: bool) -> Iterator[Watch]:
         yield Watch(lines.ended, lines.printed)
         lines.close()
         return
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
     spinner = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),

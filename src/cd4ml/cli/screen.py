@@ -8,23 +8,19 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from rich.box import Box
 from rich.console import Console, RenderableType
 from rich.padding import Padding
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-)
 from rich.table import Table
 from rich.text import Text
 
 from cd4ml.cli.figures import number as number
 from cd4ml.cli.printable import printable
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 # a rule below the header, and nothing else: it copies well
 _LINES = Box("    \n    \n ── \n    \n    \n    \n    \n    \n")
@@ -195,6 +191,14 @@ def files(*, is_quiet: bool) -> Iterator[Callable[[int, int], None]]:
 
 def bar() -> Progress:
     """A bar on standard error that disappears when it is full."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
     return Progress(
         TextColumn("   {task.description}", markup=False),
         BarColumn(bar_width=40),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 
 INTERVAL_S = 1.0  # between two turns of the background work
 _LOOKING_S = 0.02  # between two looks whether this process answers
+_FIRST_S = 0.1  # for those who have waited for this process to answer
 GRACE_S = 10  # for answers, and for the turn of work, under way when the process is told to end
+
+_PYTHONS_OWN = (700, 10, 10)  # objects, collections
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _EVERYWHERE = ("0.0.0.0", "::")
@@ -64,6 +68,7 @@ def run(
         log_level="warning",
         timeout_graceful_shutdown=GRACE_S,
         server_header=False,
+        ws="none",  # nobody is spoken to so, and importing it takes time
     )
     server = uvicorn.Server(config)
     with _listening(host, port) as listener, _working(project, server, is_on=works):
@@ -94,13 +99,10 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
 
 @contextmanager
 def _working(project: Project, server: uvicorn.Server, *, is_on: bool) -> Iterator[None]:
-    if not is_on:
-        yield
-        return
     stop = threading.Event()
     worker = threading.Thread(
         target=_work,
-        args=(project, server, stop),
+        args=(project, server, stop, is_on),
         name="background-work",
         daemon=True,  # a turn that outlasts the grace is left: its lease ends, another goes on
     )
@@ -112,10 +114,17 @@ def _working(project: Project, server: uvicorn.Server, *, is_on: bool) -> Iterat
         worker.join(GRACE_S)
 
 
-def _work(project: Project, server: uvicorn.Server, stop: threading.Event) -> None:
-    # what the work imports would take half of the time until somebody is answered
+def _work(project: Project, server: uvicorn.Server, stop: threading.Event, is_on: bool) -> None:
+    # what console and work import would take half of the time until somebody is answered
     while not server.started and not stop.wait(_LOOKING_S):
         pass
+    if stop.wait(_FIRST_S):
+        return
+    import cd4ml.web.console  # noqa: F401 - who opens it finds it ready
+
+    gc.set_threshold(*_PYTHONS_OWN)  # it lives longer than a command (see `entry`)
+    if not is_on:
+        return
     from cd4ml.loop.work import work_until
 
     work_until(project, stop, owner=owner(), interval_s=INTERVAL_S)

@@ -19,7 +19,7 @@ from cd4ml.data.refs import find_version
 from cd4ml.data.usage import READ
 from cd4ml.data.versions import scan_version
 from cd4ml.errors import Cd4mlError, NotAllowed
-from cd4ml.pipeline.run import DatasetInput
+from cd4ml.pipeline.dataset_input import DatasetInput
 from cd4ml.records.actor import Actor
 from cd4ml.records.dataset import Dataset, DatasetVersion
 from cd4ml.store import ledger, people, rows

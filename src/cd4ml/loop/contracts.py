@@ -6,11 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from cd4ml.data.contract_file import read_contract
-from cd4ml.data.odcs import read_odcs
-from cd4ml.data.pandera_schema import is_pandera, pandera_contract
 from cd4ml.errors import ConfigurationError
 from cd4ml.models.contract import refuse_wrong_types
-from cd4ml.pipeline.module import imported
 from cd4ml.records.contract import Contract
 from cd4ml.store.project import Project
 
@@ -38,6 +35,8 @@ def declared(project: Project, name: str, *, key: str) -> Contract | None:
     if suffix == ".toml":
         return read_contract(project.folder / name)
     if suffix in (".yaml", ".yml"):
+        from cd4ml.data.odcs import read_odcs
+
         return read_odcs(project.folder / name)
     return _from_module(project, name, key)
 
@@ -47,6 +46,8 @@ def _from_module(project: Project, name: str, key: str) -> Contract:
     if not (colon and module_name and attribute):
         msg = f"cd4ml.toml: expected MODULE:NAME, got {name!r} - at `{key}`"
         raise ConfigurationError(msg, hint=f'{_FORMS}: for example contract = "contracts:Flights"')
+    from cd4ml.pipeline.module import imported
+
     with imported(project.folder, module_name) as module:
         contract = _accepted(getattr(module, attribute, None), name, key)
     if not isinstance(contract, Contract):
@@ -58,6 +59,8 @@ def _from_module(project: Project, name: str, key: str) -> Contract:
 
 
 def _accepted(thing: Any, name: str, key: str) -> Any:
+    from cd4ml.data.pandera_schema import is_pandera, pandera_contract
+
     if not is_pandera(thing):
         return thing
     if not key.startswith("data."):

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from cd4ml.data.partition import key_digest, rows_of_key
-from cd4ml.pipeline.run import DatasetInput
+from cd4ml.pipeline.dataset_input import DatasetInput
 from cd4ml.store import lineage
 from cd4ml.store.address import address_of, short
 

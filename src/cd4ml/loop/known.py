@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cd4ml.data.known import arrived_by
 from cd4ml.data.refs import version_at
 from cd4ml.loop.access import input_of
-from cd4ml.pipeline.run import DatasetInput
+from cd4ml.pipeline.dataset_input import DatasetInput
 from cd4ml.records.contract import Contract
 from cd4ml.records.dataset import DatasetVersion
 from cd4ml.store import lineage

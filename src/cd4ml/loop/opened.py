@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,14 +31,22 @@ def open_project(folder: Path | None = None) -> Project:
 
 
 def _refuse_impossible(settings: Settings) -> None:
-    from cd4ml.gates.policy import policy_of
-    from cd4ml.measures.named import NAMED
-    from cd4ml.release.environments import require_possible
+    if settings.gate:  # else nobody waits for the import of what would judge it
+        from cd4ml.gates.policy import policy_of
 
-    policy_of(settings.gate, settings.model.key)
-    require_possible(settings.environments)
+        policy_of(settings.gate, settings.model.key)
+    if settings.environments:
+        from cd4ml.release.environments import require_possible
+
+        require_possible(settings.environments)
+    _refuse_unwatchable(settings.monitoring.metrics)
+
+
+def _refuse_unwatchable(metrics: Iterable[str]) -> None:
+    from cd4ml.measures.named import NAMED
+
     watched = sorted(name for name, each in NAMED.items() if each.constant is not None)
-    for metric in settings.monitoring.metrics:
+    for metric in metrics:
         if metric not in NAMED:
             msg = f"cd4ml.toml: there is no measure named {metric!r} - at `monitoring.metrics`"
             raise ConfigurationError(msg, hint=f"known: {', '.join(watched)}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cd4ml.data.row_hash import row_shares
 from cd4ml.errors import InvalidInput
-from cd4ml.pipeline.run import DatasetInput
+from cd4ml.pipeline.dataset_input import DatasetInput
 from cd4ml.store.address import address_of_record
 
 if TYPE_CHECKING:

@@ -111,12 +111,7 @@ def train(
             experiment=experiment,
             actor=actor,
         )
-        datasets = {
-            name: cut_input(project, name, each, cut)
-            for name, each in datasets_now(project, wanted.data, actor, as_of).items()
-        }
-        if portion is not None:
-            datasets = portion_taken(datasets, portion)
+        datasets = _taken(project, wanted, actor=actor, as_of=as_of, cut=cut, portion=portion)
         run = run_pipeline(
             pipeline,
             database=project.database,
@@ -138,13 +133,29 @@ def train(
     with project.database.read() as connection:
         report = report_of(connection, run)
     is_plain = as_of is None and cut is None and portion is None and not search
-    if (
-        began is not None
-        and is_plain
-        and not any(is_path(project, v) for v in wanted.data.values())
-    ):
+    if began is not None and is_plain and not _is_of_paths(project, wanted):
         remember(project, pipeline, began, report, wanted.data)
     return report
+
+
+def _taken(
+    project: Project,
+    wanted: Asked,
+    *,
+    actor: str,
+    as_of: datetime | None,
+    cut: Cut | None,
+    portion: Portion | None,
+) -> dict[str, DatasetInput]:
+    """The datasets as the run takes them: all rows, those of one key, or a part."""
+    found = datasets_now(project, wanted.data, actor, as_of)
+    datasets = {name: cut_input(project, name, each, cut) for name, each in found.items()}
+    return datasets if portion is None else portion_taken(datasets, portion)
+
+
+def _is_of_paths(project: Project, wanted: Asked) -> bool:
+    """Whether files that no dataset is made of are taken: nothing notes what they were."""
+    return any(is_path(project, each) for each in wanted.data.values())
 
 
 def prepared(

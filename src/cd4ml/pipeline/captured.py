@@ -22,9 +22,8 @@ def captured(path: Path | None) -> Iterator[None]:
         yield
         return
     _flush()
-    path.parent.mkdir(parents=True, exist_ok=True)
+    log = _opened(path)
     before = [os.dup(descriptor) for descriptor in _OUTPUTS]
-    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:
         for descriptor in _OUTPUTS:
             os.dup2(log, descriptor)
@@ -35,6 +34,15 @@ def captured(path: Path | None) -> Iterator[None]:
         for saved, descriptor in zip(before, _OUTPUTS, strict=True):
             os.dup2(saved, descriptor)
             os.close(saved)
+
+
+def _opened(path: Path) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    try:
+        return os.open(path, flags, 0o644)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, flags, 0o644)
 
 
 def _flush() -> None:

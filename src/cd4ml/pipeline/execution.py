@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, CancelledError, wait
-from typing import TYPE_CHECKING, Literal
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -22,8 +21,12 @@ from cd4ml.pipeline.plan import Outputs, Plan
 from cd4ml.pipeline.recording import EndedStep, Recorder
 from cd4ml.pipeline.shared_outputs import share
 from cd4ml.pipeline.storage import Output
-from cd4ml.pipeline.task import Chance, Computed, Failure, Logged, Source, StepTask, compute, named
-from cd4ml.pipeline.turns import take_turn
+from cd4ml.pipeline.task import Computed, Failure, compute, named
+from cd4ml.pipeline.tasks import StepTasks
+from cd4ml.pipeline.telling import Progress as Progress
+from cd4ml.pipeline.telling import StepState as StepState
+from cd4ml.pipeline.telling import Telling
+from cd4ml.pipeline.turns import Turns
 from cd4ml.pipeline.usage import Usage
 from cd4ml.pipeline.watch import Seen
 from cd4ml.pipeline.work import StepWork, has_room
@@ -35,11 +38,7 @@ if TYPE_CHECKING:
     from cd4ml.store.blobs import Blobs
     from cd4ml.store.database import Database
 
-StepState = Literal["running", "waiting", "computed", "cached", "failed"]
-Progress = Callable[[str, StepState, float], None]  # step, state, seconds since it began
-
 # a wait without an end is not interrupted once Polars is loaded: its SIGINT handler has SA_RESTART
-_WITHOUT_NUMPY = {"cd4ml", "polars"}
 _LOOK_S = 0.1
 _TURN_S = 0.02  # between two looks whether another run has computed a step
 
@@ -62,11 +61,13 @@ class Execution:
         self._plan = plan
         self._recorder = recorder
         self._executor = executor
+        self._is_later = executor.settles_later
         self._database = database
         self._blobs = blobs
         self._open_logs = logs
         self._cost = cost
-        self._progress = progress
+        self._telling = Telling(database, blobs, progress)
+        self._turns = Turns(plan.state)
         self._outputs = Outputs(plan)
         self._dependencies = Dependencies(plan.sources, plan.code, plan.meant())
         self._positions = {step.name: place for place, step in enumerate(plan.steps)}
@@ -75,10 +76,10 @@ class Execution:
         for step in plan.steps:
             for name in step.needs:
                 self._takers.setdefault(name, set()).add(step.name)
+        self._tasks = StepTasks(plan, executor, blobs, self._outputs, self._takers)
         self._works: list[StepWork] = []  # all that were ever ready
         self._ready: list[StepWork] = []
         self._working: list[StepWork] = []
-        self._news: list[tuple[str, StepState]] = []  # not told yet
         self._ended: list[tuple[StepWork, EndedStep]] = []  # not recorded yet
         self._metrics: dict[str, str] = {}  # metric -> the step it is of
         self._used: list[tuple[Usage, StepDeclaration]] = []
@@ -114,6 +115,8 @@ class Execution:
         finally:
             for work in self._works:
                 work.end_turn()
+            self._turns.close()
+            self._telling.end()
             self._logs.end()
             life.let_go()
 
@@ -128,16 +131,15 @@ class Execution:
     def _do_all(self) -> None:
         self._make_ready([step.name for step in self._plan.steps])
         while self._ready or self._working:
-            if not self._ended:
-                self._tell_news()
+            self._tell()
             if self._failure is None:
                 self._begin_what_can()
             self._record()
             self._settle_what_ended()
             if self._failure is not None and not self._working:
-                self._record()
+                self._record_all()
                 raise self._failure
-        self._record()
+        self._record_all()
 
     def _steps_in(self, names: Iterable[str]) -> set[str]:
         return {name for name in names if name in self._positions}
@@ -147,7 +149,7 @@ class Execution:
         for name in names:
             if not self._lacking[name]:
                 step = self._plan.steps[self._positions[name]]
-                self._news.append((name, "running"))
+                self._telling.note(name, "running")
                 work = StepWork(step, self._record_of(step))
                 self._works.append(work)
                 self._ready.append(work)
@@ -184,7 +186,7 @@ class Execution:
         if work.is_to_be_computed and not has_place:
             return False
         if work.step.is_cached and work.turn is None:
-            work.turn = take_turn(self._plan.state, work.record.fingerprint)
+            work.turn = self._turns.take(work.record.fingerprint)
             if work.turn is None:
                 return self._wait_for_turn(work)
             known = find_output(
@@ -207,7 +209,7 @@ class Execution:
 
     def _wait_for_turn(self, work: StepWork) -> bool:
         if not work.is_told_to_wait:
-            self._news.append((work.step.name, "waiting"))
+            self._telling.note(work.step.name, "waiting")
         work.is_told_to_wait = True
         return False
 
@@ -215,53 +217,21 @@ class Execution:
         # what a step is built on is written down when it begins: it may bring us all down
         if any(ended.record.state == "computed" for _, ended in self._ended):
             self._record()
-        step = work.step
+        step, run = work.step, self._recorder.run.number
         work.n_attempts += 1
         self._working.append(work)
         work.future = self._executor.submit(
             compute,
-            self._task(step),
+            self._tasks.of(step, run=run, log=self._logs.path(step.name)),
             resources=step.resources,
             timeout_s=step.patience.timeout_s,
         )
 
-    def _task(self, step: StepDeclaration) -> StepTask:
-        inputs = self._outputs.inputs(step)
-        keeps = self._executor.keeps_output
-        return StepTask(
-            place=self._plan.place,
-            step=step.name,
-            where=step.where,
-            inputs=tuple(self._source(each.name, each.hint) for each in step.inputs),
-            parameters=self._plan.parameters(step),
-            output=step.output,
-            blobs=self._blobs,
-            tables=self._executor.tables,
-            holds=bool(self._takers.get(step.name)),
-            last=tuple(
-                address for name, address in inputs.items() if self._takers[name] == {step.name}
-            ),
-            log=self._logs.path(step.name) if keeps else None,
-            chance=self._chance(step),
-            logged=Logged(self._plan.state.absolute(), self._recorder.run.number),
-            remembers=self._plan.code[step.name].remembers,
-            is_debugged=not keeps,
-        )
-
-    def _chance(self, step: StepDeclaration) -> Chance:
-        imported = self._plan.code[step.name].modules - sys.stdlib_module_names
-        return Chance(self._plan.seed, needs_numpy=bool(imported - _WITHOUT_NUMPY))
-
-    def _source(self, name: str, hint: str) -> Source:
-        if name in self._outputs.found:
-            return Source(hint, output=self._outputs.found[name])
-        dataset = self._plan.datasets[name]
-        return Source(
-            hint, digest=dataset.digest, frame=dataset.scan(), holds=len(self._takers[name]) > 1
-        )
-
     def _settle_what_ended(self) -> None:
-        futures = [work.future for work in self._working if work.future is not None]
+        futures: list[Future[Any]] = [
+            work.future for work in self._working if work.future is not None
+        ]
+        futures += self._telling.settling
         if futures:
             patience = _TURN_S if self._ready else _LOOK_S
             wait(futures, timeout=patience, return_when=FIRST_COMPLETED)
@@ -339,6 +309,7 @@ class Execution:
         )
         inputs = self._outputs.inputs(step)
         self._ended.append((work, EndedStep(record, step, inputs, metrics)))
+        self._telling.note(step.name, state, record.seconds or work.seconds)
         for name in step.needs:
             self._takers[name].discard(step.name)
         takers = self._takers.get(step.name, set())
@@ -374,6 +345,7 @@ class Execution:
             log=self._logs.keep(work.step.name),
         )
         self._ended.append((work, EndedStep(record, work.step, {}, {})))
+        self._telling.note(work.step.name, "failed", record.seconds or work.seconds)
         self._failure = self._failure or PipelineError(failure.message, hint=hint)
 
     def _record(self) -> None:
@@ -381,14 +353,19 @@ class Execution:
         if not self._ended:
             return
         self._collect()
-        self._recorder.steps(ended for _, ended in self._ended)
+        self._recorder.steps((ended for _, ended in self._ended), is_settled=not self._is_later)
         ended, self._ended = self._ended, []
         for work, each in ended:
             self._share(each)
             work.end_turn()
-            seconds = work.record.seconds or work.seconds
-            self._progress(work.step.name, each.record.state, seconds)
-        self._tell_news()
+            if self._is_later:
+                self._telling.recorded(each.record.output)
+        self._tell()
+
+    def _record_all(self) -> None:
+        """Write down what has ended, and see it on disk."""
+        self._record()
+        self._telling.tell_all()
 
     def _share(self, ended: EndedStep) -> None:
         """Offer what was computed to others who have the same blobs."""
@@ -402,14 +379,13 @@ class Execution:
             output = msgspec.convert((record.kind, record.output), Output)
             share(self._blobs, record.fingerprint, output, record.beside)
 
-    def _tell_news(self) -> None:
-        """Tell which steps begin or wait; never while others have ended that are not recorded.
+    def _tell(self) -> None:
+        """Tell what may be told; never while steps have ended that are not recorded.
 
         Who is told may look at what is recorded, or start a run that wants the same steps.
         """
-        news, self._news = self._news, []
-        for name, state in news:
-            self._progress(name, state, 0.0)
+        if not self._ended:
+            self._telling.tell()
 
     def _cancel(self) -> None:
         """End what is being computed, and write down what has ended before."""
@@ -420,4 +396,4 @@ class Execution:
         for work in self._working:
             self._fail(work, Failure("cancelled"))
         self._working.clear()
-        self._record()
+        self._record_all()

@@ -46,12 +46,13 @@ class StepLogs:
 
     def keep(self, step: str) -> str:
         """Store what a step has printed; returns its address, "" if it was silent."""
-        self.follow([step])
         path = self.path(step)
         try:
             size = path.stat().st_size
         except FileNotFoundError:
             return ""
+        if size:
+            self.follow([step])
         address = self._stored(path, size) if size else ""
         path.unlink()
         return address
@@ -61,8 +62,11 @@ class StepLogs:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _new(self, step: str) -> list[bytes]:
+        path = self.path(step)
         try:
-            with self.path(step).open("rb") as file:
+            if path.stat().st_size <= self._told.get(step, 0):
+                return []
+            with path.open("rb") as file:
                 file.seek(self._told.get(step, 0))
                 found = file.read(_READ)
                 chunks = []

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 import msgspec
 
+from cd4ml.pipeline.dataset_input import DatasetInput
 from cd4ml.pipeline.fingerprint import Reached, ReachedCode, fingerprint
 from cd4ml.pipeline.graph import StepDeclaration
 from cd4ml.pipeline.sources import Sources
@@ -15,17 +16,6 @@ from cd4ml.pipeline.storage import Kind, Output
 from cd4ml.pipeline.task import Place
 from cd4ml.records.run import StepRun
 from cd4ml.store.address import address_of_record
-
-if TYPE_CHECKING:
-    import polars as pl
-
-
-class DatasetInput(NamedTuple):
-    """A dataset version as a run takes it: its ref, its digest, and how to read it."""
-
-    ref: str
-    digest: str
-    scan: Callable[[], pl.LazyFrame]
 
 
 class Plan(NamedTuple):

@@ -85,9 +85,9 @@ class Recorder:
         """Tell who wants to know that it has begun."""
         self._hooks.began(self.run)
 
-    def steps(self, ended: Iterable[EndedStep]) -> None:
-        """Steps that have ended, all in one transaction."""
-        with self._database.write() as connection:
+    def steps(self, ended: Iterable[EndedStep], *, is_settled: bool = True) -> None:
+        """Steps that have ended, all in one transaction; on disk unless `Database.settle` sees to it."""
+        with self._database.write(is_settled=is_settled) as connection:
             at = self._clock.now()
             for each in ended:
                 self._step(connection, each, at)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ import msgspec
 from cd4ml.errors import InvalidInput, PipelineError
 from cd4ml.pipeline.cache import find_output
 from cd4ml.pipeline.cost import cost
+from cd4ml.pipeline.dataset_input import DatasetInput
 from cd4ml.pipeline.declared import declared_steps
 from cd4ml.pipeline.dependencies import Dependencies
 from cd4ml.pipeline.distributions import Distributions
@@ -28,7 +29,7 @@ from cd4ml.pipeline.logs import Listener, StepLogs, logs_folder
 from cd4ml.pipeline.notes import digest_of_variable
 from cd4ml.pipeline.origin import origin_of
 from cd4ml.pipeline.parameters import values_of
-from cd4ml.pipeline.plan import DatasetInput, Outputs, Plan
+from cd4ml.pipeline.plan import Outputs, Plan
 from cd4ml.pipeline.recording import Hooks, Recorder
 from cd4ml.pipeline.sources import Sources
 from cd4ml.pipeline.task import Place, declare, leave, load_polars, prepare
@@ -205,21 +206,72 @@ def run_pipeline(
         PipelineError: If a step asks for more than there is; nothing is recorded. If a step
             fails; the run is recorded as failed, with the reason.
     """
+    plan = _planned(pipeline, targets, parameters or {}, datasets, blobs)
+    run = _begun(
+        pipeline,
+        plan,
+        blobs,
+        experiment=experiment,
+        search=search,
+        as_of=as_of,
+        purpose=purpose,
+        at=clock.now(),
+        actor=actor,
+    )
+    with _open(executor) as opened:
+        _refuse_what_lacks(plan, opened, database, blobs)
+        variables = {**run.variables, **opened.variables}
+        run = msgspec.structs.replace(run, hardware=opened.hardware, variables=variables)
+        execution = Execution(
+            plan,
+            Recorder(run, state=pipeline.state, database=database, clock=clock, hooks=hooks),
+            opened,
+            database=database,
+            blobs=blobs,
+            logs=lambda run: StepLogs(logs_folder(plan.state, run.number), blobs, listener),
+            cost=_priced(prices),
+            progress=progress or _nobody,
+        )
+        return execution.run()
+
+
+def _planned(
+    pipeline: Pipeline,
+    targets: Collection[str],
+    parameters: Mapping[str, Any],
+    datasets: Mapping[str, DatasetInput],
+    blobs: Blobs,
+) -> Plan:
+    """All that decides what will be computed."""
     steps = pipeline.graph.needed_for(targets)
-    taken = _taken(steps, pipeline.graph, datasets)
-    plan = Plan(
+    return Plan(
         sources=pipeline.sources,
         place=pipeline.place,
         state=pipeline.state,
         steps=steps,
-        values=values_of(steps, parameters or {}, pipeline.graph.steps, seed=pipeline.seed),
-        datasets=taken,
+        datasets=_taken(steps, pipeline.graph, datasets),
+        values=values_of(steps, parameters, pipeline.graph.steps, seed=pipeline.seed),
         code={step.name: pipeline.reached.by(step.module, step.function) for step in steps},
         seed=pipeline.seed,
         is_shared=pipeline.is_shared,
         takes_models=pipeline.takes_models,
         environment=blobs.put_record(pipeline.environment),
     )
+
+
+def _begun(
+    pipeline: Pipeline,
+    plan: Plan,
+    blobs: Blobs,
+    *,
+    experiment: str,
+    search: int,
+    as_of: datetime | None,
+    purpose: Purpose,
+    at: datetime,
+    actor: str,
+) -> Run:
+    """The record of a run that begins, without its number: where from, on what, what for."""
     origin = origin_of(
         pipeline.sources,
         plan.code.values(),
@@ -229,7 +281,7 @@ def run_pipeline(
         state=pipeline.state,
         blobs=blobs,
     )
-    run = Run(
+    return Run(
         number=0,  # given when it begins
         experiment=experiment,
         search=search,
@@ -238,36 +290,26 @@ def run_pipeline(
         code=address_of_record({name: reached.address for name, reached in plan.code.items()}),
         environment=plan.environment,
         parameters=plan.values,
-        datasets={name: each.digest for name, each in taken.items()},
-        refs={name: each.ref for name, each in taken.items()},
+        datasets={name: each.digest for name, each in plan.datasets.items()},
+        refs={name: each.ref for name, each in plan.datasets.items()},
         as_of=as_of,
         environment_name=purpose.environment_name,
         overrides=dict(purpose.overrides),
         partition=purpose.partition,
-        started_at=clock.now(),
+        started_at=at,
         created_by=actor,
     )
-    with _open(executor) as opened:
-        _refuse_what_lacks(plan, opened, database, blobs)
-        variables = {**run.variables, **opened.variables}
-        run = msgspec.structs.replace(run, hardware=opened.hardware, variables=variables)
-        began = perf_counter()
 
-        def price(used: list[tuple[Usage, StepDeclaration]]) -> float | None:
-            work = [(usage, step.resources) for usage, step in used]
-            return cost(prices, work, seconds=perf_counter() - began)
 
-        execution = Execution(
-            plan,
-            Recorder(run, state=pipeline.state, database=database, clock=clock, hooks=hooks),
-            opened,
-            database=database,
-            blobs=blobs,
-            logs=lambda run: StepLogs(logs_folder(plan.state, run.number), blobs, listener),
-            cost=price,
-            progress=progress or _nobody,
-        )
-        return execution.run()
+def _priced(prices: PriceSettings) -> Callable[[list[tuple[Usage, StepDeclaration]]], float | None]:
+    """What the steps that were computed cost, with the time from now on."""
+    began = perf_counter()
+
+    def price(used: list[tuple[Usage, StepDeclaration]]) -> float | None:
+        work = [(usage, step.resources) for usage, step in used]
+        return cost(prices, work, seconds=perf_counter() - began)
+
+    return price
 
 
 def _nobody(step: str, state: StepState, seconds: float) -> None:

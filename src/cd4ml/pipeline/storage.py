@@ -37,7 +37,7 @@ class Output(NamedTuple):
     address: str
 
 
-def store(blobs: Blobs, value: Any, *, hint: str, step: str) -> Output:
+def store(blobs: Blobs, value: Any, *, hint: str, step: str, is_settled: bool = True) -> Output:
     """Keep what a step returned.
 
     Args:
@@ -46,6 +46,7 @@ def store(blobs: Blobs, value: Any, *, hint: str, step: str) -> Output:
         hint: Last word of its return hint: "Model" and "Metrics" decide, "DataFrame",
             "LazyFrame", "ndarray" and "Path" are compared with what came.
         step: Its name, for messages.
+        is_settled: Whether it is on disk when this returns; else let `Blobs.settle` see to it.
 
     Raises:
         PipelineError: If the value cannot be stored, is not what the hint says, or is a
@@ -57,7 +58,7 @@ def store(blobs: Blobs, value: Any, *, hint: str, step: str) -> Output:
             msg = f"step {step!r} returned the path {value}, where there is no file"
             raise PipelineError(msg, hint="write the file before returning its path")
         return Output(kind, blobs.put_file(value))
-    return Output(kind, blobs.put(_bytes(kind, value, step)))
+    return Output(kind, blobs.put(_bytes(kind, value, step), is_settled=is_settled))
 
 
 def load(blobs: Blobs, output: Output, *, hint: str) -> Any:

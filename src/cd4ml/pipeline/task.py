@@ -31,6 +31,7 @@ from cd4ml.store.tracking.recorder import FOLDER
 if TYPE_CHECKING:
     import polars as pl
 
+    from cd4ml.pipeline.step import Step
     from cd4ml.store.blobs import Blobs
 
 _KEPT = 20_000  # characters of a traceback: its end
@@ -71,6 +72,7 @@ class StepTask(NamedTuple):
     chance: Chance
     logged: Logged
     remembers: bool  # whether it may use what others have read before it
+    is_settled: bool  # whether its output is to be on disk when it ends
     is_debugged: bool  # an interrupt is then the user's, not the step's
 
 
@@ -141,10 +143,10 @@ def compute(task: StepTask) -> Computed:
     lines: list[bytes] = []
     with captured(task.log):
         try:
-            module = _module(task.place)
+            _module(task.place)
             begin()
             with measured() as usage, _logging(task) as lines:
-                output, failure, seen = _attempted(task, module)
+                output, failure, seen = _attempted(task)
         except Cd4mlError as error:
             failure = Failure(error.message, error.hint, may_pass=False)
     return Computed(
@@ -185,6 +187,7 @@ class _Imports(threading.local):
     imports: ExitStack
     token: str
     module: ModuleType
+    steps: dict[str, Step[Any, Any]]
     imported: Seen  # what the import read
     everything: Seen  # and what steps read since
 
@@ -201,6 +204,7 @@ def _module(place: Place) -> ModuleType:
     with ExitStack() as stack:
         watch = Watch(place.folder)
         _HERE.module = stack.enter_context(imported(place.folder, place.module, watching(watch)))
+        _HERE.steps = steps_in(_HERE.module)
         loaded = compiled_below(place.folder)
         _HERE.imported = watch.seen()._replace(loaded=loaded, fresh=frozenset(loaded))
         _HERE.everything = _HERE.imported
@@ -209,8 +213,8 @@ def _module(place: Place) -> ModuleType:
     return _HERE.module
 
 
-def _attempted(task: StepTask, module: ModuleType) -> tuple[Output | None, Failure | None, Seen]:
-    function = steps_in(module)[task.step].function
+def _attempted(task: StepTask) -> tuple[Output | None, Failure | None, Seen]:
+    function = _HERE.steps[task.step].function
     arguments = [_input(task, source) for source in task.inputs]
     me, watch = os.getpid(), Watch(task.place.folder)
     seed_everything(task.chance.seed, task.step, needs_numpy=task.chance.needs_numpy)
@@ -225,7 +229,9 @@ def _attempted(task: StepTask, module: ModuleType) -> tuple[Output | None, Failu
         if os.getpid() != me:  # a process that the step forked, and forgot to end
             os._exit(0)
     try:
-        output = store(task.blobs, value, hint=task.output, step=task.step)
+        output = store(
+            task.blobs, value, hint=task.output, step=task.step, is_settled=task.is_settled
+        )
     except PipelineError as error:
         msg = f"{task.where}: {error.message}"
         raise PipelineError(msg, hint=error.hint) from error.__cause__

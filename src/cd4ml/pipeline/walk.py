@@ -371,10 +371,12 @@ def _without_what_decides_nothing(statement: Statement) -> Statement:
     node = statement.node
     if not isinstance(node, ast.FunctionDef):
         return statement
+    decorators = [_without_what_is_told(each, statement.module) for each in node.decorator_list]
+    if not node.args.kwonlyargs and decorators == node.decorator_list:
+        return statement  # nothing is left out
     arguments = ast.arguments(
         **{**dict(ast.iter_fields(node.args)), "kw_defaults": [None] * len(node.args.kwonlyargs)}
     )
-    decorators = [_without_what_is_told(each, statement.module) for each in node.decorator_list]
     changed = {"args": arguments, "decorator_list": decorators}
     bare = ast.FunctionDef(**{**dict(ast.iter_fields(node)), **changed})
     return Statement(ast.fix_missing_locations(bare), statement.module, statement.index)

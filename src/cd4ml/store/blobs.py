@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -29,7 +29,7 @@ R = TypeVar("R")
 _STREAMED = 64 * 2**20  # bytes; a larger file is never in memory as a whole
 _CHUNK = 8 * 2**20  # bytes; S3 wants parts of at least 5 MiB
 _CONNECTIONS = 4  # parts of one large file on their way at once
-_READ_ONLY = 0o444
+_READ_ONLY, _WRITABLE = 0o444, 0o644
 _ENTRIES = "entries"
 # a store that is away is noticed within seconds, not after obstore's own three minutes
 S3_RETRIES: Any = {"max_retries": 4, "retry_timeout": timedelta(seconds=30)}
@@ -60,6 +60,7 @@ class Blobs:
         self._url = url
         self._folder = folder
         self._cache = cache
+        self._settled: set[Path] = set()  # folders whose own names are on disk
 
     @property
     def is_remote(self) -> bool:
@@ -79,11 +80,24 @@ class Blobs:
         """Another store of its own in a folder, or below a prefix, of this one."""
         return open_blobs(f"{self._url.rstrip('/')}/{name}", cache=self._cache / name)
 
-    def put(self, data: bytes) -> str:
-        """Store bytes; returns their address. On disk when this returns."""
+    def put(self, data: bytes, *, is_settled: bool = True) -> str:
+        """Store bytes; returns their address. On disk when this returns, unless `settle` sees to it."""
         address = address_of(data)
-        self._create(address, data)
+        self._create(address, data, is_settled=is_settled)
         return address
+
+    def settle(self, addresses: Iterable[str]) -> None:
+        """Bring to the disk what was put without; what is gone meanwhile is left to who asks for it."""
+        if self._folder is None:
+            return
+        paths = [self._folder / key_of(address) for address in addresses]
+        with self._reaching(self._url):
+            for path in (*paths, *{path.parent for path in paths}):
+                with suppress(FileNotFoundError):
+                    _sync(path)
+            if any(path.parent not in self._settled for path in paths):
+                _sync(self._folder)
+                self._settled.update(path.parent for path in paths)
 
     def put_file(self, path: Path) -> str:
         """Store a file's bytes; returns their address. On disk when this returns.
@@ -112,10 +126,7 @@ class Blobs:
             NotFound: If nothing is stored there.
             Corrupted: If what is stored has another digest.
         """
-        import obstore
-
-        with self._reaching(address):
-            data: bytes = obstore.get(self._store, key_of(address)).bytes().to_bytes()
+        data = self._read(address, key_of(address))
         if address_of(data) != address:
             raise _corrupted(address)
         return data
@@ -173,7 +184,7 @@ class Blobs:
             except AlreadyExistsError:
                 return False
             if self._folder is not None:
-                _settle(self._folder / name)
+                self._settle(self._folder / name)
         return True
 
     async def create_soon(self, name: str, data: bytes) -> None:
@@ -183,7 +194,7 @@ class Blobs:
         with self._reaching(name):
             await obstore.put_async(self._store, name, data, mode="create")
             if self._folder is not None:
-                _settle(self._folder / name)
+                self._settle(self._folder / name)
 
     def names(self, prefix: str = "") -> list[Named]:
         """What is stored below a prefix, whatever it is: names, sizes and times."""
@@ -195,10 +206,15 @@ class Blobs:
 
     def read(self, name: str) -> bytes:
         """What is stored under a name that was created."""
-        import obstore
+        return self._read(name, name)
 
-        with self._reaching(name):
-            return obstore.get(self._store, name).bytes().to_bytes()
+    def _read(self, asked: str, key: str) -> bytes:
+        with self._reaching(asked):
+            if self._folder is not None:  # a fifth of the time that it takes through obstore
+                return (self._folder / key).read_bytes()
+            import obstore
+
+            return obstore.get(self._store, key).bytes().to_bytes()
 
     def remove(self, name: str) -> None:
         """Delete what is stored under a name or an address, and its local copy; it may be gone.
@@ -243,33 +259,72 @@ class Blobs:
         except NotFound:
             return None
 
-    def _create(self, address: str, content: bytes | Iterator[bytes]) -> None:
-        from obstore.exceptions import AlreadyExistsError
-
+    def _create(
+        self, address: str, content: bytes | Iterator[bytes], *, is_settled: bool = True
+    ) -> None:
         with self._reaching(address):
             found = self._found(address)
-            if found != address:
-                # what is there and wrong can only be damage: it is replaced, as a whole
-                mode = "overwrite" if found else "create"
-                with suppress(AlreadyExistsError):  # a writer of the same bytes came first
-                    self._write(address, content, mode=mode)
-            if self._folder is not None:
-                _settle(self._folder / key_of(address))
+            if found != address and self._folder is not None and isinstance(content, bytes):
+                self._write_here(self._folder / key_of(address), content, replaces=bool(found))
+            elif found != address:
+                self._write(address, content, replaces=bool(found))
+            if self._folder is not None and is_settled:
+                self._settle(self._folder / key_of(address))
 
-    def _write(self, address: str, content: bytes | Iterator[bytes], *, mode: Any) -> None:
-        import obstore
-
-        if not isinstance(content, bytes):
-            mode = "overwrite"  # a stream that must create is gathered in memory by obstore
+    def _write_here(self, path: Path, content: bytes, *, replaces: bool) -> None:
+        """As `_write`: without obstore's threads a small blob takes a third of the time."""
+        # a name that listings leave out, as they do those of obstore's own unfinished files
+        fresh = path.with_name(f"{path.name}#{int.from_bytes(os.urandom(7), 'big')}")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         try:
-            obstore.put(
-                self._store,
-                key_of(address),
-                content,
-                mode=mode,
-                chunk_size=_CHUNK,
-                max_concurrency=_CONNECTIONS,
-            )
+            descriptor = os.open(fresh, flags, _WRITABLE)
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._settled.discard(path.parent)
+            descriptor = os.open(fresh, flags, _WRITABLE)
+        try:
+            with open(descriptor, "wb") as file:
+                file.write(content)
+                os.fchmod(descriptor, _READ_ONLY)
+            if replaces:
+                fresh.replace(path)
+            else:
+                with suppress(FileExistsError):  # a writer of the same bytes came first
+                    os.link(fresh, path)
+        finally:
+            fresh.unlink(missing_ok=True)
+
+    def _settle(self, path: Path) -> None:
+        # the object store writes and renames but does not sync: without this a power cut
+        # could leave a recorded address without its bytes
+        _sync(path)
+        self._settle_name(path)
+        if path.stat().st_uid == os.geteuid():
+            path.chmod(_READ_ONLY)
+
+    def _settle_name(self, path: Path) -> None:
+        _sync(path.parent)
+        if path.parent not in self._settled:
+            _sync(path.parent.parent)
+            self._settled.add(path.parent)
+
+    def _write(self, address: str, content: bytes | Iterator[bytes], *, replaces: bool) -> None:
+        """Write bytes; those that are there and wrong can only be damage, and are replaced whole."""
+        import obstore
+        from obstore.exceptions import AlreadyExistsError
+
+        # a stream that must create is gathered in memory by obstore
+        mode: Any = "create" if isinstance(content, bytes) and not replaces else "overwrite"
+        try:
+            with suppress(AlreadyExistsError):  # a writer of the same bytes came first
+                obstore.put(
+                    self._store,
+                    key_of(address),
+                    content,
+                    mode=mode,
+                    chunk_size=_CHUNK,
+                    max_concurrency=_CONNECTIONS,
+                )
         except FileNotFoundError as error:  # S3 says so if the bucket is missing
             raise OSError(str(error)) from None
 
@@ -375,17 +430,12 @@ def key_of(address: str) -> str:
     return f"{digest[:2]}/{digest[2:]}"
 
 
-def _settle(path: Path) -> None:
-    # the object store writes and renames but does not sync: without this a power cut
-    # could leave a recorded address without its bytes
-    for target in (path, path.parent, path.parent.parent):
-        descriptor = os.open(target, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    if path.stat().st_uid == os.geteuid():
-        path.chmod(_READ_ONLY)
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _corrupted(address: str) -> Corrupted:

@@ -7,7 +7,7 @@ anything else is an `InvalidInput`, and nothing is written.
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from datetime import datetime
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -29,6 +29,8 @@ _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 _INFINITE = (float("inf"), float("-inf"))
 _HINTED = 10  # names listed when one is not found
 _FETCHED = 500  # rows at a time
+_REMEMBERED = 200  # selections
+_ASKED_BEFORE: dict[tuple[object, ...], tuple[str, Sequence[Any]]] = {}  # key -> SQL, values
 
 
 def insert(connection: sa.Connection, record: msgspec.Struct) -> None:
@@ -130,6 +132,38 @@ def fetch(
     if connection.dialect.name == "postgresql":
         return [_record(kind, row) for row in connection.execute(statement, values or {}).all()]
     return _as_they_come(kind, plain(connection, statement, values))
+
+
+def fetch_again(
+    connection: sa.Connection,
+    kind: type[R],
+    key: tuple[object, ...] | None,
+    selection: Callable[[], sa.Select[Any]],
+) -> list[R]:
+    """What `fetch` gives, of a selection that may have been asked for before.
+
+    Making a selection, and finding out that it was made before, takes SQLAlchemy longer than
+    SQLite takes for a small answer.
+
+    Args:
+        connection: Of a read or write transaction.
+        kind: The record's class.
+        key: What the selection depends on, all of it; None where that is not known.
+        selection: Makes it.
+    """
+    if key is None or connection.dialect.name == "postgresql":
+        return fetch(connection, kind, selection())
+    asked = _ASKED_BEFORE.get(key)
+    if asked is not None:
+        return _as_they_come(kind, in_sqlite(connection, *asked))
+    result = connection.execute(selection())
+    context: Any = result.context
+    found = list(context.cursor.fetchall())
+    result.close()
+    if len(_ASKED_BEFORE) >= _REMEMBERED:
+        _ASKED_BEFORE.pop(next(iter(_ASKED_BEFORE)), None)
+    _ASKED_BEFORE[key] = (context.statement, context.parameters[0])
+    return _as_they_come(kind, found)
 
 
 def plain(

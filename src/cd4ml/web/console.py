@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from cd4ml.errors import Cd4mlError
@@ -24,19 +24,13 @@ from cd4ml.web.render import fill
 STATIC = Path(__file__).parent / "static"
 
 
-def console(project: Project, others: Sequence[BaseRoute] = ()) -> Starlette:
-    """The console of a project, with other routes beside its pages.
-
-    Args:
-        project: Open; shared by the threads that answer.
-        others: Asked before the console's own routes.
-    """
+def console(project: Project) -> Starlette:
+    """The console of a project; open, and shared by the threads that answer."""
     fault = _fault(project)
     static = Mount("/static", StaticFiles(directory=STATIC))
     files = Route("/runs/{number}/files/{path:path}", _file(project))
     return Starlette(
         routes=[
-            *others,
             static,
             files,
             *(Route(page.path, _show(project, page)) for page in PAGES),

@@ -114,6 +114,7 @@ class RayExecutor:
     """
 
     keeps_output = True
+    settles_later = False
 
     def __init__(self, address: str, *, workers: int = 0) -> None:
         self._is_ours = connect(address)

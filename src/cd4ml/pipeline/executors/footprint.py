@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+_PEAK = re.compile(rb"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
+_LONG = 1 << 16  # bytes; a status has some 1,500
 
 
 def memory_of_group(leader: int, worth_a_closer_look: int = 0) -> int:
@@ -27,22 +30,36 @@ def memory_of_group(leader: int, worth_a_closer_look: int = 0) -> int:
 def reset_peak() -> None:
     """Begin to measure the peak of this process's memory anew, where the system can."""
     try:
-        with open("/proc/self/clear_refs", "w") as file:
-            file.write("5")
+        descriptor = os.open("/proc/self/clear_refs", os.O_WRONLY)
+        try:
+            os.write(descriptor, b"5")
+        finally:
+            os.close(descriptor)
     except OSError:
         return  # the peak is then that of the process's whole life
 
 
 def peak() -> int:
     """Bytes of memory that this process took at most since `reset_peak`."""
-    for line in _lines("/proc/self/status"):
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
+    found = _PEAK.search(_status())
+    if found:
+        return int(found[1]) * 1024
     import resource
     import sys
 
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else most * 1024
+
+
+def _status() -> bytes:
+    try:
+        descriptor = os.open("/proc/self/status", os.O_RDONLY)
+    except OSError:
+        return b""
+    try:
+        return os.read(descriptor, _LONG)
+    finally:
+        os.close(descriptor)
 
 
 def _family(process: int) -> Iterator[int]:

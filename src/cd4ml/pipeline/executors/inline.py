@@ -24,6 +24,7 @@ class Inline:
 
     workers = 1
     keeps_output = False
+    settles_later = False
 
     @property
     def variables(self) -> dict[str, str]:

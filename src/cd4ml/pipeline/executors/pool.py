@@ -65,6 +65,7 @@ class Workers:
     """
 
     keeps_output = True
+    settles_later = True
 
     def __init__(self, workers: int = 1, *, hardware: Hardware | None = None) -> None:
         self.workers = workers
@@ -163,7 +164,8 @@ class Workers:
             job.set_exception(CancelledError())
             return
         shown = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, job.devices))} if job.devices else {}
-        request = pickle.dumps(tuple(Request(job.call, shown)), pickle.HIGHEST_PROTOCOL)
+        asked = Request(job.call, shown, is_timed=bool(job.timeout_s))
+        request = pickle.dumps(tuple(asked), pickle.HIGHEST_PROTOCOL)
         try:
             value = process.call(request, timeout_s=job.timeout_s, memory=job.resources.memory)
         except BaseException as error:

@@ -57,6 +57,10 @@ class Executor(Protocol):
         """Whether what work prints is to be taken from its process, and kept."""
 
     @property
+    def settles_later(self) -> bool:
+        """Whether this process can bring to the disk what its calls have written."""
+
+    @property
     def variables(self) -> dict[str, str]:
         """Environment variables that its calls see otherwise than this process does."""
 

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple, TypeVar
 
 _LENGTH = struct.Struct("!Q")
 _CHUNK = 1 << 20
+_SMALL = 1 << 16
 DISCONNECTED = 76  # exit code: EX_PROTOCOL of sysexits.h
 _F_SETSIG = 10  # of Linux; Python 3.11 has no name for it
 
@@ -32,14 +33,15 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _LOADS_FIRST = "loads_first"
 
-_channels: list[socket.socket] = []  # to the parent, in a worker process
+_waiting: list[socket.socket] = []  # for a call with a limit of time to begin, in a worker process
 
 
 class Request(NamedTuple):
-    """A call, pickled, and variables of the environment that it wants."""
+    """A call, pickled, variables of the environment that it wants, and whether its time is limited."""
 
     call: bytes
     environment: dict[str, str]
+    is_timed: bool
 
 
 class Reply(NamedTuple):
@@ -66,9 +68,10 @@ def main(connection: int, life: int) -> None:
     os.dup2(2, 1)  # what is printed between calls is nobody's answer
     me = os.getpid()
     channel = socket.socket(fileno=connection)
-    _channels.append(channel)
     while (data := receive(channel)) is not None:
-        reply = _answer(Request(*pickle.loads(data)))  # noqa: S301 - from the parent alone
+        request = Request(*pickle.loads(data))  # noqa: S301 - from the parent alone
+        _waiting[:] = [channel] if request.is_timed else []
+        reply = _answer(request)
         if os.getpid() != me:  # a process that the call forked, and forgot to end
             os._exit(0)
         try:
@@ -85,13 +88,17 @@ def loads_first(function: F) -> F:
 
 def begin() -> None:
     """Tell the parent that the limit of time counts from now; where there is none nobody is told."""
-    for channel in _channels:
+    for channel in _waiting:
         send(channel, BEGUN)
 
 
 def send(channel: socket.socket, data: bytes) -> None:
     """One message."""
-    channel.sendall(_LENGTH.pack(len(data)))
+    head = _LENGTH.pack(len(data))
+    if len(data) <= _SMALL:  # the other side wakes up once
+        channel.sendall(head + data)
+        return
+    channel.sendall(head)
     channel.sendall(data)
 
 

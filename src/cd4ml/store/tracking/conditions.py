@@ -30,14 +30,20 @@ _NUMERIC = (
 Bool = sa.ColumnElement[bool]
 
 
-def condition_of(connection: sa.Connection, text: str) -> Bool:
+def condition_of(connection: sa.Connection, text: str, *, is_asked_by_run: bool = False) -> Bool:
     """What a filter asks of the rows of runs.
+
+    Args:
+        connection: To the database.
+        text: The filter.
+        is_asked_by_run: Whether few runs are looked at, one by one; else the runs that a metric
+            lets through are found together first.
 
     Raises:
         InvalidInput: If it is none, or a value does not fit its field; the message points at
             the place.
     """
-    return _Compiler(connection, text).compiled(parse(text))
+    return _Compiler(connection, text, is_asked_by_run).compiled(parse(text))
 
 
 def column_of(connection: sa.Connection, field: Field) -> sa.ColumnElement[Any]:
@@ -56,9 +62,10 @@ def number_column_of(connection: sa.Connection, field: Field) -> sa.ColumnElemen
 
 
 class _Compiler:
-    def __init__(self, connection: sa.Connection, text: str) -> None:
+    def __init__(self, connection: sa.Connection, text: str, is_asked_by_run: bool) -> None:
         self._connection = connection
         self._text = text
+        self._is_asked_by_run = is_asked_by_run
 
     def compiled(self, tree: Tree) -> Bool:
         match tree:
@@ -88,10 +95,15 @@ class _Compiler:
         value = _METRICS.c.value
         if condition.operator == "is null":
             there = sa.or_(value.is_not(None), _METRICS.c.is_nan)
-            return _RUNS.c.number.not_in(sa.select(_METRICS.c.run).where(named, there))
+            return sa.not_(self._has_metric(named, there))
         numbers = [self._number(condition, each) for each in condition.values]
         asked = sa.or_(*(_compared(condition.operator, value, each) for each in numbers))
-        return _RUNS.c.number.in_(sa.select(_METRICS.c.run).where(named, asked))
+        return self._has_metric(named, asked)
+
+    def _has_metric(self, *conditions: Bool) -> Bool:
+        if self._is_asked_by_run:
+            return sa.exists().where(_METRICS.c.run == _RUNS.c.number, *conditions)
+        return _RUNS.c.number.in_(sa.select(_METRICS.c.run).where(*conditions))
 
     def _number(self, condition: Condition, value: Value) -> float:
         if condition.operator in ("like", "ilike"):

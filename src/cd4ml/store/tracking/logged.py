@@ -59,6 +59,8 @@ def log_metrics(
         InvalidInput: If a name, step or time cannot be stored; nothing is written then.
     """
     new = _by_name(points)
+    if not new:
+        return
     found = _found(connection, run, list(new))
     metrics: list[Metric] = []
     chunks: list[PointChunk] = []

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -39,16 +40,8 @@ _METRICS_IN_SQLITE = (
 _MOST_GROUPS = 1000
 _MOST_WALKED = 500  # runs that are looked for in the order of an index
 _TIMES_WALKED = 4  # of them: how much of it is read
-_WALKED = {
-    is_descending: sa.select(_METRICS.c.run, _METRICS.c.value)
-    .where(_METRICS.c.name == sa.bindparam("walked_name"), _METRICS.c.value.is_not(None))
-    .order_by(
-        _METRICS.c.value.desc() if is_descending else _METRICS.c.value.asc(), _METRICS.c.run.desc()
-    )
-    .limit(sa.bindparam("walked"))
-    .subquery("walked")
-    for is_descending in (True, False)
-}
+_WALKED = _METRICS.alias("walked")
+_OF_JSON = re.compile("param|tag", re.IGNORECASE)  # in a filter
 _MOST_METRICS = 6  # of a group, where none was asked for
 _LOOKED_AT = 20  # runs, for what metrics there are
 
@@ -110,13 +103,16 @@ def search_runs(
     Raises:
         InvalidInput: If the filter is none; the message points at the place.
     """
-    chosen = _chosen(connection, where, deleted, equal)
-    if partition:
-        chosen = chosen.where(_of_partition(partition))
-    found = _first_by_metric(connection, chosen, order, limit, offset)
+
+    def chosen(*, is_walked: bool = False) -> sa.Select[Any]:
+        those = _chosen(connection, where, deleted, equal, is_walked=is_walked)
+        return those.where(_of_partition(partition)) if partition else those
+
+    asked = (where, deleted, partition, tuple(equal.items()))
+    found = _first_by_metric(connection, chosen, asked, order, limit, offset)
     if found is not None:
         return _with_metrics(connection, found)
-    statement = _ordered(connection, chosen, order).limit(limit).offset(offset or None)
+    statement = _ordered(connection, chosen(), order).limit(limit).offset(offset or None)
     return found_runs(connection, list(connection.execute(statement).scalars()))
 
 
@@ -217,7 +213,12 @@ def order_of(text: str) -> Order:
 
 
 def _chosen(
-    connection: sa.Connection, where: str, deleted: bool | None, equal: dict[str, object]
+    connection: sa.Connection,
+    where: str,
+    deleted: bool | None,
+    equal: dict[str, object],
+    *,
+    is_walked: bool = False,
 ) -> sa.Select[Any]:
     chosen = sa.select(_RUNS.c.number)
     if deleted is not None:
@@ -225,7 +226,9 @@ def _chosen(
         chosen = chosen.where(sa.not_(there) if deleted else there)
     for name, value in equal.items():
         chosen = chosen.where(_RUNS.c[name] == value)
-    return chosen.where(condition_of(connection, where)) if where.strip() else chosen
+    if not where.strip():
+        return chosen
+    return chosen.where(condition_of(connection, where, is_asked_by_run=is_walked))
 
 
 def _of_partition(partition: str) -> sa.ColumnElement[bool]:
@@ -236,7 +239,8 @@ def _of_partition(partition: str) -> sa.ColumnElement[bool]:
 
 def _first_by_metric(
     connection: sa.Connection,
-    chosen: sa.Select[Any],
+    chosen: Callable[..., sa.Select[Any]],
+    asked: tuple[object, ...],
     order: Sequence[Order],
     limit: int | None,
     offset: int,
@@ -250,18 +254,38 @@ def _first_by_metric(
         return None
     if limit + offset > _MOST_WALKED:
         return None
-    name, is_descending = order[0].field.name, order[0].is_descending
-    walked = _WALKED[is_descending]
-    there = (
-        chosen.with_only_columns(*_RUNS.c)
-        .join(walked, walked.c.run == _RUNS.c.number)
-        .order_by(
-            walked.c.value.desc() if is_descending else walked.c.value.asc(), walked.c.run.desc()
+
+    def walk() -> sa.Select[Any]:
+        name, is_descending = order[0].field.name, order[0].is_descending
+        there = (
+            chosen(is_walked=True)
+            .with_only_columns(*_RUNS.c)
+            .join(_WALKED, _WALKED.c.run == _RUNS.c.number)
+            .where(*_walked(name, _TIMES_WALKED * (limit + offset), is_descending=is_descending))
         )
-    )
-    asked = {"walked_name": name, "walked": _TIMES_WALKED * (limit + offset)}
-    found = rows.fetch(connection, Run, there.limit(limit).offset(offset or None), asked)
+        columns = (_WALKED.c.value, _WALKED.c.run.desc())
+        first = columns[0].desc() if is_descending else columns[0].asc()
+        return there.order_by(first, columns[1]).limit(limit).offset(offset or None)
+
+    # what parameters there are decides what a filter on them means
+    is_fixed = not _OF_JSON.search(str(asked[0]))
+    key = ("walk", *asked, order[0], limit, offset) if is_fixed else None
+    found = rows.fetch_again(connection, Run, key, walk)
     return found if len(found) == limit else None
+
+
+def _walked(name: str, n: int, *, is_descending: bool) -> list[sa.ColumnElement[bool]]:
+    """The first so many of a metric's index, and those that are equal to the last of them."""
+    index = _METRICS.alias("last_walked")
+    named = [index.c.name == name, index.c.value.is_not(None)]
+    value = index.c.value.desc() if is_descending else index.c.value.asc()
+    last = sa.select(index.c.value).where(*named).order_by(value).limit(1).offset(n - 1)
+    endless: sa.BindParameter[float] = sa.literal(
+        float("-inf" if is_descending else "inf"), sa.Double()
+    )
+    end = sa.func.coalesce(last.scalar_subquery(), endless)
+    is_before = _WALKED.c.value >= end if is_descending else _WALKED.c.value <= end
+    return [_WALKED.c.name == name, _WALKED.c.value.is_not(None), is_before]
 
 
 def _ordered(
