@@ -234,7 +234,15 @@ class TestModelsMadeElsewhere:
                 "model.onnx",
                 {},
                 InvalidInput,
-                "expected a file named .pkl, .pickle or .joblib, got 'model.onnx'",
+                "model.onnx does not begin as a model in the format onnx does\n"
+                "  hint: it looks like pickle",
+            ),
+            (
+                "model.h5",
+                {},
+                InvalidInput,
+                "expected a file named .pkl, .pickle, .joblib, .lgb, .txt, .json, .ubj or .onnx, "
+                "got 'model.h5'",
             ),
             ("gone.pkl", {}, InvalidInput, "cannot be read: No such file or directory"),
             ("model.pkl", {"rows_of": "run/9"}, NotFound, "no run '9'"),

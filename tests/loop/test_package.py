@@ -242,7 +242,8 @@ def test_a_native_model_is_pinned_to_the_libraries_it_was_tried_with(
     expected = runtime_of(registered.project, registered.registered(2)).score(sample())
     assert {"numpy", "polars", "scikit-learn"} <= set(roots)
     assert all("==" in each for each in taken.requires)
-    assert answer["together"] == expected
+    # the endpoint asks the trees alone, which add up in another order
+    assert answer["together"] == pytest.approx(expected, rel=1e-12)
     assert answer["one by one"][-len(BAD) :] == [as_endpoint_says(row) for row in BAD]
     assert "cd4ml" not in answer["loaded"]
 

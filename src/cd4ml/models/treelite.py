@@ -14,7 +14,8 @@ import msgspec
 import numpy as np
 
 from cd4ml.errors import ConfigurationError, InvalidInput, Unavailable
-from cd4ml.models.encoding import Encoding, encoder, encoding_of, only_known
+from cd4ml.models import boosters
+from cd4ml.models.encoding import Codes, Encoding, Entry, Number, encoder, encoding_of, only_known
 from cd4ml.records.contract import Contract
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ def compile_trees(estimator: Any, contract: Contract) -> bytes:
         Exception: Of treelite, if it cannot read the ensemble.
     """
     _treelite()
+    if (booster := boosters.booster_in(estimator)) is not None:
+        return _compiled_booster(booster, contract)
     *steps, last = [step for _, step in getattr(estimator, "steps", [("", estimator)])]
     names = list(getattr(estimator, "feature_names_in_", contract.names))
     encoding = encoding_of(steps, contract, names)
@@ -52,6 +55,25 @@ def compile_trees(estimator: Any, contract: Contract) -> bytes:
     encoding = msgspec.structs.replace(encoding, is_single=is_single)
     ensemble = Ensemble(encoding, _trees_of(last).serialize_bytes())
     return msgspec.msgpack.encode(ensemble)
+
+
+def _compiled_booster(booster: Any, contract: Contract) -> bytes:
+    """A booster that is asked by columns: names of categories become their codes."""
+    facts = boosters.facts_of(booster)
+    entries: tuple[Entry, ...] = tuple(
+        _codes(name, column, facts.categories[name])
+        if name in facts.categories
+        else Number(field=name, column=column)
+        for column, name in enumerate(boosters.names_in(facts, contract.names))
+    )
+    is_single = facts.library == "xgboost"
+    encoding = Encoding(n_columns=len(entries), entries=entries, is_single=is_single)
+    return msgspec.msgpack.encode(Ensemble(encoding, boosters.trees_of(booster).serialize_bytes()))
+
+
+def _codes(name: str, column: int, known: tuple[str, ...]) -> Codes:
+    codes = tuple(map(float, range(len(known))))
+    return Codes(field=name, column=column, values=known, codes=codes, missing=None, unknown=None)
 
 
 class TreeScorer:
