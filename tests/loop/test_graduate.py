@@ -241,7 +241,7 @@ class TestModelsMadeElsewhere:
                 "model.h5",
                 {},
                 InvalidInput,
-                "expected a file named .pkl, .pickle, .joblib, .lgb, .txt, .json, .ubj or .onnx, "
+                "expected a file named .pickle, .pkl, .joblib, .lgb, .txt, .json, .ubj or .onnx, "
                 "got 'model.h5'",
             ),
             ("gone.pkl", {}, InvalidInput, "cannot be read: No such file or directory"),

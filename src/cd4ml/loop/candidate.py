@@ -137,7 +137,10 @@ def estimator_of(project: Project, version: ModelVersion) -> str:
 def without_estimator(version: ModelVersion) -> Refused:
     """The refusal of a version of which nobody knows what to load."""
     msg = f"{version.ref} has no file that is known to hold a fitted estimator"
-    return Refused(msg, hint="a pickle or joblib file is known as one: cd4ml model add")
+    hint = "known as one: pickles, joblib, LightGBM's, XGBoost's and ONNX files: cd4ml model add"
+    if version.source and not version.run:
+        hint = "of MLmodel folders the flavours lightgbm, xgboost, onnx and sklearn (pickled) are"
+    return Refused(msg, hint=f"{hint}; what else MLflow loads needs mlflow itself")
 
 
 def logged_models(project: Project, run: int) -> dict[str, Logged]:

@@ -66,8 +66,14 @@ def booster_in(estimator: Any) -> Any:
         return booster if booster.pandas_categorical else None
     if home == "xgboost" and hasattr(estimator, "get_booster"):
         booster = estimator.get_booster()
-        return booster if "c" in (booster.feature_types or ()) else None
+        return _best(booster) if "c" in (booster.feature_types or ()) else None
     return None
+
+
+def _best(booster: Any) -> Any:
+    """The trees up to the best round, which is where scikit-learn's interface stops."""
+    best = booster.attr("best_iteration")
+    return booster if best is None else booster[: int(best) + 1]
 
 
 def facts_of(booster: Any) -> Facts:
@@ -165,7 +171,8 @@ def _loaded(library: str, data: bytes) -> Any:
 
     booster = xgboost.Booster({"nthread": 1})
     booster.load_model(bytearray(data))
-    return booster
+    was_wrapped = booster.attr("scikit_learn") is not None  # saved by XGBClassifier and the like
+    return _best(booster) if was_wrapped else booster
 
 
 def _of_lightgbm(booster: Any) -> Facts:

@@ -96,7 +96,9 @@ def contents_of(blobs: Blobs, version: ModelVersion, *, name: str = "") -> Conte
         "py.typed": "",
         "_violations.py": _source("cd4ml.models", "violations", package),
         "_model.py": _source(_EMBEDDED, "model", package),
-        **{f"_{name}.py": _source(_EMBEDDED, name, package) for name in (scorer, "server")},
+        **{
+            f"_{name}.py": _source(_EMBEDDED, name, package) for name in (scorer, "server", "lines")
+        },
         **_needed(manifest, package),
         "__main__.py": f"from {package}._server import main\n\nmain({package!r})\n",
     }
