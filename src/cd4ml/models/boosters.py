@@ -98,12 +98,16 @@ def answers(booster: Any, facts: Facts, frame: pl.DataFrame) -> NDArray[np.float
     Raises:
         InvalidInput: If the frame lacks a column, or a column of texts was none of categories.
     """
-    matrix = _matrix(facts, frame)
+    return answers_to(booster, facts, _matrix(facts, frame))
+
+
+def answers_to(booster: Any, facts: Facts, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The booster's answer to each row of its own columns, shape (rows, columns)."""
     if facts.library == "lightgbm":
         answered = booster.predict(matrix, num_threads=1)
     else:
         answered = booster.inplace_predict(matrix, validate_features=False)
-    columns = np.asarray(answered, np.float64).reshape(frame.height, -1)
+    columns = np.asarray(answered, np.float64).reshape(len(matrix), -1)
     return columns[:, -1]
 
 

@@ -176,8 +176,10 @@ def _refuse_dependent(
 def _refuse_logits(contract: Contract, answers: NDArray[np.float64]) -> None:
     """Let no graph through that answers a question of two classes outside of 0 to 1."""
     outside = answers[(answers < -TOLERANCE) | (answers > 1 + TOLERANCE)]
-    if len(contract.classes) == 2 and len(outside):
-        msg = f"the graph answers {outside[0]:.3g}, which is no probability of {contract.classes[1]!r}"
+    said = contract.output
+    is_share = said is not None and (said.minimum, said.maximum) == (0, 1)
+    if (is_share or len(contract.classes) == 2) and len(outside):
+        msg = f"the graph answers {outside[0]:.3g}, which is no probability"
         raise CannotAnswer(msg, hint="these may be logits: end the graph with a Sigmoid")
 
 

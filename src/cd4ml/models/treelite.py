@@ -15,7 +15,8 @@ import numpy as np
 
 from cd4ml.errors import ConfigurationError, InvalidInput, Unavailable
 from cd4ml.models import boosters
-from cd4ml.models.encoding import Codes, Encoding, Entry, Number, encoder, encoding_of, only_known
+from cd4ml.models.booster_columns import encoding_of_booster
+from cd4ml.models.encoding import Encoding, encoder, encoding_of, only_known
 from cd4ml.records.contract import Contract
 
 if TYPE_CHECKING:
@@ -59,21 +60,8 @@ def compile_trees(estimator: Any, contract: Contract) -> bytes:
 
 def _compiled_booster(booster: Any, contract: Contract) -> bytes:
     """A booster that is asked by columns: names of categories become their codes."""
-    facts = boosters.facts_of(booster)
-    entries: tuple[Entry, ...] = tuple(
-        _codes(name, column, facts.categories[name])
-        if name in facts.categories
-        else Number(field=name, column=column)
-        for column, name in enumerate(boosters.names_in(facts, contract.names))
-    )
-    is_single = facts.library == "xgboost"
-    encoding = Encoding(n_columns=len(entries), entries=entries, is_single=is_single)
+    encoding = encoding_of_booster(boosters.facts_of(booster), contract)
     return msgspec.msgpack.encode(Ensemble(encoding, boosters.trees_of(booster).serialize_bytes()))
-
-
-def _codes(name: str, column: int, known: tuple[str, ...]) -> Codes:
-    codes = tuple(map(float, range(len(known))))
-    return Codes(field=name, column=column, values=known, codes=codes, missing=None, unknown=None)
 
 
 class TreeScorer:

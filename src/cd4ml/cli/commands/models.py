@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from cd4ml.loop.registry import ModelSummary, RegisteredSummary
     from cd4ml.records.model_version import ModelVersion
 
+_CODE = (".pkl", ".pickle", ".joblib")  # files that can run code when they are loaded
+
 
 def add_to(commands: Commands) -> None:
     """`graduate`, and the verbs of `model`."""
@@ -80,11 +82,16 @@ def _add_making(nouns: Commands) -> None:
     parser = nouns.add(
         "add",
         bring,
-        "make a pickled estimator that was made elsewhere a version, without loading it",
-        "It is loaded only after `cd4ml model trust`.",
+        "make a model that was made elsewhere a version, without loading it",
+        "A pickle, or what joblib wrote, is loaded only after `cd4ml model trust`; the formats of\n"
+        "LightGBM, XGBoost and ONNX hold no code and need nobody's word.",
     )
     parser.add_argument("name", metavar="MODEL")
-    parser.add_argument("file", metavar="FILE", help=".pkl, .pickle or .joblib")
+    parser.add_argument(
+        "file",
+        metavar="FILE",
+        help=".pkl, .pickle, .joblib, .txt or .lgb (LightGBM), .ubj or .json (XGBoost), .onnx",
+    )
     parser.add_argument(
         "--rows", metavar="RUN", required=True, help="whose training and holdout rows judge it"
     )
@@ -174,7 +181,8 @@ def bring(given: Given) -> Answer[ModelVersion]:
         description=words.description,
         actor=given.actor,
     )
-    return Answer(version, _show_brought)
+    is_code = words.file.lower().endswith(_CODE)
+    return Answer(version, _show_brought if is_code else _show_version)
 
 
 def _write(path: Path, found: Card) -> None:
