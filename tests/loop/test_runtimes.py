@@ -121,6 +121,8 @@ def evaluation(delay: Model, holdout: pl.DataFrame) -> list:
     return delay.predict(holdout).tolist()
 """
 
+ONE_BY_ONE = EXPORTED.replace("[None, 1]", "[1, 1]")
+
 OWN = """
 from shop.rules import Windy
 
@@ -297,10 +299,10 @@ def test_a_wheel_brings_the_class_along(project: Project, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("text", "needs"),
-    [(LIGHTGBM, "lightgbm"), (XGBOOST, "xgboost")],
-    ids=["lightgbm", "xgboost"],
+    [(LIGHTGBM, "lightgbm"), (XGBOOST, "xgboost"), (ONE_BY_ONE, "onnx")],
+    ids=["lightgbm", "xgboost", "a graph of one row"],
 )
-def test_a_wheel_of_a_booster_needs_its_library_only(
+def test_a_wheel_needs_the_models_library_only(
     project: Project, text: str, needs: str, tmp_path: Path
 ) -> None:
     version, evaluated = made(project, text)
