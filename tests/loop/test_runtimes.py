@@ -377,5 +377,5 @@ def test_a_version_says_what_was_tried(project: Project) -> None:
     assert said["answers as"].startswith("its trees (treelite): within ")
     assert said["refused as ONNX"].startswith("it does not compile: MissingShapeCalculator: ")
     assert said["kept as"] == "estimator.lightgbm.txt"
-    assert said["may be loaded"] == "by anybody: its format holds no code"
+    assert said["may be loaded"] == "a run of this project made it"
     assert {"lightgbm", "treelite"} <= set(said)

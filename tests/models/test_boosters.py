@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 import xgboost
 
-from cd4ml.errors import ConfigurationError, InvalidInput
+from cd4ml.errors import ConfigurationError, InvalidInput, Refused
 from cd4ml.models import boosters
 from cd4ml.models.estimator import dump, is_classifier, load, score_frame
 from cd4ml.models.frames import to_rows
@@ -20,6 +20,7 @@ from cd4ml.models.manifest import Manifest
 from cd4ml.models.native import NativeScorer
 from cd4ml.models.package import CannotAnswer
 from cd4ml.models.parity import probes
+from cd4ml.models.runtime import load as load_runtime
 from cd4ml.models.treelite import TreeScorer, compile_trees
 from cd4ml.records.contract import Contract
 from tests.models.builders import CONTRACT, NUMBERS, flights, packaged
@@ -169,17 +170,16 @@ def test_without_treelite_the_library_itself_answers(
     np.testing.assert_array_equal(answered, of_lightgbm(booster, flights().head(20)))
 
 
-def test_what_holds_no_code_needs_nobodys_word(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@BOTH
+def test_one_made_elsewhere_is_loaded_only_if_somebody_answers_for_it(
+    fit: Any, ask: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cd4ml.models.runtime import load as load_runtime
-
+    """It holds no code, but a few changed bytes end the process that reads it."""
     monkeypatch.setitem(sys.modules, "treelite", None)
-    model = packaged(tmp_path, by_xgboost(), FEW)
+    model = packaged(tmp_path, fit(), FEW)
 
-    runtime = load_runtime(model.blobs, model.artifact, is_trusted=lambda address: False)
-
-    assert runtime.kind == "native"
+    with pytest.raises(Refused, match=f"the estimator at {model.estimator} was not made by a run"):
+        load_runtime(model.blobs, model.artifact, is_trusted=lambda address: False)
 
 
 def wrapped(kind: str) -> Any:

@@ -407,3 +407,19 @@ assert "onnx" not in sys.modules, "slow to import, and of no use here"
     words = [sys.executable, "-c", program, str(tmp_path), made.artifact]
 
     assert subprocess.run(words, check=False).returncode == 0
+
+
+def test_changed_bytes_are_refused_or_a_graph() -> None:
+    """Graphs from elsewhere are loaded without anybody's word: reading one must be safe."""
+    data, outcomes = bytearray(dump(linear())), set()
+    for seed in range(60):
+        chance = np.random.default_rng(seed)
+        changed = bytearray(data)
+        for place in chance.integers(len(data), size=2):
+            changed[place] = chance.integers(256)
+        try:
+            outcomes.add(type(Graph(bytes(changed))))
+        except InvalidInput:
+            outcomes.add(InvalidInput)
+
+    assert outcomes == {Graph, InvalidInput}

@@ -340,7 +340,7 @@ def runtime_of(project: Project, version: ModelVersion) -> Runtime:
 
 def modules_for(project: Project, manifest: Manifest) -> AbstractContextManager[object]:
     """The project's own modules, where a model's estimator may need them and brings none."""
-    brings = CODE in manifest.files or not manifest.can_run_code
+    brings = CODE in manifest.files or not manifest.is_pickled
     return nullcontext() if brings else project_modules(project)
 
 

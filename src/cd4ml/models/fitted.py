@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cd4ml.models import estimator as estimators
 from cd4ml.models.carried import CarriedCode
-from cd4ml.models.formats import can_run_code
+from cd4ml.models.formats import needs_word
 from cd4ml.models.own_code import CODE, OwnCode
 from cd4ml.models.trust import IsTrusted, refuse_unless_trusted
 
@@ -22,7 +22,7 @@ def fitted_in(blobs: Blobs, manifest: Manifest, *, is_trusted: IsTrusted) -> Any
     Args:
         blobs: Where its parts are.
         manifest: Of the model.
-        is_trusted: Whether bytes that can run code may be loaded; not asked for others.
+        is_trusted: Whether bytes at an address may be loaded; not asked for an ONNX graph.
 
     Raises:
         Refused: If it was made elsewhere and nobody answers for it.
@@ -48,7 +48,7 @@ def fitted_at(
 ) -> Any:
     """The estimator at an address; raises as `fitted_in`."""
     data = blobs.get(address)
-    if can_run_code(data, is_joblib=is_joblib):
+    if needs_word(data, is_joblib=is_joblib):
         refuse_unless_trusted(address, is_trusted)
     has_code = code is not None and code.modules and not is_joblib
     unpickle = CarriedCode(code.modules).unpickle if code and has_code else pickle.loads

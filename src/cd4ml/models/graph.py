@@ -57,8 +57,11 @@ class Graph:
         refuse_outside(data)
         self.data = data
         self._session = _opened(data)
-        self.inputs = tuple(map(_input, self._session.get_inputs()))
-        self._output = _output(self._session)
+        try:
+            self.inputs = tuple(map(_input, self._session.get_inputs()))
+            self._output = _output(self._session)
+        except (UnicodeDecodeError, IndexError) as error:  # names that are none, no outputs
+            raise InvalidInput(f"these bytes are no ONNX graph: {error}") from None
         self.batch = _batch(self.inputs)
 
     def predict(self, frame: pl.DataFrame) -> NDArray[np.float64]:

@@ -78,8 +78,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return next(name for name in FILES.values() if name in self.files)
 
     @property
-    def can_run_code(self) -> bool:
-        """Whether loading the estimator could run any code, so that somebody answers for it."""
+    def is_pickled(self) -> bool:
+        """Whether the estimator is a pickle, whose classes have to be found somewhere."""
         return self.estimator_file in (ESTIMATOR, JOBLIB)
 
     @property

@@ -210,7 +210,7 @@ class LoadedModel:
     ) -> _InForce:
         manifest = self._kept.blobs.get_record(version.artifact, Manifest)
         # only an estimator may need classes of the project's modules, and bring none of them
-        is_whole = CODE in manifest.files or not manifest.can_run_code
+        is_whole = CODE in manifest.files or not manifest.is_pickled
         needs_modules = manifest.kind == "native" and not is_whole
         with self._modules(project) if needs_modules else nullcontext():
             runtime = load(self._kept.blobs, version.artifact, is_trusted=is_trusted)

@@ -160,7 +160,7 @@ def _brought(card: Card) -> str:
 
 
 def _why_loaded(card: Card) -> str:
-    if card.packaged and not card.packaged.can_run_code:
+    if card.packaged and card.packaged.estimator_file == "estimator.onnx":
         return "by anybody: its format holds no code"
     if card.is_ours:
         return "a run of this project made it"

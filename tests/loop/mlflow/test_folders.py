@@ -16,6 +16,7 @@ from cd4ml.loop.candidate import runtime_of
 from cd4ml.loop.graduate import package_version
 from cd4ml.loop.mlflow.exported import export_version
 from cd4ml.loop.mlflow.folders import import_folder
+from cd4ml.loop.trust import trust
 from cd4ml.records.model_version import ModelVersion
 from tests.loop.test_runtimes import LIGHTGBM, OWN, OWN_FILES, holdout_of, made
 from tests.loop.world import ANN
@@ -43,8 +44,12 @@ def folder_of(place: Path, flavors: dict[str, Any], **files: bytes) -> Path:
     return place
 
 
-def brought(project: Project, folder: Path) -> ModelVersion:
+def brought(project: Project, folder: Path, *, is_trusted: bool = False) -> ModelVersion:
     version = import_folder(project, folder, "other", actor=ANN)
+    if is_trusted:
+        with pytest.raises(Refused, match="was not made by a run of this project"):
+            package_version(project, version.ref, actor=ANN)
+        trust(project, version.ref, why="I fitted it myself", actor=ANN)
     return package_version(project, version.ref, actor=ANN)
 
 
@@ -56,14 +61,15 @@ def matrix() -> tuple[Any, Any]:
     return flights().select(NUMBERS), flights()["late"].to_numpy()
 
 
-def test_a_lightgbm_folder_answers_without_anybodys_word(project: Project, tmp_path: Path) -> None:
+def test_a_lightgbm_folder_answers_by_lightgbm(project: Project, tmp_path: Path) -> None:
     X, late = matrix()
     known = lightgbm.Dataset(X.to_numpy(), late, feature_name=NUMBERS)
     booster = lightgbm.train({"objective": "binary", "verbose": -1, "num_threads": 1}, known, 9)
     flavor = {"data": "model.lgb", "model_class": "lightgbm.basic.Booster"}
     text = booster.model_to_string().encode()
 
-    version = brought(project, folder_of(tmp_path / "f", {"lightgbm": flavor}, model_lgb=text))
+    folder = folder_of(tmp_path / "f", {"lightgbm": flavor}, model_lgb=text)
+    version = brought(project, folder, is_trusted=True)
 
     expected = booster.predict(X.head(80).to_numpy())
     np.testing.assert_allclose(answered(project, version), expected, atol=1e-6)
@@ -84,13 +90,14 @@ def test_an_xgboost_folder_stops_where_its_classifier_did(project: Project, tmp_
     }
     data = (tmp_path / "model.ubj").read_bytes()
 
-    version = brought(project, folder_of(tmp_path / "f", {"xgboost": flavor}, model_ubj=data))
+    folder = folder_of(tmp_path / "f", {"xgboost": flavor}, model_ubj=data)
+    version = brought(project, folder, is_trusted=True)
 
     expected = model.predict_proba(X.head(80))[:, 1]
     np.testing.assert_allclose(answered(project, version), expected, atol=1e-6)
 
 
-def test_an_onnx_folder_answers_by_onnx_runtime(project: Project, tmp_path: Path) -> None:
+def test_an_onnx_folder_answers_without_anybodys_word(project: Project, tmp_path: Path) -> None:
     graph = linear()
     flavors = {"onnx": {"data": "model.onnx", "onnx_version": "1.23.2"}, "python_function": {}}
     data = graph.SerializeToString()

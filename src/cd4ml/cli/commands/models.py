@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from cd4ml.loop.registry import ModelSummary, RegisteredSummary
     from cd4ml.records.model_version import ModelVersion
 
-_CODE = (".pkl", ".pickle", ".joblib")  # files that can run code when they are loaded
-
 
 def add_to(commands: Commands) -> None:
     """`graduate`, and the verbs of `model`."""
@@ -83,8 +81,7 @@ def _add_making(nouns: Commands) -> None:
         "add",
         bring,
         "make a model that was made elsewhere a version, without loading it",
-        "A pickle, or what joblib wrote, is loaded only after `cd4ml model trust`; the formats of\n"
-        "LightGBM, XGBoost and ONNX hold no code and need nobody's word.",
+        "It is loaded only after `cd4ml model trust`, but for an ONNX graph, which needs nobody's word.",
     )
     parser.add_argument("name", metavar="MODEL")
     parser.add_argument(
@@ -181,8 +178,8 @@ def bring(given: Given) -> Answer[ModelVersion]:
         description=words.description,
         actor=given.actor,
     )
-    is_code = words.file.lower().endswith(_CODE)
-    return Answer(version, _show_brought if is_code else _show_version)
+    is_graph = words.file.lower().endswith(".onnx")
+    return Answer(version, _show_version if is_graph else _show_brought)
 
 
 def _write(path: Path, found: Card) -> None:
