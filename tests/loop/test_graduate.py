@@ -4,6 +4,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from cd4ml.errors import (
@@ -23,6 +24,8 @@ from cd4ml.loop.promote import request
 from cd4ml.loop.registry import models
 from cd4ml.loop.train import train
 from cd4ml.loop.trust import distrust, trust, trusted
+from cd4ml.models.onnx import compile_estimator
+from cd4ml.records.contract import Contract, Field
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.records.run import Run
 from cd4ml.store import lineage, rows
@@ -177,6 +180,20 @@ class TestModelsMadeElsewhere:
 
         assert not place.exists()
 
+    def test_what_holds_no_code_answers_without_anybodys_word(self, own: Project) -> None:
+        fields = tuple(Field(name, "number") for name in ("distance", "wind"))
+        file = own.folder / "model.onnx"
+        file.write_bytes(compile_estimator(fitted(), Contract(name="delay", fields=fields)))
+
+        version = bring_model(own, "lab", file, rows_of="run/1", actor=EVE)
+        packaged = package_version(own, version.ref, actor=ANN)
+
+        runtime = runtime_of(own, packaged)
+        assert (runtime.kind, trusted(own)) == ("onnx", [])
+        row = {"distance": 500.0, "wind": 9.0}
+        expected = fitted().predict_proba(pl.DataFrame([row]))[:, 1]
+        assert runtime.score([row]) == pytest.approx(expected, abs=1e-6)
+
     def test_who_may_not_trust_cannot_let_it_run(self, own: Project, tmp_path: Path) -> None:
         self.brought(own, Hostile(tmp_path / "place"))
 
@@ -234,7 +251,15 @@ class TestModelsMadeElsewhere:
                 "model.onnx",
                 {},
                 InvalidInput,
-                "expected a file named .pkl, .pickle or .joblib, got 'model.onnx'",
+                "model.onnx does not begin as a model in the format onnx does\n"
+                "  hint: it looks like pickle",
+            ),
+            (
+                "model.h5",
+                {},
+                InvalidInput,
+                "expected a file named .pickle, .pkl, .joblib, .lgb, .txt, .json, .ubj or .onnx, "
+                "got 'model.h5'",
             ),
             ("gone.pkl", {}, InvalidInput, "cannot be read: No such file or directory"),
             ("model.pkl", {"rows_of": "run/9"}, NotFound, "no run '9'"),

@@ -17,7 +17,7 @@ from cd4ml.errors import Corrupted, InvalidInput, NotFound, Refused, Unavailable
 from cd4ml.loop.candidate import runtime_of
 from cd4ml.models.estimator import dump
 from cd4ml.serving.loaded import RowsRefused
-from tests.models.builders import ROW, bitset_boosted, boosted, flights, logistic
+from tests.models.builders import ROW, bitset_boosted, boosted, flights, logistic, native_boosted
 from tests.models.registered import Registered
 from tests.serving.builders import until
 
@@ -190,8 +190,8 @@ def test_what_the_stores_say_counts_more_than_what_is_remembered(registered: Reg
 
 
 def test_a_pickle_from_elsewhere_is_not_loaded(registered: Registered) -> None:
-    version = registered.version(bitset_boosted())
-    registered.distrust(registered.project.blobs.put(dump(bitset_boosted())))
+    version = registered.version(native_boosted())
+    registered.distrust(registered.project.blobs.put(dump(native_boosted())))
 
     with pytest.raises(Refused, match="was not made by a run of this project"):
         cd4ml.load(version.ref, project=registered.folder)

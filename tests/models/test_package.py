@@ -10,18 +10,27 @@ import msgspec
 import numpy as np
 import polars as pl
 import pytest
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import (
     BaggingClassifier,
     ExtraTreesClassifier,
     GradientBoostingClassifier,
     HistGradientBoostingRegressor,
     RandomForestClassifier,
+    RandomForestRegressor,
     VotingClassifier,
 )
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
+from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge, RidgeClassifier
+from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    OneHotEncoder,
+    PolynomialFeatures,
+    SplineTransformer,
+    StandardScaler,
+)
 from sklearn.tree import DecisionTreeClassifier
 
 from cd4ml.errors import InvalidInput, Refused
@@ -148,6 +157,81 @@ def test_whatever_serves_gives_the_estimators_answers(
     np.testing.assert_allclose(model.load().score(rows), expected, atol=1e-5)
     if manifest.kind != "native":
         assert manifest.estimator not in manifest.served
+
+
+@pytest.mark.parametrize(
+    ("estimator", "numbers"),
+    [
+        (HistGradientBoostingRegressor(loss="gamma", max_iter=10), "passthrough"),
+        (HistGradientBoostingRegressor(loss="quantile", quantile=0.9, max_iter=10), "passthrough"),
+        (RandomForestRegressor(10, random_state=0), IMPUTED),
+        (TransformedTargetRegressor(Ridge(), func=np.log, inverse_func=np.exp), IMPUTED),
+        (PoissonRegressor(), IMPUTED),
+        (Ridge(), make_pipeline(SimpleImputer(), SplineTransformer())),
+        (Ridge(), make_pipeline(SimpleImputer(), PolynomialFeatures())),
+    ],
+    ids=["gamma", "quantile", "forest", "logarithm", "poisson", "splines", "polynomials"],
+)
+def test_whatever_serves_gives_the_regressors_answers(
+    estimator: Any, numbers: Any, tmp_path: Path
+) -> None:
+    """Inverse links are left out, targets are not turned back, thresholds are crossed."""
+    fitted = fit(estimator, numbers=numbers, target="hour")
+    model = packaged(tmp_path, fitted)
+
+    rows = probes(CONTRACT, to_rows(CONTRACT, flights()))
+    expected = NativeScorer(fitted, CONTRACT).score([tuple(row.values()) for row in rows])
+    np.testing.assert_allclose(model.load().score(rows), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("loss", ["poisson", "gamma"])
+def test_a_forgotten_inverse_link_is_refused(loss: str, tmp_path: Path) -> None:
+    """Every one of its answers is the logarithm of the right one."""
+    regressor = HistGradientBoostingRegressor(loss=loss, max_iter=10)
+    refused = manifest_of(packaged(tmp_path, fit(regressor, target="hour"))).refused
+
+    assert refused["ONNX"].startswith("answers differ by up to 0.")
+    assert float(refused["ONNX"].split()[5].rstrip(",")) > 0.5
+
+
+def test_a_threshold_of_ones_own_is_not_lost(tmp_path: Path) -> None:
+    model = packaged(
+        tmp_path,
+        fit(FixedThresholdClassifier(LogisticRegression(), threshold=0.2), numbers=IMPUTED),
+    )
+
+    assert manifest_of(model).kind == "native"
+
+
+class Centred(LogisticRegression):  # type: ignore[misc]
+    """Probabilities from which the mean of their batch is taken: what no row alone can have."""
+
+    def predict_proba(self, X: Any) -> Any:
+        shares = super().predict_proba(X)[:, 1]
+        moved = np.clip(shares - shares.mean() + 0.5, 0, 1)
+        return np.column_stack([1 - moved, moved])
+
+
+class Dicing(LogisticRegression):  # type: ignore[misc]
+    """Probabilities with a little chance in them."""
+
+    def predict_proba(self, X: Any) -> Any:
+        noise = np.random.default_rng().uniform(0, 0.01, len(X))
+        return np.clip(super().predict_proba(X) + np.column_stack([-noise, noise]), 0, 1)
+
+
+@pytest.mark.parametrize("kind", [Centred, Dicing])
+def test_an_answer_that_does_not_come_from_its_row_alone_is_refused(
+    kind: type, tmp_path: Path
+) -> None:
+    message = refused(open_blobs(str(tmp_path)), fit(kind(), numbers=IMPUTED))
+
+    assert message.startswith(
+        "the estimator's answer to a row depends on the rows beside it, or on chance: it differs by"
+    )
+    assert message.endswith(
+        "hint: answer each row from its own values: no means of the batch, no random numbers"
+    )
 
 
 def test_a_faithful_regressor_is_used(tmp_path: Path) -> None:

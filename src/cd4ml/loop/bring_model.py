@@ -14,7 +14,7 @@ from cd4ml.loop.refs import number_in
 from cd4ml.loop.written_card import written_card
 from cd4ml.models import registry
 from cd4ml.models.files import NAMES, ModelFiles
-from cd4ml.models.manifest import ESTIMATOR, JOBLIB
+from cd4ml.models.formats import FILES, Format, format_of
 from cd4ml.models.registry.names import require_model_name
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.records.run import Run
@@ -44,7 +44,8 @@ def bring_model(
     Args:
         project: Whose model.
         name: The registered model.
-        path: A file `.pkl` or `.pickle`, or `.joblib`.
+        path: A file `.pkl`, `.pickle` or `.joblib`; of LightGBM `.txt` or `.lgb`, of XGBoost
+            `.ubj` or `.json`; or `.onnx`.
         rows_of: The run whose rows judge it.
         source: Where it came from; the file's name by default.
         description: In words, Markdown.
@@ -58,11 +59,13 @@ def bring_model(
     """
     require_model_name(name)
     form = NAMES.get(path.suffix.lower())
-    if form is None:
-        msg = f"expected a file named .pkl, .pickle or .joblib, got {path.name!r}"
+    if form is None or form == "mlmodel":
+        *most, last = NAMES
+        msg = f"expected a file named {', '.join(most)} or {last}, got {path.name!r}"
         raise InvalidInput(msg, hint="an MLmodel folder is imported as one")
     rows_from = number_in(rows_of, "run")
-    main = JOBLIB if form == "joblib" else ESTIMATOR
+    main = FILES[form]
+    _refuse_another(path, form)
     address = project.blobs.put_file(path)
     files = ModelFiles(form=form, files={main: address}, main=main)
     listed = listing(project.blobs, files, {main: path.stat().st_size})
@@ -87,6 +90,18 @@ def bring_model(
             by=actor,
             at=at,
         )
+
+
+def _refuse_another(path: Path, form: Format) -> None:
+    """Let no pickle come under the name of what holds no code, nor the other way round."""
+    try:
+        with path.open("rb") as file:
+            found = format_of(file.read(16), is_joblib=form == "joblib")
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be read: {error.strerror}") from None
+    if found != form:
+        msg = f"{path.name} does not begin as a model in the format {form} does"
+        raise InvalidInput(msg, hint=f"it looks like {found}")
 
 
 def _known(connection: sa.Connection, name: str, listed: str) -> ModelVersion | None:

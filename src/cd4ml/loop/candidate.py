@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,6 +14,7 @@ from cd4ml.loop.cut import model_name
 from cd4ml.models.contract import derive
 from cd4ml.models.files import ModelFiles
 from cd4ml.models.manifest import Manifest
+from cd4ml.models.own_code import CODE, OwnCode, own_code
 from cd4ml.models.package import CannotAnswer, package
 from cd4ml.models.runtime import Runtime, load
 from cd4ml.models.trust import trusted_in
@@ -136,7 +137,10 @@ def estimator_of(project: Project, version: ModelVersion) -> str:
 def without_estimator(version: ModelVersion) -> Refused:
     """The refusal of a version of which nobody knows what to load."""
     msg = f"{version.ref} has no file that is known to hold a fitted estimator"
-    return Refused(msg, hint="a pickle or joblib file is known as one: cd4ml model add")
+    hint = "known as one: pickles, joblib, LightGBM's, XGBoost's and ONNX files: cd4ml model add"
+    if version.source and not version.run:
+        hint = "of MLmodel folders the flavours lightgbm, xgboost, onnx and sklearn (pickled) are"
+    return Refused(msg, hint=f"{hint}; what else MLflow loads needs mlflow itself")
 
 
 def logged_models(project: Project, run: int) -> dict[str, Logged]:
@@ -205,15 +209,43 @@ def packaged(project: Project, candidate: Candidate, contract: Contract) -> str:
     holdout = table(project, candidate.holdout)
     if holdout.is_empty():
         raise CannotAnswer("the holdout has no rows, so nothing says what the model is worth")
-    with project_modules(project):
+    return packaged_estimator(
+        project,
+        candidate.estimator,
+        contract,
+        holdout.select(contract.names),
+        is_joblib=candidate.is_joblib,
+    )
+
+
+def packaged_estimator(
+    project: Project,
+    estimator: str,
+    contract: Contract,
+    sample: pl.DataFrame,
+    *,
+    is_joblib: bool = False,
+) -> str:
+    """The address of an estimator's packaged model, with the project's modules that it needs."""
+    code = code_of(project, estimator, is_joblib=is_joblib)
+    # what travels with the model has to suffice: then the project's folder is not looked into
+    with nullcontext() if code.modules else project_modules(project):
         return package(
             project.blobs,
-            estimator=candidate.estimator,
+            estimator=estimator,
             contract=contract,
-            sample=holdout.select(contract.names),
+            sample=sample,
             is_trusted=trusted_in(project.database),
-            is_joblib=candidate.is_joblib,
+            is_joblib=is_joblib,
+            code=code,
         )
+
+
+def code_of(project: Project, estimator: str, *, is_joblib: bool) -> OwnCode:
+    """The project's modules that an estimator's classes need; none are looked for in joblib's."""
+    if is_joblib:
+        return OwnCode({})
+    return own_code(project.blobs.get(estimator), project.folder)
 
 
 def contract_of(project: Project, candidate: Candidate) -> Contract:
@@ -301,8 +333,15 @@ def runtime_of(project: Project, version: ModelVersion) -> Runtime:
     if not version.artifact:
         msg = f"{version.ref} is not packaged yet, so it cannot answer"
         raise Refused(msg, hint=f"cd4ml model package {version.ref}")
-    with project_modules(project):
+    manifest = project.blobs.get_record(version.artifact, Manifest)
+    with modules_for(project, manifest) if manifest.kind == "native" else nullcontext():
         return load(project.blobs, version.artifact, is_trusted=trusted_in(project.database))
+
+
+def modules_for(project: Project, manifest: Manifest) -> AbstractContextManager[object]:
+    """The project's own modules, where a model's estimator may need them and brings none."""
+    brings = CODE in manifest.files or not manifest.is_pickled
+    return nullcontext() if brings else project_modules(project)
 
 
 def project_modules(project: Project) -> AbstractContextManager[ModuleType]:

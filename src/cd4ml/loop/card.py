@@ -12,6 +12,7 @@ from cd4ml.errors import NotFound
 from cd4ml.models import registry, trust
 from cd4ml.models.files import ModelFiles
 from cd4ml.models.manifest import Manifest
+from cd4ml.models.own_code import CODE, OwnCode
 from cd4ml.models.violations import expected_of
 from cd4ml.records.approval import Approval
 from cd4ml.records.behaviour import BehaviourEvidence
@@ -82,6 +83,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     as_of: datetime
     explanation: ExplanationEvidence | None = None  # of the newest verdict that has one
     behaviour: BehaviourEvidence | None = None  # likewise
+    modules: tuple[str, ...] = ()  # the project's modules that travel with it
 
     @property
     def verdict(self) -> Verdict | None:
@@ -101,6 +103,7 @@ def card(project: Project, ref: str) -> Card:
     files = _kept(project, version.logged, ModelFiles)
     estimator = packaged.estimator if packaged else files.estimator if files else ""
     contract = _kept(project, version.contract or (files.contract if files else ""), Contract)
+    brought = _kept(project, packaged.files.get(CODE, "") if packaged else "", OwnCode)
     written = project.blobs.get(version.card).decode() if version.card else ""
     with project.database.read() as connection:
         run = rows.get(connection, Run, version.run) if version.run else None
@@ -118,6 +121,7 @@ def card(project: Project, ref: str) -> Card:
             takes=tuple(_taken(field) for field in contract.fields) if contract else (),
             answers=_taken(contract.output) if contract and contract.output else None,
             packaged=packaged,
+            modules=tuple(brought.modules) if brought else (),
             run=run,
             metrics=_metrics(connection, run),
             data=_data(connection, run),

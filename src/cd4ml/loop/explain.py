@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from cd4ml.errors import ConfigurationError, InvalidInput, NotFound, Refused
-from cd4ml.loop.candidate import candidate_behind, project_modules, runtime_of, table
+from cd4ml.loop.candidate import candidate_behind, modules_for, runtime_of, table
 from cd4ml.loop.gathering.spread import spread
 from cd4ml.loop.watch import collect
-from cd4ml.models import estimator as estimators
 from cd4ml.models import registry
 from cd4ml.models.contract import CompiledContract
 from cd4ml.models.explain.contributions import answer_of, contributions, explained
 from cd4ml.models.explain.parts import LINKS
+from cd4ml.models.fitted import fitted_in
 from cd4ml.models.frames import as_requested, to_frame
 from cd4ml.models.manifest import PROBES, Manifest, Probes
-from cd4ml.models.trust import refuse_unless_trusted, trusted_in
+from cd4ml.models.trust import trusted_in
 from cd4ml.records.contract import Contract
 from cd4ml.records.explanation import Contribution, Explained
 from cd4ml.records.model_version import ModelVersion
@@ -108,9 +108,10 @@ def _explained(
     contract = runtime.contract
     CompiledContract(contract).refuse_unless_kept(list(rows))
     frame = to_frame(contract, [tuple(row.get(name) for name in contract.names) for row in rows])
-    with project_modules(project):
+    manifest = project.blobs.get_record(version.artifact, Manifest)
+    with modules_for(project, manifest):
         parts = contributions(
-            _estimator(project, version),
+            fitted_in(project.blobs, manifest, is_trusted=trusted_in(project.database)),
             frame,
             background=_usual(project, version, contract),
             score=runtime.score_frame,
@@ -128,13 +129,6 @@ def _array(value: float) -> np.ndarray[Any, Any]:
     import numpy as np
 
     return np.array([value])
-
-
-def _estimator(project: Project, version: ModelVersion) -> Any:
-    manifest = project.blobs.get_record(version.artifact, Manifest)
-    refuse_unless_trusted(manifest.estimator, trusted_in(project.database))
-    data = project.blobs.get(manifest.estimator)
-    return estimators.load(data, is_joblib=manifest.is_joblib)
 
 
 def _usual(project: Project, version: ModelVersion, contract: Contract) -> pl.DataFrame:

@@ -20,7 +20,7 @@ from cd4ml.loop.candidate import (
     contract_of,
     logged_models,
     packaged,
-    project_modules,
+    packaged_estimator,
     table,
     without_estimator,
 )
@@ -28,8 +28,6 @@ from cd4ml.loop.refs import number_in
 from cd4ml.loop.written_card import written_card
 from cd4ml.models import registry
 from cd4ml.models.files import ModelFiles
-from cd4ml.models.package import package
-from cd4ml.models.trust import trusted_in
 from cd4ml.records.contract import Contract
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.records.run import Run, StepRun
@@ -236,15 +234,13 @@ def _packaged_version(project: Project, version: ModelVersion) -> _Made:
 
 def _packaged_files(project: Project, made: _Made, files: ModelFiles) -> _Made:
     contract = project.blobs.get_record(files.contract, Contract)
-    with project_modules(project):
-        artifact = package(
-            project.blobs,
-            estimator=files.estimator,
-            contract=contract,
-            sample=_sample(project, files),
-            is_trusted=trusted_in(project.database),
-            is_joblib=files.form == "joblib",
-        )
+    artifact = packaged_estimator(
+        project,
+        files.estimator,
+        contract,
+        _sample(project, files),
+        is_joblib=files.form == "joblib",
+    )
     return msgspec.structs.replace(made, artifact=artifact, contract=files.contract)
 
 

@@ -19,10 +19,10 @@ from cd4ml.errors import AlreadyExists, InvalidInput
 from cd4ml.loop.model_files import Listing, listing, write_listing
 from cd4ml.loop.written_card import written_card
 from cd4ml.models import estimator as estimators
-from cd4ml.models import registry
+from cd4ml.models import graph, registry
 from cd4ml.models.contract import derive
 from cd4ml.models.files import ModelFiles
-from cd4ml.models.manifest import ESTIMATOR
+from cd4ml.models.formats import FILES, format_of
 from cd4ml.models.package import libraries
 from cd4ml.pipeline.environment import present_environment
 from cd4ml.pipeline.lock import kept_lock
@@ -78,7 +78,7 @@ def log_model(
     Args:
         project: Whose run.
         run: Its number; it may still be running.
-        model: The estimator: anything with `predict` or `predict_proba`.
+        model: The estimator: anything with `predict` or `predict_proba`, or an ONNX graph.
         name: What to call it in the run; the project's `[model] step`, or "model", by default.
         sample: Raw columns of requests, at least one row: the contract is derived from them, and
             the compiled form compared on them. Without it the holdout's are taken.
@@ -112,7 +112,8 @@ def log_model(
 
 
 def _refuse_unless_possible(model: Any, name: str) -> None:
-    if not any(hasattr(model, each) for each in ("predict", "predict_proba")):
+    can_answer = any(hasattr(model, each) for each in ("predict", "predict_proba"))
+    if not (can_answer or isinstance(model, bytes) or graph.is_given(model)):
         msg = f"expected a fitted estimator, got one of type {type(model).__name__}"
         raise InvalidInput(
             msg, hint="it needs `predict` or `predict_proba`, as scikit-learn has it"
@@ -136,16 +137,18 @@ def _stored(
     given = {settings.training: training, settings.holdout: holdout}
     tables = {key: blobs.put(parquet(each)) for key, each in given.items() if each is not None}
     requests = _requests(project, sample if sample is not None else holdout)
+    kind = format_of(data)
+    main = FILES[kind]
     files = ModelFiles(
-        form="pickle",
-        files={ESTIMATOR: blobs.put(data)},
-        main=ESTIMATOR,
+        form=kind,
+        files={main: blobs.put(data)},
+        main=main,
         contract="" if requests is None else blobs.put_record(derive(requests, name)),
         sample="" if requests is None else blobs.put(parquet(requests)),
         lock=run.lock or _lock(project),
         libraries=libraries(),
     )
-    listed = listing(blobs, files, {ESTIMATOR: len(data)})
+    listed = listing(blobs, files, {main: len(data)})
     return _Stored(listed, tables, written_card(project))
 
 

@@ -203,6 +203,7 @@ class _Rebuilding:
     def _package(self, wanted: Packaged) -> RebuiltStep:
         """The version's files, made again from the rebuilt estimator and holdout."""
         from cd4ml.models.manifest import Manifest
+        from cd4ml.models.own_code import own_code
         from cd4ml.models.package import package
 
         needed = [self._steps.get(wanted.estimator), self._steps.get(wanted.holdout)]
@@ -217,6 +218,9 @@ class _Rebuilding:
                     wanted.contract.names
                 ),
                 is_trusted=lambda address: True,  # made a moment ago
+                code=own_code(
+                    self._blobs.get(self._steps[wanted.estimator].output), self._project.folder
+                ),
             )
         except Cd4mlError as error:
             return _failed(PACKAGE, "package", error.message)

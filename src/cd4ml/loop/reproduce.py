@@ -25,7 +25,7 @@ from cd4ml.loop.access import admit
 from cd4ml.loop.rebuild_plan import Packaged, RebuildPlan, Rebuilt, Recorded
 from cd4ml.loop.recorded_data import datasets_of, versions_of
 from cd4ml.loop.refs import number_in, version_in
-from cd4ml.models.manifest import ESTIMATOR, Manifest
+from cd4ml.models.manifest import Manifest
 from cd4ml.pipeline.apart import Told, run_apart
 from cd4ml.pipeline.environment import Environment, differences, present_environment
 from cd4ml.pipeline.environments import locked_environment
@@ -198,8 +198,9 @@ def _plan(
 def _packaged(
     project: Project, run: Run, version: ModelVersion, steps: list[StepRun]
 ) -> Packaged | None:
-    files = project.blobs.get_record(version.artifact, Manifest).files
-    estimator = next((each.step for each in steps if each.output == files.get(ESTIMATOR)), "")
+    manifest = project.blobs.get_record(version.artifact, Manifest)
+    files = manifest.files
+    estimator = next((each.step for each in steps if each.output == manifest.estimator), "")
     holdout = project.settings.model.holdout
     if not estimator or holdout not in run.outputs:
         return None  # packaged from something else than this run's steps

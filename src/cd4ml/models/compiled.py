@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cd4ml.models import estimator as estimators
+from cd4ml.models.graph import Graph
+from cd4ml.models.graph_compiled import compile_graph
 from cd4ml.models.manifest import COMPILED, TREES, Kind, Parity
 from cd4ml.models.onnx import CompiledScorer, compile_estimator
 from cd4ml.models.parity import TOLERANCE, Row, compare
@@ -45,6 +47,9 @@ _FORMS = (
     ),
     _Form("treelite", "treelite", TREES, compile_trees, TreeScorer),
 )
+
+
+_GRAPH_FORMS = (_Form("ONNX", "onnx", COMPILED, compile_graph, CompiledScorer),)
 
 
 class Chosen(NamedTuple):
@@ -80,7 +85,7 @@ def choose(
     """
     refused: dict[str, str] = {}
     first: Parity | None = None
-    for form in _FORMS:
+    for form in _GRAPH_FORMS if isinstance(fitted, Graph) else _FORMS:
         model, parity = _tried(form, fitted, contract, rows, answers)
         parity = msgspec.structs.replace(parity, n_probes=n_probes)
         first = first or parity

@@ -1,18 +1,24 @@
 """A fitted estimator as bytes, and its answers to a table.
 
 An estimator is any object with scikit-learn's `predict_proba` (two classes) or `predict`
-that was fitted on a Polars frame with named columns.
+that was fitted on a Polars frame with named columns; a booster of LightGBM or XGBoost; or an
+ONNX graph. `models.formats` says as which bytes each is kept.
 """
 
 from __future__ import annotations
 
 import io
 import pickle
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cd4ml.errors import InvalidInput
+from cd4ml.models import boosters
+from cd4ml.models import graph as graphs
+from cd4ml.models.formats import format_of
 from cd4ml.models.pickled import dumps
 
 if TYPE_CHECKING:
@@ -24,8 +30,13 @@ def dump(estimator: Any) -> bytes:
     """The estimator's bytes.
 
     Raises:
-        InvalidInput: If it holds something that cannot be stored, such as a lambda.
+        InvalidInput: If it holds something that cannot be stored, such as a lambda, or is an
+            ONNX graph that cannot answer here.
     """
+    if boosters.library_of(estimator):
+        return boosters.dump(estimator)
+    if isinstance(estimator, bytes) or graphs.is_given(estimator):
+        return graphs.dump(estimator)
     try:
         return dumps(estimator)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
@@ -34,20 +45,35 @@ def dump(estimator: Any) -> bytes:
         raise InvalidInput(msg, hint=hint) from None
 
 
-def load(data: bytes, *, is_joblib: bool = False) -> Any:
+Unpickle = Callable[[bytes], Any]
+
+
+def load(data: bytes, *, is_joblib: bool = False, unpickle: Unpickle = pickle.loads) -> Any:
     """The estimator in some bytes.
 
-    Bytes can run any code while they are loaded: give only those that may (`models.trust`).
+    Pickles can run any code while they are loaded: give only those that may (`models.trust`).
+
+    Args:
+        data: As they were stored.
+        is_joblib: Whether joblib wrote them.
+        unpickle: What loads a pickle, where its classes come from somewhere else.
 
     Raises:
-        InvalidInput: If a class it needs cannot be imported here, or has changed.
+        InvalidInput: If a class it needs cannot be imported here, or has changed; or if its
+            library cannot read it.
+        ConfigurationError: If its library is not installed.
     """
+    kind = format_of(data, is_joblib=is_joblib)
+    if kind == "onnx":
+        return graphs.Graph(data)
+    if kind in ("lightgbm", "xgboost"):
+        return boosters.load(kind, data)
     try:
         if is_joblib:
             import joblib
 
             return joblib.load(io.BytesIO(data))
-        return pickle.loads(data)  # noqa: S301 - callers have compared the digest, see above
+        return unpickle(data)  # callers have compared the digest, see above
     except (
         pickle.UnpicklingError,
         EOFError,
@@ -64,7 +90,31 @@ def load(data: bytes, *, is_joblib: bool = False) -> Any:
 
 def is_classifier(estimator: Any) -> bool:
     """Whether its answer is a probability."""
+    if isinstance(estimator, graphs.Graph):
+        return estimator.has_two_classes
+    if boosters.library_of(estimator):
+        return boosters.facts_of(estimator).is_probability
     return hasattr(estimator, "predict_proba")
+
+
+def columns_of(estimator: Any) -> Sequence[str] | None:
+    """The columns that it says it was fitted on; None if it does not say which."""
+    if isinstance(estimator, graphs.Graph):
+        return None if estimator.vector else [each.name for each in estimator.inputs]
+    if boosters.library_of(estimator):
+        return boosters.facts_of(estimator).names or None
+    named: Sequence[str] | None = getattr(estimator, "feature_names_in_", None)
+    return named
+
+
+def asking(estimator: Any) -> Callable[[pl.DataFrame], NDArray[np.float64]]:
+    """What gives the estimator's answer to each row of a frame, see `score_frame`."""
+    if isinstance(estimator, graphs.Graph):
+        return estimator.predict
+    booster = boosters.booster_in(estimator)
+    if booster is None:
+        return partial(_asked, estimator)
+    return partial(boosters.answers, booster, boosters.facts_of(booster))
 
 
 def score_frame(estimator: Any, frame: pl.DataFrame) -> NDArray[np.float64]:
@@ -81,6 +131,10 @@ def score_frame(estimator: Any, frame: pl.DataFrame) -> NDArray[np.float64]:
     Raises:
         InvalidInput: If the estimator classifies without probabilities, or not into two classes.
     """
+    return asking(estimator)(frame)
+
+
+def _asked(estimator: Any, frame: pl.DataFrame) -> NDArray[np.float64]:
     known = getattr(estimator, "feature_names_in_", frame.columns)
     rows = frame.select(name for name in known if name in frame.columns)
     if not is_classifier(estimator):

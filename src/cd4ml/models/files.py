@@ -10,12 +10,17 @@ from typing import Literal
 
 import msgspec
 
-Form = Literal["pickle", "joblib", "mlmodel"]
+Form = Literal["pickle", "joblib", "lightgbm", "xgboost", "onnx", "mlmodel"]
 
 NAMES: dict[str, Form] = {
     ".pickle": "pickle",
     ".pkl": "pickle",
     ".joblib": "joblib",
+    ".lgb": "lightgbm",
+    ".txt": "lightgbm",
+    ".json": "xgboost",
+    ".ubj": "xgboost",
+    ".onnx": "onnx",
 }
 
 

@@ -6,10 +6,13 @@ from typing import Any, Literal
 
 import msgspec
 
+from cd4ml.models.formats import FILES
+from cd4ml.models.own_code import CODE
+
 Kind = Literal["onnx", "treelite", "native"]
 
-ESTIMATOR = "estimator.pickle"
-JOBLIB = "estimator.joblib"  # the same, as joblib wrote it
+ESTIMATOR = FILES["pickle"]
+JOBLIB = FILES["joblib"]  # the same, as joblib wrote it
 COMPILED = "model.onnx"
 TREES = "model.treelite"
 CONTRACT = "contract.json"
@@ -18,7 +21,7 @@ PROBES = "probes.json"
 _SERVED: dict[Kind, tuple[str, ...]] = {
     "onnx": (COMPILED, CONTRACT, PROBES),
     "treelite": (TREES, CONTRACT, PROBES),
-    "native": (ESTIMATOR, JOBLIB, CONTRACT, PROBES),
+    "native": (*FILES.values(), CODE, CONTRACT, PROBES),
 }
 
 
@@ -67,7 +70,17 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def estimator(self) -> str:
         """Address of the fitted estimator."""
-        return self.files[JOBLIB if self.is_joblib else ESTIMATOR]
+        return self.files[self.estimator_file]
+
+    @property
+    def estimator_file(self) -> str:
+        """The name of the file that holds the fitted estimator."""
+        return next(name for name in FILES.values() if name in self.files)
+
+    @property
+    def is_pickled(self) -> bool:
+        """Whether the estimator is a pickle, whose classes have to be found somewhere."""
+        return self.estimator_file in (ESTIMATOR, JOBLIB)
 
     @property
     def is_joblib(self) -> bool:

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cd4ml.errors import InvalidInput
-from cd4ml.models import estimator as estimators
+from cd4ml.models import boosters
 from cd4ml.models.compiled import choose
 from cd4ml.models.contract import CompiledContract
-from cd4ml.models.manifest import (
-    CONTRACT,
-    ESTIMATOR,
-    JOBLIB,
-    PROBES,
-    Kind,
-    Manifest,
-    Probes,
-)
+from cd4ml.models.fitted import fitted_at
+from cd4ml.models.formats import FILES, format_of
+from cd4ml.models.graph import Graph
+from cd4ml.models.manifest import CONTRACT, PROBES, Kind, Manifest, Probes
 from cd4ml.models.native import NativeScorer
-from cd4ml.models.parity import Row, probes
-from cd4ml.models.trust import IsTrusted, refuse_unless_trusted
+from cd4ml.models.own_code import CODE, OwnCode
+from cd4ml.models.parity import TOLERANCE, Row, probes
+from cd4ml.models.trust import IsTrusted
 from cd4ml.models.violations import shown
 from cd4ml.records.contract import Contract
 
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     from cd4ml.store.blobs import Blobs
 
 _LIBRARIES = ("scikit-learn", "skl2onnx", "onnx", "onnxruntime", "numpy", "polars")
+_ALONE = 8  # rows that are asked one by one, too
 _KEPT = 200  # rows with answers that stay with the model, for the places that load it
 
 
@@ -49,6 +48,7 @@ def package(
     sample: pl.DataFrame,
     is_trusted: IsTrusted,
     is_joblib: bool = False,
+    code: OwnCode | None = None,
 ) -> str:
     """Package a fitted estimator as a model; returns the address of its manifest.
 
@@ -65,6 +65,7 @@ def package(
             are a good choice.
         is_trusted: Whether a pickle at an address may be loaded.
         is_joblib: Whether joblib wrote it.
+        code: The project's own modules that it needs: they travel with it.
 
     Raises:
         Refused: If the estimator was made elsewhere and nobody answers for it.
@@ -78,19 +79,24 @@ def package(
     if not rows:
         msg = "a model cannot be packaged without a sample of the rows it will answer"
         raise CannotAnswer(msg, hint="give at least one row")
-    refuse_unless_trusted(estimator, is_trusted)
-    fitted = estimators.load(blobs.get(estimator), is_joblib=is_joblib)
+    fitted = fitted_at(blobs, estimator, is_trusted=is_trusted, is_joblib=is_joblib, code=code)
     edges = probes(contract, rows)
     asked = [*edges, *rows]
-    answers = _native_answers(NativeScorer(fitted, contract), contract, asked)
+    scorer = _scorer(fitted, contract)
+    answers = _native_answers(scorer, contract, asked)
+    _refuse_dependent(scorer, contract, asked, answers)
+    if isinstance(fitted, Graph):
+        _refuse_logits(contract, answers)
     chosen = choose(fitted, contract, asked, answers, n_probes=len(edges))
     every = -(-len(asked) // _KEPT)
     kept = Probes(rows=asked[::every], scores=answers[::every].tolist())
     files = {
-        JOBLIB if is_joblib else ESTIMATOR: estimator,
+        FILES[format_of(blobs.get(estimator), is_joblib=is_joblib)]: estimator,
         CONTRACT: blobs.put_record(contract),
         PROBES: blobs.put_record(kept),
     }
+    if code is not None and code.modules:
+        files[CODE] = blobs.put_record(code)
     if chosen.file:
         files[chosen.file] = blobs.put(chosen.model)
     return blobs.put_record(
@@ -98,7 +104,7 @@ def package(
             kind=chosen.kind,
             files=files,
             parity=chosen.parity,
-            libraries=libraries() | _treelite_of(chosen.kind),
+            libraries=libraries() | _library_of(fitted) | _treelite_of(chosen.kind),
             features=contract.names,
             refused=chosen.refused,
         )
@@ -110,6 +116,24 @@ def libraries() -> dict[str, str]:
     return dict(_libraries())
 
 
+def installed(names: Iterable[str]) -> dict[str, str]:
+    """The versions of distributions as they are installed here; those that are not are left out."""
+    found = {}
+    for name in names:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def _library_of(fitted: Any) -> dict[str, str]:
+    """The boosting library whose trees answer."""
+    last = getattr(fitted, "steps", [("", fitted)])[-1][1]
+    name = boosters.library_of(last) or type(last).__module__.partition(".")[0]
+    if name not in ("lightgbm", "xgboost"):
+        return {}
+    return installed((name, f"{name}-cpu"))  # XGBoost comes in two distributions
+
+
 def _treelite_of(kind: Kind) -> dict[str, str]:
     return {"treelite": version("treelite")} if kind == "treelite" else {}
 
@@ -118,6 +142,45 @@ def _treelite_of(kind: Kind) -> dict[str, str]:
 def _libraries() -> tuple[tuple[str, str], ...]:
     # their metadata take 4 ms each to read, and do not change while this process lives
     return tuple((name, version(name)) for name in _LIBRARIES)
+
+
+def _scorer(fitted: Any, contract: Contract) -> NativeScorer:
+    try:
+        return NativeScorer(fitted, contract)
+    except InvalidInput as error:
+        raise CannotAnswer(error.message, hint=error.hint) from error
+
+
+def _refuse_dependent(
+    scorer: NativeScorer, contract: Contract, rows: list[Row], answers: NDArray[np.float64]
+) -> None:
+    """Let no estimator through whose answer to a row is another among other rows, or again."""
+    every = max(1, len(rows) // _ALONE)
+    places = list(range(0, len(rows), every))
+    alone = np.array([scorer.score(_values(contract, [rows[i]]))[0] for i in places])
+    turned = np.array(scorer.score(_values(contract, rows[::-1])))[::-1][places]
+    together = answers[places]
+    apart = np.maximum(np.abs(alone - together), np.abs(turned - together))
+    relative = apart / np.maximum(1.0, np.abs(together))
+    worst = int(np.argmax(np.where(np.isnan(relative), np.inf, relative)))
+    if not relative[worst] <= TOLERANCE:
+        msg = (
+            f"the estimator's answer to a row depends on the rows beside it, or on chance: it"
+            f" differs by {relative[worst]:.2g}, more than {TOLERANCE:g}, for"
+            f" {shown(rows[places[worst]])}"
+        )
+        hint = "answer each row from its own values: no means of the batch, no random numbers"
+        raise CannotAnswer(msg, hint=hint)
+
+
+def _refuse_logits(contract: Contract, answers: NDArray[np.float64]) -> None:
+    """Let no graph through that answers a question of two classes outside of 0 to 1."""
+    outside = answers[(answers < -TOLERANCE) | (answers > 1 + TOLERANCE)]
+    said = contract.output
+    is_share = said is not None and (said.minimum, said.maximum) == (0, 1)
+    if (is_share or len(contract.classes) == 2) and len(outside):
+        msg = f"the graph answers {outside[0]:.3g}, which is no probability"
+        raise CannotAnswer(msg, hint="these may be logits: end the graph with a Sigmoid")
 
 
 def _native_answers(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cd4ml.errors import Corrupted
-from cd4ml.models import estimator as estimators
+from cd4ml.models.fitted import fitted_in
 from cd4ml.models.manifest import (
     COMPILED,
     CONTRACT,
@@ -22,7 +22,7 @@ from cd4ml.models.manifest import (
 from cd4ml.models.native import NativeScorer
 from cd4ml.models.onnx import CompiledScorer
 from cd4ml.models.treelite import TreeScorer
-from cd4ml.models.trust import IsTrusted, refuse_unless_trusted
+from cd4ml.models.trust import IsTrusted
 from cd4ml.records.contract import Contract
 
 if TYPE_CHECKING:
@@ -105,10 +105,7 @@ def _scorer(
         return CompiledScorer(blobs.get(manifest.files[COMPILED]), contract)
     if manifest.kind == "treelite":
         return TreeScorer(blobs.get(manifest.files[TREES]), contract)
-    address = manifest.estimator
-    refuse_unless_trusted(address, is_trusted)
-    fitted = estimators.load(blobs.get(address), is_joblib=manifest.is_joblib)
-    return NativeScorer(fitted, contract)
+    return NativeScorer(fitted_in(blobs, manifest, is_trusted=is_trusted), contract)
 
 
 def _refuse_unless_same(runtime: Runtime, manifest: Manifest, known: Probes) -> None:
@@ -120,10 +117,10 @@ def _refuse_unless_same(runtime: Runtime, manifest: Manifest, known: Probes) -> 
 
 
 def _differs(runtime: Runtime, manifest: Manifest, difference: float) -> AnswersDiffer:
-    from cd4ml.models.package import libraries
+    from cd4ml.models.package import installed
 
     by = f"by {difference:.2g}, more than {manifest.parity.tolerance:g}"
-    if manifest.libraries == libraries():
+    if manifest.libraries == installed(manifest.libraries):
         msg = (
             f"the model {runtime.artifact} gives the same row another answer when it is asked again"
         )

@@ -14,6 +14,8 @@ import msgspec
 import numpy as np
 
 from cd4ml.errors import ConfigurationError, InvalidInput, Unavailable
+from cd4ml.models import boosters
+from cd4ml.models.booster_columns import encoding_of_booster
 from cd4ml.models.encoding import Encoding, encoder, encoding_of, only_known
 from cd4ml.records.contract import Contract
 
@@ -41,6 +43,8 @@ def compile_trees(estimator: Any, contract: Contract) -> bytes:
         Exception: Of treelite, if it cannot read the ensemble.
     """
     _treelite()
+    if (booster := boosters.booster_in(estimator)) is not None:
+        return _compiled_booster(booster, contract)
     *steps, last = [step for _, step in getattr(estimator, "steps", [("", estimator)])]
     names = list(getattr(estimator, "feature_names_in_", contract.names))
     encoding = encoding_of(steps, contract, names)
@@ -52,6 +56,12 @@ def compile_trees(estimator: Any, contract: Contract) -> bytes:
     encoding = msgspec.structs.replace(encoding, is_single=is_single)
     ensemble = Ensemble(encoding, _trees_of(last).serialize_bytes())
     return msgspec.msgpack.encode(ensemble)
+
+
+def _compiled_booster(booster: Any, contract: Contract) -> bytes:
+    """A booster that is asked by columns: names of categories become their codes."""
+    encoding = encoding_of_booster(boosters.facts_of(booster), contract)
+    return msgspec.msgpack.encode(Ensemble(encoding, boosters.trees_of(booster).serialize_bytes()))
 
 
 class TreeScorer:

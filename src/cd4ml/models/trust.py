@@ -1,4 +1,4 @@
-"""Which bytes may be loaded although loading them can run any code: pickles of every kind.
+"""Which bytes may be loaded although that can run any code: pickles, and what crashes its reader.
 
 Two things let them: a run of this project pickled them itself, or somebody who may has given
 their word for exactly these bytes. Everything that loads asks each time.

@@ -9,6 +9,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+_SUFFIXES = {"pickle": ".pkl", "lightgbm": ".txt", "xgboost": ".ubj", "onnx": ".onnx"}
+
 FORMATS = ("parquet", "csv", "ndjson")  # of tables; what is none has one form of its own
 
 
@@ -16,7 +18,8 @@ def write_input(value: Any, folder: Path, name: str, kind: str) -> Path:
     """Write an input to a file; returns its path.
 
     A table is written in the format that is asked for. What is no table has one form of its
-    own: plain data and metrics are JSON, arrays npy, estimators pickles, files what they are.
+    own: plain data and metrics are JSON, arrays npy, estimators pickles (boosters LightGBM's
+    text and XGBoost's binary JSON, graphs ONNX), files what they are.
     """
     name_of_type = f"{type(value).__module__.partition('.')[0]}.{type(value).__name__}"
     if name_of_type in ("polars.DataFrame", "polars.LazyFrame"):
@@ -36,9 +39,11 @@ def write_input(value: Any, folder: Path, name: str, kind: str) -> Path:
         path.write_text(json.dumps(value))
         return path
     from cd4ml.models import estimator
+    from cd4ml.models.formats import format_of
 
-    path = folder / f"{name}.pkl"
-    path.write_bytes(estimator.dump(value))
+    data = estimator.dump(value)
+    path = folder / f"{name}{_SUFFIXES[format_of(data)]}"
+    path.write_bytes(data)
     return path
 
 

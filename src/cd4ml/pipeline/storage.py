@@ -24,6 +24,8 @@ _LONGEST = 100  # characters of a metric's name
 
 Kind = Literal["table", "array", "model", "metrics", "json", "file"]
 
+_MODELS = ("lightgbm.Booster", "xgboost.Booster", "onnx.ModelProto", "cd4ml.Graph")
+
 _STORABLE = (
     "return a polars DataFrame, a numpy array, a fitted estimator (-> Model), metrics"
     " (-> Metrics), a Path, or plain data that JSON can hold"
@@ -121,8 +123,8 @@ _EXPECTED: dict[str, Kind] = {
 
 
 def _kind_of(value: Any, hint: str) -> Kind | None:
-    if hint == "Model" and _is_estimator(value):
-        return "model"
+    if hint == "Model" and (_is_estimator(value) or isinstance(value, bytes)):
+        return "model"  # bytes: those of an ONNX graph, or they are refused
     if hint == "Metrics" and isinstance(value, Mapping):
         return "metrics"
     if isinstance(value, Path):
@@ -135,11 +137,15 @@ def _kind_of(value: Any, hint: str) -> Kind | None:
     plain = _unboxed(value)
     if plain is None or isinstance(plain, bool | int | float | str | list | tuple | dict):
         return "json"
-    return "model" if hasattr(value, "fit") and _is_estimator(value) else None
+    if _is_estimator(value) and (hasattr(value, "fit") or name in _MODELS):
+        return "model"
+    return None
 
 
 def _is_estimator(value: Any) -> bool:
-    return any(hasattr(value, name) for name in ("predict", "predict_proba", "predict_one"))
+    names = ("predict", "predict_proba", "predict_one", "model_proto")
+    is_graph = type(value).__name__ == "ModelProto"
+    return is_graph or any(hasattr(value, name) for name in names)
 
 
 def _bytes(kind: Kind, value: Any, step: str) -> bytes:

@@ -18,6 +18,7 @@ from cd4ml.models import registry
 from cd4ml.models.contract import CompiledContract
 from cd4ml.models.kept import KeptModels
 from cd4ml.models.manifest import Manifest
+from cd4ml.models.own_code import CODE
 from cd4ml.models.runtime import Runtime, load
 from cd4ml.models.trust import trusted_in
 from cd4ml.models.violations import Violation
@@ -207,9 +208,11 @@ class LoadedModel:
     def _loaded(
         self, project: Project, version: ModelVersion, is_trusted: Callable[[str], bool]
     ) -> _InForce:
-        kind = self._kept.blobs.get_record(version.artifact, Manifest).kind
-        # only an estimator may need classes of the project's modules
-        with self._modules(project) if kind == "native" else nullcontext():
+        manifest = self._kept.blobs.get_record(version.artifact, Manifest)
+        # only an estimator may need classes of the project's modules, and bring none of them
+        is_whole = CODE in manifest.files or not manifest.is_pickled
+        needs_modules = manifest.kind == "native" and not is_whole
+        with self._modules(project) if needs_modules else nullcontext():
             runtime = load(self._kept.blobs, version.artifact, is_trusted=is_trusted)
         return _InForce(version, runtime, CompiledContract(runtime.contract))
 

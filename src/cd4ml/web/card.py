@@ -119,6 +119,8 @@ def loading_of(card: Card) -> list[tuple[str, str]]:
         ("answers as", _form(card)),
         *_refused(card),
         ("estimator", card.estimator),
+        ("kept as", packaged.estimator_file if packaged else ""),
+        ("brings along", _brought(card)),
         ("may be loaded", _why_loaded(card)),
         ("they said", word.why if word and not card.is_ours else ""),
         *((packaged.libraries if packaged else {}).items()),
@@ -139,14 +141,27 @@ def _form(card: Card) -> str:
         return "nothing: it is not packaged yet"
     parity = card.packaged.parity
     if card.packaged.kind == "native":
-        return "the estimator itself"
+        return f"{_itself(card.packaged.estimator_file)}: no faster form gives its answers"
+    first = "" if card.packaged.refused else "the fastest form, "
     return (
-        f"{_FORMS[card.packaged.kind]}, within {parity.max_difference:.1e} of the estimator on {parity.n_rows:,} rows"
+        f"{_FORMS[card.packaged.kind]}: {first}within {parity.max_difference:.1e} of the estimator on {parity.n_rows:,} rows"
         f" ({parity.n_probes:,} of them made up)"
     )
 
 
+def _itself(file: str) -> str:
+    forms = {"lightgbm": "LightGBM", "xgboost": "XGBoost", "onnx": "the ONNX graph as it came"}
+    return forms.get(file.split(".")[1], "the estimator itself")
+
+
+def _brought(card: Card) -> str:
+    """The project's modules that travel with the model."""
+    return ", ".join(card.modules)
+
+
 def _why_loaded(card: Card) -> str:
+    if card.packaged and card.packaged.estimator_file == "estimator.onnx":
+        return "by anybody: its format holds no code"
     if card.is_ours:
         return "a run of this project made it"
     if card.trust:

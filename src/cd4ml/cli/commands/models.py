@@ -80,11 +80,15 @@ def _add_making(nouns: Commands) -> None:
     parser = nouns.add(
         "add",
         bring,
-        "make a pickled estimator that was made elsewhere a version, without loading it",
-        "It is loaded only after `cd4ml model trust`.",
+        "make a model that was made elsewhere a version, without loading it",
+        "It is loaded only after `cd4ml model trust`, but for an ONNX graph, which needs nobody's word.",
     )
     parser.add_argument("name", metavar="MODEL")
-    parser.add_argument("file", metavar="FILE", help=".pkl, .pickle or .joblib")
+    parser.add_argument(
+        "file",
+        metavar="FILE",
+        help=".pkl, .pickle, .joblib, .txt or .lgb (LightGBM), .ubj or .json (XGBoost), .onnx",
+    )
     parser.add_argument(
         "--rows", metavar="RUN", required=True, help="whose training and holdout rows judge it"
     )
@@ -174,7 +178,8 @@ def bring(given: Given) -> Answer[ModelVersion]:
         description=words.description,
         actor=given.actor,
     )
-    return Answer(version, _show_brought)
+    is_graph = words.file.lower().endswith(".onnx")
+    return Answer(version, _show_version if is_graph else _show_brought)
 
 
 def _write(path: Path, found: Card) -> None:

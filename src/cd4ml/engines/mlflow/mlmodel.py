@@ -31,6 +31,9 @@ _SPOKEN: dict[FieldType, str] = {
 }
 _PICKLES = ("pickle", "cloudpickle")
 _LOADER = "cd4ml_answers"
+_FLAVORS = ("lightgbm", "xgboost", "onnx", "sklearn")
+_BOOSTER = "lightgbm.basic.Booster"
+PICKLE = "model.pkl"
 
 
 class ModelFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,13 +48,27 @@ class ModelFile(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def estimator(self) -> str:
-        """The path of the pickled scikit-learn estimator; "" if there is none.
+        """The path of what answers without MLflow; "" if nothing does.
 
-        skops, joblib and other formats are none: cd4ml does not load them.
+        That is a model in the format of LightGBM, XGBoost or ONNX, or a pickled scikit-learn
+        estimator; skops and other formats are none: cd4ml does not load them.
         """
-        flavor = self.flavors.get("sklearn", {})
+        kept = (path for path in map(self._kept_as, _FLAVORS) if path)
+        return next(kept, self._written_by_us)
+
+    def _kept_as(self, name: str) -> str:
+        flavor = self.flavors.get(name, {})
         is_pickle = flavor.get("serialization_format", "pickle") in _PICKLES
-        return str(flavor.get("pickled_model", "")) if is_pickle else ""
+        if name == "sklearn":
+            return str(flavor.get("pickled_model", "")) if is_pickle else ""
+        is_own = flavor.get("model_class", _BOOSTER) == _BOOSTER or is_pickle
+        is_known = flavor.get("model_format", "ubj") in ("ubj", "json")
+        return str(flavor.get("data", "")) if is_own and is_known else ""
+
+    @property
+    def _written_by_us(self) -> str:
+        pyfunc = self.flavors.get("python_function", {})
+        return PICKLE if pyfunc.get("loader_module") == _LOADER else ""
 
     @property
     def example(self) -> str:

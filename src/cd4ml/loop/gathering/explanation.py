@@ -10,12 +10,12 @@ from cd4ml.errors import Cd4mlError
 from cd4ml.loop.candidate import project_modules
 from cd4ml.loop.gathering.asked import Asked
 from cd4ml.loop.gathering.spread import spread
-from cd4ml.models import estimator as estimators
 from cd4ml.models.explain.contributions import answer_of, contributions, shares
 from cd4ml.models.explain.importance import SQUARED_ERROR, permutation_importance
 from cd4ml.models.explain.parts import gap
+from cd4ml.models.fitted import fitted_at
 from cd4ml.models.frames import as_requested
-from cd4ml.models.trust import refuse_unless_trusted, trusted_in
+from cd4ml.models.trust import trusted_in
 from cd4ml.records.explanation import ExplanationEvidence
 from cd4ml.records.explanation_gate import ExplanationGate
 from cd4ml.records.metric_gate import MetricGate
@@ -94,7 +94,10 @@ def _metric(asked: Asked) -> str:
 
 def _estimator(asked: Asked) -> Any:
     """The estimator that was fitted, loaded where it may be."""
-    address = asked.candidate.estimator
-    refuse_unless_trusted(address, trusted_in(asked.project.database))
-    data = asked.project.blobs.get(address)
-    return estimators.load(data, is_joblib=asked.candidate.is_joblib)
+    candidate = asked.candidate
+    return fitted_at(
+        asked.project.blobs,
+        candidate.estimator,
+        is_trusted=trusted_in(asked.project.database),
+        is_joblib=candidate.is_joblib,
+    )

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cd4ml.errors import Cd4mlError
-from cd4ml.loop.candidate import project_modules
+from cd4ml.loop.candidate import modules_for
 from cd4ml.loop.gathering.asked import Asked
 from cd4ml.loop.gathering.captured import Captured, captured
 from cd4ml.loop.gathering.made_again import made_again
-from cd4ml.models import estimator as estimators
+from cd4ml.models.fitted import fitted_in
 from cd4ml.models.manifest import CONTRACT, Manifest
 from cd4ml.models.native import NativeScorer
-from cd4ml.models.trust import refuse_unless_trusted, trusted_in
+from cd4ml.models.trust import trusted_in
 from cd4ml.models.violations import expected_of, keeps
 from cd4ml.monitoring.profile import column_profile, counts_in
 from cd4ml.records.contract import Contract, Field
@@ -145,11 +145,11 @@ def _differences(asked: Asked, artifact: str, rows: pl.DataFrame) -> np.ndarray[
     blobs = asked.project.blobs
     manifest = blobs.get_record(artifact, Manifest)
     contract = blobs.get_record(manifest.files[CONTRACT], Contract)
-    refuse_unless_trusted(manifest.estimator, trusted_in(asked.project.database))
+    is_trusted = trusted_in(asked.project.database)
     requests = Captured("", rows).requests()
     values = [[request.get(name) for name in contract.names] for request in requests]
-    with project_modules(asked.project):
-        fitted = estimators.load(blobs.get(manifest.estimator), is_joblib=manifest.is_joblib)
+    with modules_for(asked.project, manifest):
+        fitted = fitted_in(blobs, manifest, is_trusted=is_trusted)
         again = np.array(NativeScorer(fitted, contract).score(values))
     recorded = rows["score"].to_numpy()
     differences: np.ndarray[Any, Any] = np.abs(again - recorded) / np.maximum(1.0, np.abs(again))

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from cd4ml.engines.mlflow.mlmodel import model_file
+from cd4ml.engines.mlflow.mlmodel import PICKLE, model_file
 from cd4ml.engines.mlflow.pickled import modules_of
 from cd4ml.errors import InvalidInput
 from cd4ml.models.files import ModelFiles
 from cd4ml.models.manifest import CONTRACT, ESTIMATOR, Manifest
+from cd4ml.models.own_code import CODE, OwnCode
 from cd4ml.records.contract import Contract
 from cd4ml.records.logged_model import LoggedModelFile
 from cd4ml.records.model_version import ModelVersion
@@ -94,7 +95,10 @@ def _sizes(project: Project, addresses: set[str]) -> dict[str, int]:
 def _made(blobs: Blobs, artifact: str, ref: str, run: int, made_at: str) -> Files:
     manifest = blobs.get_record(artifact, Manifest)
     contract = blobs.get_record(manifest.files[CONTRACT], Contract)
-    estimator = blobs.get(manifest.files[ESTIMATOR])
+    if manifest.estimator_file != ESTIMATOR:
+        msg = f"{ref} is kept as {manifest.estimator_file}, and MLflow is given pickles only"
+        raise InvalidInput(msg, hint=f"cd4ml package {ref} --wheel takes it away")
+    estimator = blobs.get(manifest.estimator)
     texts = model_file(
         contract,
         python=platform.python_version(),
@@ -108,5 +112,8 @@ def _made(blobs: Blobs, artifact: str, ref: str, run: int, made_at: str) -> File
         made_at=made_at,
         is_sklearn=modules_of(estimator) <= _PLAIN,
     )
+    if CODE in manifest.files:  # MLflow lets Python look into this folder
+        own = blobs.get_record(manifest.files[CODE], OwnCode).modules
+        texts |= {f"code/{path}": text.encode() for path, text in own.items()}
     files = {path: (blobs.put(text), len(text)) for path, text in texts.items()}
-    return files | {"model.pkl": (manifest.files[ESTIMATOR], len(estimator))}
+    return files | {PICKLE: (manifest.estimator, len(estimator))}

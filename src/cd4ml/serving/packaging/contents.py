@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import re
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from cd4ml.errors import InvalidInput
-from cd4ml.models import estimator as estimators
-from cd4ml.models.manifest import COMPILED, CONTRACT, ESTIMATOR, JOBLIB, PROBES, Manifest
+from cd4ml.models.fitted import fitted_in
+from cd4ml.models.formats import FILES
+from cd4ml.models.manifest import COMPILED, CONTRACT, PROBES, Manifest
+from cd4ml.models.own_code import CODE, OwnCode
 from cd4ml.records.contract import Contract
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.serving.packaging.requirements import for_compiled, for_native, normal
@@ -94,8 +96,10 @@ def contents_of(blobs: Blobs, version: ModelVersion, *, name: str = "") -> Conte
         "py.typed": "",
         "_violations.py": _source("cd4ml.models", "violations", package),
         "_model.py": _source(_EMBEDDED, "model", package),
-        f"_{scorer}.py": _source(_EMBEDDED, scorer, package),
-        "_server.py": _source(_EMBEDDED, "server", package),
+        **{
+            f"_{name}.py": _source(_EMBEDDED, name, package) for name in (scorer, "server", "lines")
+        },
+        **_needed(manifest, package),
         "__main__.py": f"from {package}._server import main\n\nmain({package!r})\n",
     }
     return Contents(
@@ -107,7 +111,7 @@ def contents_of(blobs: Blobs, version: ModelVersion, *, name: str = "") -> Conte
             f"{package}/{path}": content
             for path, content in (data | {k: v.encode() for k, v in code.items()}).items()
         },
-        requires=for_compiled() if is_compiled else for_native(_estimator(blobs, manifest)),
+        requires=for_compiled() if is_compiled else _for_native(blobs, manifest),
         is_compiled=is_compiled,
     )
 
@@ -119,16 +123,30 @@ def _data(blobs: Blobs, manifest: Manifest, contract: Contract) -> dict[str, byt
     }
     if manifest.kind == "onnx":
         return found | {COMPILED: blobs.get(manifest.files[COMPILED])}
-    name = JOBLIB if manifest.is_joblib else ESTIMATOR
-    return found | {name: blobs.get(manifest.estimator)}
+    names = [name for name in (manifest.estimator_file, CODE) if name in manifest.files]
+    return found | {name: blobs.get(manifest.files[name]) for name in names}
 
 
-def _estimator(blobs: Blobs, manifest: Manifest) -> Any:
-    return estimators.load(blobs.get(manifest.estimator), is_joblib=manifest.is_joblib)
+def _needed(manifest: Manifest, module: str) -> dict[str, str]:
+    """The modules of cd4ml that open the model's own estimator in the wheel."""
+    if manifest.kind == "onnx":
+        return {}
+    names = ["boosters"]
+    names += ["graph"] if manifest.estimator_file == FILES["onnx"] else []
+    names += ["carried"] if CODE in manifest.files else []
+    found = {f"_{name}.py": _source("cd4ml.models", name, module) for name in names}
+    return found | {"_errors.py": _source("cd4ml", "errors", module)}
+
+
+def _for_native(blobs: Blobs, manifest: Manifest) -> tuple[str, ...]:
+    code = blobs.get_record(manifest.files[CODE], OwnCode) if CODE in manifest.files else None
+    fitted = fitted_in(blobs, manifest, is_trusted=lambda address: True)  # it was loaded before
+    return for_native(fitted, code.modules if code else {})
 
 
 def _source(package: str, name: str, module: str) -> str:
     """A module's text with the names that its neighbours have in the wheel."""
     text = files(package).joinpath(f"{name}.py").read_text("utf-8")
     text = text.replace(_FIELD, "from typing import Any as Field")
+    text = text.replace("from cd4ml.errors import", f"from {module}._errors import")
     return re.sub(rf"({re.escape(_EMBEDDED)}|cd4ml\.models)\.(\w+)", rf"{module}._\2", text)

@@ -8,10 +8,15 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from cd4ml.errors import ConfigurationError, Refused
+from cd4ml.models.carried import PREFIX
+from cd4ml.models.graph import Graph
+from cd4ml.models.own_code import imported_by
 from cd4ml.models.pickled import dumps
 
 _NAME = re.compile(r"^([A-Za-z0-9._-]+)")
@@ -27,21 +32,44 @@ def for_compiled() -> tuple[str, ...]:
     return (f"onnxruntime>={series[0] if series else '1'}", "numpy>=2")
 
 
-def for_native(estimator: Any) -> tuple[str, ...]:
+def for_native(estimator: Any, code: Mapping[str, str] = MappingProxyType({})) -> tuple[str, ...]:
     """What an estimator needs, exactly as it is installed here.
 
+    Args:
+        estimator: Loaded.
+        code: The modules that travel with it, path -> text.
+
     Raises:
-        Refused: If its classes are in modules that no installed distribution brings.
+        Refused: If its classes are in modules that no installed distribution brings, or modules
+            that travel with it need cd4ml.
     """
     needed = {"numpy", "polars"}
+    if isinstance(estimator, Graph):
+        modules = {"onnx", "onnxruntime"}
+    else:
+        modules = modules_of(estimator) | _imported_by(code)
     offered = metadata.packages_distributions()
-    for name in sorted(modules_of(estimator) - sys.stdlib_module_names):
+    for name in sorted(modules - sys.stdlib_module_names):
         if name not in offered:
             msg = f"the estimator has classes of the module {name!r}, which no distribution brings"
             hint = "a wheel takes none of the project's own code: put it into a package, install it"
             raise Refused(msg, hint=hint)
         needed.update(map(normal, offered[name]))
     return tuple(f"{name}=={metadata.version(name)}" for name in sorted(needed))
+
+
+def _imported_by(code: Mapping[str, str]) -> set[str]:
+    """The top-level modules that travelling modules import from elsewhere, where they are here."""
+    own = {path.partition("/")[0].removesuffix(".py") for path in code}
+    found: set[str] = set()
+    for path, text in code.items():
+        names = {name.partition(".")[0] for name in imported_by(text, path)}
+        if "cd4ml" in names:
+            msg = f"the estimator needs the project's module {path}, and that one imports cd4ml"
+            hint = "a wheel does without cd4ml: put the class into a module that does not import it"
+            raise Refused(msg, hint=hint)
+        found |= {name for name in names - own if find_spec(name) is not None}
+    return found
 
 
 def modules_of(estimator: Any) -> set[str]:
@@ -56,7 +84,8 @@ def modules_of(estimator: Any) -> set[str]:
 
     class Recording(pickle.Unpickler):
         def find_class(self, module: str, name: str) -> Any:
-            found.add(module.partition(".")[0])
+            top = module.partition(".")[0]
+            found.update([] if top.startswith(PREFIX) else [top])
             return super().find_class(module, name)
 
     Recording(io.BytesIO(dumps(estimator))).load()  # what this process itself just pickled

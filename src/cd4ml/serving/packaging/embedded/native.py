@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
+from cd4ml.models.boosters import answers, booster_in, facts_of, load
 from cd4ml.models.violations import moment_of
 
 if TYPE_CHECKING:
@@ -26,31 +29,54 @@ _TYPES: dict[str, Any] = {
 
 def open_scorer(folder: Path, fields: Sequence[Any]) -> Score:
     """What answers rows of values, in the order of the contract's fields."""
-    estimator = _estimator(folder)
-    names = [field.name for field in fields]
-    known = [name for name in getattr(estimator, "feature_names_in_", names) if name in names]
+    ask = _asking(_estimator(folder))
 
     def score(rows: Sequence[Sequence[Any]]) -> list[float]:
         columns = [_column(field, [row[i] for row in rows]) for i, field in enumerate(fields)]
-        frame = pl.DataFrame(columns).select(known)
-        if hasattr(estimator, "predict_proba"):
-            answer = np.asarray(estimator.predict_proba(frame), np.float64)[:, 1]
-        else:
-            answer = np.asarray(estimator.predict(frame), np.float64).reshape(-1)
-        answers: list[float] = answer.tolist()
-        return answers
+        answered: list[float] = ask(pl.DataFrame(columns)).tolist()
+        return answered
 
     return score
 
 
+def _asking(estimator: Any) -> Callable[[pl.DataFrame], Any]:
+    booster = booster_in(estimator)
+    if booster is not None:
+        return partial(answers, booster, facts_of(booster))
+    if not hasattr(estimator, "inputs"):
+        return partial(_asked, estimator)
+    graph: Callable[[pl.DataFrame], Any] = estimator.predict
+    return graph
+
+
+def _asked(estimator: Any, frame: pl.DataFrame) -> Any:
+    names = getattr(estimator, "feature_names_in_", frame.columns)
+    rows = frame.select(name for name in names if name in frame.columns)
+    if hasattr(estimator, "predict_proba"):
+        return np.asarray(estimator.predict_proba(rows), np.float64)[:, 1]
+    return np.asarray(estimator.predict(rows), np.float64).reshape(-1)
+
+
 def _estimator(folder: Path) -> Any:
-    file = folder / "estimator.joblib"
-    if file.exists():
+    """The estimator in the one file that holds it; its digest was compared before."""
+    (file,) = folder.glob("estimator.*")
+    if file.name == "estimator.joblib":
         import joblib
 
         return joblib.load(file)
-    # the digest was compared before this is called
-    return pickle.loads((folder / "estimator.pickle").read_bytes())  # noqa: S301
+    data = file.read_bytes()
+    if file.name == "estimator.onnx":
+        from cd4ml.models.graph import Graph
+
+        return Graph(data)
+    if file.name != "estimator.pickle":
+        return load(file.name.split(".")[1], data)
+    code = folder / "code.json"
+    if not code.exists():
+        return pickle.loads(data)  # noqa: S301 - see above
+    from cd4ml.models.carried import CarriedCode
+
+    return CarriedCode(json.loads(code.read_text("utf-8"))["modules"]).unpickle(data)
 
 
 def _column(field: Any, values: list[Any]) -> pl.Series:

@@ -1,12 +1,13 @@
 """A packaged model over HTTP, as Amazon SageMaker asks of a container: /ping and /invocations.
 
 A raw ASGI application (`app_of`), and `main`, which runs it under uvicorn: `serve` is the one
-command. SAGEMAKER_BIND_TO_PORT names the port. A wheel below CD4ML_MODEL_DIR (/opt/ml/model)
-answers in place of the one that is installed.
+command. SAGEMAKER_BIND_TO_PORT names the port. A wheel below CD4ML_MODEL_DIR or SM_MODEL_DIR
+(/opt/ml/model) answers in place of the one that is installed.
 """
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import sys
@@ -15,7 +16,16 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-PORT, MODEL_DIR, WORKERS = "SAGEMAKER_BIND_TO_PORT", "CD4ML_MODEL_DIR", "CD4ML_WORKERS"
+from cd4ml.serving.packaging.embedded.lines import (
+    CSV,
+    JSON_LINES,
+    answers_as,
+    rows_of_csv,
+    rows_of_json_lines,
+)
+
+PORT, WORKERS = "SAGEMAKER_BIND_TO_PORT", "CD4ML_WORKERS"
+MODEL_DIRS = ("CD4ML_MODEL_DIR", "SM_MODEL_DIR")
 _MODULE = "CD4ML_MODEL_MODULE"  # how the workers know whose they are
 _MAX_ROWS = 1000
 _MAX_BYTES = 10 * 2**20
@@ -25,6 +35,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 Reply = tuple[int, dict[str, Any]]
+JSON = "application/json"
 
 
 class Unreadable(ValueError):
@@ -43,19 +54,50 @@ def app_of(model: Any) -> App:
             await _live(model, receive, send)
             return
         status, content = await _replied(model, scope, receive)
-        body = json.dumps(content).encode()
-        kind = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-        await send({"type": "http.response.start", "status": status, "headers": kind})
+        kind, body = _written(status, content, scope)
+        headers = [
+            (b"content-type", kind.encode()),
+            (b"content-length", b"%d" % len(body)),
+            *_names(model, scope),
+        ]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
     return app
+
+
+def _names(model: Any, scope: Message) -> list[tuple[bytes, bytes]]:
+    """Who answers; SageMaker passes on no header but the one of its own."""
+    if scope["path"] not in ("/invocations", "/predict"):
+        return []
+    name = f"cd4ml-model={model.MODEL}/{model.NUMBER}".encode("ascii", "replace")
+    return [(b"x-amzn-sagemaker-custom-attributes", name)]
+
+
+def _header(scope: Message, name: bytes) -> str:
+    """A header without its parameters, in small letters; "" if it is not there."""
+    found = next((value for key, value in scope["headers"] if key == name), b"")
+    return str(found.partition(b";")[0].partition(b",")[0].strip().lower().decode("latin-1"))
+
+
+def _written(status: int, content: dict[str, Any], scope: Message) -> tuple[str, bytes]:
+    """The reply as the caller wants it: as it says, else as it asked, else JSON."""
+    kind = _header(scope, b"accept")
+    kind = _header(scope, b"content-type") if kind in ("", "*/*") else kind
+    if status == 200 and "predictions" in content and kind in (CSV, *JSON_LINES):
+        return kind, answers_as(kind, [each["score"] for each in content["predictions"]])
+    return JSON, json.dumps(content).encode()
 
 
 async def _live(model: Any, receive: Receive, send: Send) -> None:
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
-            model.contract()  # loads it, and tries it
+            try:
+                model.contract()  # loads it, and tries it
+            except Exception as error:  # whatever a model raises: without it nothing is answered
+                await send({"type": "lifespan.startup.failed", "message": str(error)})
+                return
             await send({"type": "lifespan.startup.complete"})
         else:
             await send({"type": "lifespan.shutdown.complete"})
@@ -70,7 +112,7 @@ async def _replied(model: Any, scope: Message, receive: Receive) -> Reply:
         return 200, model.contract()
     if method == "POST" and path in ("/invocations", "/predict"):
         try:
-            return _answer(model, await _body(receive))
+            return _answer(model, await _body(receive), _header(scope, b"content-type"))
         except Unreadable as error:
             return error.status, _explained(str(error))
     return 404, _explained("ask GET /ping, GET /contract or POST /invocations")
@@ -87,8 +129,8 @@ async def _body(receive: Receive) -> bytes:
             return body
 
 
-def _answer(model: Any, body: bytes) -> Reply:
-    rows = _rows_in(body, {field["name"] for field in model.contract()["fields"]})
+def _answer(model: Any, body: bytes, kind: str) -> Reply:
+    rows = _rows_in(body, kind, model.contract()["fields"])
     try:
         scores = [model.predict(rows)] if isinstance(rows, dict) else model.predict_many(rows)
     except model.ContractViolated as error:
@@ -106,14 +148,30 @@ def _explained(message: str) -> dict[str, Any]:
     return {"error": message, "hint": hint, "violations": []}
 
 
-def _rows_in(body: bytes, fields: set[str]) -> Any:
-    """One row, or a list: under `rows`, or in the forms of MLflow and of SageMaker's examples."""
+def _rows_in(body: bytes, kind: str, fields: list[dict[str, Any]]) -> Any:
+    """One row, or a list: as lines, or as JSON."""
+    if kind == CSV:
+        try:
+            rows = rows_of_csv(body, fields)
+        except (ValueError, csv.Error) as error:
+            raise Unreadable(400, f"the body is not CSV in UTF-8: {error}") from None
+        return _listed(rows, CSV)
+    if kind in JSON_LINES:
+        return _listed(rows_of_json_lines(body, _decoded), kind)
+    return _rows_of_json(_decoded(body), {field["name"] for field in fields})
+
+
+def _decoded(text: bytes) -> Any:
     try:
-        content = json.loads(body, object_pairs_hook=_object)
+        return json.loads(text, object_pairs_hook=_object)
     except Unreadable:
         raise
     except (ValueError, RecursionError) as error:
         raise Unreadable(400, f"the body is not JSON: {error}") from None
+
+
+def _rows_of_json(content: Any, fields: set[str]) -> Any:
+    """Rows under `rows`, or in the forms of MLflow and of SageMaker's examples."""
     if not isinstance(content, dict):
         raise Unreadable(422, "expected an object with a row, or with rows")
     given = next((n for n in ("rows", "instances", "dataframe_records") if n in content), None)
@@ -153,7 +211,8 @@ def _listed(rows: Any, name: str) -> list[Any]:
 
 def application() -> App:
     """The application of a worker."""
-    folder = Path(os.environ.get(MODEL_DIR, "/opt/ml/model"))
+    named = (os.environ[name] for name in MODEL_DIRS if os.environ.get(name))
+    folder = Path(next(named, "/opt/ml/model"))
     wheels = sorted(folder.glob("*.whl"))
     if len(wheels) > 1:
         sys.exit(f"expected one wheel in {folder}, got {', '.join(each.name for each in wheels)}")
@@ -186,6 +245,7 @@ def main(module: str) -> None:
     uvicorn.run(
         f"{module}._server:application",
         factory=True,
+        lifespan="on",  # else a model that cannot be loaded would answer /ping
         host=os.environ.get("CD4ML_HOST", "0.0.0.0"),
         port=int(os.environ.get(PORT, "8080")),
         workers=int(os.environ.get(WORKERS, "1")),
