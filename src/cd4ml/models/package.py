@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cd4ml.errors import InvalidInput
+from cd4ml.errors import Cd4mlError, InvalidInput
 from cd4ml.models import estimator as estimators
 from cd4ml.models.compiled import choose
 from cd4ml.models.contract import CompiledContract
@@ -69,7 +69,8 @@ def package(
     Raises:
         Refused: If the estimator was made elsewhere and nobody answers for it.
         ContractViolated: If the sample does not keep the contract.
-        CannotAnswer: If there is no sample, or the estimator fails on a row that the contract allows.
+        CannotAnswer: If there is no sample, or the estimator cannot be loaded, or fails on a row
+            that the contract allows.
     """
     from cd4ml.models.frames import to_rows
 
@@ -79,7 +80,7 @@ def package(
         msg = "a model cannot be packaged without a sample of the rows it will answer"
         raise CannotAnswer(msg, hint="give at least one row")
     refuse_unless_trusted(estimator, is_trusted)
-    fitted = estimators.load(blobs.get(estimator), is_joblib=is_joblib)
+    fitted = _loaded(blobs, estimator, is_joblib)
     edges = probes(contract, rows)
     asked = [*edges, *rows]
     answers = _native_answers(NativeScorer(fitted, contract), contract, asked)
@@ -118,6 +119,18 @@ def _treelite_of(kind: Kind) -> dict[str, str]:
 def _libraries() -> tuple[tuple[str, str], ...]:
     # their metadata take 4 ms each to read, and do not change while this process lives
     return tuple((name, version(name)) for name in _LIBRARIES)
+
+
+def _loaded(blobs: Blobs, estimator: str, is_joblib: bool) -> Any:
+    try:
+        return estimators.load(blobs.get(estimator), is_joblib=is_joblib)
+    except InvalidInput as error:
+        raise CannotAnswer(error.message, hint=error.hint) from error
+    except Cd4mlError:
+        raise
+    except Exception as error:  # bytes run code while they are loaded: the user's own
+        msg = f"the estimator cannot be loaded: {type(error).__name__}: {error}"
+        raise CannotAnswer(msg, hint="loading it runs its class's code: mend it") from error
 
 
 def _native_answers(
