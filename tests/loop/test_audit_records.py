@@ -12,8 +12,8 @@ from cd4ml.loop.audit import checkpoint, ledger, verify
 from cd4ml.loop.audit_file import export
 from cd4ml.loop.audit_keys import make_key
 from cd4ml.loop.evaluate import evaluate
-from cd4ml.loop.people import add_person, remove_person
 from cd4ml.loop.govern import withdraw
+from cd4ml.loop.people import add_person, remove_person
 from cd4ml.loop.promote import abort, approve, reject, request, stand
 from cd4ml.loop.roll_out import roll_out
 from cd4ml.loop.tokens import actor_with, make_token

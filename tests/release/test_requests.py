@@ -26,10 +26,10 @@ from tests.release.builders import (
     add_version,
     approved,
     in_charge,
-    told,
     requested,
     settled,
     tick,
+    told,
 )
 
 

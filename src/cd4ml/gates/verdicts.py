@@ -148,6 +148,8 @@ def _worst_first(verdict: Verdict) -> list[Finding]:
 def _line(finding: Finding) -> str:
     name = f"{finding.metric}[{finding.slice}]" if finding.slice else finding.metric
     needs = finding.gate.removeprefix(finding.metric).strip()
+    if finding.value is None and not needs:  # a whole gate could not be asked
+        return f"{name}: {finding.reason}"
     if finding.value is None:
         return f"{name}, needs {needs}: {finding.reason}"
     text = f"{name} = {finding.value:.4g}"
