@@ -20,8 +20,9 @@ from cd4ml.records.plan import Arm, Plan
 from cd4ml.records.trust import Trust
 from cd4ml.records.worker import Worker
 from cd4ml.serving.last_known import LastKnown
-from cd4ml.store import rows
+from cd4ml.store import ledger, rows
 from cd4ml.store.database import Database, open_database
+from cd4ml.store.people import SYSTEM
 from cd4ml.store.project import FILE, STATE
 
 ENVIRONMENT, CANDIDATE = "trial", "candidate"
@@ -90,6 +91,14 @@ def _laid_out(folder: Path, asked: Asked) -> Database:
     )
     with database.write() as connection:
         rows.insert(connection, plan)
+        ledger.append(  # as a release would: who serves it believes no other plan
+            connection,
+            at=plan.made_at,
+            actor=SYSTEM,
+            action="trial.laid_out",
+            subject=plan.made_by,
+            records=(plan,),
+        )
         if word := _word(asked):
             rows.insert(connection, word)
     return database
