@@ -16,6 +16,7 @@ from cd4ml.models.manifest import COMPILED, Manifest
 from cd4ml.models.package import package
 from cd4ml.records.contract import Contract, Field
 from cd4ml.records.plan import Arm, Plan
+from cd4ml.store import ledger
 from cd4ml.store.rows import insert
 
 TEXTS = ["carrier", "origin", "dest"]
@@ -52,16 +53,22 @@ def serve_flights(folder: Path, *, n_rows: int, n_trees: int) -> Served:
             role="champion", model="delay", number=1, artifact=artifact, weight_percent=100
         )
         with project.database.write() as connection:
-            insert(
+            plan = Plan(
+                number=1,
+                environment="production",
+                model="delay",
+                arms=(champion,),
+                release=1,
+                made_at=project.clock.now(),
+            )
+            insert(connection, plan)
+            ledger.append(
                 connection,
-                Plan(
-                    number=1,
-                    environment="production",
-                    model="delay",
-                    arms=(champion,),
-                    release=1,
-                    made_at=project.clock.now(),
-                ),
+                at=plan.made_at,
+                actor="system",
+                action="release.begun",
+                subject=plan.made_by,
+                records=(plan,),
             )
     return Served(folder, onnx, rows.head(1000).to_dicts())
 

@@ -166,6 +166,19 @@ def test_no_version_goes_that_is_not_the_one_that_people_agreed_to(released: Pro
     assert [arm.number for arm in newest[0].arms] == [1]
 
 
+def test_nothing_rests_on_a_run_whose_code_is_another_one_now(released: Project) -> None:
+    """A standing approval covers what has the code that people agreed to."""
+    staged(released)
+    change(released, "UPDATE runs SET code = (SELECT code FROM runs WHERE number = 1) || 'x'")
+    was_changed = "run/2 was changed since entry "
+
+    for attempt in (
+        lambda: approve(released, "release/4", reason="fine", actor=MAX),
+        lambda: request(released, "delay/2", to="production", reason="again", actor=ANN),
+    ):
+        assert broken(attempt).startswith(was_changed)
+
+
 def test_what_was_changed_of_a_release_is_not_written_over(released: Project) -> None:
     staged(released)
     change(released, "UPDATE releases SET requested_by = 'eve' WHERE number = 4")

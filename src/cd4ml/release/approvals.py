@@ -11,6 +11,7 @@ from cd4ml.errors import Conflict, Corrupted, InvalidInput, NotAllowed, Refused
 from cd4ml.records.actor import Actor
 from cd4ml.records.approval import Approval, Decision, StandingApproval
 from cd4ml.records.release import WAITING, Release
+from cd4ml.records.run import Run
 from cd4ml.records.settings import EnvironmentSettings
 from cd4ml.records.verdict import Verdict
 from cd4ml.release import releases
@@ -211,6 +212,7 @@ def require_vouched(
     _require_version(connection, release)
     verdict = rows.get(connection, Verdict, release.verdict)
     vouched.require(connection, verdict, subject=verdict.ref)
+    vouched.require_made(connection, verdict, rows.get(connection, Run, verdict.run))
     for each in of_release(connection, release):
         vouched.require(connection, each, subject=release.ref)
     for given in standing:

@@ -91,6 +91,7 @@ def request_release(
         raise NotAllowed(f"{by.name} may not request {version.ref} as retrained by the system")
     refuse_unless_before(connection, version, environment, environments)
     run = rows.get(connection, Run, version.run)
+    vouched.require_made(connection, verdict, run)
     digests = decides(version, run, verdict, environment=environment, settings=settings)
     content = content_address(digests)
     under_way = _under_way(connection, version.model, environment, content)

@@ -16,6 +16,7 @@ from cd4ml.records.approval import Approval, StandingApproval
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.records.plan import Plan
 from cd4ml.records.release import Release
+from cd4ml.records.run import Run
 from cd4ml.records.token import Token
 from cd4ml.records.verdict import Verdict
 from cd4ml.store import rows
@@ -34,6 +35,18 @@ KINDS: dict[type[msgspec.Struct], str] = {
     Release: "release",
     Plan: "plan",
 }
+
+
+MADE = "made"  # the key of `made_of` in a verdict's details
+
+
+def made_of(run: Run) -> str:
+    """The digest of what a run was made of: the code, data and installation people agree to.
+
+    The whole row is not sealed: it may be described later, and be given more parameters.
+    """
+    made = {"code": run.code, "datasets": run.datasets, "distributions": run.environment}
+    return address_of_record(made)
 
 
 def name_of(record: msgspec.Struct) -> str:

@@ -10,9 +10,11 @@ import sqlalchemy as sa
 
 from cd4ml.errors import Corrupted
 from cd4ml.records.ledger_entry import LedgerEntry
+from cd4ml.records.run import Run
+from cd4ml.records.verdict import Verdict
 from cd4ml.store import ledger, rows
 from cd4ml.store.address import address_of_record
-from cd4ml.store.sealed import KINDS, RECORDS, name_of
+from cd4ml.store.sealed import KINDS, MADE, RECORDS, made_of, name_of
 
 FOUND_CHANGED = "record.found_changed"
 
@@ -68,6 +70,18 @@ def require(connection: sa.Connection, record: msgspec.Struct, *, subject: str) 
             _require_sealed(record, (entry.sequence, seal))
             return
     _require_sealed(record, None)
+
+
+def require_made(connection: sa.Connection, verdict: Verdict, run: Run) -> None:
+    """Let nothing rest on a run whose code, data or installation is not what was judged.
+
+    Raises:
+        Corrupted: If the entry that gave the verdict says otherwise.
+    """
+    for entry in ledger.entries(connection, verdict.ref):
+        if (made := entry.details.get(MADE)) and made != made_of(run):
+            msg = f"{run.ref} was changed since entry {entry.sequence} of the ledger"
+            raise Corrupted(f"{msg}, which says what it was made of", hint=_HINT)
 
 
 def require_or_say(
