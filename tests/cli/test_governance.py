@@ -93,7 +93,8 @@ def test_from_request_to_undo(shell: Shell) -> None:
     shown = shell("release show release/4")
     assert "evidence: verdict/2 pass, 3 of 3 findings passed, beside diagnosis/1" in shown
     assert "- diagnosis.strength: 1.0 -> 0.5" in shown
-    assert "released" in shell("approve release/4 --reason better", by=MANAGER)
+    said = shell("approve release/4 --reason better", by=MANAGER)
+    assert said == "release/4  diagnosis/2 to production: released\n"
 
     back = shell("undo --in production --reason", "worse for small ones")
 

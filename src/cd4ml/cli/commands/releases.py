@@ -145,7 +145,7 @@ def approve(given: Given) -> Answer[Release] | Answer[StandingApproval]:
 
 def _show_agreed(screen: Screen, release: Release, waits: str) -> None:
     show_release(screen, release, waits)
-    if waits:
+    if waits and release.state in ("awaiting_approval", "rolling_out"):
         screen.line(waits, indent=2)
 
 
