@@ -18,6 +18,7 @@ from cd4ml.models.manifest import COMPILED, Manifest
 from cd4ml.models.package import package
 from cd4ml.records.contract import Contract, Field
 from cd4ml.records.plan import Arm, Plan, Role
+from cd4ml.store import ledger
 from cd4ml.store.project import Project
 from cd4ml.store.rows import insert, next_number
 
@@ -85,6 +86,14 @@ def make_plan(project: Project, *arms: Arm) -> int:
             made_at=project.clock.now(),
         )
         insert(connection, plan)
+        ledger.append(
+            connection,
+            at=plan.made_at,
+            actor="system",
+            action="release.begun",
+            subject=plan.made_by,
+            records=(plan,),
+        )
     return number
 
 

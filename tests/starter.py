@@ -24,7 +24,7 @@ from cd4ml.records.plan import Arm, Plan
 from cd4ml.records.release import Release
 from cd4ml.records.search import Choices, SearchPlan, Trial
 from cd4ml.records.window import Window
-from cd4ml.store import rows
+from cd4ml.store import ledger, rows
 
 ADMIN, MANAGER = "ann", "bo"
 
@@ -163,4 +163,12 @@ def begin_canary(project: Project, *, weight_percent: float) -> Release:
         rows.insert(connection, plan)
         rolling = msgspec.structs.replace(waiting, state="rolling_out", plan=plan.number)
         rows.replace(connection, rolling)
+        ledger.append(
+            connection,
+            at=at,
+            actor="system",
+            action="release.begun",
+            subject=rolling.ref,
+            records=(rolling, plan),
+        )
     return rolling

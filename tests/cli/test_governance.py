@@ -37,6 +37,26 @@ def test_what_was_looked_at_is_said_with_the_approval(shell: Shell) -> None:
     assert shell.code == 0
 
 
+def test_who_approves_is_told_what_it_still_waits_for(shell: Shell, folder: Path) -> None:
+    shell("release withdraw release/2 --reason later")
+    in_settings(folder, "approvals = 1", "approvals = 2")
+    with (folder / "cd4ml.toml").open("a") as file:
+        file.write(
+            '\n[[environments.production.freeze]]\nfrom = "2000-01-01"\nuntil = "2999-01-01"\n'
+        )
+    shell("people add cy --role release-manager")
+    shell("release diagnosis/1 --to production")
+
+    assert shell("approve release/3 --reason good", by=MANAGER) == (
+        "release/3  diagnosis/1 to production: awaiting approval\n"
+        "  hint: cd4ml approve release/3 --reason ... (by somebody else)\n"
+        "  waits for 1 approval by release-manager\n"
+    )
+    agreed, why = shell("approve release/3 --reason good", by="cy").splitlines()
+    assert agreed == "release/3  diagnosis/1 to production: agreed to"
+    assert why.startswith("  frozen ")
+
+
 def test_an_emergency_goes_at_once_and_is_reviewed(shell: Shell, folder: Path) -> None:
     in_settings(folder, "[environments.production]", "[environments.production]\nworse_by = 0.5")
     shell("release diagnosis/1 --to production --emergency --reason burns", by=MANAGER)
@@ -73,7 +93,8 @@ def test_from_request_to_undo(shell: Shell) -> None:
     shown = shell("release show release/4")
     assert "evidence: verdict/2 pass, 3 of 3 findings passed, beside diagnosis/1" in shown
     assert "- diagnosis.strength: 1.0 -> 0.5" in shown
-    assert "released" in shell("approve release/4 --reason better", by=MANAGER)
+    said = shell("approve release/4 --reason better", by=MANAGER)
+    assert said == "release/4  diagnosis/2 to production: released\n"
 
     back = shell("undo --in production --reason", "worse for small ones")
 

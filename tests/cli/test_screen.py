@@ -42,6 +42,21 @@ def test_figures_and_names_stay_whole_and_sentences_wrap(width: int) -> None:
     assert " ".join(text.split()).count("champion") == 4
 
 
+def test_no_column_is_cut_where_a_long_word_leaves_little_room() -> None:
+    screen, file = shown(80)
+    figures = ("123,456.1234", "123,456.1234", "123,456.12345678", "2,823")
+
+    screen.table(
+        ("asked", "value", "low", "high", "rows", "outcome"),
+        (("contributions that add up to the answer", *figures, "inconclusive"),),
+    )
+
+    text = file.getvalue()
+    assert all(word in text for word in (*figures, "outcome", "inconclusive"))
+    assert "".join(line[:9].strip() for line in lines(file)[2:]).startswith("contribut")
+    assert max(map(len, lines(file))) <= 80
+
+
 def test_a_table_that_is_too_wide_wraps_and_loses_nothing() -> None:
     screen, file = shown(60)
     cells = [f"{letter * 8} {letter * 8}" for letter in "abcdefgh"]

@@ -117,6 +117,19 @@ def test_what_could_not_be_measured_comes_first(now: datetime) -> None:
     )
 
 
+def test_a_gate_that_could_not_be_asked_at_all_says_only_why(now: datetime) -> None:
+    unasked = finding("error", gate="behaviour", value=None, limit=None, reason="it died")
+
+    with pytest.raises(Refused) as caught:
+        refuse_unless_passed(verdict(now, unasked))
+
+    assert str(caught.value) == (
+        "run/7 was not accepted: 1 of 1 finding could not be measured\n"
+        "  - behaviour: it died\n"
+        "  hint: cd4ml gate show verdict/4"
+    )
+
+
 def test_an_undecided_verdict_is_refused_as_inconclusive(now: datetime) -> None:
     undecided = verdict(now, finding(), finding("inconclusive", reason="more rows are needed"))
 

@@ -8,14 +8,18 @@ import sqlalchemy as sa
 
 from cd4ml.errors import Corrupted
 from cd4ml.loop import Project
-from cd4ml.loop.audit import checkpoint, verify
+from cd4ml.loop.audit import checkpoint, ledger, verify
 from cd4ml.loop.audit_file import export
 from cd4ml.loop.audit_keys import make_key
 from cd4ml.loop.evaluate import evaluate
-from cd4ml.loop.promote import abort, approve, request, stand
+from cd4ml.loop.govern import withdraw
+from cd4ml.loop.people import add_person, remove_person
+from cd4ml.loop.promote import abort, approve, reject, request, stand
 from cd4ml.loop.roll_out import roll_out
-from cd4ml.loop.tokens import make_token
+from cd4ml.loop.tokens import actor_with, make_token
 from cd4ml.loop.train import train
+from cd4ml.records.plan import Plan
+from cd4ml.store import rows
 from tests.loop.world import ANN, DAY, EVE, MAX
 
 
@@ -50,6 +54,7 @@ def staged(project: Project) -> None:
         ("UPDATE standing_approvals SET expires_at = given_at", "standing-approval/1"),
         ("UPDATE plans SET release = 1 WHERE number = 2", "plan/2"),
         ("UPDATE tokens SET actor = 'max'", "token/1"),
+        ("UPDATE model_versions SET contract = artifact", "version/delay/1"),
         ("UPDATE actors SET roles = '[\"release-manager\"]' WHERE name = 'eve'", "person/eve"),
     ],
 )
@@ -60,7 +65,7 @@ def test_a_record_that_was_changed_is_named(
     until = released.clock.now() + DAY
     stand(released, model="delay", environment="production", until=until, reason="right", actor=MAX)
     make_key(released, actor=ANN)
-    assert verify(released).records == 11
+    assert verify(released).records == 12
 
     change(released, statement)
 
@@ -115,3 +120,97 @@ def test_no_release_begins_on_an_approval_that_nobody_gave(released: Project) ->
     assert broken(lambda: roll_out(released, "release/4")) == (
         "approval/2 is not in the ledger: no entry says how it came to be"
     )
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE actors SET roles = '[\"release-manager\"]' WHERE name = 'eve'",
+        "INSERT INTO actors SELECT 'zoe', kind, roles, added_at, added_by, removed_at FROM actors"
+        " WHERE name = 'max'",
+    ],
+)
+def test_nobody_acts_in_roles_that_nobody_gave_them(released: Project, statement: str) -> None:
+    staged(released)
+    change(released, statement)
+    name = "zoe" if "zoe" in statement else "eve"
+    said = f"person/{name} "
+
+    assert broken(lambda: approve(released, "release/4", reason="fine", actor=name)).startswith(
+        said
+    )
+    with pytest.raises(Corrupted, match=said):
+        add_person(released, name, roles=("clinician",), actor=ANN)
+    with pytest.raises(Corrupted, match=said):
+        remove_person(released, name, reason="who is this?", actor=ANN)
+    assert broken(lambda: verify(released)).startswith(said)
+
+
+def test_no_version_goes_that_is_not_the_one_that_people_agreed_to(released: Project) -> None:
+    staged(released)
+    change(
+        released,
+        "UPDATE model_versions SET artifact = (SELECT artifact FROM model_versions WHERE number = 1)"
+        " WHERE number = 2",
+    )
+    was_changed = "version/delay/2 was changed since entry "
+
+    for attempt in (
+        lambda: approve(released, "release/4", reason="fine", actor=MAX),
+        lambda: request(released, "delay/2", to="production", reason="again", actor=ANN),
+        lambda: verify(released),
+    ):
+        assert broken(attempt).startswith(was_changed)
+    with released.database.read() as connection:
+        newest = rows.find(connection, Plan, environment="production", newest_first=True, limit=1)
+    assert [arm.number for arm in newest[0].arms] == [1]
+
+
+def test_nothing_rests_on_a_run_whose_code_is_another_one_now(released: Project) -> None:
+    """A standing approval covers what has the code that people agreed to."""
+    staged(released)
+    change(released, "UPDATE runs SET code = (SELECT code FROM runs WHERE number = 1) || 'x'")
+    was_changed = "run/2 was changed since entry "
+
+    for attempt in (
+        lambda: approve(released, "release/4", reason="fine", actor=MAX),
+        lambda: request(released, "delay/2", to="production", reason="again", actor=ANN),
+    ):
+        assert broken(attempt).startswith(was_changed)
+
+
+def test_what_was_changed_of_a_release_is_not_written_over(released: Project) -> None:
+    staged(released)
+    change(released, "UPDATE releases SET requested_by = 'eve' WHERE number = 4")
+    was_changed = "release/4 was changed since entry "
+
+    for attempt in (
+        lambda: withdraw(released, "release/4", reason="mine", actor=EVE),
+        lambda: reject(released, "release/4", reason="no", actor=MAX),
+        lambda: verify(released),
+    ):
+        assert broken(attempt).startswith(was_changed)
+
+
+def test_going_back_does_not_wait_and_says_for_ever_what_it_found(released: Project) -> None:
+    staged(released)
+    approve(released, "release/4", reason="fine", actor=MAX)
+    change(released, "UPDATE releases SET reason = 'forged' WHERE number = 4")
+    assert broken(lambda: verify(released)).startswith("release/4 was changed since entry ")
+
+    aborted = abort(released, "release/4", reason="it is wrong", actor=EVE)
+
+    assert aborted.state == "aborted"
+    report = verify(released)
+    (said,) = report.found_changed
+    entries = {each.sequence: each for each in ledger(released, subject="release/4")}
+    assert entries[said].reason.startswith("release/4 was changed since entry ")
+    assert (entries[said].actor, entries[said].action) == (EVE, "record.found_changed")
+
+
+def test_no_token_that_nobody_made_is_good_for_anything(released: Project) -> None:
+    made = make_token(released, EVE, actor=EVE)
+    assert actor_with(released, made.secret) == EVE
+    change(released, "UPDATE tokens SET actor = 'max'")
+
+    assert broken(lambda: actor_with(released, made.secret)).startswith("token/1 was changed")

@@ -14,6 +14,7 @@ from cd4ml.gates.stored import stored_evidence
 from cd4ml.loop import Project, open_project
 from cd4ml.loop.candidate import candidate_of, table
 from cd4ml.loop.evaluate import evaluate, verdicts
+from cd4ml.loop.gathering import trial
 from cd4ml.loop.gathering.asked import Asked
 from cd4ml.loop.gathering.recorded import recorded
 from cd4ml.loop.train import train
@@ -160,6 +161,36 @@ def test_a_candidate_that_cannot_be_served_is_an_error_with_what_it_said(
     assert (found.gate, found.outcome) == ("behaviour", "error")
     assert found.reason.startswith("the candidate could not be served: it ended with ")
     assert "no server here" in found.reason
+
+
+SHY = """    model = make_pipeline(encode, Shy(C=strength))
+    return model.fit(training.select(REQUEST), training["late"])
+
+
+class Shy(LogisticRegression):
+    \"\"\"Answers the judge, and nobody who serves it.\"\"\"
+
+    def predict_proba(self, X):
+        import sys
+
+        if "serve" in sys.argv:
+            raise SystemExit(0)
+        return super().predict_proba(X)
+"""
+
+
+def test_a_candidate_that_ends_the_process_that_serves_it_is_soon_an_error(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial, "_TRYING_S", 0.1)
+    made = "    model = make_pipeline(encode, LogisticRegression(C=strength))\n"
+    made += '    return model.fit(training.select(REQUEST), training["late"])\n'
+
+    (found,) = judged(project, GATE, (made, SHY)).findings
+
+    assert (found.gate, found.outcome) == ("behaviour", "error")
+    assert found.reason.startswith("the candidate could not be served: it cannot be loaded there: ")
+    assert "SystemExit: 0, though a model may end no process" in found.reason
 
 
 @pytest.mark.parametrize(

@@ -312,8 +312,11 @@ def delay("""
         ("p = p * 0.9 + np.random.default_rng().random(len(p)) / 10", AGAIN),
         ("p = p * 0.9 + 0.1 * p.mean()", AGAIN),
         ("p = p * np.where(np.arange(len(p)) < 50, 0.5, 1)", AGAIN),
+        ("raise SystemExit(0)", "SystemExit: 0, though a model may end no process"),
+        ("p = p[1:]  # one short", "answers to "),
+        ("p = p * 3  # no probability", " as a probability, which lies between 0 and 1"),
     ],
-    ids=["nan", "raises", "random", "of the batch", "of the order"],
+    ids=["nan", "raises", "random", "of the batch", "of the order", "exits", "short", "beyond"],
 )
 def test_a_model_that_cannot_be_asked_gets_an_error_that_says_why(
     how: str, reason: str, project: Project
@@ -337,7 +340,7 @@ def test_a_model_that_cannot_be_asked_gets_an_error_that_says_why(
         assert finding.reason in judgement.message
         again = evaluate(bad, run.ref, actor=ANN).verdict
         assert [each.outcome for each in again.findings] == ["error"]
-        assert (how[:4] == "p = ") or again == judgement.verdict
+        assert (how[:4] == "p = " and "#" not in how) or again == judgement.verdict
 
 
 def test_a_holdout_without_rows_gets_an_error_that_says_so(project: Project) -> None:
@@ -356,3 +359,43 @@ def test_a_holdout_without_rows_gets_an_error_that_says_so(project: Project) -> 
 
     assert finding.outcome == "error"
     assert finding.reason == "the holdout has no rows, so nothing says what the model is worth"
+
+
+@pytest.mark.parametrize(
+    ("holdout", "reason"),
+    [
+        (
+            'drop("carrier")',
+            "the holdout has no column carrier, and requests have to carry it"
+            " (known: distance, wind, event_at, late)",
+        ),
+        (
+            "with_columns(carrier=pl.lit(None, pl.String))",
+            "the holdout does not keep the contract of requests: 200 rows do not keep the contract"
+            " 'request'",
+        ),
+        (
+            "with_columns(pl.col('late').cast(pl.String))",
+            "the target 'late' is to be predicted as a number, got String (encode it as 0 and 1)",
+        ),
+    ],
+    ids=["no column", "null where none may be", "texts to predict"],
+)
+def test_a_holdout_that_cannot_judge_gets_an_error_that_says_why(
+    holdout: str, reason: str, project: Project
+) -> None:
+    change(
+        project,
+        "score = delay.predict_proba(holdout.select(REQUEST))[:, 1]",
+        "return {}",
+        "pipeline.py",
+    )
+    edit = f"examples.tail(examples.height // 3).{holdout}"
+    with change(project, "examples.tail(examples.height // 3)", edit, "pipeline.py") as bad:
+        run = train(bad, actor=ANN).run
+
+        judgement = evaluate(bad, run.ref, actor=ANN)
+
+    (finding,) = judgement.verdict.findings
+    assert (judgement.verdict.outcome, judgement.version) == ("error", None)
+    assert finding.reason.startswith(reason)

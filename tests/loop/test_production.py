@@ -4,15 +4,16 @@ from datetime import timedelta, timezone
 
 import msgspec
 import pytest
+import sqlalchemy as sa
 
-from cd4ml.errors import InvalidInput, NotFound
+from cd4ml.errors import Corrupted, InvalidInput, NotFound
 from cd4ml.loop import Project
 from cd4ml.loop.production import InProduction, production
 from cd4ml.loop.promote import undo
 from cd4ml.loop.roll_out import roll_out
 from cd4ml.loop.watch import collect
 from cd4ml.records.plan import Plan
-from cd4ml.store import rows
+from cd4ml.store import ledger, rows
 from tests.loop.test_roll_out import advance, begin
 from tests.loop.world import BEGIN, DAY, HOUR, MAX, live, move
 
@@ -90,10 +91,40 @@ def test_a_clock_that_went_back_does_not_hide_the_newer_plan(released: Project) 
         number = rows.next_number(connection, Plan)
         early = msgspec.structs.replace(newest, number=number, made_at=BEGIN - DAY)
         rows.insert(connection, early)
+        ledger.append(
+            connection,
+            at=early.made_at,
+            actor="system",
+            action="release.restored",
+            subject=early.made_by,
+            records=(early,),
+        )
 
     (now,) = production(released)
 
     assert now.plan == f"plan/{number}"
+
+
+@pytest.mark.parametrize(
+    ("statement", "name"),
+    [
+        (
+            "INSERT INTO plans SELECT 3, environment, model, arms, release, made_at FROM plans"
+            " WHERE number = 2",
+            "plan/3 is not in the ledger",
+        ),
+        ("UPDATE releases SET requested_by = 'eve' WHERE number = 2", "release/2 was changed"),
+        ("UPDATE approvals SET decided_by = 'eve'", "approval/1 was changed"),
+    ],
+)
+def test_what_the_ledger_does_not_say_is_no_answer(
+    released: Project, statement: str, name: str
+) -> None:
+    with released.database.write() as connection:
+        connection.execute(sa.text(statement))
+
+    with pytest.raises(Corrupted, match=name):
+        production(released)
 
 
 def test_what_is_yet_to_come_is_not_told(released: Project) -> None:

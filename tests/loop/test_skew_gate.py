@@ -225,6 +225,25 @@ def test_a_step_that_there_is_not_is_the_policys_mistake(
     assert refused.value.message == f"cd4ml.toml: {message}"
 
 
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ('step = "gone"\ntakes = "flights"\n', "there is no step 'gone' - at `gate.step`"),
+        ('step = "gone"\nkey = "flight"\n', "run/1 has no step 'gone' - at `gate.step`"),
+    ],
+)
+def test_a_step_that_there_is_not_is_seen_before_production_is_asked_anything(
+    project: Project, more: str, message: str
+) -> None:
+    opened = with_features(project, more)
+    train(opened, actor=ANN)
+
+    with pytest.raises(ConfigurationError) as refused:
+        evaluate(opened, "run/1", actor=ANN)
+
+    assert refused.value.message == f"cd4ml.toml: {message}"
+
+
 def test_stored_rows_of_a_step_are_found_by_the_callers_key(project: Project) -> None:
     """The rows of the requests have landed in the dataset: what was served is held against them."""
     opened = with_features(project, 'step = "features"\nkey = "flight"\n')

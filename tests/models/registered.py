@@ -8,7 +8,7 @@ from cd4ml.records.actor import Actor
 from cd4ml.records.contract import Contract
 from cd4ml.records.model_version import Alias, ModelVersion, RegisteredModel
 from cd4ml.records.run import StepRun
-from cd4ml.store import rows
+from cd4ml.store import ledger, rows
 from cd4ml.store.project import open_project
 from cd4ml.store.tables import TABLES
 from tests.models.builders import AT
@@ -24,7 +24,16 @@ class Registered(Released):
         (folder / "pipeline.py").write_text("")
         with self.project.database.write() as connection:
             for name in ("ann", "bo"):
-                rows.put(connection, Actor(name=name, kind="person", added_at=AT, added_by="ann"))
+                person = Actor(name=name, kind="person", added_at=AT, added_by="ann")
+                rows.put(connection, person)
+                ledger.append(
+                    connection,
+                    at=AT,
+                    actor="ann",
+                    action="person.added",
+                    subject=name,
+                    records=(person,),
+                )
             rows.put(
                 connection,
                 RegisteredModel(name="delay", created_at=AT, created_by="ann", changed_at=AT),

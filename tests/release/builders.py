@@ -105,22 +105,17 @@ def add_version(
         created_by="ana",
     )
     version = msgspec.structs.replace(version, **changes)
-    for record in (run, version):
-        rows.insert(connection, record)
-    judged(connection, verdict)
+    rows.insert(connection, run)
+    told(connection, version, version.ref)
+    told(connection, verdict, verdict.ref)
     return version
 
 
-def judged(connection: sa.Connection, verdict: Verdict) -> None:
-    """A verdict that the ledger knows."""
-    rows.insert(connection, verdict)
+def told(connection: sa.Connection, record: msgspec.Struct, subject: str) -> None:
+    """A record that the ledger knows."""
+    rows.put(connection, record)
     ledger.append(
-        connection,
-        at=NOW,
-        actor="ana",
-        action="verdict.given",
-        subject=verdict.ref,
-        records=(verdict,),
+        connection, at=NOW, actor="ana", action="record.made", subject=subject, records=(record,)
     )
 
 
@@ -214,7 +209,7 @@ def staffed(database: Database) -> None:
     """Everybody is known to the project, with their roles."""
     with database.write() as connection:
         for each in EVERYBODY:
-            rows.put(connection, each)
+            told(connection, each, each.name)
 
 
 def in_charge(database: Database, number: int, *, at: datetime = NOW) -> Release:

@@ -26,10 +26,10 @@ from tests.release.builders import (
     add_version,
     approved,
     in_charge,
-    judged,
     requested,
     settled,
     tick,
+    told,
 )
 
 
@@ -179,9 +179,10 @@ def test_what_is_in_charge_under_another_number_is_named(database: Database) -> 
         same = rows.get(connection, Run, 1)
         rows.insert(connection, msgspec.structs.replace(same, number=2))
         first = rows.get(connection, Verdict, 1)
-        judged(connection, msgspec.structs.replace(first, number=2, run=2))
+        told(connection, msgspec.structs.replace(first, number=2, run=2), "verdict/2")
         version = rows.get(connection, ModelVersion, "delay", 1)
-        rows.insert(connection, msgspec.structs.replace(version, number=2, run=2, verdict=2))
+        again = msgspec.structs.replace(version, number=2, run=2, verdict=2)
+        told(connection, again, again.ref)
 
     assert refusal(database, AlreadyExists, number=2) == (
         "delay/1, which is the same as delay/2, is in charge in production already, by release/1"

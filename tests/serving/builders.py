@@ -19,6 +19,7 @@ from cd4ml.records.contract import Contract
 from cd4ml.records.plan import Arm, Plan, Role
 from cd4ml.records.run import StepRun
 from cd4ml.records.worker import Worker
+from cd4ml.store import ledger
 from cd4ml.store.project import Project, open_project
 from cd4ml.store.rows import find, insert
 from cd4ml.store.segments import segments_in
@@ -87,6 +88,14 @@ class Released:
         )
         with self.project.database.write() as connection:
             insert(connection, plan)
+            ledger.append(
+                connection,
+                at=AT,
+                actor="system",
+                action="release.begun",
+                subject=plan.made_by,
+                records=(plan,),
+            )
         return plan
 
     def workers(self) -> list[Worker]:

@@ -8,6 +8,7 @@ import msgspec
 from cd4ml.models.manifest import ESTIMATOR, Manifest
 from cd4ml.models.trust import give_word, take_back
 from cd4ml.serving.watcher import Watcher
+from cd4ml.store import rows
 from tests.models.builders import AT, native_boosted
 from tests.models.test_trust import ADA, Hostile
 from tests.serving.builders import Released, arm, until
@@ -95,3 +96,16 @@ def test_while_the_database_is_away_its_last_word_counts(project: Released, tmp_
     watcher = started(project)
     until(lambda: watcher.endpoint is not None)
     watcher.stop()
+
+
+def test_a_plan_that_no_release_made_is_not_taken_up(project: Released) -> None:
+    first = project.plan(arm(project.model(native_boosted())))
+    watcher = started(project)
+    until(lambda: watcher.endpoint is not None)
+    with project.project.database.write() as connection:
+        rows.insert(connection, msgspec.structs.replace(first, number=2))
+    until(lambda: "plan/2 is not in the ledger" in watcher.absence)
+    watcher.stop()
+
+    assert watcher.endpoint is not None
+    assert watcher.endpoint.plan == first

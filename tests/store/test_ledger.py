@@ -266,6 +266,23 @@ def test_nothing_is_appended_after_a_missing_entry(
     assert refused.value.message == "the ledger is broken at entry 5: it is missing"
 
 
+def test_nothing_is_appended_where_the_counter_was_put_back(
+    database: Database, written: list[LedgerEntry]
+) -> None:
+    with database.write() as connection:
+        connection.execute(sa.text("UPDATE sequences SET value = 2 WHERE value = 5"))
+
+    with database.write() as connection, pytest.raises(Corrupted) as refused:
+        append(connection)
+
+    assert refused.value.message == (
+        "the ledger is broken at entry 3: it is there already, though 2 were written"
+    )
+    assert broken(database) == (
+        "the ledger is broken at entry 3: the last one is 5, and 2 were written"
+    )
+
+
 def test_an_emptied_ledger_is_found(database: Database, tamper: Callable[..., None]) -> None:
     tamper(LEDGER.delete())
 

@@ -113,6 +113,7 @@ class Screen:
                 printable(title),
                 justify="right" if is_figure else "left",
                 min_width=width,
+                no_wrap=width is not None,  # else rich takes room from it that it does not give
                 overflow="fold",
             )
         for row in cells:

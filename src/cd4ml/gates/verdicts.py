@@ -11,6 +11,7 @@ from cd4ml.gates.policy import Policy
 from cd4ml.records.finding import Finding, Outcome, worst
 from cd4ml.records.verdict import Verdict
 from cd4ml.store import ledger, lineage, rows
+from cd4ml.store.sealed import MADE
 
 _SHOWN = 10  # findings in a message; the verdict has them all
 
@@ -42,6 +43,7 @@ def give_verdict(
     champion: str,
     evidence: dict[str, str],
     findings: tuple[Finding, ...],
+    made: str = "",
     by: str,
     at: datetime,
 ) -> Verdict:
@@ -57,6 +59,7 @@ def give_verdict(
         champion: The version it was compared with, "" if there was none.
         evidence: Where what the judge saw is kept (see `store_evidence`).
         findings: What `judge` found.
+        made: Digest of what the run was made of (`store.sealed.made_of`).
         by: Who asked for the verdict.
         at: Now.
     """
@@ -93,6 +96,7 @@ def give_verdict(
             "holdout": holdout,
             "champion": champion,
             "evidence": evidence,
+            **({MADE: made} if made else {}),
         },
         records=(verdict,),
     )
@@ -148,6 +152,8 @@ def _worst_first(verdict: Verdict) -> list[Finding]:
 def _line(finding: Finding) -> str:
     name = f"{finding.metric}[{finding.slice}]" if finding.slice else finding.metric
     needs = finding.gate.removeprefix(finding.metric).strip()
+    if finding.value is None and not needs:  # a whole gate could not be asked
+        return f"{name}: {finding.reason}"
     if finding.value is None:
         return f"{name}, needs {needs}: {finding.reason}"
     text = f"{name} = {finding.value:.4g}"

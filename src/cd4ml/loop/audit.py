@@ -18,7 +18,7 @@ from cd4ml.store import ledger as store
 from cd4ml.store.people import SYSTEM
 from cd4ml.store.project import Project
 from cd4ml.store.signing import key_id
-from cd4ml.store.vouched import Told
+from cd4ml.store.vouched import FOUND_CHANGED, Told
 
 SIGNED = "ledger.signed"
 
@@ -29,11 +29,14 @@ class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
     Up to entry `signed_until` it is what was signed (0: nothing was); entries after it could have
     been rewritten together, or cut off, without being missed. So many `records` that decide are
     what it says of them; None where there are none to be held against it, as beside an export.
+    `found_changed` are entries which say that a record was something else, and was gone back from,
+    or ended, all the same.
     """
 
     entries: int
     head: str
     records: int | None = None
+    found_changed: tuple[int, ...] = ()
     checkpoints: int = 0
     signed_until: int = 0
     signed_at: datetime | None = None
@@ -72,10 +75,12 @@ def verify(
         checkpoints.require_agreement(every, digests, length=checked)
         _refuse_missing(connection, signed)
         n_records = told.verify(connection)  # last: of a ledger that was cut off, that is said
+        found = store.of_action(connection, FOUND_CHANGED)
     last = max(every, key=lambda each: each.sequence, default=None)
     return AuditReport(
         entries=checked,
         records=n_records,
+        found_changed=tuple(each.sequence for each in reversed(found)),
         head=newest[0].digest if newest else store.GENESIS,
         checkpoints=len(signed),
         signed_until=last.sequence if last else 0,

@@ -31,7 +31,7 @@ from cd4ml.store import checkpoints, people, rows
 from cd4ml.store import ledger as store
 from cd4ml.store.project import Project
 from cd4ml.store.signing import key_id
-from cd4ml.store.vouched import Told
+from cd4ml.store.vouched import FOUND_CHANGED, Told
 
 FORMAT = "cd4ml-audit/1"
 
@@ -69,6 +69,7 @@ class FileReport(msgspec.Struct, frozen=True, kw_only=True):
     header: Header
     report: AuditReport
     is_pinned: bool
+    project: str  # as it was signed; where nothing was, the file's own word
 
 
 def export(project: Project, path: Path, *, actor: str) -> Exported:
@@ -150,8 +151,10 @@ def verify_file(path: Path, *, keys: Sequence[Path] = ()) -> FileReport:
         signed_until=last.sequence if last else 0,
         signed_at=last.at if last else None,
         keys=tuple(dict.fromkeys(each.key for each in read.signed)),
+        found_changed=tuple(read.found_changed),
     )
-    return FileReport(header=header, report=report, is_pinned=bool(pinned))
+    project = last.project if last else header.project
+    return FileReport(header=header, report=report, is_pinned=bool(pinned), project=project)
 
 
 def _lines(project: Project, signed: Sequence[Checkpoint], actor: str) -> Iterator[bytes]:
@@ -190,6 +193,7 @@ class _Read:
         self.digests: dict[int, str] = {}
         self.signed: list[Checkpoint] = []
         self.keys: dict[str, bytes] = {}
+        self.found_changed: list[int] = []
 
     def take(self, line: bytes, number: int, path: Path) -> None:
         """One line."""
@@ -209,6 +213,8 @@ class _Read:
             store.require_next(found, self.length + 1, self.head)
             self.length, self.head = found.sequence, found.digest
             self.digests[found.sequence] = found.digest
+            if found.action == FOUND_CHANGED:
+                self.found_changed.append(found.sequence)
         elif isinstance(found, Checkpoint):
             self.signed.append(found)
         else:

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from cd4ml.errors import ConfigurationError, Corrupted, InvalidInput, NotFound, Refused
+from cd4ml.errors import (
+    ConfigurationError,
+    ContractViolated,
+    Corrupted,
+    InvalidInput,
+    NotFound,
+    Refused,
+)
 from cd4ml.loop.contracts import declared
 from cd4ml.loop.cut import model_name
 from cd4ml.models.contract import derive
@@ -202,20 +209,27 @@ def packaged(project: Project, candidate: Candidate, contract: Contract) -> str:
 
     Raises:
         Refused: If it was made elsewhere and nobody answers for it.
-        ContractViolated: If the holdout does not keep the contract.
-        CannotAnswer: If the holdout has no rows, or the estimator fails on a row that the contract
-            allows.
+        CannotAnswer: If the holdout has no rows, lacks a column or does not keep the contract, or
+            the estimator fails on a row that the contract allows.
     """
     holdout = table(project, candidate.holdout)
     if holdout.is_empty():
         raise CannotAnswer("the holdout has no rows, so nothing says what the model is worth")
-    return packaged_estimator(
-        project,
-        candidate.estimator,
-        contract,
-        holdout.select(contract.names),
-        is_joblib=candidate.is_joblib,
-    )
+    if missing := [name for name in contract.names if name not in holdout.columns]:
+        msg = f"the holdout has no column {', '.join(missing)}, and requests have to carry it"
+        raise CannotAnswer(msg, hint=f"known: {', '.join(holdout.columns)}")
+    try:
+        return packaged_estimator(
+            project,
+            candidate.estimator,
+            contract,
+            holdout.select(contract.names),
+            is_joblib=candidate.is_joblib,
+        )
+    except ContractViolated as broken:
+        msg = f"the holdout does not keep the contract of requests: {broken.message}"
+        hint = "rows like these would be refused: let the contract allow them, or leave them out"
+        raise CannotAnswer(msg, hint=hint) from broken
 
 
 def packaged_estimator(

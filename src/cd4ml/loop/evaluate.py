@@ -31,6 +31,7 @@ from cd4ml.release.champion import champion_ref
 from cd4ml.store import lineage, people, rows
 from cd4ml.store.address import address_of_record
 from cd4ml.store.project import Project
+from cd4ml.store.sealed import made_of
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +107,7 @@ def evaluate(
             champion=champion.ref if champion else "",
             evidence=stored,
             findings=findings,
+            made=made_of(candidate.run),
             by=actor,
             at=project.clock.now(),
         )

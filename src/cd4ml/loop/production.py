@@ -15,7 +15,7 @@ from cd4ml.records.plan import Arm, Plan, Role
 from cd4ml.records.release import Release
 from cd4ml.release.approvals import valid
 from cd4ml.release.environments import settings_of
-from cd4ml.store import rows
+from cd4ml.store import rows, vouched
 from cd4ml.store.answer_counts import in_hour
 from cd4ml.store.project import Project
 from cd4ml.store.tables import TABLES
@@ -79,6 +79,7 @@ def production(
     Raises:
         InvalidInput: If the moment is yet to come.
         NotFound: If neither `cd4ml.toml` nor a plan names the environment.
+        Corrupted: If a plan, a release of it or an approval is not what the ledger says of it.
     """
     now = project.clock.now()
     moment = at or now
@@ -88,6 +89,8 @@ def production(
     with project.database.read() as connection:
         name = _environment(project, connection, environment)
         found = _in_force(connection, name, moment, model)
+        for plan, _ in found:
+            vouched.require(connection, plan, subject=plan.made_by)
         answered = in_hour(connection, name, moment)
         agreed = _agreed(connection, [plan for plan, _ in found], moment)
     return [
@@ -152,9 +155,12 @@ def _agreed(
         each.ref: each
         for each in rows.fetch(connection, Release, _RELEASES.select().where(of_them))
     }
+    for release in releases.values():
+        vouched.require(connection, release, subject=release.ref)
     about = _APPROVALS.select().where(_APPROVALS.c.release.in_(numbers.values()))
     given: dict[int, list[Approval]] = {}
     for approval in rows.fetch(connection, Approval, about.order_by(_APPROVALS.c.number)):
+        vouched.require(connection, approval, subject=f"release/{approval.release}")
         given.setdefault(approval.release, []).append(approval)
     return {
         (edge.child, f"{release.model}/{release.version}"): _Agreed(

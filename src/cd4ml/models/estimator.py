@@ -26,6 +26,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+_ROUNDING = 1e-6  # of probabilities that somebody multiplied or calibrated
+
+
+class ProcessEnds(RuntimeError):
+    """An estimator called `sys.exit`: taken at its word, a gate would end as if all were well."""
+
+
 def dump(estimator: Any) -> bytes:
     """The estimator's bytes.
 
@@ -74,6 +81,8 @@ def load(data: bytes, *, is_joblib: bool = False, unpickle: Unpickle = pickle.lo
 
             return joblib.load(io.BytesIO(data))
         return unpickle(data)  # callers have compared the digest, see above
+    except SystemExit as ended:
+        raise _unless_asked_to_end(ended) from ended
     except (
         pickle.UnpicklingError,
         EOFError,
@@ -129,7 +138,9 @@ def score_frame(estimator: Any, frame: pl.DataFrame) -> NDArray[np.float64]:
         The probability of the second class, or the predicted value; shape (rows,).
 
     Raises:
-        InvalidInput: If the estimator classifies without probabilities, or not into two classes.
+        InvalidInput: If the estimator classifies without probabilities, or not into two classes, or
+            gives fewer or more answers than there are rows, or a probability outside 0 to 1.
+        ProcessEnds: If it asks the process to end instead of answering.
     """
     return asking(estimator)(frame)
 
@@ -139,13 +150,44 @@ def _asked(estimator: Any, frame: pl.DataFrame) -> NDArray[np.float64]:
     rows = frame.select(name for name in known if name in frame.columns)
     if not is_classifier(estimator):
         _refuse_bare_classifier(estimator)
-        return np.asarray(estimator.predict(rows), dtype=np.float64).reshape(-1)
-    probabilities = np.asarray(estimator.predict_proba(rows), dtype=np.float64)
+        return _of_each_row(_answers(estimator.predict, rows).reshape(-1), frame)
+    probabilities = _answers(estimator.predict_proba, rows)
     if probabilities.ndim != 2 or probabilities.shape[1] != 2:
         classes = list(getattr(estimator, "classes_", []))
         msg = f"expected a classifier of two classes, got one of {len(classes)}: {classes[:5]}"
         raise InvalidInput(msg, hint="does the target have both values in the training rows?")
-    return probabilities[:, 1]
+    return _within_one(_of_each_row(probabilities[:, 1], frame))
+
+
+def _answers(ask: Callable[[pl.DataFrame], Any], rows: pl.DataFrame) -> NDArray[np.float64]:
+    """What the estimator says; it is somebody's code, and must not end the process that asks."""
+    try:
+        return np.asarray(ask(rows), dtype=np.float64)
+    except SystemExit as ended:
+        raise _unless_asked_to_end(ended) from ended
+
+
+def _unless_asked_to_end(ended: SystemExit) -> BaseException:
+    """A signal's way to end this process stays one: it is a class of its own."""
+    if type(ended) is not SystemExit:
+        return ended
+    return ProcessEnds(f"SystemExit: {ended.code}, though a model may end no process")
+
+
+def _of_each_row(answers: NDArray[np.float64], frame: pl.DataFrame) -> NDArray[np.float64]:
+    if len(answers) != frame.height:
+        msg = f"the estimator gave {len(answers):,} answers to {frame.height:,} rows"
+        raise InvalidInput(msg, hint="one answer to each row, in their order")
+    return answers
+
+
+def _within_one(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    outside = (probabilities < -_ROUNDING) | (probabilities > 1 + _ROUNDING)  # NaN is neither
+    if outside.any():
+        worst = probabilities[int(np.argmax(outside))]
+        msg = f"the estimator answered {worst:g} as a probability, which lies between 0 and 1"
+        raise InvalidInput(msg, hint="predict_proba gives the shares of the two classes")
+    return probabilities
 
 
 def _refuse_bare_classifier(estimator: Any) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cd4ml.errors import InvalidInput
+from cd4ml.errors import Cd4mlError, InvalidInput
 from cd4ml.models import boosters
 from cd4ml.models.compiled import choose
 from cd4ml.models.contract import CompiledContract
@@ -70,7 +70,8 @@ def package(
     Raises:
         Refused: If the estimator was made elsewhere and nobody answers for it.
         ContractViolated: If the sample does not keep the contract.
-        CannotAnswer: If there is no sample, or the estimator fails on a row that the contract allows.
+        CannotAnswer: If there is no sample, or the estimator cannot be loaded, or fails on a row
+            that the contract allows.
     """
     from cd4ml.models.frames import to_rows
 
@@ -79,7 +80,7 @@ def package(
     if not rows:
         msg = "a model cannot be packaged without a sample of the rows it will answer"
         raise CannotAnswer(msg, hint="give at least one row")
-    fitted = fitted_at(blobs, estimator, is_trusted=is_trusted, is_joblib=is_joblib, code=code)
+    fitted = _loaded(blobs, estimator, is_trusted, is_joblib=is_joblib, code=code)
     edges = probes(contract, rows)
     asked = [*edges, *rows]
     scorer = _scorer(fitted, contract)
@@ -144,6 +145,25 @@ def _libraries() -> tuple[tuple[str, str], ...]:
     return tuple((name, version(name)) for name in _LIBRARIES)
 
 
+def _loaded(
+    blobs: Blobs,
+    estimator: str,
+    is_trusted: IsTrusted,
+    *,
+    is_joblib: bool,
+    code: OwnCode | None,
+) -> Any:
+    try:
+        return fitted_at(blobs, estimator, is_trusted=is_trusted, is_joblib=is_joblib, code=code)
+    except InvalidInput as error:
+        raise CannotAnswer(error.message, hint=error.hint) from error
+    except Cd4mlError:
+        raise
+    except Exception as error:  # bytes run code while they are loaded: the user's own
+        msg = f"the estimator cannot be loaded: {type(error).__name__}: {error}"
+        raise CannotAnswer(msg, hint="loading it runs its class's code: mend it") from error
+
+
 def _scorer(fitted: Any, contract: Contract) -> NativeScorer:
     try:
         return NativeScorer(fitted, contract)
@@ -157,8 +177,8 @@ def _refuse_dependent(
     """Let no estimator through whose answer to a row is another among other rows, or again."""
     every = max(1, len(rows) // _ALONE)
     places = list(range(0, len(rows), every))
-    alone = np.array([scorer.score(_values(contract, [rows[i]]))[0] for i in places])
-    turned = np.array(scorer.score(_values(contract, rows[::-1])))[::-1][places]
+    alone = np.array([_native_answers(scorer, contract, [rows[i]])[0] for i in places])
+    turned = _native_answers(scorer, contract, rows[::-1])[::-1][places]
     together = answers[places]
     apart = np.maximum(np.abs(alone - together), np.abs(turned - together))
     relative = apart / np.maximum(1.0, np.abs(together))

@@ -43,3 +43,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     def ref(self) -> str:
         """`plan/number`."""
         return f"plan/{self.number}"
+
+    @property
+    def made_by(self) -> str:
+        """The release whose traffic it is: what the ledger's entry about the plan is about."""
+        return f"release/{self.release}"

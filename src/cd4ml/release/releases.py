@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from cd4ml.records.release import Release
 from cd4ml.release.environments import Environments, before
-from cd4ml.store import ledger, rows
+from cd4ml.store import ledger, rows, vouched
 
 
 class MissingBefore(NamedTuple):
@@ -80,13 +80,22 @@ def change(
     at: datetime,
     details: dict[str, Any] | None = None,
     records: Iterable[msgspec.Struct] = (),
+    may_wait: bool = True,
     **changes: Any,
 ) -> Release:
     """Write a held release anew, one transition further, and the ledger entry that says why.
 
     A clock that went back does not take the release back with it: `entered_at` never falls. The
     entry seals the release, and the `records` that were written with it.
+
+    Raises:
+        Corrupted: If the release is not what the ledger says of it. Going back may not wait for
+            that (`may_wait=False`): it is written down instead.
     """
+    if may_wait:
+        vouched.require(connection, release, subject=release.ref)
+    else:
+        vouched.require_or_say(connection, release, subject=release.ref, actor=actor, at=at)
     given = {"entered_at": max(at, release.entered_at), "state_reason": reason, **changes}
     changed = msgspec.structs.replace(release, transitions=release.transitions + 1, **given)
     rows.replace(connection, changed)

@@ -74,7 +74,7 @@ def request_release(
         Refused: If the version was deleted, is not packaged, was not judged or did not pass, or is
             not in charge in an environment before.
         Inconclusive: If the verdict is inconclusive.
-        Corrupted: If the verdict is not what the ledger says of it.
+        Corrupted: If the version or its verdict is not what the ledger says of it.
         NotAllowed: If a person claims that the system retrained it, or may call no emergency.
         InvalidInput: If an emergency says no reason.
         AlreadyExists: If exactly this content is in charge there.
@@ -84,12 +84,14 @@ def request_release(
     if is_emergency:
         _refuse_emergency(version, environment, settings, by, reason)
     verdict = _require_verdict(connection, version)
+    vouched.require(connection, version, subject=version.ref)
     vouched.require(connection, verdict, subject=verdict.ref)
     _refuse_unless_passed(version, verdict, environment, settings)
     if is_retrained and by.kind != "system":
         raise NotAllowed(f"{by.name} may not request {version.ref} as retrained by the system")
     refuse_unless_before(connection, version, environment, environments)
     run = rows.get(connection, Run, version.run)
+    vouched.require_made(connection, verdict, run)
     digests = decides(version, run, verdict, environment=environment, settings=settings)
     content = content_address(digests)
     under_way = _under_way(connection, version.model, environment, content)

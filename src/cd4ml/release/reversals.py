@@ -89,6 +89,7 @@ def undo(
         reason=why,
         at=at,
         details={**details, "took_s": round(took_s(), 3)},
+        may_wait=False,
         state="undone",
     )
     move_champion(connection, restored, environments=environments, by=by.name, at=at)
@@ -138,6 +139,7 @@ def go_back(
         reason=reason,
         at=at,
         details=details,
+        may_wait=False,
         state="aborted",
     )
 
@@ -162,6 +164,7 @@ def _restore(
         reason=why,
         at=at,
         records=(plan,),
+        may_wait=False,
         state="released",
         plan=plan.number,
     )

@@ -19,7 +19,7 @@ from cd4ml.release.agreement import approving_roles, needed
 from cd4ml.release.content import made_as, plan_address, scope_address
 from cd4ml.release.margin import beyond
 from cd4ml.release.releases import in_charge
-from cd4ml.store import ledger, lineage, people, rows
+from cd4ml.store import ledger, lineage, people, rows, vouched
 
 
 class Agreed(NamedTuple):
@@ -144,6 +144,7 @@ def end_all_of(
 def _end(
     connection: sa.Connection, standing: StandingApproval, by: Actor, reason: str, at: datetime
 ) -> StandingApproval:
+    vouched.require_or_say(connection, standing, subject=ref(standing), actor=by.name, at=at)
     revoked = msgspec.structs.replace(standing, revoked_at=at)
     rows.replace(connection, revoked)
     _write_down(connection, revoked, "standing_approval.revoked", by, reason, at)

@@ -18,6 +18,7 @@ from cd4ml.serving.guests import Guests
 from cd4ml.serving.last_known import LastKnown
 from cd4ml.serving.metrics import Counts
 from cd4ml.serving.trouble import Trouble, raise_alert
+from cd4ml.store import vouched
 from cd4ml.store.project import Project
 from cd4ml.store.rows import find, put
 
@@ -127,10 +128,11 @@ class Watcher:
             newest = find(
                 connection, Plan, environment=self.environment, newest_first=True, limit=1
             )
-        self._newest = newest[0].number if newest else 0
-        if not newest or (self.endpoint is not None and self.endpoint.plan == newest[0]):
-            return
-        plan = newest[0]
+            self._newest = newest[0].number if newest else 0
+            if not newest or (self.endpoint is not None and self.endpoint.plan == newest[0]):
+                return
+            plan = newest[0]
+            vouched.require(connection, plan, subject=plan.made_by)  # a release made it, or nobody
         for arm in plan.arms:
             self._known.fetch(self._project.blobs, arm.artifact)
         endpoint = self._load(plan, self._is_trusted)

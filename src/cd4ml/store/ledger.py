@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from cd4ml.errors import Corrupted, NotFound
+from cd4ml.errors import AlreadyExists, Corrupted, NotFound
 from cd4ml.records.ledger_entry import LedgerEntry
 from cd4ml.store import rows
 from cd4ml.store.address import address_of, canonical
@@ -52,7 +52,7 @@ def append(
 
     Raises:
         InvalidInput: If something in it cannot be stored (see `storable`).
-        Corrupted: If the entry before is missing.
+        Corrupted: If the entry before is missing, or the counter of entries was put back.
     """
     sequence = rows.last_number(connection, LedgerEntry) + 1  # a writer is alone until it commits
     said = dict(details or {})
@@ -70,7 +70,11 @@ def append(
         digest="",
     )
     entry = msgspec.structs.replace(entry, digest=digest_of(entry))
-    rows.insert(connection, entry)
+    try:
+        rows.insert(connection, entry)
+    except (AlreadyExists, sa.exc.IntegrityError):  # by the key, or by SQLite's trigger
+        written = f"it is there already, though {sequence - 1} were written"
+        raise _broken(sequence, written) from None
     rows.next_number(connection, LedgerEntry)
     return entry
 

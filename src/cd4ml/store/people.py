@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from cd4ml.errors import NotAllowed, NotFound
 from cd4ml.records.actor import Actor
-from cd4ml.store import ledger, rows
+from cd4ml.store import ledger, rows, vouched
 
 SYSTEM = "system"  # the actor of work that nobody asked for in person
 ADMIN = "admin"
@@ -28,6 +28,7 @@ def add(
     Raises:
         NotAllowed: If `by` is not an admin, or nobody would be.
         NotFound: If nobody is named `by`.
+        Corrupted: If the ledger says otherwise of one of the two.
     """
     known = {person.name: person for person in rows.find(connection, Actor)}
     if known:
@@ -39,6 +40,7 @@ def add(
     roles = tuple(dict.fromkeys(roles))
     person = Actor(name=name, roles=roles, added_at=at, added_by=by)
     if name in known:
+        vouched.require(connection, known[name], subject=name)  # what is written over it seals it
         person = msgspec.structs.replace(known[name], roles=roles, removed_at=None)
     rows.put(connection, person)
     action = "person.changed" if name in known else "person.added"
@@ -62,6 +64,7 @@ def remove(connection: sa.Connection, name: str, *, by: str, reason: str, at: da
     Raises:
         NotFound: If nobody has this name.
         NotAllowed: If `by` is not an admin, or nobody would be.
+        Corrupted: If the ledger says otherwise of one of the two.
     """
     require_role(actor(connection, by), (ADMIN,), what=f"remove {name}")
     known = {person.name: person for person in rows.find(connection, Actor)}
@@ -69,6 +72,7 @@ def remove(connection: sa.Connection, name: str, *, by: str, reason: str, at: da
     if person.removed_at is not None:
         return person
     _refuse_without_admin(known, name, ())
+    vouched.require(connection, person, subject=name)
     removed = msgspec.structs.replace(person, roles=(), removed_at=at)
     rows.replace(connection, removed)
     ledger.append(
@@ -102,6 +106,7 @@ def actor(connection: sa.Connection, name: str) -> Actor:
 
     Raises:
         NotFound: If nobody has it, or who had it was removed; the hint lists who is known.
+        Corrupted: If the ledger does not say that they are here, with these roles.
     """
     if name == SYSTEM:
         return Actor(name=SYSTEM, kind="system", added_at=_ALWAYS, added_by=SYSTEM)
@@ -113,6 +118,7 @@ def actor(connection: sa.Connection, name: str) -> Actor:
     if found.removed_at is not None:
         msg = f"{name} works on this project no more, since {found.removed_at:%Y-%m-%d %H:%M}"
         raise NotFound(msg, hint=f"cd4ml people add {name} lets them act again")
+    vouched.require(connection, found, subject=name)
     return found
 
 

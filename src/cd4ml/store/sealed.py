@@ -13,8 +13,10 @@ import sqlalchemy as sa
 
 from cd4ml.records.actor import Actor
 from cd4ml.records.approval import Approval, StandingApproval
+from cd4ml.records.model_version import ModelVersion
 from cd4ml.records.plan import Plan
 from cd4ml.records.release import Release
+from cd4ml.records.run import Run
 from cd4ml.records.token import Token
 from cd4ml.records.verdict import Verdict
 from cd4ml.store import rows
@@ -26,6 +28,7 @@ RECORDS = "records"  # the key in an entry's details
 KINDS: dict[type[msgspec.Struct], str] = {
     Actor: "person",
     Token: "token",
+    ModelVersion: "version",
     Verdict: "verdict",
     Approval: "approval",
     StandingApproval: "standing-approval",
@@ -34,10 +37,21 @@ KINDS: dict[type[msgspec.Struct], str] = {
 }
 
 
+MADE = "made"  # the key of `made_of` in a verdict's details
+
+
+def made_of(run: Run) -> str:
+    """The digest of what a run was made of: the code, data and installation people agree to.
+
+    The whole row is not sealed: it may be described later, and be given more parameters.
+    """
+    made = {"code": run.code, "datasets": run.datasets, "distributions": run.environment}
+    return address_of_record(made)
+
+
 def name_of(record: msgspec.Struct) -> str:
-    """What the ledger calls a record: `approval/3`, `person/ruth`."""
-    (key,) = TABLES[type(record)].primary_key
-    return f"{KINDS[type(record)]}/{getattr(record, key.name)}"
+    """What the ledger calls a record: `approval/3`, `person/ruth`, `version/delay/2`."""
+    return "/".join([KINDS[type(record)], *map(str, _key(record))])
 
 
 def seals(connection: sa.Connection, records: Iterable[msgspec.Struct]) -> dict[str, str]:
@@ -48,7 +62,10 @@ def seals(connection: sa.Connection, records: Iterable[msgspec.Struct]) -> dict[
     """
     found = {}
     for record in records:
-        (key,) = TABLES[type(record)].primary_key
-        there = rows.get(connection, type(record), getattr(record, key.name))
+        there = rows.get(connection, type(record), *_key(record))
         found[name_of(record)] = address_of_record(there)
     return found
+
+
+def _key(record: msgspec.Struct) -> list[object]:
+    return [getattr(record, column.name) for column in TABLES[type(record)].primary_key]

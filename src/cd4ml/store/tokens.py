@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from cd4ml.errors import InvalidInput, NotAllowed
 from cd4ml.records.token import Token
-from cd4ml.store import ledger, people, rows
+from cd4ml.store import ledger, people, rows, vouched
 from cd4ml.store.scopes import ALL, deciding, require_scopes, wider
 
 PREFIX = "cd4ml_"  # scanners of public code know a secret by its beginning
@@ -109,6 +109,8 @@ def revoke(connection: sa.Connection, number: int, *, by: str, at: datetime) -> 
     _refuse_unless_own(connection, token.actor, by, what=f"revoke a token of {token.actor}")
     if token.revoked_at is not None:
         return token
+    subject = f"token/{token.number}"
+    vouched.require_or_say(connection, token, subject=subject, actor=by, at=at)
     revoked = msgspec.structs.replace(token, revoked_at=at, revoked_because=f"revoked by {by}")
     rows.replace(connection, revoked)
     _note(connection, revoked, "token.revoked", by=by, at=at)
@@ -116,9 +118,16 @@ def revoke(connection: sa.Connection, number: int, *, by: str, at: datetime) -> 
 
 
 def shown(connection: sa.Connection, secret: str) -> Token | None:
-    """The token of a secret, also one that is worthless by now; None if it is nobody's."""
+    """The token of a secret, also one that is worthless by now; None if it is nobody's.
+
+    Raises:
+        Corrupted: If it is not what the ledger says of it.
+    """
     found = rows.find(connection, Token, digest=digest_of(secret))
-    return found[0] if found else None
+    if not found:
+        return None
+    vouched.require(connection, found[0], subject=f"token/{found[0].number}")
+    return found[0]
 
 
 def is_over(token: Token, now: datetime) -> bool:

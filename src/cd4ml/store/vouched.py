@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from contextlib import closing
+from datetime import datetime
 
 import msgspec
 import sqlalchemy as sa
 
 from cd4ml.errors import Corrupted
 from cd4ml.records.ledger_entry import LedgerEntry
+from cd4ml.records.run import Run
+from cd4ml.records.verdict import Verdict
 from cd4ml.store import ledger, rows
 from cd4ml.store.address import address_of_record
-from cd4ml.store.sealed import KINDS, RECORDS, name_of
+from cd4ml.store.sealed import KINDS, MADE, RECORDS, made_of, name_of
+
+FOUND_CHANGED = "record.found_changed"
 
 _HINT = "compare it with a backup; `cd4ml audit verify` checks again"
 
@@ -65,6 +70,40 @@ def require(connection: sa.Connection, record: msgspec.Struct, *, subject: str) 
             _require_sealed(record, (entry.sequence, seal))
             return
     _require_sealed(record, None)
+
+
+def require_made(connection: sa.Connection, verdict: Verdict, run: Run) -> None:
+    """Let nothing rest on a run whose code, data or installation is not what was judged.
+
+    Raises:
+        Corrupted: If the entry that gave the verdict says otherwise.
+    """
+    for entry in ledger.entries(connection, verdict.ref):
+        if (made := entry.details.get(MADE)) and made != made_of(run):
+            msg = f"{run.ref} was changed since entry {entry.sequence} of the ledger"
+            raise Corrupted(f"{msg}, which says what it was made of", hint=_HINT)
+
+
+def require_or_say(
+    connection: sa.Connection, record: msgspec.Struct, *, subject: str, actor: str, at: datetime
+) -> None:
+    """As `require`, for what may not wait: it goes on, and the ledger says for ever that it did.
+
+    What is written over a record seals it anew. Without an entry of its own nobody would see any
+    more that somebody had changed it.
+    """
+    try:
+        require(connection, record, subject=subject)
+    except Corrupted as found:
+        ledger.append(
+            connection,
+            at=at,
+            actor=actor,
+            action=FOUND_CHANGED,
+            subject=subject,
+            reason=found.message,
+            records=(record,),
+        )
 
 
 def _require_sealed(record: msgspec.Struct, told: tuple[int, str] | None) -> None:

@@ -97,12 +97,13 @@ def number(value: float | None) -> str:
     """A measured value, short; a dash where there is none.
 
     Examples:
-        >>> number(0.63217), number(None), number(3)
-        ('0.6322', '-', '3')
+        >>> number(0.63217), number(None), number(3), number(87365409.0968)
+        ('0.6322', '-', '3', '87,365,409')
     """
     if value is None:
         return "-"
-    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4f}"
+    is_whole = float(value).is_integer() or abs(value) >= _LARGE
+    return f"{value:,.0f}" if is_whole else f"{value:,.4f}"
 
 
 def parameter(value: object) -> object:
@@ -272,6 +273,7 @@ def _templates() -> jinja2.Environment:
 
 _NUMBER = "([1-9][0-9]{0,17})"
 _NAME = "([A-Za-z_][A-Za-z0-9_]*)"  # of models and datasets: steps of Python have it
+_LARGE = 100_000  # from here on a fraction says nothing that was measured
 _REFS = tuple(
     (re.compile(form), path)
     for form, path in (

@@ -117,9 +117,17 @@ def _show_report(screen: Screen, report: AuditReport) -> None:
 
     screen.line(f"the ledger holds: {counted(report.entries, 'entry', 'entries')}", style="green")
     sealed = f"{report.records:,} records that decide, as it says of them"
-    screen.facts((("head", report.head), ("with", sealed), *_signed(report)))
+    screen.facts(
+        (("head", report.head), ("with", sealed), *_found_changed(report), *_signed(report))
+    )
     if not report.signed_until:
         screen.hint("nothing of it is signed, so it could be another one: cd4ml audit key")
+
+
+def _found_changed(report: AuditReport) -> tuple[tuple[str, str], ...]:
+    """Records that somebody changed, and that were gone back from or ended all the same."""
+    entries = ", ".join(map(str, report.found_changed))
+    return (("found changed", f"said by entry {entries}"),) if entries else ()
 
 
 def _signed(report: AuditReport) -> tuple[tuple[str, str], ...]:
@@ -140,11 +148,15 @@ def _show_file(screen: Screen, found: FileReport) -> None:
     from cd4ml.cli.screen import counted, moment
 
     entries = counted(found.report.entries, "entry", "entries")
-    screen.line(f"the ledger of {found.header.project} holds: {entries}", style="green")
+    screen.line(f"the ledger of {found.project} holds: {entries}", style="green")
+    at, by = moment(found.header.exported_at), found.header.exported_by
+    named = found.header.project
     screen.facts(
         (
-            ("exported", f"{moment(found.header.exported_at)} UTC by {found.header.exported_by}"),
+            ("exported", f"{at} UTC by {by}, as the file says"),
+            ("calls itself", "" if named == found.project else f"{named}, which nobody signed"),
             ("head", found.report.head),
+            *_found_changed(found.report),
             *_signed(found.report),
         )
     )

@@ -129,6 +129,7 @@ def approve(given: Given) -> Answer[Release] | Answer[StandingApproval]:
     if not given.words.release:
         raise UsageError("cd4ml approve: which release?", hint="cd4ml release list")
     from cd4ml.loop.promote import approve as agree
+    from cd4ml.loop.promote import release_details
 
     words = given.words
     release = agree(
@@ -138,7 +139,14 @@ def approve(given: Given) -> Answer[Release] | Answer[StandingApproval]:
         content=words.content,
         actor=given.actor,
     )
-    return Answer(release, show_release)
+    waits = release_details(given.project, release.ref).waits_for
+    return Answer(release, lambda screen, it: _show_agreed(screen, it, waits))
+
+
+def _show_agreed(screen: Screen, release: Release, waits: str) -> None:
+    show_release(screen, release, waits)
+    if waits and release.state in ("awaiting_approval", "rolling_out"):
+        screen.line(waits, indent=2)
 
 
 def _stand(given: Given) -> Answer[StandingApproval]:

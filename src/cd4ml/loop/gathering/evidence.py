@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from cd4ml.errors import Cd4mlError, ConfigurationError
+from cd4ml.errors import Cd4mlError, ConfigurationError, InvalidInput
 from cd4ml.gates.evidence import Evidence, evidence_of
 from cd4ml.gates.policy import Policy
 from cd4ml.loop.apart import findings_on_shared_rows
@@ -16,7 +16,7 @@ from cd4ml.loop.gathering.asked import Asked
 from cd4ml.loop.gathering.baselines import scored, seasonal
 from cd4ml.loop.gathering.kinds import GATHER
 from cd4ml.models.package import CannotAnswer
-from cd4ml.models.runtime import load
+from cd4ml.models.runtime import Runtime, load
 from cd4ml.models.trust import trusted_in
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.store.project import Project
@@ -55,8 +55,7 @@ def gather(
         CannotAnswer: If the model fails on the holdout.
         AnswersDiffer: If it does not give the same row the same answer.
     """
-    with project_modules(project):
-        runtime = load(project.blobs, artifact, is_trusted=trusted_in(project.database))
+    runtime = _loaded(project, artifact)
     asked = Asked(
         project=project,
         candidate=candidate,
@@ -77,6 +76,19 @@ def gather(
     )
 
 
+def _loaded(project: Project, artifact: str) -> Runtime:
+    try:
+        with project_modules(project):
+            return load(project.blobs, artifact, is_trusted=trusted_in(project.database))
+    except InvalidInput as error:
+        raise CannotAnswer(error.message, hint=error.hint) from error
+    except Cd4mlError:
+        raise
+    except Exception as error:  # it is asked once while it is loaded, and is the user's own code
+        msg = f"the model fails when it is asked again: {type(error).__name__}: {error}"
+        raise CannotAnswer(msg, hint="an answer may not depend on calls before") from error
+
+
 def _of_rows(asked: Asked, seasons: Mapping[str, ArrayLike]) -> Evidence:
     settings = asked.project.settings.model
     try:
@@ -86,6 +98,20 @@ def _of_rows(asked: Asked, seasons: Mapping[str, ArrayLike]) -> Evidence:
         msg = f"the model fails on the holdout: {type(error).__name__}: {error}"
         raise CannotAnswer(msg, hint="let it handle every row") from error
     base_rate, middle = _constants(asked.training, settings.target)
+    try:
+        return _seen(asked, seasons, score, base_rate, middle)
+    except InvalidInput as error:  # its rows cannot be held against anything
+        raise CannotAnswer(error.message, hint=error.hint) from error
+
+
+def _seen(
+    asked: Asked,
+    seasons: Mapping[str, ArrayLike],
+    score: ArrayLike,
+    base_rate: float,
+    middle: float,
+) -> Evidence:
+    settings = asked.project.settings.model
     return evidence_of(
         asked.holdout,
         target=settings.target,

@@ -62,6 +62,19 @@ def made_again(asked: Asked, found: Captured, gate: SkewGate) -> Iterator[MadeAg
         yield MadeAgain(step=gate.step, column=name, n_rows=seen.height, n_different=n)
 
 
+def require_step(asked: Asked, gate: SkewGate) -> None:
+    """Let no gate through whose step is not there: nobody would see it before production is asked.
+
+    Raises:
+        ConfigurationError: If there is no such step, or it has no such input.
+    """
+    if gate.key:
+        _rows_of_step(asked, gate)
+        return
+    with project_modules(asked.project) as module:
+        _declared(asked, module, gate)
+
+
 def _called(asked: Asked, seen: pl.DataFrame, gate: SkewGate) -> pl.DataFrame:
     """What the step makes of captured rows, one row for each, in their order."""
     with project_modules(asked.project) as module:
@@ -138,6 +151,19 @@ def _stored(
     """The rows that the run stored for requests with a key, and these requests, in one order."""
     import polars as pl
 
+    made = _rows_of_step(asked, gate)
+    keys = made[gate.key].cast(pl.String)
+    made = made.with_columns(keys).drop_nulls(gate.key).unique(gate.key, keep="none")
+    asking = seen.drop(gate.key, strict=False).with_columns(
+        found.predictions["key"].alias(gate.key)
+    )
+    asking = asking.filter(pl.col(gate.key).is_in(made[gate.key].implode()))
+    again = asking.select(gate.key).join(made, on=gate.key, how="left", maintain_order="left")
+    return again, asking
+
+
+def _rows_of_step(asked: Asked, gate: SkewGate) -> pl.DataFrame:
+    """What the run stored for the gate's step, which has the gate's key."""
     run = asked.candidate.run
     if gate.step not in run.outputs:
         known = ", ".join(sorted(run.outputs))
@@ -147,14 +173,7 @@ def _stored(
     if gate.key not in made.columns:
         msg = f"the step {gate.step!r} has no column {gate.key!r}"
         raise refused(msg, "gate.key", hint=f"known: {', '.join(made.columns)}")
-    keys = made[gate.key].cast(pl.String)
-    made = made.with_columns(keys).drop_nulls(gate.key).unique(gate.key, keep="none")
-    asking = seen.drop(gate.key, strict=False).with_columns(
-        found.predictions["key"].alias(gate.key)
-    )
-    asking = asking.filter(pl.col(gate.key).is_in(made[gate.key].implode()))
-    again = asking.select(gate.key).join(made, on=gate.key, how="left", maintain_order="left")
-    return again, asking
+    return made
 
 
 def _n_different(again: pl.Series, seen: pl.Series) -> int:

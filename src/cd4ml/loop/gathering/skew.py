@@ -12,7 +12,7 @@ from cd4ml.errors import Cd4mlError
 from cd4ml.loop.candidate import modules_for
 from cd4ml.loop.gathering.asked import Asked
 from cd4ml.loop.gathering.captured import Captured, captured
-from cd4ml.loop.gathering.made_again import made_again
+from cd4ml.loop.gathering.made_again import made_again, require_step
 from cd4ml.models.fitted import fitted_in
 from cd4ml.models.manifest import CONTRACT, Manifest
 from cd4ml.models.native import NativeScorer
@@ -36,6 +36,9 @@ def gather_skew(asked: Asked, gates: tuple[Any, ...]) -> SkewEvidence:
     Raises:
         ConfigurationError: If a gate names an environment or a step that is not there.
     """
+    for gate in gates:
+        if gate.step:
+            require_step(asked, gate)
     found = captured(asked, gates)
     if found.predictions.is_empty():
         return SkewEvidence(environment=found.environment)

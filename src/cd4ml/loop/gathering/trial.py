@@ -20,13 +20,15 @@ from cd4ml.records.plan import Arm, Plan
 from cd4ml.records.trust import Trust
 from cd4ml.records.worker import Worker
 from cd4ml.serving.last_known import LastKnown
-from cd4ml.store import rows
+from cd4ml.store import ledger, rows
 from cd4ml.store.database import Database, open_database
+from cd4ml.store.people import SYSTEM
 from cd4ml.store.project import FILE, STATE
 
 ENVIRONMENT, CANDIDATE = "trial", "candidate"
 
 _START_S = 120.0  # a busy machine imports libraries for a long time
+_TRYING_S = 5.0  # with a plan that cannot be loaded: the first attempt may have met a busy disk
 _POLL_S = 0.02
 _GRACE_S = 10.0
 _SETTINGS = f"""[project]
@@ -90,6 +92,14 @@ def _laid_out(folder: Path, asked: Asked) -> Database:
     )
     with database.write() as connection:
         rows.insert(connection, plan)
+        ledger.append(  # as a release would: who serves it believes no other plan
+            connection,
+            at=plan.made_at,
+            actor=SYSTEM,
+            action="trial.laid_out",
+            subject=plan.made_by,
+            records=(plan,),
+        )
         if word := _word(asked):
             rows.insert(connection, word)
     return database
@@ -148,14 +158,18 @@ def _environment(folder: Path) -> dict[str, str]:
 
 def _when_ready(database: Database, child: subprocess.Popen[bytes], folder: Path) -> str:
     """The address at which the process answers with the plan, once it says so."""
-    deadline = time.monotonic() + _START_S
-    while time.monotonic() < deadline:
+    deadline, without = time.monotonic() + _START_S, None
+    while (now := time.monotonic()) < deadline:
         with database.read() as connection:
-            for worker in rows.find(connection, Worker):
-                if worker.plan == 1:
-                    return worker.address
+            workers = rows.find(connection, Worker)
+        if ready := [worker.address for worker in workers if worker.plan == 1]:
+            return ready[0]
         if child.poll() is not None:
             raise _not_serving(f"it ended with {child.returncode}", folder)
+        if workers:  # it has tried to load the plan before it says that it has none
+            without = without or now
+            if now > without + _TRYING_S:
+                raise _not_serving("it cannot be loaded there", folder)
         time.sleep(_POLL_S)
     raise _not_serving(f"it did not answer within {_START_S:g} s", folder)
 

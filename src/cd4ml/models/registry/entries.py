@@ -26,7 +26,7 @@ def say(
     at: datetime,
     **details: Any,
 ) -> None:
-    """Write down what was done with a model or a version."""
+    """Write down what was done with a model or a version, which is in its table as it is now."""
     kind = "model_version" if isinstance(thing, ModelVersion) else "model"
     ledger.append(
         connection,
@@ -36,4 +36,5 @@ def say(
         subject=subject(thing),
         reason=why,
         details=details,
+        records=(thing,) if isinstance(thing, ModelVersion) else (),
     )

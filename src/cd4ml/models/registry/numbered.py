@@ -92,6 +92,7 @@ def add_version(
             "source": source,
             "card": card,
         },
+        records=(version,),
     )
     return version
 
