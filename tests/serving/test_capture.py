@@ -41,7 +41,7 @@ class Row(msgspec.Struct):
 
 def asked(sequence: int, *, key: str = "order-17") -> Asked:
     unused: Any = cast(Any, None)
-    endpoint = Endpoint(PLAN, unused, unused, unused, None, (), {})
+    endpoint = Endpoint(PLAN, unused, unused, unused, None, (), {}, {})
     prediction_id = f"{0x013BF3685800:012x}{1:012x}{sequence:08x}"
     return Asked(endpoint, prediction_id, AT, Row("Ada", 36), key)
 

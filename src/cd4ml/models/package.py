@@ -11,10 +11,12 @@ import numpy as np
 from cd4ml.errors import InvalidInput
 from cd4ml.models import estimator as estimators
 from cd4ml.models.compiled import choose
-from cd4ml.models.contract import CompiledContract
+from cd4ml.models.contract import CompiledContract, strict
+from cd4ml.models.explain.fast import NotFast, compile_explainer
 from cd4ml.models.manifest import (
     CONTRACT,
     ESTIMATOR,
+    EXPLAINER,
     JOBLIB,
     PROBES,
     Kind,
@@ -74,7 +76,7 @@ def package(
     from cd4ml.models.frames import to_rows
 
     rows = to_rows(contract, sample)
-    CompiledContract(contract).refuse_unless_kept(rows)
+    CompiledContract(strict(contract)).refuse_unless_kept(rows)
     if not rows:
         msg = "a model cannot be packaged without a sample of the rows it will answer"
         raise CannotAnswer(msg, hint="give at least one row")
@@ -93,6 +95,9 @@ def package(
     }
     if chosen.file:
         files[chosen.file] = blobs.put(chosen.model)
+    explainer, unexplained = _explainer(fitted, contract, asked, answers, usual=rows)
+    if explainer:
+        files[EXPLAINER] = blobs.put(explainer)
     return blobs.put_record(
         Manifest(
             kind=chosen.kind,
@@ -101,6 +106,7 @@ def package(
             libraries=libraries() | _treelite_of(chosen.kind),
             features=contract.names,
             refused=chosen.refused,
+            unexplained=unexplained,
         )
     )
 
@@ -108,6 +114,22 @@ def package(
 def libraries() -> dict[str, str]:
     """Name -> version of the libraries that decide what a model answers."""
     return dict(_libraries())
+
+
+def _explainer(
+    fitted: Any,
+    contract: Contract,
+    rows: list[Row],
+    answers: NDArray[np.float64],
+    *,
+    usual: list[Row],
+) -> tuple[bytes, str]:
+    """What takes answers apart while they are given, or why nothing does."""
+    try:
+        asked, rest = _values(contract, rows), _values(contract, usual)
+        return compile_explainer(fitted, contract, asked, answers, usual=rest), ""
+    except NotFast as reason:
+        return b"", str(reason)
 
 
 def _treelite_of(kind: Kind) -> dict[str, str]:

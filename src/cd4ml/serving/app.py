@@ -16,6 +16,7 @@ from pathlib import Path
 from cd4ml.errors import Cd4mlError, NotFound
 from cd4ml.models.prediction_id import SEQUENCES, WORKERS, make
 from cd4ml.records.settings import CaptureSettings
+from cd4ml.serving.beside import asks_for_contributions, beside, refuse_unexplained
 from cd4ml.serving.capture import Asked, Capture
 from cd4ml.serving.endpoint import Answer, Endpoint, ModelFailed
 from cd4ml.serving.guests import Guests
@@ -162,6 +163,9 @@ class App:
         self, endpoint: Endpoint, protocol: Protocol, request: Request
     ) -> tuple[Response, list[Asked], list[list[Answer]]]:
         rows = protocol.read(endpoint, request)
+        wants = asks_for_contributions(request.query) or protocol.asks(endpoint, request)
+        if wants:
+            refuse_unexplained(endpoint)
         at, key, plan = self._clock.now(), request.key, endpoint.plan.number
         asked = [
             Asked(endpoint, make(at, plan, self._worker, self._next()), at, row, key)
@@ -169,6 +173,7 @@ class App:
         ]
         keys = [key or one.prediction_id for one in asked]
         answered = await self._together.answers(endpoint, rows, keys)
+        more = beside(endpoint, rows, answered, self.counts.warned, wants_contributions=wants)
         self._capture.record(asked, answered)
         for name in endpoint.reader.unknown_categories(rows):
             self.counts.unknown[name] += 1
@@ -176,7 +181,7 @@ class App:
             Answered(one.prediction_id, answers[-1])
             for one, answers in zip(asked, answered, strict=True)
         ]
-        return protocol.write(endpoint, request, given), asked, answered
+        return protocol.write(endpoint, request, given, more), asked, answered
 
     def _next(self) -> int:
         self._sequence += 1

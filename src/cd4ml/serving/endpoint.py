@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -16,6 +16,9 @@ from cd4ml.models.contract import CompiledContract
 from cd4ml.models.runtime import Runtime
 from cd4ml.records.plan import Arm, Plan
 from cd4ml.serving.request import RequestReader, Row
+
+if TYPE_CHECKING:
+    from cd4ml.models.explain.fast import Explainer
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +40,7 @@ class Version(NamedTuple):
     arm: Arm
     values: Callable[[Row], tuple[Any, ...]]
     score: Callable[[Sequence[tuple[Any, ...]]], list[float]]
+    explainer: Explainer | None = None
 
 
 class Answer(NamedTuple):
@@ -95,7 +99,8 @@ def build(plan: Plan, runtimes: dict[str, Runtime]) -> Endpoint:
 
     def version(arm: Arm) -> Version:
         runtime = runtimes[arm.artifact]
-        return Version(arm, contract.getter_for(runtime.contract), runtime.score_values)
+        values = contract.getter_for(runtime.contract)
+        return Version(arm, values, runtime.score_values, runtime.explainer)
 
     return Endpoint(
         plan=plan,

@@ -7,17 +7,21 @@ something they cannot see, is read a second time, slowly, to say all that is wro
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
 
 from cd4ml.errors import Cd4mlError
 from cd4ml.models.contract import CompiledContract
-from cd4ml.models.violations import Violation, is_moment
+from cd4ml.models.leniency import Warned, is_lenient, warned_of
+from cd4ml.models.violations import Violation, forgiven, is_moment, limits_of, shown
+from cd4ml.records.contract import Field
 
 MAX_ROWS = 1000
 MAX_BYTES = 10 * 2**20
+
+EXPLAIN_KEY = b'"explain"'
 
 _LISTED = 100  # violations in one answer
 
@@ -62,6 +66,11 @@ class RequestReader:
             (field.name, attribute, frozenset(field.categories))
             for attribute, field in zip(row.__struct_fields__, fields, strict=True)
             if field.open and field.categories
+        ]
+        self._lenient = [
+            (field, attribute, _untroubled(field))
+            for attribute, field in zip(row.__struct_fields__, fields, strict=True)
+            if is_lenient(field)
         ]
         self._optional = [
             (attribute, _colons_of(field.name))
@@ -111,6 +120,27 @@ class RequestReader:
             if (text := getattr(row, attribute)) and text not in known
         ]
 
+    def asks_to_explain(self, body: bytes) -> bool:
+        """Whether a body that was read says `"explain": true` beside its rows."""
+        content = parsed(body)
+        rows, _ = self._rows_in(content)
+        return rows[0] is not content and content.get("explain") is True
+
+    def warned(self, rows: list[Row]) -> list[Warned]:
+        """What the contract forgives in these rows, in their order."""
+        if not self._lenient:
+            return []
+        found = []
+        for i, row in enumerate(rows):
+            for field, attribute, is_well in self._lenient:
+                value = getattr(row, attribute)
+                if is_well(value):
+                    continue
+                value = None if value is msgspec.UNSET else value
+                if (kind := forgiven(field, value)) is not None:
+                    found.append(warned_of(i, field, value, kind))
+        return found
+
     def _quickly(self, body: bytes) -> list[Row] | None:
         is_list = body.startswith(b'{"rows"')
         try:
@@ -154,7 +184,9 @@ class RequestReader:
         refuse_too_many(len(rows))
         if rows[0] is not content:
             yield from _repeated(content, "$")
-            extra = (name for name in content if name != "rows")
+            extra = (name for name in content if name not in ("rows", "explain"))
+            if not isinstance(asked := content.get("explain", False), bool):
+                yield Violation("explain", "$.explain", "true or false", shown(asked))
             yield from (
                 Violation(n, f"$.{n}", "no such field", "a field beside rows") for n in extra
             )
@@ -171,6 +203,16 @@ class RequestReader:
         if is_field and not isinstance(content["rows"], list):
             return [content], "$"
         return content["rows"], "$.rows"
+
+
+def _untroubled(field: Field) -> Callable[[Any], bool]:
+    """Whether nothing is to be said about a value that is taken, asked for each one."""
+    if field.categories:
+        return frozenset(field.categories).__contains__
+    if field.type not in ("integer", "number"):
+        return lambda value: isinstance(value, str | bool)
+    low, high = limits_of(field)
+    return lambda value: type(value) in (int, float) and low <= value <= high
 
 
 def refuse_too_many(n_rows: int) -> None:

@@ -41,6 +41,7 @@ class Request(NamedTuple):
     key: str
     kind: bytes  # the content type
     headers: Iterable[tuple[bytes, bytes]]
+    query: bytes = b""
 
     def header(self, name: bytes) -> bytes:
         """A header's value; empty without one."""
@@ -89,14 +90,16 @@ async def read_request(scope: Message, receive: Receive) -> Request:
         if not (chunks or message.get("more_body")) and message["type"] == "http.request":
             body: bytes = message.get("body", b"")  # nearly always: all of it came at once
             _refuse_too_large(len(body))
-            return Request(body, key, kind, scope["headers"])
+            return Request(body, key, kind, scope["headers"], scope.get("query_string", b""))
         if message["type"] == "http.disconnect":
             raise ClientGone
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
         _refuse_too_large(size)
         if not message.get("more_body"):
-            return Request(b"".join(chunks), key, kind, scope["headers"])
+            return Request(
+                b"".join(chunks), key, kind, scope["headers"], scope.get("query_string", b"")
+            )
 
 
 def _text(value: bytes) -> str:

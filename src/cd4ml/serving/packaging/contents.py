@@ -93,6 +93,7 @@ def contents_of(blobs: Blobs, version: ModelVersion, *, name: str = "") -> Conte
         "__init__.pyi": stub(contract, model=version.model, number=version.number),
         "py.typed": "",
         "_violations.py": _source("cd4ml.models", "violations", package),
+        "_leniency.py": _source("cd4ml.models", "leniency", package),
         "_model.py": _source(_EMBEDDED, "model", package),
         f"_{scorer}.py": _source(_EMBEDDED, scorer, package),
         "_server.py": _source(_EMBEDDED, "server", package),

@@ -12,6 +12,7 @@ import io
 from collections.abc import Sequence
 from typing import Any, TypeGuard
 
+from cd4ml.serving.beside import Beside
 from cd4ml.serving.endpoint import Endpoint
 from cd4ml.serving.protocols import Answered, Protocol
 from cd4ml.serving.protocols.arrow import ARROW, rows_of_arrow, write_arrow
@@ -100,16 +101,21 @@ def _rows_of_csv(endpoint: Endpoint, body: bytes) -> list[dict[str, Any]]:
     return rows_of_texts(endpoint.contract.contract.fields, names, rows)
 
 
-def _write(endpoint: Endpoint, request: Request, answered: Sequence[Answered]) -> Response:
+def _write(
+    endpoint: Endpoint, request: Request, answered: Sequence[Answered], beside: Beside
+) -> Response:
     if request.kind.startswith(ARROW):
-        return write_arrow(endpoint, answered)
-    return in_json(
-        {
-            "predictions": [answer.score for _, answer in answered],
-            "prediction_ids": [prediction_id for prediction_id, _ in answered],
-            "model_version": sorted({answer.version.arm.ref for _, answer in answered}),
-        }
-    )
+        return write_arrow(endpoint, answered, beside)
+    content: dict[str, Any] = {
+        "predictions": [answer.score for _, answer in answered],
+        "prediction_ids": [prediction_id for prediction_id, _ in answered],
+        "model_version": sorted({answer.version.arm.ref for _, answer in answered}),
+    }
+    if beside.explained is not None:
+        content["explanations"] = beside.explained
+    if beside.warnings:
+        content["warnings"] = beside.warnings
+    return in_json(content)
 
 
 INVOCATIONS = Protocol(_read, _write)

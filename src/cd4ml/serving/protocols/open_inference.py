@@ -18,12 +18,14 @@ import msgspec
 import numpy as np
 
 from cd4ml.records.contract import FieldType
+from cd4ml.serving.beside import Beside, amounts
 from cd4ml.serving.endpoint import Endpoint
 from cd4ml.serving.protocols import Answered, Protocol
 from cd4ml.serving.protocols.columns import rows_of_columns
 from cd4ml.serving.request import RequestRefused, Row, refuse_too_many
 from cd4ml.serving.wire import Request, Response, in_json
 
+CONTRIBUTIONS = "contributions"  # an output that is there when it is asked for
 HEADER_LENGTH = b"inference-header-content-length"
 
 DATATYPES: dict[FieldType, str] = {
@@ -108,10 +110,11 @@ def metadata(endpoint: Endpoint) -> dict[str, Any]:
 
 def _read(endpoint: Endpoint, request: Request) -> list[Row]:
     asked, rest = _parts(request)
+    known = (output_of(endpoint), CONTRIBUTIONS)
     for wanted in asked.outputs:
-        if wanted.name != output_of(endpoint):
+        if wanted.name not in known:
             msg = f"there is no output {wanted.name[:100]!r}"
-            raise RequestRefused(400, msg, hint=f"the only one is {output_of(endpoint)!r}")
+            raise RequestRefused(400, msg, hint=f"there are {known[0]!r} and {known[1]!r}")
     columns = {tensor.name: _values(tensor, rest) for tensor in asked.inputs}
     if len(columns) < len(asked.inputs):
         raise RequestRefused(400, "an input stands twice", hint=_HINT)
@@ -190,37 +193,67 @@ def _texts(data: memoryview) -> Iterator[str]:
         place += length
 
 
-def _write(endpoint: Endpoint, request: Request, answered: Sequence[Answered]) -> Response:
+def _asks(endpoint: Endpoint, request: Request) -> bool:
+    if CONTRIBUTIONS.encode() not in request.body:
+        return False
     asked, _ = _parts(request)
-    scores = [answer.score for _, answer in answered]
-    output: dict[str, Any] = {
-        "name": output_of(endpoint),
-        "datatype": "FP64",
-        "shape": [len(scores)],
-    }
+    return any(wanted.name == CONTRIBUTIONS for wanted in asked.outputs)
+
+
+def _write(
+    endpoint: Endpoint, request: Request, answered: Sequence[Answered], beside: Beside
+) -> Response:
+    asked, _ = _parts(request)
     versions = {str(answer.version.arm.number) for _, answer in answered}
+    parameters = {"prediction_ids": ",".join(each.prediction_id for each in answered)}
+    if beside.warnings:  # a parameter is a text, a number or a boolean
+        parameters["warnings"] = msgspec.json.encode(beside.warnings).decode()
+    outputs, packed = _outputs(endpoint, asked, answered, beside)
     content = {
         "model_name": endpoint.plan.model,
         "model_version": ",".join(sorted(versions)),
         "id": asked.id,
-        "parameters": {"prediction_ids": ",".join(each.prediction_id for each in answered)},
-        "outputs": [output],
+        "parameters": parameters,
+        "outputs": outputs,
     }
-    if not _wants_bytes(asked):
-        output["data"] = scores
+    if not packed:
         return in_json(content)
-    packed = np.array(scores, "<f8").tobytes()
-    output["parameters"] = {"binary_data_size": len(packed)}
     head = msgspec.json.encode(content)
     length = (HEADER_LENGTH, b"%d" % len(head))
     kind = (b"content-type", b"application/octet-stream")
     return Response(200, head + packed, kind, (length,))
 
 
-def _wants_bytes(asked: Inference) -> bool:
-    if asked.outputs:
-        return bool(asked.outputs[0].parameters.get("binary_data"))
+def _outputs(
+    endpoint: Endpoint, asked: Inference, answered: Sequence[Answered], beside: Beside
+) -> tuple[list[dict[str, Any]], bytes]:
+    """The tensors of an answer, and the bytes behind it of those that go there."""
+    scores = [answer.score for _, answer in answered]
+    tensors: list[tuple[str, Any, dict[str, Any]]] = [(output_of(endpoint), scores, {})]
+    if beside.explained is not None:
+        names = endpoint.contract.contract.names
+        said = {"fields": ",".join(names), "unit": beside.explained[0].unit}
+        tensors.append((CONTRIBUTIONS, amounts(beside.explained, names), said))
+        tensors.append((f"{CONTRIBUTIONS}_base", [each.base for each in beside.explained], {}))
+    found, packed = [], b""
+    for name, values, parameters in tensors:
+        table = np.array(values, "<f8")
+        tensor = {"name": name, "datatype": "FP64", "shape": list(table.shape)}
+        if _wants_bytes(asked, name):
+            data = table.tobytes()
+            packed += data
+            parameters = parameters | {"binary_data_size": len(data)}
+        else:
+            tensor["data"] = table.ravel().tolist()
+        found.append(tensor | ({"parameters": parameters} if parameters else {}))
+    return found, packed
+
+
+def _wants_bytes(asked: Inference, name: str) -> bool:
+    wanted = next((each for each in asked.outputs if each.name == name), None)
+    if wanted is not None:
+        return bool(wanted.parameters.get("binary_data"))
     return bool(asked.parameters.get("binary_data_output"))
 
 
-INFER = Protocol(_read, _write)
+INFER = Protocol(_read, _write, _asks)
