@@ -23,6 +23,7 @@ from cd4ml.records.contract import Contract
 from cd4ml.records.explanation import Contribution, Explained, Unit
 
 _MOST = 1_000_000  # numbers that a row's answer is made of: ten milliseconds
+_COMPARED = 300  # answers with which the sums are compared
 _REASON = 200  # characters of a library's message
 
 
@@ -75,13 +76,15 @@ def compile_explainer(
     Args:
         fitted: The estimator.
         contract: Of its requests.
-        values: Rows in the order of the contract's fields.
+        values: Rows in the order of the contract's fields, of which 300 are compared.
         answers: What the estimator answers to them, shape (rows,).
         usual: Rows as they usually are; a linear model is compared with their mean.
 
     Raises:
         NotFast: If there is none, with the reason.
     """
+    every = -(-len(values) // _COMPARED)
+    values, answers = values[::every], answers[::every]
     try:
         recipe = _recipe(fitted, contract, usual)
         # LINKS are told apart by the answers, so the unit is known last

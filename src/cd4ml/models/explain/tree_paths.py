@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-_ROWS = 64  # taken apart at once: memory grows with them
-
 
 class Split(NamedTuple):
     """What a node asks: is the value at most a threshold, or (categories) one of these codes?"""
