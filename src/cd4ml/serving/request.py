@@ -25,6 +25,9 @@ EXPLAIN_KEY = b'"explain"'
 
 _LISTED = 100  # violations in one answer
 
+_LARGE = 2**18  # bytes
+_BROAD = 20_000  # names in one object, which no contract has fields for
+
 Row = Any  # an instance of CompiledContract.row
 
 
@@ -245,6 +248,8 @@ def parsed(body: bytes) -> Any:
     """
     if not body.strip():
         raise RequestRefused(400, "the request has no body", hint=_EXAMPLE)
+    if len(body) > _LARGE and (content := _vast(body)) is not None:
+        return content
     try:
         return json.loads(body.decode(), object_pairs_hook=_object)
     except UnicodeDecodeError as error:
@@ -264,6 +269,23 @@ def parsed(body: bytes) -> Any:
 
 
 _EXAMPLE = 'send {"rows": [{...}]} with the fields that GET /contract lists'
+
+
+def _vast(body: bytes) -> Any:
+    """The content of a body with far too many names or rows, which is refused for that alone.
+
+    None if it is not so. Reading it twice, for names that stand twice, would keep all others
+    waiting for seconds.
+    """
+    try:
+        content = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    tables = [content, *(content.values() if isinstance(content, dict) else ())]
+    rows = [row for each in tables if isinstance(each, list) for row in each[:MAX_ROWS]]
+    is_long = any(isinstance(each, list) and len(each) > MAX_ROWS for each in tables)
+    is_broad = any(isinstance(each, dict) and len(each) > _BROAD for each in [*tables, *rows])
+    return content if is_long or is_broad else None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

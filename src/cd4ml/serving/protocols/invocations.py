@@ -16,7 +16,7 @@ from cd4ml.serving.beside import Beside
 from cd4ml.serving.endpoint import Endpoint
 from cd4ml.serving.protocols import Answered, Protocol
 from cd4ml.serving.protocols.arrow import ARROW, rows_of_arrow, write_arrow
-from cd4ml.serving.protocols.columns import rows_of_columns, rows_of_texts
+from cd4ml.serving.protocols.columns import rows_of_columns, rows_of_texts, told
 from cd4ml.serving.request import RequestRefused, Row, parsed
 from cd4ml.serving.wire import Request, Response, in_json
 
@@ -70,13 +70,16 @@ def _listed(endpoint: Endpoint, content: Any) -> Any:
     """A list of rows as it is; columns by name as rows."""
     if not isinstance(content, dict):
         return content
-    columns = {name: each if isinstance(each, list) else [each] for name, each in content.items()}
+    fields = endpoint.contract.contract.fields
+    names = told({field.name for field in fields}, content)
+    few = ((name, content[name]) for name in names)
+    columns = {name: each if isinstance(each, list) else [each] for name, each in few}
     lengths = {len(column) for column in columns.values()}
     if len(lengths) != 1:
         msg = "the columns of inputs have different lengths"
         raise RequestRefused(400, msg, hint="give each column one value a row")
     flat = {name: [_only(value) for value in column] for name, column in columns.items()}
-    return rows_of_columns(endpoint.contract.contract.fields, flat)
+    return rows_of_columns(fields, flat)
 
 
 def _only(value: Any) -> Any:
