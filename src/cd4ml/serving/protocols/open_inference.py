@@ -10,6 +10,8 @@ Source:
 
 from __future__ import annotations
 
+import dataclasses
+import re
 import struct
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
@@ -17,6 +19,7 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
+from cd4ml.models.violations import Violation
 from cd4ml.records.contract import FieldType
 from cd4ml.serving.beside import Beside, amounts
 from cd4ml.serving.endpoint import Endpoint
@@ -49,6 +52,7 @@ _NUMPY = {
     "FP32": "<f4",
     "FP64": "<f8",
 }
+_ROW = re.compile(r"\$\.inputs\[(\d+)\]")
 _HINT = "GET /v2/models/MODEL lists the inputs"
 
 Datatype = Literal[
@@ -123,7 +127,32 @@ def _read(endpoint: Endpoint, request: Request) -> list[Row]:
         raise RequestRefused(400, msg, hint=_HINT)
     refuse_too_many(len(next(iter(columns.values()))))
     fields = endpoint.contract.contract.fields
-    return endpoint.reader.take(rows_of_columns(fields, columns), "$.inputs")
+    rows = rows_of_columns(fields, columns)
+    try:
+        return endpoint.reader.take(rows, "$.inputs")
+    except RequestRefused as refusal:
+        places = {tensor.name: i for i, tensor in enumerate(asked.inputs)}
+        raise _by_column(refusal, places) from None
+
+
+def _by_column(refusal: RequestRefused, places: dict[str, int]) -> RequestRefused:
+    """A refusal of rows as one of columns: a missing one is said once, a value by its place."""
+    moved = dict.fromkeys(_moved(violation, places) for violation in refusal.violations)
+    return RequestRefused(
+        refusal.status, refusal.message, hint=refusal.hint, violations=tuple(moved)
+    )
+
+
+def _moved(violation: Violation, places: dict[str, int]) -> Violation:
+    row = _ROW.match(violation.path)
+    if row is None:
+        return violation
+    path, place = "$.inputs", places.get(violation.field)
+    if place is not None:
+        is_known = violation.expected != "no such field"
+        path = f"$.inputs[{place}].data[{row[1]}]" if is_known else f"$.inputs[{place}]"
+    got = violation.got if place is None or is_known else "an input"
+    return dataclasses.replace(violation, path=path, got=got)
 
 
 def _parts(request: Request) -> tuple[Inference, Iterator[memoryview]]:
