@@ -175,6 +175,7 @@ def test_a_tensor_that_is_missing_or_too_many_is_told_once(caller: Caller) -> No
 
     reply = caller.ask(json.dumps(asked).encode(), path=f"{MODEL}/infer")
 
+    assert reply.json["error"] == "the request does not keep the contract 'delay': 2 violations"
     assert reply.json["violations"] == [
         {
             "field": "hour",

@@ -23,7 +23,7 @@ MAX_BYTES = 10 * 2**20
 
 EXPLAIN_KEY = b'"explain"'
 
-_LISTED = 100  # violations in one answer
+LISTED = 100  # violations in one answer
 
 _LARGE = 2**18  # bytes
 _BROAD = 20_000  # names in one object, which no contract has fields for
@@ -103,14 +103,14 @@ class RequestReader:
         if not isinstance(rows, list) or not rows:
             got = "none" if rows == [] else _kind(rows)
             found = [Violation("rows", path, "a list of at least one row", got)]
-            raise _refused(self._compiled.contract.name, found)
+            raise refused(self._compiled.contract.name, found)
         refuse_too_many(len(rows))
         found = []
         for i, row in enumerate(rows):
             found += _repeated(row, f"{path}[{i}]")
             found += self._compiled.check(row, f"{path}[{i}]")
         if found:
-            raise _refused(self._compiled.contract.name, found)
+            raise refused(self._compiled.contract.name, found)
         taken: list[Row] = msgspec.convert(rows, list[self._compiled.row])  # type: ignore[name-defined]
         return taken
 
@@ -171,7 +171,7 @@ class RequestReader:
     def _slowly(self, body: bytes) -> list[Row]:
         found = list(self._violations(content := parsed(body)))
         if found:
-            raise _refused(self._compiled.contract.name, found)
+            raise refused(self._compiled.contract.name, found)
         rows, _ = self._rows_in(content)
         try:
             return msgspec.convert(rows, list[self._compiled.row])  # type: ignore[name-defined]
@@ -308,10 +308,11 @@ def _kind(value: Any) -> str:
     return "null" if value is None else kinds.get(type(value), "a number")
 
 
-def _refused(contract: str, found: list[Violation]) -> RequestRefused:
+def refused(contract: str, found: list[Violation]) -> RequestRefused:
+    """The refusal of rows with these violations, of which it lists the first 100."""
     n = len(found)
     msg = f"the request does not keep the contract {contract!r}: {n} violation{'s' * (n > 1)}"
-    if n > _LISTED:
-        msg += f", the first {_LISTED} are listed"
+    if n > LISTED:
+        msg += f", the first {LISTED} are listed"
     hint = "send exactly the fields that GET /contract lists"
-    return RequestRefused(422, msg, hint=hint, violations=tuple(found[:_LISTED]))
+    return RequestRefused(422, msg, hint=hint, violations=tuple(found[:LISTED]))

@@ -25,7 +25,7 @@ from cd4ml.serving.beside import Beside, amounts
 from cd4ml.serving.endpoint import Endpoint
 from cd4ml.serving.protocols import Answered, Protocol
 from cd4ml.serving.protocols.columns import rows_of_columns
-from cd4ml.serving.request import RequestRefused, Row, refuse_too_many
+from cd4ml.serving.request import LISTED, RequestRefused, Row, refuse_too_many, refused
 from cd4ml.serving.wire import Request, Response, in_json
 
 CONTRIBUTIONS = "contributions"  # an output that is there when it is asked for
@@ -132,12 +132,18 @@ def _read(endpoint: Endpoint, request: Request) -> list[Row]:
         return endpoint.reader.take(rows, "$.inputs")
     except RequestRefused as refusal:
         places = {tensor.name: i for i, tensor in enumerate(asked.inputs)}
-        raise _by_column(refusal, places) from None
+        raise _by_column(endpoint, refusal, places) from None
 
 
-def _by_column(refusal: RequestRefused, places: dict[str, int]) -> RequestRefused:
+def _by_column(
+    endpoint: Endpoint, refusal: RequestRefused, places: dict[str, int]
+) -> RequestRefused:
     """A refusal of rows as one of columns: a missing one is said once, a value by its place."""
+    if not refusal.violations:
+        return refusal
     moved = dict.fromkeys(_moved(violation, places) for violation in refusal.violations)
+    if len(refusal.violations) < LISTED:  # they are all there, and can be counted
+        return refused(endpoint.contract.contract.name, list(moved))
     return RequestRefused(
         refusal.status, refusal.message, hint=refusal.hint, violations=tuple(moved)
     )
