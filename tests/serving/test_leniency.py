@@ -14,10 +14,12 @@ import polars as pl
 import pytest
 
 import cd4ml
+from cd4ml.loop.explain import explain_rows
 from cd4ml.loop.predict import predict
 from cd4ml.models.leniency import ContractWarning
 from cd4ml.serving.packaging.contents import contents_of
 from cd4ml.serving.protocols.arrow import ARROW
+from cd4ml.testing.models import asking
 from tests.models.builders import AMISS, CONTRACT, LENIENT, MENDED, ROW, boosted, logistic
 from tests.models.registered import Registered
 from tests.serving.builders import Caller, arm, server, until
@@ -260,3 +262,16 @@ def test_another_version_beside_it_gets_what_the_contract_in_charge_makes_of_a_r
             == [pytest.approx(expected)]
         )
     )
+
+
+def test_an_answer_is_explained_as_it_was_scored(lenient: Registered, scores: list[float]) -> None:
+    (found,) = explain_rows(lenient.project, "delay/1", [AMISS])
+
+    assert found.explained.answer == pytest.approx(scores[1], abs=1e-5)
+    assert {each.field: each.value for each in found.explained.contributions} == AMISS
+
+
+def test_an_object_under_test_is_asked_as_its_contract_says() -> None:
+    ask = asking(boosted(), LENIENT)
+
+    assert list(ask([AMISS])) == list(ask([MENDED]))

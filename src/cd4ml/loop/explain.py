@@ -108,10 +108,12 @@ def _explained(
     contract = runtime.contract
     CompiledContract(contract).refuse_unless_kept(list(rows))
     frame = to_frame(contract, [tuple(row.get(name) for name in contract.names) for row in rows])
+    from cd4ml.models.tables import mended
+
     with project_modules(project):
         parts = contributions(
             _estimator(project, version),
-            frame,
+            mended(contract.fields, frame),
             background=_usual(project, version, contract),
             score=runtime.score_frame,
         )
