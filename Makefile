@@ -12,7 +12,7 @@ export OMP_NUM_THREADS ?= 1
 export POLARS_MAX_THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format size bench lock clean
+.PHONY: help install demo test fuzz check format size bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ demo: install ## Run the whole loop on a year of New York flights (MONTHS=4, POR
 
 test: install ## Run every test on what is there: SQLite and files, PostgreSQL and S3 if they can be started
 	$(BIN)/python -m pytest $(ARGS)
+
+fuzz: install ## Send an endpoint ten thousand requests that nobody should (REQUESTS=10000); `make test` sends 400
+	CD4ML_FUZZ=$(or $(REQUESTS),10000) $(BIN)/python -m pytest tests/serving/test_fuzz.py -q
 
 check: install ## Lint, types, import floors, documentation
 	$(BIN)/ruff check .

@@ -235,6 +235,10 @@ FIELDS = {
     "references": Field("a", "string", references="words.a"),
     "finite": Field("a", "number", finite=False),
     "optional": Field("a", "number", nullable=True, optional=True),
+    "on_null": Field("a", "number", on_null="warn"),
+    "on_unknown": Field("a", "string", categories=("x", "y"), on_unknown="warn"),
+    "on_outside": Field("a", "number", maximum=0.5, on_outside="clip"),
+    "default": Field("a", "boolean", on_null="default", default=False),
 }
 
 

@@ -33,9 +33,30 @@ CONTRACT = Contract(
     ),
     output=Field("late", "number", minimum=0, maximum=1),
 )
+LENIENT = Contract(
+    name="delay",
+    fields=(
+        Field("carrier", "string", categories=("AA", "B6", "UA"), on_unknown="warn"),
+        Field(
+            "dest",
+            "string",
+            nullable=True,
+            categories=("BOS", "ORD"),
+            on_unknown="default",
+            default="ORD",
+        ),
+        Field("hour", "integer", minimum=0, maximum=23, on_outside="clip"),
+        Field("temp", "number", nullable=True, minimum=-50, maximum=130, on_outside="warn"),
+        Field("wind", "number", minimum=0, on_outside="clip", on_null="default", default=7.5),
+    ),
+    output=CONTRACT.output,
+)  # forgives what it can, in every way
 NUMBERS = ["hour", "temp", "wind"]
 TEXTS = ["carrier", "dest"]
 ROW: dict[str, Any] = {"carrier": "AA", "dest": "BOS", "hour": 17, "temp": 40.5, "wind": 8.0}
+
+AMISS: dict[str, Any] = {"carrier": "ZZ", "dest": "LAX", "hour": 24, "temp": -60.5, "wind": None}
+MENDED = AMISS | {"dest": "ORD", "hour": 23, "wind": 7.5}  # as `LENIENT` has it scored
 
 
 @cache

@@ -182,7 +182,8 @@ def test_a_large_body_within_the_limit_is_read(caller: Caller) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status", "error"),
     [
-        ("GET", "/", 404, "nothing answers at /"),
+        ("GET", "/try", 404, "nothing answers at /try"),
+        ("POST", "/", 405, "expected a GET of /, got POST"),
         ("POST", "/predict/", 404, "nothing answers at /predict/"),
         ("GET", "/../etc/passwd", 404, "nothing answers at /../etc/passwd"),
         ("GET", "/predict", 405, "expected a POST to /predict, got GET"),

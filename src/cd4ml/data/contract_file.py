@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -41,6 +41,10 @@ class _FieldTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     references: str = ""
     finite: bool = True
     optional: bool = False
+    on_null: Literal["refuse", "warn", "default"] = "refuse"
+    on_unknown: Literal["refuse", "warn", "default"] = "refuse"
+    on_outside: Literal["refuse", "warn", "clip"] = "refuse"
+    default: str | bool | int | float | None = None
 
 
 class _ConditionTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -200,8 +200,17 @@ def _field(said: SchemaProperty, kind: FieldType) -> tuple[Field, Asked]:
         references=_reference(said),
         finite=bool(custom.get("finite", True)),
         optional=bool(custom.get("optional", False)),
+        on_null=_policy(custom, "onNull", "default"),
+        on_unknown=_policy(custom, "onUnknown", "default"),
+        on_outside=_policy(custom, "onOutside", "clip"),
+        default=custom.get("default"),
     )
     return field, asked
+
+
+def _policy(custom: dict[str, Any], key: str, mends: str) -> Any:
+    """What requests are forgiven; refused where this is no word of ours."""
+    return custom[key] if custom.get(key) in ("warn", mends) else "refuse"
 
 
 def _kind(said: SchemaProperty) -> FieldType | None:

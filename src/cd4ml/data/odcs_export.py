@@ -107,9 +107,17 @@ def _property(field: Field, place: int | None) -> dict[str, Any]:
             knownValues=[] if is_closed else list(field.categories),
             finite=None if field.finite else False,
             optional=field.optional or None,
+            onNull=_policy(field.on_null),
+            onUnknown=_policy(field.on_unknown),
+            onOutside=_policy(field.on_outside),
+            default=field.default,
         ),
     }
     return _filled(found)
+
+
+def _policy(policy: str) -> str | None:
+    return None if policy == "refuse" else policy
 
 
 def _categories(field: Field) -> dict[str, Any]:

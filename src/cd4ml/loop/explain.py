@@ -108,11 +108,13 @@ def _explained(
     contract = runtime.contract
     CompiledContract(contract).refuse_unless_kept(list(rows))
     frame = to_frame(contract, [tuple(row.get(name) for name in contract.names) for row in rows])
+    from cd4ml.models.tables import mended
+
     manifest = project.blobs.get_record(version.artifact, Manifest)
     with modules_for(project, manifest):
         parts = contributions(
             fitted_in(project.blobs, manifest, is_trusted=trusted_in(project.database)),
-            frame,
+            mended(contract.fields, frame),
             background=_usual(project, version, contract),
             score=runtime.score_frame,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from functools import lru_cache
 from glob import glob, has_magic
@@ -58,6 +58,7 @@ class Scored(msgspec.Struct, frozen=True, kw_only=True):
     n_before: int
     n_scored: int
     n_aside: int
+    forgiven: dict[str, dict[str, int]] = {}  # field -> in what way -> how many values
     dataset: str = ""  # the dataset version that the output is, "" for none
 
 
@@ -145,8 +146,19 @@ def predict(
         n_before=len(before),
         n_scored=sum(each.n_scored for each in ended.values()),
         n_aside=sum(each.n_aside for each in ended.values()),
+        forgiven=_together(ended.values()),
     )
     return _noted(project, scored, plan.version, named if scored.n_scored else "", actor=actor)
+
+
+def _together(every: Iterable[Done]) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for piece in every:
+        for name, kinds in piece.forgiven.items():
+            counted = found.setdefault(name, {})
+            for kind, n in kinds.items():
+                counted[kind] = counted.get(kind, 0) + n
+    return found
 
 
 def work_on(batch: _Batch, piece: Piece) -> Done:

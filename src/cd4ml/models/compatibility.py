@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from cd4ml.errors import InvalidInput
+from cd4ml.models.contract import as_scored, forgiving, strict_field
 from cd4ml.models.violations import expected_of, is_closed, keeps, limits_of
 from cd4ml.records.contract import Contract, Field
 from cd4ml.records.contract_gate import Bump, Change
@@ -60,7 +61,7 @@ def changes(old: Contract, new: Contract) -> tuple[Change, ...]:
     Breaking: a field that has to be sent is new, or one is gone; its type, its unit, its
     limits, list or pattern let in less; it may no longer be null, or left out; the answer has
     another name, type or unit, may lie where it could not, or tells other classes apart; a
-    budget is larger, or gone.
+    budget is larger, or gone; what was forgiven is refused, or taken for another default.
 
     Examples:
         >>> old = Contract(name="delay", fields=(Field("hour", "integer"),))
@@ -167,10 +168,53 @@ def _of_field(old: Field, new: Field) -> Iterator[Change]:
         now = "may be left out" if new.optional else "may no longer be left out"
         yield Change(old.name, "minor" if new.optional else "major", f"{old.name!r} {now}")
     if words := _taken(old, new):
-        bump: Bump = "minor" if _takes_all(new, old) else "major"
+        # what was right stays right, or is scored as it was; what was forgiven is still taken
+        is_wider = _takes_all(as_scored(new), strict_field(old))
+        bump: Bump = "minor" if is_wider and _takes_all(forgiving(new), forgiving(old)) else "major"
         yield Change(old.name, bump, words)
+    yield from _of_policies(old, new)
     if old.description != new.description:
         yield Change(old.name, "patch", f"{old.name!r} is described otherwise")
+
+
+_POLICIES = (
+    ("on_null", "null"),
+    ("on_unknown", "an unknown category"),
+    ("on_outside", "what is beyond its limits"),
+)
+_DONE = {"refuse": "refused", "warn": "scored as it is", "clip": "clipped"}
+
+
+def _of_policies(old: Field, new: Field) -> Iterator[Change]:
+    """What is forgiven now, or no longer, or is scored as something else."""
+    for name, what in _POLICIES:
+        was, now = _done(old, name), _done(new, name)
+        is_said = (name == "on_null" and old.nullable != new.nullable) or (
+            name == "on_unknown" and is_closed(old) != is_closed(new)
+        )
+        if was == now or is_said:  # `_taken` has words for it
+            continue
+        is_gone = now == "refused" and _takes_more(old, new, name)
+        # a default is relied upon, and a request means another thing with another one
+        bump: Bump = "major" if is_gone or "taken for" in was else "minor"
+        yield Change(old.name, bump, f"{old.name!r}: {what} was {was} and is {now}")
+
+
+def _done(field: Field, name: str) -> str:
+    policy = getattr(field, name)
+    if name == "on_null" and field.nullable and policy == "refuse":
+        return "taken"
+    return f"taken for {field.default!r}" if policy == "default" else _DONE[policy]
+
+
+def _takes_more(old: Field, new: Field, name: str) -> bool:
+    """Whether the old field forgave what the new one refuses."""
+    if name == "on_null":
+        return not new.nullable
+    if name == "on_unknown":
+        return is_closed(new)
+    (low, high), (old_low, old_high) = limits_of(new), limits_of(forgiving(old))
+    return not (low <= old_low and old_high <= high)
 
 
 def _taken(old: Field, new: Field) -> str:

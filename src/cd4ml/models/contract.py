@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 import msgspec
 
 from cd4ml.errors import ContractViolated, InvalidInput
+from cd4ml.models.leniency import Warned, is_lenient, mender, warnings_of
 from cd4ml.models.violations import (
     Violation,
     is_closed,
+    keeps,
     limits_of,
     violations_of,
     whole,
@@ -38,7 +40,8 @@ class CompiledContract:
 
     `row` has one attribute per field, in order (`f0`, `f1`, ...: a field's name need not be
     a Python name). An optional field that a row lacks is `msgspec.UNSET` there. What `check`
-    finds no violation in can be read as `row`. The reverse
+    finds no violation in can be read as `row`, also what is forgiven. `mend` makes the values that
+    are scored of those that came (None: they are the same). The reverse
     holds except for what the class cannot see: the form of times, the character NUL in
     strings, and a name that stands twice in one object. Immutable, safe to share between
     threads.
@@ -50,10 +53,12 @@ class CompiledContract:
     def __init__(self, contract: Contract) -> None:
         refuse_impossible(contract)
         self.contract = contract
+        self.mend = mender(contract.fields)
+        self._lenient = tuple(field for field in contract.fields if is_lenient(field))
         self.row: type[msgspec.Struct] = msgspec.defstruct(
             "Row",
             [
-                (f"f{i}", _annotation(field), _slot(field))
+                (f"f{i}", _annotation(forgiving(field)), _slot(field))
                 for i, field in enumerate(contract.fields)
             ],
             forbid_unknown_fields=True,
@@ -65,6 +70,15 @@ class CompiledContract:
     def check(self, row: object, path: str = "$") -> list[Violation]:
         """All violations of a decoded JSON row at once; none if it keeps the contract."""
         return violations_of(self.contract.fields, row, path)
+
+    @property
+    def is_lenient(self) -> bool:
+        """Whether it forgives anything."""
+        return bool(self._lenient)
+
+    def warnings_of(self, rows: Sequence[Mapping[str, Any]]) -> list[Warned]:
+        """What is forgiven in decoded rows that are taken."""
+        return warnings_of(self._lenient, rows) if self._lenient else []
 
     def getter(self, names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
         """A function from a `row` to the values of these fields, in this order.
@@ -91,6 +105,22 @@ class CompiledContract:
         Raises:
             InvalidInput: If a field that it needs is not among the contract's.
         """
+        if self.mend is not None and other.fields != self.contract.fields:
+            return self._mended_first(other)
+        return self._getter_for(other)
+
+    def _mended_first(self, other: Contract) -> Callable[[Any], tuple[Any, ...]]:
+        """For a model of another contract requests are first what this one makes of them."""
+        every, rest, mend = self.getter(self.contract.names), self._getter_for(other), self.mend
+        names, row = self.row.__struct_fields__, self.row
+        assert mend is not None
+
+        def values(asked: Any) -> tuple[Any, ...]:
+            return rest(row(**dict(zip(names, mend(every(asked)), strict=True))))
+
+        return values
+
+    def _getter_for(self, other: Contract) -> Callable[[Any], tuple[Any, ...]]:
         known = self.contract.names
         unknown = {f.name for f in other.fields if f.optional and f.name not in known}
         if not unknown:
@@ -118,6 +148,46 @@ class CompiledContract:
             summary = partial(_summary, self.contract, len(rows), found)
             discreet = summary(shows_values=False)
             raise ContractViolated(summary(shows_values=True), discreet=discreet) from None
+
+
+def strict(contract: Contract) -> Contract:
+    """The contract that forgives nothing: what rows keep that teach or judge a model.
+
+    Examples:
+        >>> lenient = Contract(name="c", fields=(Field("hour", "integer", on_null="warn"),))
+        >>> strict(lenient).fields[0].on_null
+        'refuse'
+    """
+    return msgspec.structs.replace(contract, fields=tuple(map(strict_field, contract.fields)))
+
+
+def strict_field(field: Field) -> Field:
+    """The field that forgives nothing."""
+    return msgspec.structs.replace(
+        field, on_null="refuse", on_unknown="refuse", on_outside="refuse", default=None
+    )
+
+
+def as_scored(field: Field) -> Field:
+    """What a model may be asked in place of a field: what it wants, and what is scored as it is."""
+    limits = {} if field.on_outside != "warn" else {"minimum": None, "maximum": None}
+    return msgspec.structs.replace(
+        field,
+        nullable=(field.nullable and field.on_null != "default") or field.on_null == "warn",
+        open=field.open or field.on_unknown == "warn",
+        **limits,
+    )
+
+
+def forgiving(field: Field) -> Field:
+    """A field that wants whatever this one takes, also what it forgives."""
+    limits = {} if field.on_outside == "refuse" else {"minimum": None, "maximum": None}
+    return msgspec.structs.replace(
+        field,
+        nullable=field.nullable or field.on_null != "refuse",
+        open=field.open or field.on_unknown != "refuse",
+        **limits,
+    )
 
 
 def refuse_wrong_types(contract: Contract) -> None:
@@ -194,7 +264,7 @@ def derive(frame: pl.DataFrame, name: str, declared: Contract | None = None) -> 
     from cd4ml.models.frames import field_of, to_rows
 
     if declared is not None:
-        CompiledContract(declared).refuse_unless_kept(to_rows(declared, frame))
+        CompiledContract(strict(declared)).refuse_unless_kept(to_rows(declared, frame))
         return declared
     fields = tuple(field_of(column, _CATEGORIES) for column in frame.iter_columns())
     return Contract(name=name, fields=fields)
@@ -252,9 +322,25 @@ def _impossible(field: Field) -> list[str]:
         wrong.append(f"{field.name!r} has the type {field.type} and takes no categories")
     if field.pattern:
         wrong += _impossible_pattern(field)
-    if field.optional and not field.nullable:
+    if field.optional and not field.nullable and field.on_null == "refuse":
         wrong.append(f"{field.name!r} is optional, so it has to be nullable")
-    return wrong
+    return [*wrong, *_impossible_policies(field)]
+
+
+def _impossible_policies(field: Field) -> Iterator[str]:
+    has_limits = field.minimum is not None or field.maximum is not None
+    if field.on_outside != "refuse" and not has_limits:
+        yield f"{field.name!r} has no limits, and on_outside = {field.on_outside!r}"
+    if field.on_unknown != "refuse" and not is_closed(field):
+        yield f"{field.name!r} has no closed list, and on_unknown = {field.on_unknown!r}"
+    if field.on_null == "warn" and field.nullable:
+        yield f"{field.name!r} is nullable, and on_null = 'warn'"
+    needs = "default" in (field.on_null, field.on_unknown)
+    if needs and (field.default is None or not keeps(field, field.default)):
+        said = "none" if field.default is None else repr(field.default)
+        yield f"{field.name!r} needs a default that it takes, and has {said}"
+    if field.default is not None and not needs:
+        yield f"{field.name!r} has a default that nothing is scored as"
 
 
 def _impossible_pattern(field: Field) -> list[str]:

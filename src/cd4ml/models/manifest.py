@@ -18,6 +18,8 @@ TREES = "model.treelite"
 CONTRACT = "contract.json"
 PROBES = "probes.json"
 
+EXPLAINER = "explainer.msgpack"  # of whatever kind the model is served
+
 _SERVED: dict[Kind, tuple[str, ...]] = {
     "onnx": (COMPILED, CONTRACT, PROBES),
     "treelite": (TREES, CONTRACT, PROBES),
@@ -52,7 +54,8 @@ class Probes(msgspec.Struct, frozen=True, kw_only=True):
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The parts of a model by content address; the manifest's own address names the model.
 
-    `refused` says of each faster form why it is not the one that is served.
+    `refused` says of each faster form why it is not the one that is served, `unexplained` why
+    answers cannot be taken apart while they are given; "" if they can.
     """
 
     kind: Kind
@@ -61,11 +64,13 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     libraries: dict[str, str]
     features: tuple[str, ...]
     refused: dict[str, str] = {}
+    unexplained: str = ""
 
     @property
     def served(self) -> tuple[str, ...]:
         """Addresses of the files that a server needs."""
-        return tuple(self.files[name] for name in _SERVED[self.kind] if name in self.files)
+        names = (*_SERVED[self.kind], EXPLAINER)
+        return tuple(self.files[name] for name in names if name in self.files)
 
     @property
     def estimator(self) -> str:

@@ -13,11 +13,12 @@ import numpy as np
 from cd4ml.errors import Cd4mlError, InvalidInput
 from cd4ml.models import boosters
 from cd4ml.models.compiled import choose
-from cd4ml.models.contract import CompiledContract
+from cd4ml.models.contract import CompiledContract, strict
+from cd4ml.models.explain.fast import NotFast, compile_explainer
 from cd4ml.models.fitted import fitted_at
 from cd4ml.models.formats import FILES, format_of
 from cd4ml.models.graph import Graph
-from cd4ml.models.manifest import CONTRACT, PROBES, Kind, Manifest, Probes
+from cd4ml.models.manifest import CONTRACT, EXPLAINER, PROBES, Kind, Manifest, Probes
 from cd4ml.models.native import NativeScorer
 from cd4ml.models.own_code import CODE, OwnCode
 from cd4ml.models.parity import TOLERANCE, Row, probes
@@ -76,7 +77,7 @@ def package(
     from cd4ml.models.frames import to_rows
 
     rows = to_rows(contract, sample)
-    CompiledContract(contract).refuse_unless_kept(rows)
+    CompiledContract(strict(contract)).refuse_unless_kept(rows)
     if not rows:
         msg = "a model cannot be packaged without a sample of the rows it will answer"
         raise CannotAnswer(msg, hint="give at least one row")
@@ -100,6 +101,9 @@ def package(
         files[CODE] = blobs.put_record(code)
     if chosen.file:
         files[chosen.file] = blobs.put(chosen.model)
+    explainer, unexplained = _explainer(fitted, contract, asked, answers, usual=rows)
+    if explainer:
+        files[EXPLAINER] = blobs.put(explainer)
     return blobs.put_record(
         Manifest(
             kind=chosen.kind,
@@ -108,6 +112,7 @@ def package(
             libraries=libraries() | _library_of(fitted) | _treelite_of(chosen.kind),
             features=contract.names,
             refused=chosen.refused,
+            unexplained=unexplained,
         )
     )
 
@@ -133,6 +138,22 @@ def _library_of(fitted: Any) -> dict[str, str]:
     if name not in ("lightgbm", "xgboost"):
         return {}
     return installed((name, f"{name}-cpu"))  # XGBoost comes in two distributions
+
+
+def _explainer(
+    fitted: Any,
+    contract: Contract,
+    rows: list[Row],
+    answers: NDArray[np.float64],
+    *,
+    usual: list[Row],
+) -> tuple[bytes, str]:
+    """What takes answers apart while they are given, or why nothing does."""
+    try:
+        asked, rest = _values(contract, rows), _values(contract, usual)
+        return compile_explainer(fitted, contract, asked, answers, usual=rest), ""
+    except NotFast as reason:
+        return b"", str(reason)
 
 
 def _treelite_of(kind: Kind) -> dict[str, str]:

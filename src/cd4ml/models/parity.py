@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from cd4ml.models.contract import as_scored
 from cd4ml.models.manifest import Parity
 from cd4ml.models.violations import is_closed, keeps, limits_of
 from cd4ml.records.contract import Contract, Field
@@ -33,7 +34,7 @@ def probes(contract: Contract, sample: Sequence[Row]) -> list[Row]:
 
     Each field in turn is null, an unknown category, each known one, or extreme: at its
     limits, and where it has none one range of the sample beyond it. One more row has null wherever null may be.
-    All of them keep the contract.
+    All of them keep the contract, or are scored as they are by what it forgives.
     """
     bases = list(sample[:: max(1, len(sample) // _BASES)][:_BASES])
     varied = [
@@ -42,7 +43,7 @@ def probes(contract: Contract, sample: Sequence[Row]) -> list[Row]:
         for value in _edges(field, [row[field.name] for row in sample])
         for base in bases
     ]
-    nothing = {field.name: None for field in contract.fields if field.nullable}
+    nothing = {field.name: None for field in contract.fields if as_scored(field).nullable}
     return varied + [{**base, **nothing} for base in bases]
 
 
@@ -93,8 +94,9 @@ def _judged(figures: Parity) -> Parity:
 
 
 def _edges(field: Field, seen: list[Any]) -> Iterator[Any]:
-    candidates = [*_kind_edges(field, [value for value in seen if value is not None]), None]
-    yield from (value for value in candidates if keeps(field, value))
+    asked = as_scored(field)
+    candidates = [*_kind_edges(asked, [value for value in seen if value is not None]), None]
+    yield from (value for value in candidates if keeps(asked, value))
 
 
 def _kind_edges(field: Field, seen: list[Any]) -> list[Any]:

@@ -10,9 +10,11 @@ import numpy as np
 
 from cd4ml.errors import Corrupted
 from cd4ml.models.fitted import fitted_in
+from cd4ml.models.leniency import mender
 from cd4ml.models.manifest import (
     COMPILED,
     CONTRACT,
+    EXPLAINER,
     PROBES,
     TREES,
     Kind,
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
 
+    from cd4ml.models.explain.fast import Explainer
     from cd4ml.store.blobs import Blobs
 
 
@@ -40,8 +43,10 @@ class Runtime:
     """A model that answers rows; immutable, safe to share between threads.
 
     `artifact` is the address it was loaded from, `contract` what its rows keep, `kind` is
-    `onnx`, `treelite` or `native`. Rows are not checked here.
-    `example` is one of those it was packaged with.
+    `onnx`, `treelite` or `native`. Rows are not checked here; what their contract forgives is
+    scored as it says, clipped or as its default.
+    `example` is one of those it was packaged with. `explainer` takes answers apart; it is None
+    where that takes too long, and `unexplained` says why.
     """
 
     def __init__(
@@ -52,13 +57,21 @@ class Runtime:
         contract: Contract,
         kind: Kind,
         example: dict[str, Any],
+        explainer: Explainer | None = None,
+        unexplained: str = "nothing was packaged that could",
     ) -> None:
+        self.explainer = explainer
+        self.unexplained = unexplained
         self.example = example
         self.artifact = artifact
         self.contract = contract
         self.kind = kind
         self.score_values = scorer.score  # rows as tuples in the order of the contract's fields
         self.score_frame: Callable[[pl.DataFrame], NDArray[np.float64]] = scorer.score_frame
+        mend = mender(contract.fields)
+        if mend is not None:  # whoever asks, and however: rows are scored as the contract says
+            self.score_values = lambda values: scorer.score([mend(row) for row in values])
+            self.score_frame = lambda frame: scorer.score_frame(_mended(contract, frame))
         self._get = _getter(contract.names)
 
     def score(self, rows: Sequence[Mapping[str, Any]]) -> list[float]:
@@ -68,6 +81,12 @@ class Runtime:
             The probability of the second class, or the predicted value.
         """
         return self.score_values([self._get(row) for row in rows])
+
+
+def _mended(contract: Contract, frame: pl.DataFrame) -> pl.DataFrame:
+    from cd4ml.models.tables import mended
+
+    return mended(contract.fields, frame)
 
 
 def load(blobs: Blobs, artifact: str, *, is_trusted: IsTrusted) -> Runtime:
@@ -92,10 +111,25 @@ def load(blobs: Blobs, artifact: str, *, is_trusted: IsTrusted) -> Runtime:
     known = blobs.get_record(manifest.files[PROBES], Probes)
     scorer = _scorer(blobs, manifest, contract, is_trusted)
     runtime = Runtime(
-        scorer, artifact=artifact, contract=contract, kind=manifest.kind, example=known.rows[-1]
+        scorer,
+        artifact=artifact,
+        contract=contract,
+        kind=manifest.kind,
+        example=known.rows[-1],
+        explainer=_explainer(blobs, manifest, contract),
+        unexplained=manifest.unexplained or "nothing was packaged that could",
     )
     _refuse_unless_same(runtime, manifest, known)
     return runtime
+
+
+def _explainer(blobs: Blobs, manifest: Manifest, contract: Contract) -> Explainer | None:
+    address = manifest.files.get(EXPLAINER)
+    if address is None:
+        return None
+    from cd4ml.models.explain.fast import open_explainer
+
+    return open_explainer(blobs.get(address), contract)
 
 
 def _scorer(

@@ -13,8 +13,18 @@ import msgspec
 import polars as pl
 
 from cd4ml.errors import InvalidInput
+from cd4ml.models.contract import forgiving
 from cd4ml.models.frames import to_rows
-from cd4ml.models.violations import is_moment, keeps, limits_of, violations_of
+from cd4ml.models.leniency import is_lenient, mender
+from cd4ml.models.violations import (
+    Kind,
+    is_closed,
+    is_moment,
+    keeps,
+    limits_of,
+    moment_of,
+    violations_of,
+)
 from cd4ml.records.contract import Contract, Field
 
 _TYPES: dict[str, Any] = {
@@ -28,7 +38,7 @@ _TEXTS = (pl.String, pl.Categorical, pl.Enum)
 
 
 def kept(contract: Contract, frame: pl.DataFrame) -> pl.Series:
-    """Whether each row keeps the contract; NaN counts as null.
+    """Whether each row keeps the contract, or is forgiven; NaN counts as null.
 
     Raises:
         InvalidInput: If a column is missing that is not optional.
@@ -40,7 +50,7 @@ def kept(contract: Contract, frame: pl.DataFrame) -> pl.Series:
     """
     _refuse_missing(contract, frame)
     found = pl.Series([True]).new_from_index(0, frame.height)
-    for field in contract.fields:
+    for field in map(forgiving, contract.fields):
         if field.name in frame.columns:
             column = _without_nan(frame[field.name])
             found &= _keeps(field, column) | (column.is_null() if field.nullable else False)
@@ -59,6 +69,51 @@ def typed(contract: Contract, frame: pl.DataFrame) -> pl.DataFrame:
         else:
             columns.append(_without_nan(frame[field.name]).cast(_TYPES[field.type]))
     return pl.DataFrame(columns)
+
+
+def mended(fields: Iterable[Field], frame: pl.DataFrame) -> pl.DataFrame:
+    """The rows as they are scored: what is forgiven is clipped, or the contract's default.
+
+    Args:
+        fields: Of the contract.
+        frame: Its columns with the types that an estimator gets; rows that are taken.
+
+    Examples:
+        >>> wind = Field(
+        ...     "wind", "number", maximum=50, on_outside="clip", on_null="default", default=7
+        ... )
+        >>> mended([wind], pl.DataFrame({"wind": [60.0, None, 8.0]}))["wind"].to_list()
+        [50.0, 7.0, 8.0]
+    """
+    present = [field for field in fields if field.name in frame.columns]
+    return frame.with_columns(
+        _mended(field, frame[field.name]) for field in present if mender((field,))
+    )
+
+
+def forgiven(contract: Contract, frame: pl.DataFrame) -> dict[str, dict[Kind, int]]:
+    """How many values of rows that are taken were forgiven: field -> in what way -> how many.
+
+    Examples:
+        >>> hour = Field("hour", "integer", maximum=23, on_outside="clip", on_null="warn")
+        >>> forgiven(Contract(name="c", fields=(hour,)), pl.DataFrame({"hour": [24, 25, None, 1]}))
+        {'hour': {'null': 1, 'outside': 2}}
+    """
+    found: dict[str, dict[Kind, int]] = {}
+    for field in filter(is_lenient, contract.fields):
+        counted: dict[Kind, int] = {}
+        is_there = field.name in frame.columns
+        column = _without_nan(frame[field.name]) if is_there else None
+        n_null = frame.height if column is None else column.null_count()
+        if field.on_null != "refuse" and not field.nullable and n_null:
+            counted["null"] = n_null
+        if column is not None and (
+            n_amiss := frame.height - n_null - int(_keeps(field, column).sum())
+        ):
+            counted["unknown" if field.type == "string" else "outside"] = n_amiss
+        if counted:
+            found[field.name] = counted
+    return found
 
 
 def reasons(contract: Contract, frame: pl.DataFrame) -> list[str]:
@@ -108,6 +163,24 @@ def _texts_that(column: pl.Series, field: Field) -> pl.Series:
 
 def _takes(field: Field, text: str) -> bool:
     return is_moment(text) if field.type == "datetime" else keeps(field, text)
+
+
+def _mended(field: Field, column: pl.Series) -> pl.Series:
+    if field.on_unknown == "default" and is_closed(field):
+        texts = column.cast(pl.String)
+        is_known = texts.is_in(pl.Series(field.categories).implode()) | texts.is_null()
+        usual = pl.Series([str(field.default)]).new_from_index(0, len(texts))
+        column = texts.zip_with(is_known, usual)
+    if field.on_outside == "clip":
+        low, high = limits_of(field)
+        column = column.clip(low, high)
+    if field.on_null == "default":
+        default: Any = field.default
+        default = moment_of(default) if field.type == "datetime" else default
+        column = _without_nan(column)
+        usual = pl.Series([default]).cast(column.dtype).new_from_index(0, len(column))
+        column = column.zip_with(column.is_not_null(), usual)
+    return column.alias(field.name)
 
 
 def _none(column: pl.Series) -> pl.Series:

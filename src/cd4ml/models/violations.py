@@ -13,10 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from cd4ml.records.contract import Field
+
+Kind = Literal["null", "unknown", "outside"]
 
 # A compiled model computes in single precision; what does not fit would silently be infinite.
 LARGEST_NUMBER = 3.4028234663852886e38
@@ -59,7 +61,7 @@ def violations_of(fields: tuple[Field, ...], row: object, path: str = "$") -> li
         return [Violation("", path, "an object with the contract's fields", shown(row))]
     found = []
     for field in fields:
-        if keeps(field, row[field.name]) if field.name in row else field.optional:
+        if takes(field, row[field.name]) if field.name in row else field.optional:
             continue
         got = _got(field, row[field.name]) if field.name in row else "nothing"
         found.append(Violation(field.name, f"{path}.{field.name}", expected_of(field), got))
@@ -73,7 +75,7 @@ def violations_of(fields: tuple[Field, ...], row: object, path: str = "$") -> li
 
 
 def expected_of(field: Field) -> str:
-    """What a field takes, in words.
+    """What a field wants, in words; what it forgives is not among them.
 
     Examples:
         >>> from cd4ml.records.contract import Field
@@ -159,8 +161,37 @@ def _range_of(field: Field) -> str:
     return "" if high is None else f" of at most {high:g}"
 
 
+def takes(field: Field, value: Any) -> bool:
+    """Whether a decoded JSON value is what the field wants, or is forgiven."""
+    return keeps(field, value) or forgiven(field, value) is not None
+
+
+def forgiven(field: Field, value: Any) -> Kind | None:
+    """In what way a value is amiss that is taken all the same; None if it is not amiss, or not taken.
+
+    Examples:
+        >>> from cd4ml.records.contract import Field
+        >>> hour = Field("hour", "integer", maximum=23, on_outside="clip")
+        >>> forgiven(hour, 24), forgiven(hour, 23), forgiven(hour, None)
+        ('outside', None, None)
+    """
+    if value is None:
+        return "null" if field.on_null != "refuse" and not field.nullable else None
+    if isinstance(value, str):
+        is_listed = not is_closed(field) or value in field.categories
+        return (
+            None
+            if field.on_unknown == "refuse" or is_listed or _UNSTORABLE.search(value)
+            else "unknown"
+        )
+    if field.on_outside == "refuse" or not _is_number(field, value):
+        return None
+    low, high = limits_of(field)
+    return None if low <= value <= high or not _fits(field, value) else "outside"
+
+
 def keeps(field: Field, value: Any) -> bool:
-    """Whether a decoded JSON value is what the field takes."""
+    """Whether a decoded JSON value is what the field wants."""
     if value is None:
         return field.nullable
     if field.type == "boolean":
@@ -169,12 +200,22 @@ def keeps(field: Field, value: Any) -> bool:
         return _keeps_text(field, value)
     if field.type == "datetime":
         return is_moment(value)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    if field.type == "integer" and not isinstance(value, int):
-        return False
     low, high = limits_of(field)
-    return low <= value <= high  # False for NaN
+    return _is_number(field, value) and low <= value <= high  # False for NaN
+
+
+def _is_number(field: Field, value: object) -> bool:
+    kinds = {"integer": int, "number": int | float}
+    return (
+        field.type in kinds and isinstance(value, kinds[field.type]) and not isinstance(value, bool)
+    )
+
+
+def _fits(field: Field, value: float) -> bool:
+    """Whether the type holds it, whatever the field's own limits; False for NaN."""
+    if field.type == "integer":
+        return -LARGEST_INTEGER - 1 <= value <= LARGEST_INTEGER
+    return -LARGEST_NUMBER <= value <= LARGEST_NUMBER
 
 
 def _keeps_text(field: Field, value: object) -> bool:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 FieldType = Literal["integer", "number", "string", "boolean", "datetime"]
+Forgiven = Literal["null", "unknown", "outside"]  # in what way a value is amiss, and taken
 
 
 class Field(msgspec.Struct, frozen=True):
@@ -19,7 +20,13 @@ class Field(msgspec.Struct, frozen=True):
     mistake, not merely unusual. `categories` lists the allowed strings; with
     `open`, strings outside the list are accepted and counted. `pattern` is a regular
     expression that a whole string matches. `optional`: a request, or a table, may lack it
-    altogether, which is the same as null; only a nullable field can be so.
+    altogether, which is the same as null; only where null is taken.
+
+    What requests may do beyond that, and are told so each time: `on_null` takes null where the
+    field is not nullable ("warn": it is scored as null; "default": as `default`), `on_unknown` a
+    string outside the list ("warn": as it is; "default"), `on_outside` a number beyond the
+    limits ("warn": as it is; "clip": as the nearest limit). A nullable field with
+    `on_null = "default"` is scored as `default` without a word.
 
     The rest is asked of datasets only. `unique`: no value stands in two rows.
     `references`: its values exist in another dataset, "stations.name" (the newest
@@ -40,6 +47,10 @@ class Field(msgspec.Struct, frozen=True):
     references: str = ""
     finite: bool = True
     optional: bool = False
+    on_null: Literal["refuse", "warn", "default"] = "refuse"
+    on_unknown: Literal["refuse", "warn", "default"] = "refuse"
+    on_outside: Literal["refuse", "warn", "clip"] = "refuse"
+    default: str | bool | int | float | None = None
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 Unit = Literal["answer", "log-odds", "logarithm"]
-Method = Literal["linear", "lightgbm", "xgboost", "shap", "sampled"]
+Method = Literal["linear", "trees", "lightgbm", "xgboost", "shap", "sampled"]
 
 
 class Contribution(msgspec.Struct, frozen=True, kw_only=True):

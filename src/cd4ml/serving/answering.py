@@ -13,6 +13,7 @@ from typing import NamedTuple
 from cd4ml.errors import Cd4mlError, NotFound
 from cd4ml.models.prediction_id import PredictionIds
 from cd4ml.serving.answers import Answers
+from cd4ml.serving.beside import Beside, asks_for_contributions, beside, refuse_unexplained
 from cd4ml.serving.capture import Capture, Given, Recorded
 from cd4ml.serving.endpoint import Endpoint, ModelFailed
 from cd4ml.serving.guests import Guests
@@ -69,6 +70,14 @@ class UnderWay(NamedTuple):
     rows: list[Row]
     keys: list[str]
     asked: Asked
+    is_explained: bool = False  # its caller asks what each field adds
+
+
+class Complete(NamedTuple):
+    """What a request is answered with, once that is recorded."""
+
+    given: Given
+    beside: Beside
 
 
 class Answering:
@@ -182,36 +191,48 @@ class Answering:
         if endpoint is None:
             endpoint = self.endpoint_for(protocol, path, request.headers)
         rows = protocol.read(endpoint, request)
+        is_explained = asks_for_contributions(request.query) or protocol.asks(endpoint, request)
+        if is_explained:
+            refuse_unexplained(endpoint)
         ids = self._ids.next(at_us, endpoint.plan.number, len(rows))
         asked = Asked(endpoint, ids, at_us, rows, request.key)
         if endpoint.canary is None:  # nobody chooses by the keys
-            return UnderWay(call, endpoint, rows, [], asked)
+            return UnderWay(call, endpoint, rows, [], asked, is_explained)
         keys = [request.key] * len(rows) if request.key else ids
-        return UnderWay(call, endpoint, rows, keys, asked)
+        return UnderWay(call, endpoint, rows, keys, asked, is_explained)
 
     def _given(
         self, ready: Sequence[UnderWay], answered: Sequence[Answers | Exception]
     ) -> list[Outcome]:
-        scored = [
-            Given(each.asked, answers)
-            for each, answers in zip(ready, answered, strict=True)
-            if isinstance(answers, Answers)
-        ]
-        recorded = iter(self.capture.record_all(scored))
+        complete = [self._complete(*pair) for pair in zip(ready, answered, strict=True)]
+        given = [each.given for each in complete if isinstance(each, Complete)]
+        recorded = iter(self.capture.record_all(given))
         return [
-            self._outcome(each, answers, next(recorded))
-            if isinstance(answers, Answers)
-            else self.refusal(answers)
-            for each, answers in zip(ready, answered, strict=True)
+            self._outcome(request, each, next(recorded))
+            if isinstance(each, Complete)
+            else self.refusal(each)
+            for request, each in zip(ready, complete, strict=True)
         ]
 
-    def _outcome(self, request: UnderWay, answers: Answers, recorded: Recorded) -> Outcome:
+    def _complete(self, request: UnderWay, answers: Answers | Exception) -> Complete | Exception:
+        if isinstance(answers, Exception):
+            return answers
+        endpoint, rows, is_explained = request.endpoint, request.rows, request.is_explained
+        try:
+            more = beside(
+                endpoint, rows, answers, self.counts.warned, wants_contributions=is_explained
+            )
+        except Exception as error:  # the others of its turn go on
+            return error
+        return Complete(Given(request.asked, answers), more)
+
+    def _outcome(self, request: UnderWay, complete: Complete, recorded: Recorded) -> Outcome:
         if isinstance(recorded, RequestRefused):
             return self.refusal(recorded)
-        call, endpoint, _, _, asked = request
-        answered = Answered(asked.ids, answers.by_row, answers.scores)
+        call, (given, more) = request.call, complete
+        answered = Answered(given.asked.ids, given.answers.by_row, given.answers.scores)
         try:
-            response = call.protocol.write(endpoint, call.request, answered)
+            response = call.protocol.write(request.endpoint, call.request, answered, more)
         except Exception as error:  # the others of its turn go on
             return self.refusal(error)
-        return Outcome(response, Given(asked, answers), recorded)
+        return Outcome(response, given, recorded)

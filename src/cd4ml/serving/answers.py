@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from cd4ml.records.plan import Arm
 from cd4ml.serving.request import Row
+
+if TYPE_CHECKING:
+    from cd4ml.models.explain.fast import Explainer
 
 Score = float | None
 
@@ -14,13 +17,15 @@ Score = float | None
 class Version(NamedTuple):
     """A loaded version in its role: `values` turns a row into what `score` takes.
 
-    `told` is what every line of the log says about it, members of a JSON object.
+    `told` is what every line of the log says about it, members of a JSON object; `explainer`
+    takes its answers apart, None if nothing does at once.
     """
 
     arm: Arm
     values: Callable[[Row], tuple[Any, ...]]
     score: Callable[[Sequence[tuple[Any, ...]]], list[float]]
     told: bytes = b""
+    explainer: Explainer | None = None
 
 
 class Answer(NamedTuple):

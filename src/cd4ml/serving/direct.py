@@ -116,7 +116,7 @@ class DirectProtocol(HttpToolsProtocol):
 
     def _answer(self, head: Head, body: bytes) -> None:
         self._n_waiting += 1
-        _, key, kind, headers = head.request
+        _, key, kind, headers, _ = head.request
         self._turn.put(self, Call(head.protocol, head.path, Request(body, key, kind, headers)))
 
     def respond(self, response: Response, date: bytes, now: float) -> None:

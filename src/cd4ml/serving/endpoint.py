@@ -84,7 +84,7 @@ def build(plan: Plan, runtimes: dict[str, Runtime]) -> Endpoint:
     def version(arm: Arm) -> Version:
         runtime = runtimes[arm.artifact]
         values = contract.getter_for(runtime.contract)
-        return Version(arm, values, runtime.score_values, told(plan, arm))
+        return Version(arm, values, runtime.score_values, told(plan, arm), runtime.explainer)
 
     return Endpoint(
         plan=plan,

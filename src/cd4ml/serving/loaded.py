@@ -6,6 +6,7 @@ import logging
 import math
 import os
 import threading
+import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -17,11 +18,12 @@ from cd4ml.errors import Cd4mlError, ContractViolated, InvalidInput, NotFound, R
 from cd4ml.models import registry
 from cd4ml.models.contract import CompiledContract
 from cd4ml.models.kept import KeptModels
+from cd4ml.models.leniency import LISTED, ContractWarning, Warned, said
 from cd4ml.models.manifest import Manifest
 from cd4ml.models.own_code import CODE
 from cd4ml.models.runtime import Runtime, load
 from cd4ml.models.trust import trusted_in
-from cd4ml.models.violations import Violation
+from cd4ml.models.violations import Kind, Violation, expected_of
 from cd4ml.records.contract import Contract
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.store.project import Project
@@ -125,6 +127,8 @@ class LoadedModel:
         Args:
             rows: As a request has them; a frame may have further columns.
 
+        What the contract forgives is scored as it says, and a `ContractWarning`.
+
         Returns:
             The probability of the second class, or the predicted value: a number, a list, or
             the series `score`.
@@ -142,6 +146,10 @@ class LoadedModel:
         if isinstance(rows, Sequence):
             return _answered(self._in_force, rows, [f"$.rows[{i}]" for i in range(len(rows))])
         return _frame_answered(self._in_force, rows)
+
+    def warnings_of(self, rows: Sequence[Mapping[str, Any]]) -> list[Warned]:
+        """What the contract forgives in rows that `predict` answers, at most 100 of it."""
+        return self._in_force.contract.warnings_of(rows)[:LISTED]
 
     def refresh(self) -> ModelVersion:
         """Look at once where the name points, and follow it; returns the version that answers.
@@ -277,6 +285,7 @@ def _answered(
     found = [v for row, path in zip(rows, paths, strict=True) for v in contract.check(row, path)]
     if found:
         raise _refused(in_force, found)
+    _warn(contract.warnings_of(rows))
     names = in_force.runtime.contract.names
     values = [tuple(row.get(name) for name in names) for row in rows]
     return _scored(in_force, lambda: in_force.runtime.score_values(values)) if rows else []
@@ -286,7 +295,7 @@ def _frame_answered(in_force: _InForce, frame: pl.DataFrame) -> pl.Series:
     import polars as pl
 
     from cd4ml.models.frames import to_rows
-    from cd4ml.models.tables import kept, typed
+    from cd4ml.models.tables import forgiven, kept, typed
 
     contract = in_force.runtime.contract
     bad = kept(contract, frame).not_().arg_true()[:_LISTED]
@@ -299,8 +308,23 @@ def _frame_answered(in_force: _InForce, frame: pl.DataFrame) -> pl.Series:
         )
     if not frame.height:
         return pl.Series("score", [], dtype=pl.Float64)
+    _warn(_amiss(contract, forgiven(contract, frame)))
     score = in_force.runtime.score_frame
     return pl.Series("score", _scored(in_force, lambda: score(typed(contract, frame)).tolist()))
+
+
+def _warn(found: Sequence[Warned]) -> None:
+    for words in dict.fromkeys(map(said, found)):
+        warnings.warn(words, ContractWarning, stacklevel=4)
+
+
+def _amiss(contract: Contract, found: Mapping[str, Mapping[Kind, int]]) -> list[Warned]:
+    fields = {field.name: field for field in contract.fields}
+    return [
+        Warned(0, name, kind, expected_of(fields[name]), "", "")
+        for name, kinds in found.items()
+        for kind in kinds
+    ]
 
 
 def _scored(in_force: _InForce, score: Callable[[], list[float]]) -> list[float]:

@@ -19,6 +19,7 @@ class Counts:
         self.answered: Counter[Label] = Counter()
         self.failed: Counter[Label] = Counter()
         self.unknown: Counter[str] = Counter()  # categories, by field
+        self.warned: Counter[tuple[str, str]] = Counter()  # values forgiven, by field and kind
         self.dropped = 0  # copies that no shadow answered
         self.missing = 0  # answers given and not recorded
         self.sampled_out = 0  # answers not recorded because they are not of the sample
@@ -45,6 +46,10 @@ class Counts:
         """All counts in Prometheus' text format."""
         statuses = {f'{{status="{status}"}}': n for status, n in sorted(self.requests.items())}
         unknown = {f"{{field={_quoted(name)}}}": n for name, n in sorted(self.unknown.items())}
+        warned = {
+            f'{{field={_quoted(name)},kind="{kind}"}}': n
+            for (name, kind), n in sorted(self.warned.items())
+        }
         refused = sum(n for status, n in self.requests.items() if 400 <= status < 500)
         blocks = [
             _block("cd4ml_plan", "gauge", "Number of the plan in force.", {"": plan}),
@@ -61,6 +66,12 @@ class Counts:
                 "counter",
                 "Strings outside the list of a field that the contract leaves open.",
                 unknown,
+            ),
+            _block(
+                "cd4ml_contract_warnings_total",
+                "counter",
+                "Values that are amiss and that the contract forgives.",
+                warned,
             ),
             _block(
                 "cd4ml_shadow_copies_dropped_total",

@@ -2,177 +2,219 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
-from cd4ml.models.violations import expected_of, is_closed, limits_of, whole
-from cd4ml.records.contract import Contract, Field
+from cd4ml.records.contract import Contract
+from cd4ml.serving import schemas
 from cd4ml.serving.endpoint import Endpoint
-from cd4ml.serving.request import MAX_ROWS
+from cd4ml.serving.protocols.open_inference import DATATYPES
+from cd4ml.serving.schemas import Schema, ref
 
 _JSON = "application/json"
-_TYPES = {
-    "integer": "integer",
-    "number": "number",
-    "string": "string",
-    "boolean": "boolean",
-    "datetime": "string",
-}
-_MOMENT = "2013-02-01T05:00:00Z"
+_ARROW = "application/vnd.apache.arrow.stream"
+_PLAIN = "text/plain"
 
-
-def openapi(endpoint: Endpoint) -> dict[str, Any]:
-    """The description of what an endpoint takes and gives, OpenAPI 3.1."""
-    contract = endpoint.contract.contract
-    row = _row(contract)
-    example = endpoint.example or {field.name: _example(field) for field in contract.fields}
-    schemas = {"Row": row, "Predictions": _PREDICTIONS, "Refusal": _REFUSAL}
-    title = f"{endpoint.plan.model} in {endpoint.plan.environment}"
-    ask = partial(_operation, example=example)
-    rows = _list_of(_ref("Row"))
-    names = {"type": "array", "items": {"type": "string"}}
-    split = {
-        "type": "object",
-        "required": ["columns", "data"],
-        "properties": {"columns": names, "data": {"type": "array", "items": {"type": "array"}}},
-    }
-    forms = [("dataframe_records", rows), ("dataframe_split", split), ("instances", rows)]
-    return {
-        "openapi": "3.1.0",
-        "info": {"title": title, "version": contract.version},
-        "paths": {
-            "/predict": {
-                "post": ask(
-                    "Score one row, or several",
-                    {"anyOf": [_ref("Row"), _object_of("rows", rows)]},
-                    _ref("Predictions"),
-                )
-            },
-            "/invocations": {
-                "post": ask(
-                    "Score rows as MLflow and SageMaker ask",
-                    {"oneOf": [_object_of(name, schema) for name, schema in forms]},
-                    {
-                        "type": "object",
-                        "required": ["predictions"],
-                        "properties": {"predictions": _SCORES},
-                    },
-                    form="dataframe_records",
-                )
-            },
-        },
-        "components": {"schemas": schemas},
-    }
-
-
-_TEXT = {"type": "string"}
-_SCORES = {"type": "array", "items": {"type": "number"}}
-_PREDICTIONS: dict[str, Any] = {
-    "type": "object",
-    "required": ["predictions"],
-    "properties": {
-        "predictions": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["prediction_id", "score", "model", "number", "artifact", "plan"],
-                "properties": {
-                    "prediction_id": _TEXT,
-                    "score": {"type": "number"},
-                    "model": _TEXT,
-                    "number": {"type": "integer"},
-                    "artifact": _TEXT,
-                    "plan": {"type": "integer"},
-                },
-            },
-        }
-    },
-}
-_REFUSAL: dict[str, Any] = {
-    "type": "object",
-    "required": ["error", "hint", "violations"],
-    "properties": {
-        "error": _TEXT,
-        "hint": _TEXT,
-        "violations": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": dict.fromkeys(("field", "path", "expected", "got"), _TEXT),
-            },
-        },
-    },
-}
 _REFUSED = {
     "400": "The body cannot be read",
+    "401": "A token is needed, and there is none that may ask here",
+    "404": "No such model, or version, answers here",
     "413": "The body has too many bytes or rows",
+    "415": "The content type cannot be read",
     "422": "The rows do not keep the contract; everything that is wrong with them",
+    "500": "The version in charge failed on a row that keeps its contract",
     "503": "Nothing is released yet, or the answer could not be recorded",
+}
+_PARAMETERS = {
+    "contributions": {
+        "name": "contributions",
+        "in": "query",
+        "description": "What each field added to each answer, beside it",
+        "schema": {"type": "string", "enum": ["0", "1", "false", "true"]},
+    },
+    "key": {
+        "name": "cd4ml-key",
+        "in": "header",
+        "description": "The caller's own name for the request: the same one, the same version",
+        "schema": {"type": "string", "pattern": "^[!-~]{1,200}$"},
+    },
 }
 
 
-def _operation(
+def openapi(endpoint: Endpoint, *, needs_token: bool = False) -> dict[str, Any]:
+    """The description of what an endpoint takes and gives, OpenAPI 3.1.
+
+    Args:
+        endpoint: With the contract, and an example of a row.
+        needs_token: Whether only who shows a token is answered.
+    """
+    contract = endpoint.contract.contract
+    # a row of the training data is not for those who may not ask
+    known = {} if needs_token else endpoint.example
+    example = known or schemas.example_row(contract)
+    model = endpoint.plan.model
+    described: dict[str, Any] = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": f"{model} in {endpoint.plan.environment}",
+            "version": contract.version,
+            "description": contract.description or "Rows in, scores out; every answer is recorded.",
+        },
+        "paths": _predictions(contract, example, model) | _pages(model),
+        "components": {"schemas": _schemas(contract), "parameters": _PARAMETERS},
+    }
+    if needs_token:
+        described["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        for path in _asking(model):
+            described["paths"][path]["post"]["security"] = [{"token": []}]
+    return described
+
+
+def _asking(model: str) -> tuple[str, ...]:
+    return ("/predict", "/invocations", f"/v2/models/{model}/infer")
+
+
+def _schemas(contract: Contract) -> dict[str, Schema]:
+    return {
+        "Row": schemas.row(contract),
+        "Inference": schemas.inference(contract),
+        "Predictions": schemas.PREDICTIONS,
+        "Scores": schemas.SCORES,
+        "Outputs": schemas.OUTPUTS,
+        "Explanation": schemas.EXPLANATION,
+        "Warning": schemas.WARNING,
+        "Refusal": schemas.REFUSAL,
+    }
+
+
+def _predictions(contract: Contract, example: dict[str, Any], model: str) -> dict[str, Any]:
+    own, invocations, infer = _asking(model)
+    rows = schemas.list_of(ref("Row"))
+    several = schemas.object_of({"rows": rows}, {"explain": schemas.FLAG})
+    own_body = {"anyOf": [ref("Row"), several | {"additionalProperties": False}]}
+    arrow = {_ARROW: {"schema": {"description": "A column a field"}}}
+    tensors = {
+        _JSON: {"schema": ref("Inference"), "example": _tensors(contract, example)},
+        "application/octet-stream": {"schema": {"description": "Tensors as bytes behind the JSON"}},
+    }
+    return {
+        own: _post(
+            "Score one row, or several",
+            {_JSON: {"schema": own_body, "example": {"rows": [example]}}, **arrow},
+            {_JSON: {"schema": ref("Predictions")}, **arrow},
+        ),
+        invocations: _post(
+            "Score rows as MLflow and SageMaker ask",
+            {
+                _JSON: {"schema": _forms(rows), "example": {"dataframe_records": [example]}},
+                "text/csv": {"schema": schemas.TEXT, "example": _csv(example)},
+                **arrow,
+            },
+            {_JSON: {"schema": ref("Scores")}, **arrow},
+            also=("415",),
+        ),
+        infer: _post(
+            "Score tensors as the Open Inference Protocol (version 2) asks",
+            tensors,
+            {_JSON: {"schema": ref("Outputs")}, "application/octet-stream": {"schema": {}}},
+            also=("404",),
+        ),
+    }
+
+
+def _post(
     summary: str,
-    body: dict[str, Any],
-    answer: dict[str, Any],
+    takes: dict[str, Any],
+    gives: dict[str, Any],
     *,
-    example: dict[str, Any],
-    form: str = "rows",
+    also: tuple[str, ...] = (),
 ) -> dict[str, Any]:
-    refused = {
-        status: {"description": text, "content": {_JSON: {"schema": _ref("Refusal")}}}
-        for status, text in _REFUSED.items()
-    }
-    content = {_JSON: {"schema": body, "example": {form: [example]}}}
-    given = {"description": "The scores", "content": {_JSON: {"schema": answer}}}
-    return {
+    usual = ("400", "401", "413", "422", "500", "503")
+    names = (f"#/components/parameters/{name}" for name in _PARAMETERS)
+    operation = {
         "summary": summary,
-        "requestBody": {"required": True, "content": content},
-        "responses": {"200": given, **refused},
+        "parameters": [{"$ref": name} for name in names],
+        "requestBody": {"required": True, "content": takes},
+        "responses": {
+            "200": {"description": "The scores", "content": gives},
+            **{status: _refused(status) for status in sorted((*usual, *also))},
+        },
     }
+    return {"post": operation}
 
 
-def _row(contract: Contract) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "required": [field.name for field in contract.fields if not field.optional],
-        "properties": {field.name: _schema(field) for field in contract.fields},
+def _refused(status: str) -> dict[str, Any]:
+    return {"description": _REFUSED[status], "content": {_JSON: {"schema": ref("Refusal")}}}
+
+
+def _forms(rows: Schema) -> Schema:
+    names = {"type": "array", "items": schemas.TEXT, "uniqueItems": True}
+    split = schemas.object_of(
+        {"columns": names, "data": schemas.list_of({"type": "array"})}, {"index": {"type": "array"}}
+    )
+    forms = (("dataframe_records", rows), ("dataframe_split", split), ("instances", rows))
+    columns = {"type": "object", "additionalProperties": {"type": "array"}}
+    inputs = schemas.object_of({"inputs": {"anyOf": [rows, columns, ref("Row")]}})
+    return {"oneOf": [*(schemas.object_of({name: form}) for name, form in forms), inputs]}
+
+
+def _csv(example: dict[str, Any]) -> str:
+    import csv
+    import io
+
+    written = io.StringIO()
+    writer = csv.writer(written)
+    writer.writerow(example)
+    writer.writerow(_text(value) for value in example.values())
+    return written.getvalue()
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _tensors(contract: Contract, example: dict[str, Any]) -> dict[str, Any]:
+    inputs = [
+        {
+            "name": field.name,
+            "shape": [1],
+            "datatype": DATATYPES[field.type],
+            "data": [example.get(field.name)],
+        }
+        for field in contract.fields
+    ]
+    return {"inputs": inputs}
+
+
+def _pages(model: str) -> dict[str, Any]:
+    ready = "Whether a plan is loaded, so that it can answer"
+    found = {
+        "/": _get("A page on which to try it", "text/html", schemas.TEXT),
+        "/health": _get("Whether the process lives", _JSON, _said("health"), can_be_absent=False),
+        "/ping": _get(ready, _JSON, _said("health")),
+        "/ready": _get("Process, plan, and the versions that answer", _JSON, _said("plan", "arms")),
+        "/contract": _get("What rows must keep", _JSON, _said("name", "version", "fields")),
+        "/version": _get("cd4ml's version", _PLAIN, schemas.TEXT, can_be_absent=False),
+        "/metrics": _get("Counts for Prometheus", _PLAIN, schemas.TEXT, can_be_absent=False),
+        "/openapi.json": _get("This description", _JSON, _said("openapi", "paths")),
+        "/v2": _get("The server", _JSON, _said("name", "version"), can_be_absent=False),
+        "/v2/health/live": _get("Whether it lives", _JSON, {"type": "object"}, can_be_absent=False),
+        "/v2/health/ready": _get(ready, _JSON, _said("ready")),
+        f"/v2/models/{model}": _get("Its inputs and outputs", _JSON, _said("name", "inputs")),
+        f"/v2/models/{model}/ready": _get(ready, _JSON, _said("ready")),
     }
+    return found
 
 
-def _schema(field: Field) -> dict[str, Any]:
-    kind: Any = _TYPES[field.type]
-    schema: dict[str, Any] = {"type": [kind, "null"] if field.nullable else kind}
-    schema["description"] = field.description or expected_of(field)
-    if is_closed(field):
-        schema["enum"] = [*field.categories, *([None] if field.nullable else [])]
-    elif field.pattern:
-        schema["pattern"] = whole(field.pattern).replace(r"\A", "^").replace(r"\Z", "$")
-    if field.type == "datetime":
-        schema["format"] = "date-time"
-    if field.type in ("integer", "number"):
-        schema["minimum"], schema["maximum"] = limits_of(field)
-    return schema
+def _said(*names: str) -> Schema:
+    return schemas.object_of({name: {} for name in names})
 
 
-def _example(field: Field) -> Any:
-    """A value that keeps the contract, where no row of the training data is known."""
-    if field.type == "string":
-        return field.categories[0] if field.categories else "text"
-    if field.type in ("boolean", "datetime"):
-        return True if field.type == "boolean" else _MOMENT
-    low, high = limits_of(field)
-    return min(max(0, low), high)
-
-
-def _object_of(name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "required": [name], "properties": {name: schema}}
-
-
-def _list_of(items: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "array", "minItems": 1, "maxItems": MAX_ROWS, "items": items}
-
-
-def _ref(name: str) -> dict[str, Any]:
-    return {"$ref": f"#/components/schemas/{name}"}
+def _get(summary: str, kind: str, schema: Schema, *, can_be_absent: bool = True) -> dict[str, Any]:
+    answers: dict[str, Any] = {
+        "200": {"description": summary, "content": {kind: {"schema": schema}}}
+    }
+    if can_be_absent:
+        answers["503"] = _refused("503")
+    return {"get": {"summary": summary, "responses": answers}}

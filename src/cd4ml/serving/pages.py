@@ -13,10 +13,13 @@ from cd4ml.errors import InvalidInput, NotFound, Unavailable
 from cd4ml.serving.endpoint import Endpoint
 from cd4ml.serving.openapi import openapi
 from cd4ml.serving.protocols.open_inference import metadata
+from cd4ml.serving.try_page import try_page
 from cd4ml.serving.watcher import Watcher
 from cd4ml.serving.wire import TEXT, Response, explained, in_json
 
-PAGES = ("/health", "/ready", "/contract", "/metrics", "/openapi.json", "/ping", "/version", "/v2")
+PAGES = (
+    "/", "/health", "/ready", "/contract", "/metrics", "/openapi.json", "/ping", "/version", "/v2",
+)  # fmt: skip
 
 _ALIVE = ("/health", "/v2/health/live")
 _MODEL = re.compile(r"/v2/models/(?P<model>[^/]+)(/versions/(?P<version>[^/]+))?(?P<rest>/ready)?")
@@ -41,6 +44,11 @@ def page(watcher: Watcher, method: str, path: str) -> Response:
         return Response(200, watcher.counts.text(plan).encode(), TEXT)
     if endpoint is None:
         return explained(503, Unavailable(watcher.absence))
+    if path == "/openapi.json":
+        return in_json(openapi(endpoint, needs_token=watcher.needs_token))
+    if path == "/":
+        html = try_page(endpoint, needs_token=watcher.needs_token)
+        return Response(200, html.encode(), (b"content-type", b"text/html; charset=utf-8"))
     return _WITH_PLAN[path](endpoint) if path in _WITH_PLAN else _of_model(endpoint, path)
 
 
@@ -99,5 +107,4 @@ _WITH_PLAN: dict[str, Callable[[Endpoint], Response]] = {
     "/ping": lambda _: Response(200, b'{"health":"ok"}'),
     "/v2/health/ready": lambda _: in_json({"ready": True}),
     "/contract": lambda endpoint: in_json(endpoint.contract.contract),
-    "/openapi.json": lambda endpoint: in_json(openapi(endpoint)),
 }

@@ -7,19 +7,26 @@ something they cannot see, is read a second time, slowly, to say all that is wro
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 
 from cd4ml.errors import Cd4mlError
 from cd4ml.models.contract import CompiledContract
-from cd4ml.models.violations import Violation, is_moment
+from cd4ml.models.leniency import Warned, is_lenient, warned_of
+from cd4ml.models.violations import Violation, forgiven, is_moment, limits_of, shown
+from cd4ml.records.contract import Field
 
 MAX_ROWS = 1000
 MAX_BYTES = 10 * 2**20
 
-_LISTED = 100  # violations in one answer
+EXPLAIN_KEY = b'"explain"'
+
+LISTED = 100  # violations in one answer
+
+_LARGE = 2**18  # bytes
+_BROAD = 20_000  # names in one object, which no contract has fields for
 
 Row = Any  # an instance of CompiledContract.row
 
@@ -63,6 +70,11 @@ class RequestReader:
             for attribute, field in zip(row.__struct_fields__, fields, strict=True)
             if field.open and field.categories
         ]
+        self._lenient = [
+            (field, attribute, _untroubled(field))
+            for attribute, field in zip(row.__struct_fields__, fields, strict=True)
+            if is_lenient(field)
+        ]
         self._optional = [
             (attribute, _colons_of(field.name))
             for attribute, field in zip(row.__struct_fields__, fields, strict=True)
@@ -91,14 +103,14 @@ class RequestReader:
         if not isinstance(rows, list) or not rows:
             got = "none" if rows == [] else _kind(rows)
             found = [Violation("rows", path, "a list of at least one row", got)]
-            raise _refused(self._compiled.contract.name, found)
+            raise refused(self._compiled.contract.name, found)
         refuse_too_many(len(rows))
         found = []
         for i, row in enumerate(rows):
             found += _repeated(row, f"{path}[{i}]")
             found += self._compiled.check(row, f"{path}[{i}]")
         if found:
-            raise _refused(self._compiled.contract.name, found)
+            raise refused(self._compiled.contract.name, found)
         taken: list[Row] = msgspec.convert(rows, list[self._compiled.row])  # type: ignore[name-defined]
         return taken
 
@@ -110,6 +122,27 @@ class RequestReader:
             for row in rows
             if (text := getattr(row, attribute)) and text not in known
         ]
+
+    def asks_to_explain(self, body: bytes) -> bool:
+        """Whether a body that was read says `"explain": true` beside its rows."""
+        content = parsed(body)
+        rows, _ = self._rows_in(content)
+        return rows[0] is not content and content.get("explain") is True
+
+    def warned(self, rows: list[Row]) -> list[Warned]:
+        """What the contract forgives in these rows, in their order."""
+        if not self._lenient:
+            return []
+        found = []
+        for i, row in enumerate(rows):
+            for field, attribute, is_well in self._lenient:
+                value = getattr(row, attribute)
+                if is_well(value):
+                    continue
+                value = None if value is msgspec.UNSET else value
+                if (kind := forgiven(field, value)) is not None:
+                    found.append(warned_of(i, field, value, kind))
+        return found
 
     def _quickly(self, body: bytes) -> list[Row] | None:
         is_list = body.startswith(b'{"rows"')
@@ -139,7 +172,7 @@ class RequestReader:
     def _slowly(self, body: bytes) -> list[Row]:
         found = list(self._violations(content := parsed(body)))
         if found:
-            raise _refused(self._compiled.contract.name, found)
+            raise refused(self._compiled.contract.name, found)
         rows, _ = self._rows_in(content)
         try:
             return msgspec.convert(rows, list[self._compiled.row])  # type: ignore[name-defined]
@@ -155,7 +188,9 @@ class RequestReader:
         refuse_too_many(len(rows))
         if rows[0] is not content:
             yield from _repeated(content, "$")
-            extra = (name for name in content if name != "rows")
+            extra = (name for name in content if name not in ("rows", "explain"))
+            if not isinstance(asked := content.get("explain", False), bool):
+                yield Violation("explain", "$.explain", "true or false", shown(asked))
             yield from (
                 Violation(n, f"$.{n}", "no such field", "a field beside rows") for n in extra
             )
@@ -172,6 +207,16 @@ class RequestReader:
         if is_field and not isinstance(content["rows"], list):
             return [content], "$"
         return content["rows"], "$.rows"
+
+
+def _untroubled(field: Field) -> Callable[[Any], bool]:
+    """Whether nothing is to be said about a value that is taken, asked for each one."""
+    if field.categories:
+        return frozenset(field.categories).__contains__
+    if field.type not in ("integer", "number"):
+        return lambda value: isinstance(value, str | bool)
+    low, high = limits_of(field)
+    return lambda value: type(value) in (int, float) and low <= value <= high
 
 
 def refuse_too_many(n_rows: int) -> None:
@@ -204,6 +249,8 @@ def parsed(body: bytes) -> Any:
     """
     if not body.strip():
         raise RequestRefused(400, "the request has no body", hint=_EXAMPLE)
+    if len(body) > _LARGE and (content := _vast(body)) is not None:
+        return content
     try:
         return json.loads(body.decode(), object_pairs_hook=_object)
     except UnicodeDecodeError as error:
@@ -223,6 +270,23 @@ def parsed(body: bytes) -> Any:
 
 
 _EXAMPLE = 'send {"rows": [{...}]} with the fields that GET /contract lists'
+
+
+def _vast(body: bytes) -> Any:
+    """The content of a body with far too many names or rows, which is refused for that alone.
+
+    None if it is not so. Reading it twice, for names that stand twice, would keep all others
+    waiting for seconds.
+    """
+    try:
+        content = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    tables = [content, *(content.values() if isinstance(content, dict) else ())]
+    rows = [row for each in tables if isinstance(each, list) for row in each[:MAX_ROWS]]
+    is_long = any(isinstance(each, list) and len(each) > MAX_ROWS for each in tables)
+    is_broad = any(isinstance(each, dict) and len(each) > _BROAD for each in [*tables, *rows])
+    return content if is_long or is_broad else None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -245,10 +309,11 @@ def _kind(value: Any) -> str:
     return "null" if value is None else kinds.get(type(value), "a number")
 
 
-def _refused(contract: str, found: list[Violation]) -> RequestRefused:
+def refused(contract: str, found: list[Violation]) -> RequestRefused:
+    """The refusal of rows with these violations, of which it lists the first 100."""
     n = len(found)
     msg = f"the request does not keep the contract {contract!r}: {n} violation{'s' * (n > 1)}"
-    if n > _LISTED:
-        msg += f", the first {_LISTED} are listed"
+    if n > LISTED:
+        msg += f", the first {LISTED} are listed"
     hint = "send exactly the fields that GET /contract lists"
-    return RequestRefused(422, msg, hint=hint, violations=tuple(found[:_LISTED]))
+    return RequestRefused(422, msg, hint=hint, violations=tuple(found[:LISTED]))

@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal
@@ -18,6 +19,7 @@ import uvicorn
 from cd4ml.errors import Unavailable
 from cd4ml.serving.app import App
 from cd4ml.serving.guests import Guests
+from cd4ml.serving.patience import Patience
 from cd4ml.serving.shipping import Shipper
 from cd4ml.serving.watcher import Watcher
 from cd4ml.store.project import Project
@@ -31,6 +33,7 @@ _SWITCH_S = 0.0005  # how long another thread may keep a request waiting for the
 _KEEP_ALIVE_S = 75  # longer than most callers keep an idle connection
 _DRAIN_S = 10  # for requests in flight when the process is told to end
 _BACKLOG = 2048
+_LOOKS = 20  # of uvicorn's ticks between two looks at the connections: two seconds
 
 
 def serve(
@@ -85,6 +88,16 @@ def pin_threads() -> None:
 
 
 class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._patience = Patience()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second; sometimes it is time to look who keeps a connection for nothing."""
+        if counter % _LOOKS == 0:
+            self._patience.look(self.server_state.connections, time.monotonic())
+        return await super().on_tick(counter)
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """End gracefully on SIGTERM and SIGINT; what Ctrl-C ended says so afterwards.

@@ -83,6 +83,11 @@ class Watcher:
         self._thread.join(_FAREWELL_S)
 
     @property
+    def needs_token(self) -> bool:
+        """Whether only who shows a token is answered."""
+        return self._guests is not None
+
+    @property
     def absence(self) -> str:
         """Why there is no endpoint yet, in words."""
         if self._newest:

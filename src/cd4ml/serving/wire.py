@@ -41,6 +41,7 @@ class Request(NamedTuple):
     key: str
     kind: bytes  # the content type
     headers: Iterable[tuple[bytes, bytes]]
+    query: bytes = b""
 
     def header(self, name: bytes) -> bytes:
         """A header's value; empty without one."""
@@ -84,17 +85,17 @@ async def read_request(scope: Message, receive: Receive) -> Request:
         if not (chunks or message.get("more_body")) and message["type"] == "http.request":
             body: bytes = message.get("body", b"")  # nearly always: all of it came at once
             _refuse_too_large(len(body))
-            return request_of(body, headers)
+            return request_of(body, headers, scope.get("query_string", b""))
         if message["type"] == "http.disconnect":
             raise ClientGone
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
         _refuse_too_large(size)
         if not message.get("more_body"):
-            return request_of(b"".join(chunks), headers)
+            return request_of(b"".join(chunks), headers, scope.get("query_string", b""))
 
 
-def request_of(body: bytes, headers: Iterable[tuple[bytes, bytes]]) -> Request:
+def request_of(body: bytes, headers: Iterable[tuple[bytes, bytes]], query: bytes = b"") -> Request:
     """A request that is here whole."""
     key, kind = "", b""
     for name, value in headers:
@@ -102,7 +103,7 @@ def request_of(body: bytes, headers: Iterable[tuple[bytes, bytes]]) -> Request:
             kind = value
         elif name == b"cd4ml-key":
             key = _text(value)
-    return Request(body, key, kind, headers)
+    return Request(body, key, kind, headers, query)
 
 
 def length_in(headers: Iterable[tuple[bytes, bytes]]) -> int:

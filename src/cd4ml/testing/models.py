@@ -41,6 +41,7 @@ def asking(model: Any, contract: Contract) -> Ask:
         contract: Of its requests.
     """
     compiled = CompiledContract(contract)
+    mend = compiled.mend
     score = (
         model.score_values if isinstance(model, Runtime) else NativeScorer(model, contract).score
     )
@@ -50,8 +51,9 @@ def asking(model: Any, contract: Contract) -> Ask:
         if found:
             first = found[0]
             raise RowsRefused(f"{first.field}: expected {first.expected}, got {first.got}")
-        try:
-            return list(score([tuple(row.get(name) for name in contract.names) for row in rows]))
+        values = [tuple(row.get(name) for name in contract.names) for row in rows]
+        try:  # a Runtime mends what its contract forgives itself, and again does not harm
+            return list(score(values if mend is None else [mend(row) for row in values]))
         except Cd4mlError:
             raise  # it is no model that could answer at all
         except Exception as error:  # whatever a model raises

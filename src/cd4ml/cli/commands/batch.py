@@ -99,6 +99,10 @@ def _show(screen: Screen, scored: Scored) -> None:
     ]
     if scored.n_aside:
         facts.append(("set aside", f"{counted(scored.n_aside, 'row')}, in {scored.output}/aside"))
+    facts += [
+        ("forgiven", f"{name}: {', '.join(f'{n:,} {kind}' for kind, n in kinds.items())}")
+        for name, kinds in scored.forgiven.items()
+    ]
     if scored.dataset:
         facts.append(("dataset", scored.dataset))
     screen.facts(facts)

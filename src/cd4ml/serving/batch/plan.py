@@ -35,11 +35,12 @@ class Piece(msgspec.Struct, frozen=True):
 
 
 class Done(msgspec.Struct, frozen=True):
-    """How a piece ended: rows scored, and rows set aside."""
+    """How a piece ended: rows scored, rows set aside, and values forgiven in those scored."""
 
     name: str
     n_scored: int
     n_aside: int
+    forgiven: dict[str, dict[str, int]] = {}  # field -> in what way -> how many values
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from cd4ml.errors import Cd4mlError, ContractViolated, InvalidInput, NotFound, Unavailable
-from cd4ml.models.tables import kept, reasons, typed
+from cd4ml.models.tables import forgiven, kept, reasons, typed
 from cd4ml.serving.batch.place import Place
 from cd4ml.serving.batch.plan import Done, Piece, Plan, Policy, note_done
 
@@ -78,7 +78,8 @@ def score_piece(
         answers = pl.Series(plan.score, _answers(runtime, piece, good), dtype=pl.Float64)
         columns = plan.columns or tuple(good.columns)
         _write(place, piece.name, good.select(columns).with_columns(answers), plan)
-    ended = Done(piece.name, good.height, bad.height)
+    amiss = forgiven(runtime.contract, good)
+    ended = Done(piece.name, good.height, bad.height, amiss)  # type: ignore[arg-type]
     note_done(place, ended)  # last: what is noted is written
     return ended
 

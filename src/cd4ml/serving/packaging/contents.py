@@ -95,6 +95,7 @@ def contents_of(blobs: Blobs, version: ModelVersion, *, name: str = "") -> Conte
         "__init__.pyi": stub(contract, model=version.model, number=version.number),
         "py.typed": "",
         "_violations.py": _source("cd4ml.models", "violations", package),
+        "_leniency.py": _source("cd4ml.models", "leniency", package),
         "_model.py": _source(_EMBEDDED, "model", package),
         **{
             f"_{name}.py": _source(_EMBEDDED, name, package) for name in (scorer, "server", "lines")

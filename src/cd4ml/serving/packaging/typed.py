@@ -15,8 +15,11 @@ _TYPES = {
     "boolean": "bool",
     "datetime": "str",
 }
-_NAMES = "ARTIFACT ContractViolated Damaged MODEL ModelFailed NUMBER Row Violation __version__"
-_ALL = sorted([*_NAMES.split(), "contract", "predict", "predict_many"])
+_NAMES = (
+    "ARTIFACT ContractViolated ContractWarning Damaged MODEL ModelFailed NUMBER Row Violation"
+    " Warned __version__ contract predict predict_many warnings_of"
+)
+_ALL = sorted(_NAMES.split())
 
 
 def row_type(contract: Contract) -> str:
@@ -74,6 +77,7 @@ def module(
 from pathlib import Path as _Path
 from typing import Any, Literal, NotRequired, TypedDict
 
+from ._leniency import ContractWarning, Warned
 from ._model import ContractViolated, Damaged, ModelFailed, Violation
 from ._model import Model as _Model
 from ._{scorer} import open_scorer as _open_scorer
@@ -97,6 +101,7 @@ _model = _Model(
 )
 predict = _model.predict
 predict_many = _model.predict_many
+warnings_of = _model.warnings_of
 
 
 def contract() -> dict[str, Any]:
@@ -133,6 +138,19 @@ class ContractViolated(ValueError):
 
     violations: tuple[Violation, ...]
 
+class ContractWarning(UserWarning):
+    """Values that are amiss were scored: as they are, clipped, or as the contract's default."""
+
+class Warned:
+    """One value of one row that is amiss and was scored all the same, as `scored`."""
+
+    row: int
+    field: str
+    kind: Literal["null", "unknown", "outside"]
+    expected: str
+    got: str
+    scored: str
+
 class ModelFailed(RuntimeError):
     """The model could not answer a row that keeps its contract."""
 
@@ -144,6 +162,9 @@ def predict(row: Row) -> float:
 
 def predict_many(rows: Sequence[Row]) -> list[float]:
     """The answer to each row; raises as `predict` does."""
+
+def warnings_of(rows: Sequence[Row]) -> list[Warned]:
+    """What the contract forgives in rows that `predict_many` answers, at most 100 of it."""
 
 def contract() -> dict[str, Any]:
     """What rows must keep, as plain data."""
@@ -169,7 +190,8 @@ def _plain(text: str) -> str:
 
 def _annotation(field: Field) -> str:
     listed = ", ".join(map(repr, field.categories))
-    annotation = f"Literal[{listed}]" if is_closed(field) else _TYPES[field.type]
-    if field.nullable:
+    is_listed = is_closed(field) and field.on_unknown == "refuse"
+    annotation = f"Literal[{listed}]" if is_listed else _TYPES[field.type]
+    if field.nullable or field.on_null != "refuse":
         annotation = f"{annotation} | None"
     return f"NotRequired[{annotation}]" if field.optional else annotation

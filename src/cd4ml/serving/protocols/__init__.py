@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from cd4ml.serving.answers import Score, Version
+from cd4ml.serving.beside import Beside
 from cd4ml.serving.endpoint import Endpoint
 from cd4ml.serving.request import Row
 from cd4ml.serving.wire import Request, Response
@@ -25,8 +26,10 @@ class Answered(NamedTuple):
 class Protocol(NamedTuple):
     """How rows are read from a request and answers written, each for one endpoint.
 
-    `read` raises `RequestRefused` with all that is wrong with the rows.
+    `read` raises `RequestRefused` with all that is wrong with the rows. `asks` says whether a
+    request that was read asks for contributions, in a way of its own beside the query.
     """
 
     read: Callable[[Endpoint, Request], list[Row]]
-    write: Callable[[Endpoint, Request, Answered], Response]
+    write: Callable[[Endpoint, Request, Answered, Beside], Response]
+    asks: Callable[[Endpoint, Request], bool] = lambda endpoint, request: False

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from cd4ml.records.contract import Field
+
+_OTHERS = 100  # columns that no field is called like
 
 
 def rows_of_columns(
@@ -23,8 +25,8 @@ def rows_of_columns(
     """
     kinds = {field.name: field.type for field in fields}
     plain = {
-        name: [_plain(value, kinds.get(name)) for value in values]
-        for name, values in columns.items()
+        name: [_plain(value, kinds.get(name)) for value in columns[name]]
+        for name in told(kinds, columns)
     }
     names = list(plain)
     return [dict(zip(names, row, strict=True)) for row in zip(*plain.values(), strict=True)]
@@ -41,11 +43,21 @@ def rows_of_texts(
         >>> rows_of_texts((Field("hour", "integer"),), ["hour"], [["17"], [""], ["noon"]])
         [{'hour': 17}, {'hour': None}, {'hour': 'noon'}]
     """
-    kinds = [next((f.type for f in fields if f.name == name), None) for name in names]
-    return [
-        {name: _read(text, kind) for name, text, kind in zip(names, row, kinds, strict=True)}
-        for row in texts
-    ]
+    kinds = {field.name: field.type for field in fields}
+    places = {name: i for i, name in enumerate(names)}
+    read = [(name, places[name], kinds.get(name)) for name in told(kinds, names)]
+    return [{name: _read(row[i], kind) for name, i, kind in read} for row in texts]
+
+
+def told(known: Collection[str], names: Iterable[str]) -> list[str]:
+    """Names of columns: all that are known, and of others as many as violations are listed."""
+    others = 0
+    found = []
+    for name in names:
+        others += name not in known
+        if name in known or others <= _OTHERS:
+            found.append(name)
+    return found
 
 
 def _plain(value: Any, kind: str | None) -> Any:

@@ -11,10 +11,11 @@ import csv
 import io
 from typing import Any, TypeGuard
 
+from cd4ml.serving.beside import Beside
 from cd4ml.serving.endpoint import Endpoint
 from cd4ml.serving.protocols import Answered, Protocol
 from cd4ml.serving.protocols.arrow import ARROW, rows_of_arrow, write_arrow
-from cd4ml.serving.protocols.columns import rows_of_columns, rows_of_texts
+from cd4ml.serving.protocols.columns import rows_of_columns, rows_of_texts, told
 from cd4ml.serving.request import RequestRefused, Row, parsed
 from cd4ml.serving.wire import Request, Response, in_json
 
@@ -68,13 +69,16 @@ def _listed(endpoint: Endpoint, content: Any) -> Any:
     """A list of rows as it is; columns by name as rows."""
     if not isinstance(content, dict):
         return content
-    columns = {name: each if isinstance(each, list) else [each] for name, each in content.items()}
+    fields = endpoint.contract.contract.fields
+    names = told({field.name for field in fields}, content)
+    few = ((name, content[name]) for name in names)
+    columns = {name: each if isinstance(each, list) else [each] for name, each in few}
     lengths = {len(column) for column in columns.values()}
     if len(lengths) != 1:
         msg = "the columns of inputs have different lengths"
         raise RequestRefused(400, msg, hint="give each column one value a row")
     flat = {name: [_only(value) for value in column] for name, column in columns.items()}
-    return rows_of_columns(endpoint.contract.contract.fields, flat)
+    return rows_of_columns(fields, flat)
 
 
 def _only(value: Any) -> Any:
@@ -99,16 +103,19 @@ def _rows_of_csv(endpoint: Endpoint, body: bytes) -> list[dict[str, Any]]:
     return rows_of_texts(endpoint.contract.contract.fields, names, rows)
 
 
-def _write(endpoint: Endpoint, request: Request, answered: Answered) -> Response:
+def _write(endpoint: Endpoint, request: Request, answered: Answered, beside: Beside) -> Response:
     if request.kind.startswith(ARROW):
-        return write_arrow(endpoint, answered)
-    return in_json(
-        {
-            "predictions": answered.scores,
-            "prediction_ids": answered.ids,
-            "model_version": sorted({version.arm.ref for version in answered.versions}),
-        }
-    )
+        return write_arrow(endpoint, answered, beside)
+    content: dict[str, Any] = {
+        "predictions": answered.scores,
+        "prediction_ids": answered.ids,
+        "model_version": sorted({version.arm.ref for version in answered.versions}),
+    }
+    if beside.explained is not None:
+        content["explanations"] = beside.explained
+    if beside.warnings:
+        content["warnings"] = beside.warnings
+    return in_json(content)
 
 
 INVOCATIONS = Protocol(_read, _write)

@@ -10,20 +10,26 @@ Source:
 
 from __future__ import annotations
 
+import dataclasses
+import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import msgspec
 import numpy as np
 
+from cd4ml.models.violations import Violation
 from cd4ml.records.contract import FieldType
+from cd4ml.serving.answers import Score
+from cd4ml.serving.beside import Beside, amounts
 from cd4ml.serving.endpoint import Endpoint
 from cd4ml.serving.protocols import Answered, Protocol
 from cd4ml.serving.protocols.columns import rows_of_columns
-from cd4ml.serving.request import RequestRefused, Row, refuse_too_many
+from cd4ml.serving.request import LISTED, RequestRefused, Row, refuse_too_many, refused
 from cd4ml.serving.wire import Request, Response, in_json
 
+CONTRIBUTIONS = "contributions"  # an output that is there when it is asked for
 HEADER_LENGTH = b"inference-header-content-length"
 
 DATATYPES: dict[FieldType, str] = {
@@ -47,6 +53,7 @@ _NUMPY = {
     "FP32": "<f4",
     "FP64": "<f8",
 }
+_ROW = re.compile(r"\$\.inputs\[(\d+)\]")
 _HINT = "GET /v2/models/MODEL lists the inputs"
 
 Datatype = Literal[
@@ -108,10 +115,11 @@ def metadata(endpoint: Endpoint) -> dict[str, Any]:
 
 def _read(endpoint: Endpoint, request: Request) -> list[Row]:
     asked, rest = _parts(request)
+    known = (output_of(endpoint), CONTRIBUTIONS)
     for wanted in asked.outputs:
-        if wanted.name != output_of(endpoint):
+        if wanted.name not in known:
             msg = f"there is no output {wanted.name[:100]!r}"
-            raise RequestRefused(400, msg, hint=f"the only one is {output_of(endpoint)!r}")
+            raise RequestRefused(400, msg, hint=f"there are {known[0]!r} and {known[1]!r}")
     columns = {tensor.name: _values(tensor, rest) for tensor in asked.inputs}
     if len(columns) < len(asked.inputs):
         raise RequestRefused(400, "an input stands twice", hint=_HINT)
@@ -120,7 +128,38 @@ def _read(endpoint: Endpoint, request: Request) -> list[Row]:
         raise RequestRefused(400, msg, hint=_HINT)
     refuse_too_many(len(next(iter(columns.values()))))
     fields = endpoint.contract.contract.fields
-    return endpoint.reader.take(rows_of_columns(fields, columns), "$.inputs")
+    rows = rows_of_columns(fields, columns)
+    try:
+        return endpoint.reader.take(rows, "$.inputs")
+    except RequestRefused as refusal:
+        places = {tensor.name: i for i, tensor in enumerate(asked.inputs)}
+        raise _by_column(endpoint, refusal, places) from None
+
+
+def _by_column(
+    endpoint: Endpoint, refusal: RequestRefused, places: dict[str, int]
+) -> RequestRefused:
+    """A refusal of rows as one of columns: a missing one is said once, a value by its place."""
+    if not refusal.violations:
+        return refusal
+    moved = dict.fromkeys(_moved(violation, places) for violation in refusal.violations)
+    if len(refusal.violations) < LISTED:  # they are all there, and can be counted
+        return refused(endpoint.contract.contract.name, list(moved))
+    return RequestRefused(
+        refusal.status, refusal.message, hint=refusal.hint, violations=tuple(moved)
+    )
+
+
+def _moved(violation: Violation, places: dict[str, int]) -> Violation:
+    row = _ROW.match(violation.path)
+    if row is None:
+        return violation
+    path, place = "$.inputs", places.get(violation.field)
+    if place is not None:
+        is_known = violation.expected != "no such field"
+        path = f"$.inputs[{place}].data[{row[1]}]" if is_known else f"$.inputs[{place}]"
+    got = violation.got if place is None or is_known else "an input"
+    return dataclasses.replace(violation, path=path, got=got)
 
 
 def _parts(request: Request) -> tuple[Inference, Iterator[memoryview]]:
@@ -190,37 +229,64 @@ def _texts(data: memoryview) -> Iterator[str]:
         place += length
 
 
-def _write(endpoint: Endpoint, request: Request, answered: Answered) -> Response:
+def _asks(endpoint: Endpoint, request: Request) -> bool:
+    if CONTRIBUTIONS.encode() not in request.body:
+        return False
     asked, _ = _parts(request)
-    scores = answered.scores
-    output: dict[str, Any] = {
-        "name": output_of(endpoint),
-        "datatype": "FP64",
-        "shape": [len(scores)],
-    }
+    return any(wanted.name == CONTRIBUTIONS for wanted in asked.outputs)
+
+
+def _write(endpoint: Endpoint, request: Request, answered: Answered, beside: Beside) -> Response:
+    asked, _ = _parts(request)
     versions = {str(version.arm.number) for version in answered.versions}
+    parameters = {"prediction_ids": ",".join(answered.ids)}
+    if beside.warnings:  # a parameter is a text, a number or a boolean
+        parameters["warnings"] = msgspec.json.encode(beside.warnings).decode()
+    outputs, packed = _outputs(endpoint, asked, answered.scores, beside)
     content = {
         "model_name": endpoint.plan.model,
         "model_version": ",".join(sorted(versions)),
         "id": asked.id,
-        "parameters": {"prediction_ids": ",".join(answered.ids)},
-        "outputs": [output],
+        "parameters": parameters,
+        "outputs": outputs,
     }
-    if not _wants_bytes(asked):
-        output["data"] = scores
+    if not packed:
         return in_json(content)
-    packed = np.array(scores, "<f8").tobytes()
-    output["parameters"] = {"binary_data_size": len(packed)}
     head = msgspec.json.encode(content)
     length = (HEADER_LENGTH, b"%d" % len(head))
     kind = (b"content-type", b"application/octet-stream")
     return Response(200, head + packed, kind, (length,))
 
 
-def _wants_bytes(asked: Inference) -> bool:
-    if asked.outputs:
-        return bool(asked.outputs[0].parameters.get("binary_data"))
+def _outputs(
+    endpoint: Endpoint, asked: Inference, scores: Sequence[Score], beside: Beside
+) -> tuple[list[dict[str, Any]], bytes]:
+    """The tensors of an answer, and the bytes behind it of those that go there."""
+    tensors: list[tuple[str, Any, dict[str, Any]]] = [(output_of(endpoint), scores, {})]
+    if beside.explained is not None:
+        names = endpoint.contract.contract.names
+        said = {"fields": ",".join(names), "unit": beside.explained[0].unit}
+        tensors.append((CONTRIBUTIONS, amounts(beside.explained, names), said))
+        tensors.append((f"{CONTRIBUTIONS}_base", [each.base for each in beside.explained], {}))
+    found, packed = [], b""
+    for name, values, parameters in tensors:
+        table = np.array(values, "<f8")
+        tensor = {"name": name, "datatype": "FP64", "shape": list(table.shape)}
+        if _wants_bytes(asked, name):
+            data = table.tobytes()
+            packed += data
+            parameters = parameters | {"binary_data_size": len(data)}
+        else:
+            tensor["data"] = table.ravel().tolist()
+        found.append(tensor | ({"parameters": parameters} if parameters else {}))
+    return found, packed
+
+
+def _wants_bytes(asked: Inference, name: str) -> bool:
+    wanted = next((each for each in asked.outputs if each.name == name), None)
+    if wanted is not None:
+        return bool(wanted.parameters.get("binary_data"))
     return bool(asked.parameters.get("binary_data_output"))
 
 
-INFER = Protocol(_read, _write)
+INFER = Protocol(_read, _write, _asks)

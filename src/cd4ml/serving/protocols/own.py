@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
+from cd4ml.records.explanation import Explained
+from cd4ml.serving.beside import Beside
 from cd4ml.serving.endpoint import Endpoint
 from cd4ml.serving.protocols import Answered, Protocol
 from cd4ml.serving.protocols.arrow import ARROW, rows_of_arrow, write_arrow
-from cd4ml.serving.request import Row
+from cd4ml.serving.request import EXPLAIN_KEY, Row
 from cd4ml.serving.wire import Request, Response, in_json
 
 
@@ -20,6 +22,7 @@ class Prediction(msgspec.Struct):
     number: int
     artifact: str
     plan: int
+    explanation: Explained | msgspec.UnsetType = msgspec.UNSET
 
 
 def _read(endpoint: Endpoint, request: Request) -> list[Row]:
@@ -28,9 +31,15 @@ def _read(endpoint: Endpoint, request: Request) -> list[Row]:
     return endpoint.reader.read(request.body)
 
 
-def _write(endpoint: Endpoint, request: Request, answered: Answered) -> Response:
+def _asks(endpoint: Endpoint, request: Request) -> bool:
+    if EXPLAIN_KEY not in request.body or request.kind.startswith(ARROW):
+        return False
+    return endpoint.reader.asks_to_explain(request.body)
+
+
+def _write(endpoint: Endpoint, request: Request, answered: Answered, beside: Beside) -> Response:
     if request.kind.startswith(ARROW):
-        return write_arrow(endpoint, answered)
+        return write_arrow(endpoint, answered, beside)
     plan = endpoint.plan.number
     predictions = []
     for prediction_id, version, score in zip(*answered, strict=True):
@@ -38,7 +47,11 @@ def _write(endpoint: Endpoint, request: Request, answered: Answered) -> Response
         predictions.append(
             Prediction(prediction_id, score, arm.model, arm.number, arm.artifact, plan)
         )
+    for prediction, explained in zip(predictions, beside.explained or (), strict=False):
+        prediction.explanation = explained
+    if beside.warnings:
+        return in_json({"predictions": predictions, "warnings": beside.warnings})
     return in_json({"predictions": predictions})
 
 
-PREDICT = Protocol(_read, _write)
+PREDICT = Protocol(_read, _write, _asks)

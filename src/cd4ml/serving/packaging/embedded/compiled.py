@@ -29,9 +29,11 @@ def open_scorer(folder: Path, fields: Sequence[Any]) -> Score:
     output = session.get_outputs()[-1].name
     taken = {entry.name for entry in session.get_inputs()}
     inputs = [(i, field) for i, field in enumerate(fields) if field.name in taken]
+    is_double = any(entry.type == "tensor(double)" for entry in session.get_inputs())
+    kind = np.float64 if is_double else np.float32
 
     def score(rows: Sequence[Sequence[Any]]) -> list[float]:
-        feed = {field.name: _column(field, [row[i] for row in rows]) for i, field in inputs}
+        feed = {field.name: _column(field, [row[i] for row in rows], kind) for i, field in inputs}
         answer = session.run([output], feed)[0]
         answers: list[float] = (answer[:, -1] if answer.ndim == 2 else answer).tolist()
         return answers
@@ -39,8 +41,8 @@ def open_scorer(folder: Path, fields: Sequence[Any]) -> Score:
     return score
 
 
-def _column(field: Any, values: list[Any]) -> Any:
+def _column(field: Any, values: list[Any], kind: type[np.floating[Any]]) -> Any:
     """One input of shape (rows, 1)."""
     if field.type in _NUMERIC:
-        return np.array(values, np.float32).reshape(-1, 1)  # None becomes NaN
+        return np.array(values, kind).reshape(-1, 1)  # None becomes NaN
     return np.array([_SPOKEN.get(value, value) for value in values], object).reshape(-1, 1)

@@ -5,12 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from types import SimpleNamespace
 from typing import Any
 
+from cd4ml.models.leniency import (
+    LISTED,
+    ContractWarning,
+    Mend,
+    Warned,
+    is_lenient,
+    mender,
+    said,
+    warnings_of,
+)
 from cd4ml.models.violations import Violation, violations_of
 
 _LISTED = 100  # violations in one error
@@ -64,6 +75,8 @@ class Model:
         self._packaged_with = packaged_with
         self._open_scorer = open_scorer
         self._loading = Lock()
+        self._mend: Mend | None = None
+        self._lenient: tuple[Any, ...] = ()
         self._loaded: tuple[dict[str, Any], tuple[Any, ...], Score] | None = None
 
     @property
@@ -74,6 +87,8 @@ class Model:
     def predict(self, row: Mapping[str, Any]) -> float:
         """The answer to one row: the probability of the second class, or the predicted value.
 
+        What the contract forgives is scored as it says, and a `ContractWarning`.
+
         Raises:
             ContractViolated: With everything that is wrong with the row.
             ModelFailed: If the model breaks on it.
@@ -81,6 +96,7 @@ class Model:
         """
         _, fields, _ = self._load()
         self._refuse(violations_of(fields, row))
+        self._warn([row])
         return self._score([row])[0]
 
     def predict_many(self, rows: Sequence[Mapping[str, Any]]) -> list[float]:
@@ -93,7 +109,18 @@ class Model:
                 for found in violations_of(fields, row, f"$.rows[{i}]")
             ]
         )
+        self._warn(rows)
         return self._score(rows) if rows else []
+
+    def warnings_of(self, rows: Sequence[Mapping[str, Any]]) -> list[Warned]:
+        """What the contract forgives in rows that `predict_many` answers, at most 100 of it."""
+        self._load()
+        return warnings_of(self._lenient, rows)[:LISTED]
+
+    def _warn(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        found = warnings_of(self._lenient, rows) if self._lenient else []
+        for words in dict.fromkeys(map(said, found)):
+            warnings.warn(words, ContractWarning, stacklevel=3)
 
     def _refuse(self, found: list[Violation]) -> None:
         if not found:
@@ -108,7 +135,8 @@ class Model:
         _, fields, score = self._load()
         msg = f"the model {self._ref} failed on a request that keeps its contract"
         try:
-            answers = score([tuple(row.get(field.name) for field in fields) for row in rows])
+            asked = [tuple(row.get(field.name) for field in fields) for row in rows]
+            answers = score(asked if self._mend is None else [self._mend(row) for row in asked])
         except Exception as error:  # whatever an estimator raises
             raise ModelFailed(msg) from error
         if not all(map(math.isfinite, answers)):
@@ -128,6 +156,8 @@ class Model:
         fields = tuple(_field(each) for each in contract["fields"])
         score = self._open_scorer(self._folder, fields)
         self._try(fields, score)
+        self._mend = mender(fields)
+        self._lenient = tuple(filter(is_lenient, fields))
         return contract, fields, score
 
     def _verify(self) -> None:

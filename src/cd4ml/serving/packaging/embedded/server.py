@@ -11,7 +11,9 @@ import csv
 import json
 import os
 import sys
+import warnings
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -131,8 +133,11 @@ async def _body(receive: Receive) -> bytes:
 
 def _answer(model: Any, body: bytes, kind: str) -> Reply:
     rows = _rows_in(body, kind, model.contract()["fields"])
+    many = [rows] if isinstance(rows, dict) else rows
     try:
-        scores = [model.predict(rows)] if isinstance(rows, dict) else model.predict_many(rows)
+        with warnings.catch_warnings():  # they are in the answer
+            warnings.simplefilter("ignore", model.ContractWarning)
+            scores = [model.predict(rows)] if isinstance(rows, dict) else model.predict_many(rows)
     except model.ContractViolated as error:
         names = ("field", "path", "expected", "got")
         listed = [{name: getattr(each, name) for name in names} for each in error.violations]
@@ -140,7 +145,9 @@ def _answer(model: Any, body: bytes, kind: str) -> Reply:
     except model.ModelFailed as error:
         return 500, _explained(str(error))
     said = {"model": model.MODEL, "number": model.NUMBER, "artifact": model.ARTIFACT}
-    return 200, {"predictions": [{"score": score, **said} for score in scores]}
+    warned = [asdict(each) for each in model.warnings_of(many)]
+    answer: dict[str, Any] = {"predictions": [{"score": score, **said} for score in scores]}
+    return 200, answer | ({"warnings": warned} if warned else {})
 
 
 def _explained(message: str) -> dict[str, Any]:
