@@ -12,13 +12,15 @@ import secrets
 from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
+from time import perf_counter
 
 from cd4ml.errors import Cd4mlError, NotFound
 from cd4ml.models.prediction_id import SEQUENCES, WORKERS, make
-from cd4ml.records.settings import CaptureSettings
+from cd4ml.records.settings import CaptureSettings, PriceSettings
 from cd4ml.serving.capture import Asked, Capture
 from cd4ml.serving.endpoint import Answer, Endpoint, ModelFailed
 from cd4ml.serving.guests import Guests
+from cd4ml.serving.metering import Meter
 from cd4ml.serving.pages import asked_model, page
 from cd4ml.serving.protocols import Answered, Protocol
 from cd4ml.serving.protocols.invocations import INVOCATIONS
@@ -28,6 +30,7 @@ from cd4ml.serving.request import RequestRefused
 from cd4ml.serving.shadows import Shadows
 from cd4ml.serving.shipping import Shipper
 from cd4ml.serving.together import Together
+from cd4ml.serving.tracing import Tracer
 from cd4ml.serving.watcher import Watcher
 from cd4ml.serving.wire import (
     ClientGone,
@@ -45,6 +48,8 @@ from cd4ml.store.masking import Mask
 
 _log = logging.getLogger(__name__)
 
+_WARM_S = 30.0  # that a process waits at most for its first plan before it says that it has none
+_LOOK_S = 0.02
 _PROTOCOLS = {"/predict": PREDICT, "/invocations": INVOCATIONS}
 
 
@@ -57,6 +62,14 @@ class App:
         segments: Folder of the worker's segments.
         worker: Its name.
         guests: Who may ask; None: everybody.
+        settings: What is kept of answers, and how.
+        mask: What of requests is not written.
+        shipper: Sends answers before they leave.
+        prices: What an hour costs.
+        n_workers: How many processes answer beside each other, this one too.
+        tracer: Is told of every request.
+        is_patient: Whether the server begins to accept only when the newest plan was loaded and
+            tried, or could not be.
     """
 
     def __init__(
@@ -70,6 +83,10 @@ class App:
         settings: CaptureSettings | None = None,
         mask: Mask | None = None,
         shipper: Shipper | None = None,
+        prices: PriceSettings | None = None,
+        n_workers: int = 1,
+        tracer: Tracer | None = None,
+        is_patient: bool = False,
     ) -> None:
         self._together = Together()
         self._guests = guests
@@ -86,7 +103,17 @@ class App:
             shipper=shipper,
         )
         watcher.trouble = self._capture.trouble
+        watcher.written = self._capture.written
         self._shadows = Shadows(self._capture, self.counts)
+        self._tracer = tracer
+        self._is_patient = is_patient
+        self._in_flight: Callable[[], int] = lambda: 0
+        self._meter = Meter(
+            self.counts,
+            prices=prices or PriceSettings(),
+            n_workers=n_workers,
+            present=self._present,
+        )
         self._worker = secrets.randbelow(WORKERS)
         self._sequence = 0
 
@@ -97,6 +124,11 @@ class App:
         of the loop's turn, and for no longer.
         """
         self._together = Together(in_flight)
+        self._in_flight = in_flight
+
+    def drain(self) -> None:
+        """Say from here on that this process is not ready."""
+        self._watcher.is_draining = True
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request, or live through the server's life."""
@@ -111,6 +143,8 @@ class App:
             if protocol is not None:
                 await self._predict(protocol, scope, receive, send)
             else:
+                if path == "/metrics":
+                    self._meter.look(self._watcher.endpoint)
                 await send_response(send, page(self._watcher, scope["method"], path))
         except ClientGone:
             return
@@ -122,7 +156,9 @@ class App:
     async def _predict(
         self, protocol: Protocol, scope: Message, receive: Receive, send: Send
     ) -> None:
+        began = perf_counter()
         asked: list[Asked] = []
+        answered: list[list[Answer]] = []
         try:
             endpoint = self._endpoint_for(scope)
             if protocol is INFER:
@@ -132,19 +168,24 @@ class App:
             await self._capture.ship()
             for answer in chain.from_iterable(answered):  # only now: the answers will leave
                 self.counts.add(answer)
-            if not endpoint.shadows:
-                asked = []
         except NotFound as error:
             response = explained(404, error)
         except RequestRefused as refusal:
-            asked = []
+            asked, answered = [], []
             response = explained(refusal.status, refusal, refusal.violations)
+            if refusal.violations and self._watcher.endpoint is not None:
+                names = self._watcher.endpoint.contract.contract.names
+                self.counts.add_violations(refusal.violations, names)
         except ModelFailed as failure:
             self.counts.add_failure(failure.arm)
             response = explained(500, failure)
-        self.counts.requests[response.status] += 1
+        self.counts.requests.add(response.status)
         await send_response(send, response)
-        if asked:
+        seconds = perf_counter() - began
+        self.counts.add_request(answered, seconds)
+        if self._tracer is not None:
+            self._trace(scope, seconds, response.status, asked, answered)
+        if asked and asked[0].endpoint.shadows:
             self._shadows.put(asked)
 
     def _endpoint_for(self, scope: Message) -> Endpoint:
@@ -171,12 +212,44 @@ class App:
         answered = await self._together.answers(endpoint, rows, keys)
         self._capture.record(asked, answered)
         for name in endpoint.reader.unknown_categories(rows):
-            self.counts.unknown[name] += 1
+            self.counts.unknown.add(name)
         given = [
             Answered(one.prediction_id, answers[-1])
             for one, answers in zip(asked, answered, strict=True)
         ]
         return protocol.write(endpoint, request, given), asked, answered
+
+    def _trace(
+        self,
+        scope: Message,
+        seconds: float,
+        status: int,
+        asked: list[Asked],
+        answered: list[list[Answer]],
+    ) -> None:
+        assert self._tracer is not None
+        ended_ns = int(self._clock.machine_time().timestamp() * 1e9)
+        try:
+            self._tracer.record(
+                scope,
+                ended_ns=ended_ns,
+                seconds=seconds,
+                status=status,
+                asked=asked,
+                answered=answered,
+            )
+        except Exception:  # the answer has left; a span is not worth its connection
+            _log.exception("a request could not be traced")
+
+    def _present(self) -> dict[str, float]:
+        endpoint = self._watcher.endpoint
+        return {
+            "cd4ml_plan": 0 if endpoint is None else endpoint.plan.number,
+            "cd4ml_requests_in_flight": self._in_flight(),
+            "cd4ml_shadow_queue": self._shadows.n_waiting,
+            "cd4ml_capture_unsynced_seconds": self._capture.unsynced_s,
+            "cd4ml_capture_lag_seconds": self._watcher.lag_s,
+        }
 
     def _next(self) -> int:
         self._sequence += 1
@@ -191,13 +264,28 @@ class App:
                 self._capture.start()
                 self._shadows.start()
                 self._watcher.start()
+                metering = asyncio.create_task(self._meter.run(lambda: self._watcher.endpoint))
+                if self._is_patient:
+                    await self._until_warm()
                 await send({"type": "lifespan.startup.complete"})
             else:
+                metering.cancel()
                 await asyncio.to_thread(self._end)
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+    async def _until_warm(self) -> None:
+        end = perf_counter() + _WARM_S
+        watcher = self._watcher  # what the disk remembers is warm already
+        while not (watcher.endpoint or watcher.has_looked.is_set() or watcher.is_draining):
+            if perf_counter() > end:
+                _log.warning("what is released could not be asked within %g s", _WARM_S)
+                return
+            await asyncio.sleep(_LOOK_S)
 
     def _end(self) -> None:
         self._shadows.stop()
         self._capture.stop()
         self._watcher.stop()
+        if self._tracer is not None:
+            self._tracer.stop()

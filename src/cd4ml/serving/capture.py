@@ -16,6 +16,7 @@ from cd4ml.errors import Unavailable
 from cd4ml.records.plan import Role
 from cd4ml.records.settings import CaptureSettings
 from cd4ml.serving.endpoint import Answer, Endpoint
+from cd4ml.serving.lag import Place
 from cd4ml.serving.metrics import Counts
 from cd4ml.serving.request import RequestRefused, Row
 from cd4ml.serving.shipping import Shipper
@@ -176,6 +177,10 @@ class Capture:
         """
         if self._is_sampled(asked):
             self._shadow.append(line(asked, answer, self._mask))
+
+    def written(self) -> Place:
+        """How far this worker's segment is written."""
+        return Place(*self._segment.position)
 
     @property
     def unsynced_s(self) -> float:

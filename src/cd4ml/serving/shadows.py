@@ -46,6 +46,11 @@ class Shadows:
         for copy in copies:
             self._waiting.put(copy)
 
+    @property
+    def n_waiting(self) -> int:
+        """How many rows wait to be answered."""
+        return self._waiting.qsize()
+
     def stop(self) -> None:
         """Answer what waits, and end."""
         self._waiting.put(None)

@@ -60,6 +60,7 @@ class Segment:
         self._rotate_bytes = rotate_bytes
         self._rotate_after_s = rotate_after_s
         self._is_synced = is_synced
+        self._name = ""
         self._size = 0
         self._begun = 0.0
         self._descriptor: int | None = None
@@ -109,6 +110,11 @@ class Segment:
             os.ftruncate(descriptor, self._size)
         except OSError:
             self.close()
+
+    @property
+    def position(self) -> tuple[str, int]:
+        """The name of the file that grows, and how many bytes it has."""
+        return self._name, self._size
 
     @property
     def unsynced_s(self) -> float:
@@ -165,6 +171,7 @@ class Segment:
             os.close(descriptor)
             return self._open()
         self._descriptor, self._size, self._begun = descriptor, 0, time.monotonic()
+        self._name = name
         self._has_new_file = True
         return descriptor
 
