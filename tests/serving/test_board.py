@@ -1,5 +1,6 @@
 """Numbers that outlive the process that wrote them, and are read by all."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -7,7 +8,7 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cd4ml.serving.board import SPILLED, Board
+from cd4ml.serving.board import SPILLED, Board, shared_memory
 from cd4ml.serving.exposition import folded, forget_present, sample, text
 from cd4ml.serving.metrics import Counts
 
@@ -25,19 +26,21 @@ def test_what_was_written_is_read(written: list[tuple[str, int]]) -> None:
 
 
 def test_what_a_killed_process_had_counted_is_counted_on() -> None:
-    board = Board(1)
+    memory = shared_memory(1)
+    board = Board(1, memory)
     program = (
         "import os, sys; from cd4ml.serving.board import Board; from cd4ml.serving.metrics import"
         " Counts; counts = Counts(Board(1, int(sys.argv[1])));"
         " counts.requests.add(200, 41); counts.set('cd4ml_shadow_queue', 7);"
         " os.kill(os.getpid(), 9)"
     )
-    words = [sys.executable, "-c", program, str(board.descriptor)]
+    words = [sys.executable, "-c", program, str(memory)]
 
-    ended = subprocess.run(words, pass_fds=[board.descriptor], check=False)
+    ended = subprocess.run(words, pass_fds=[memory], check=False)
     forget_present(board.slots[0])
-    successor = Counts(Board(1, board.descriptor))
+    successor = Counts(Board(1, memory))
     successor.requests.add(200)
+    os.close(memory)
 
     assert ended.returncode == -signal.SIGKILL
     numbers = board.slots[0].read()

@@ -24,17 +24,16 @@ SPILLED = "cd4ml_series_spilled_total"
 
 
 class Board:
-    """Places for so many writers, in memory that processes share by its descriptor.
+    """Places for so many writers.
 
     Args:
         n_slots: How many writers.
-        descriptor: Of a board that another process made; without it, a new one is made.
+        descriptor: Of memory that processes share (`shared_memory`); without it, it is this
+            process's alone.
     """
 
-    def __init__(self, n_slots: int, descriptor: int | None = None) -> None:
-        self.n_slots = n_slots
-        self.descriptor = _memory(n_slots * _SLOT_BYTES) if descriptor is None else descriptor
-        memory = memoryview(mmap.mmap(self.descriptor, n_slots * _SLOT_BYTES))
+    def __init__(self, n_slots: int, descriptor: int = -1) -> None:
+        memory = memoryview(mmap.mmap(descriptor, n_slots * _SLOT_BYTES))
         parts = [memory[i * _SLOT_BYTES : (i + 1) * _SLOT_BYTES] for i in range(n_slots)]
         self.slots = [Slot(part) for part in parts]
 
@@ -112,12 +111,14 @@ class Slot:
         return True
 
 
-def _memory(size: int) -> int:
+def shared_memory(n_slots: int) -> int:
+    """The descriptor of memory for a board, which other processes can be started with."""
+    size = n_slots * _SLOT_BYTES
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("cd4ml-board")
         os.ftruncate(descriptor, size)
         return descriptor
     with tempfile.TemporaryFile(buffering=0) as file:
-        for _ in range(size // _SLOT_BYTES):  # written, not only sized: else a full disk kills us
+        for _ in range(n_slots):  # written, not only sized: else a full disk kills us
             file.write(bytes(_SLOT_BYTES))
         return os.dup(file.fileno())

@@ -22,7 +22,7 @@ import msgspec
 
 from cd4ml.errors import Unavailable
 from cd4ml.records.settings import ServingSettings
-from cd4ml.serving.board import Board
+from cd4ml.serving.board import Board, shared_memory
 from cd4ml.serving.exposition import forget_present
 from cd4ml.serving.listening import listen, url_of
 from cd4ml.serving.posts import Orders, Said
@@ -135,7 +135,8 @@ class Supervisor:
     ) -> None:
         self._listening = listen(host, port)
         self.url = url_of(self._listening, host)
-        self._board = Board(n_workers + 1)
+        self._memory = shared_memory(n_workers + 1)
+        self._board = Board(n_workers + 1, self._memory)
         self._deaths = self._board.slots[-1].cell(_DEATHS)
         self._children = [Child(number) for number in range(n_workers)]
         self._project = project
@@ -173,7 +174,7 @@ class Supervisor:
 
     def _start(self, child: Child) -> None:
         child.control, theirs = socket.socketpair()
-        descriptors = (self._listening.fileno(), theirs.fileno(), self._board.descriptor)
+        descriptors = (self._listening.fileno(), theirs.fileno(), self._memory)
         orders = Orders(
             project=str(self._project),
             environment=self._environment,
