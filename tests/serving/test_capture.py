@@ -41,7 +41,7 @@ class Row(msgspec.Struct):
 
 def asked(sequence: int, *, key: str = "order-17") -> Asked:
     unused: Any = cast(Any, None)
-    endpoint = Endpoint(PLAN, unused, unused, unused, None, (), {})
+    endpoint = Endpoint(PLAN, unused, unused, unused, None, (), {}, {})
     prediction_id = f"{0x013BF3685800:012x}{1:012x}{sequence:08x}"
     return Asked(endpoint, prediction_id, AT, Row("Ada", 36), key)
 
@@ -120,7 +120,7 @@ def test_policy_may_be_to_answer_and_to_count_what_is_missing(disk: Path) -> Non
     assert worker.counts.missing == incident.n_missing > 0
     assert incident.reason == "No space left on device"
     assert len(worker.recorded()) == 60 - worker.counts.missing
-    assert f"cd4ml_capture_missing_total {worker.counts.missing}\n" in worker.counts.text(1)
+    assert f"cd4ml_capture_missing_total {worker.counts.missing}\n" in worker.counts.text()
     worker.capture.stop()
 
 

@@ -88,13 +88,15 @@ class Acceptor:
         self._connections.when_fewer = self._resume
         self._listen()
 
-    def stop(self) -> None:
-        """Leave what comes from here on to the others."""
+    async def stop(self) -> None:
+        """Leave what comes from here on to the others; what was accepted is open afterwards."""
         self._mine.is_there = False
         self._connections.when_fewer = lambda: None
         self._loop.remove_reader(self._listening.fileno())
         if self._waiting is not None:
             self._waiting.cancel()
+        if self._opening:
+            await asyncio.wait(self._opening)
 
     def _listen(self) -> None:
         self._waiting = None

@@ -154,7 +154,7 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept nothing more, finish what was begun, then end the application."""
         if self._acceptor is not None:
-            self._acceptor.stop()
+            await self._acceptor.stop()
         await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
