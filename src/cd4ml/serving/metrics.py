@@ -126,6 +126,10 @@ class Counts:
 
     def add_request(self, answered: list[list[Answer]], seconds: float) -> None:
         """Count how long a request took, for each version of which it has an answer."""
+        if len(answered) == 1:
+            arm = answered[0][-1].version.arm
+            self.latency.add(arm.model, arm.number, seconds)
+            return
         arms = {id(each[-1].version.arm): each[-1].version.arm for each in answered}
         for arm in arms.values():
             self.latency.add(arm.model, arm.number, seconds)

@@ -67,10 +67,20 @@ def serve(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
     listening = listen(host, port)
     url = url_of(listening, host)
-    _log.info("%s listens on %s", environment, url)
-    if announce is not None:
-        announce(url)
-    answer(project, environment=environment, listening=listening, url=url, needs_token=needs_token)
+
+    def tell() -> None:
+        _log.info("%s listens on %s", environment, url)
+        if announce is not None:
+            announce(url)
+
+    answer(
+        project,
+        environment=environment,
+        listening=listening,
+        url=url,
+        needs_token=needs_token,
+        when_built=tell,
+    )
 
 
 def answer(
@@ -81,10 +91,12 @@ def answer(
     url: str,
     needs_token: bool = False,
     post: Post | None = None,
+    when_built: Callable[[], None] = lambda: None,
 ) -> None:
     """Answer what comes to a socket, alone or (with a post) beside other workers.
 
     Raises:
+        Unavailable: If a folder that it needs cannot be made.
         ConfigurationError: If traces are wanted and OpenTelemetry is not installed.
         KeyboardInterrupt: If SIGINT ended it.
     """
@@ -92,6 +104,7 @@ def answer(
     app = _app(project, environment, url, counts, post, needs_token=needs_token)
     server = _Server(_configuration(app, project), app, counts, project, post)
     app.count_in_flight(server.server_state.tasks.__len__)
+    when_built()
     with _short_turns():
         server.run(sockets=[listening])
 
