@@ -2,6 +2,7 @@
 PYTHON ?= python3
 MONTHS ?= 4
 PORT ?= 8400
+SOAK_S ?= 600
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -12,7 +13,7 @@ export OMP_NUM_THREADS ?= 1
 export POLARS_MAX_THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test fuzz check format size bench lock clean
+.PHONY: help install demo test fuzz soak check format size bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +38,9 @@ test: install ## Run every test on what is there: SQLite and files, PostgreSQL a
 
 fuzz: install ## Send an endpoint ten thousand requests that nobody should (REQUESTS=10000); `make test` sends 400
 	CD4ML_FUZZ=$(or $(REQUESTS),10000) $(BIN)/python -m pytest tests/serving/test_fuzz.py -q
+
+soak: install ## Ten minutes of load with swaps, killed workers and full disks: every answer once (SOAK_S=600)
+	CD4ML_TEST_SOAK_S=$(SOAK_S) $(BIN)/python -m pytest tests/serving/test_soak.py -s $(ARGS)
 
 check: install ## Lint, types, import floors, documentation
 	$(BIN)/ruff check .

@@ -160,6 +160,7 @@ _SECTIONS: tuple[tuple[str, type[msgspec.Struct]], ...] = (
     ("[lineage]", settings.LineageSettings),
     ("[search.NAME]", settings.SearchSettings),
     ("[webhooks.NAME]", settings.WebhookSettings),
+    ("[serving]", settings.ServingSettings),
     ("[capture]", settings.CaptureSettings),
     ("[audit]", settings.AuditSettings),
     ("[rehearsal]", settings.RehearsalSettings),

@@ -141,6 +141,30 @@ def test_an_endpoint_says_how_it_was_ended(folder: Path, ended_by: int, code: in
     assert "Traceback" not in error
 
 
+def test_an_endpoint_of_workers_ends_when_they_have_ended(folder: Path) -> None:
+    words = ["serve", "--in", "staging", "--port", "0", "--workers", "1"]
+    with subprocess.Popen([*CD4ML, *words], cwd=folder, stderr=subprocess.PIPE, text=True) as ran:
+        assert ran.stderr is not None
+        while "worker 1 (process" not in ran.stderr.readline():
+            assert ran.poll() is None
+        ran.terminate()
+        error = ran.stderr.read()
+
+    assert ran.returncode == 0
+    assert "staging ends: requests in flight are finished" in error
+    assert "Traceback" not in error
+
+
+def test_no_workers_are_no_endpoint(folder: Path) -> None:
+    none = run("serve", "--in", "staging", "--workers", "0", cwd=folder)
+
+    assert none.returncode == 2
+    assert none.stderr == (
+        "error: cd4ml serve: argument --workers: expected 1 to 256 processes, got '0'\n"
+        "  hint: cd4ml serve --help\n"
+    )
+
+
 def test_a_port_that_is_taken_is_an_error_with_a_remedy(folder: Path) -> None:
     process, address = up(folder, "--without-work")
     try:

@@ -8,10 +8,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
+
+import psutil
 
 from cd4ml.models.estimator import dump
 from cd4ml.models.package import package
@@ -34,18 +36,22 @@ import resource
 import sys
 from pathlib import Path
 from cd4ml.serving.server import serve
+from cd4ml.serving.supervisor import supervise
 from cd4ml.store.project import open_project
 
 if sys.argv[2] != "0":
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
 with open_project(Path(sys.argv[1])) as project:
-    serve(
-        project,
-        environment="production",
-        port=0,
-        needs_token=sys.argv[3] == "True",
-        announce=lambda url: print(url, flush=True),
-    )
+    asked = {
+        "environment": "production",
+        "port": 0,
+        "needs_token": sys.argv[3] == "True",
+        "announce": lambda url: print(url, flush=True),
+    }
+    if sys.argv[4] == "0":
+        serve(project, **asked)
+    else:
+        supervise(project, n_workers=int(sys.argv[4]), **asked)
 """
 
 
@@ -173,6 +179,20 @@ class Server:
         with self.caller() as caller:
             until(lambda: caller.get("/ready").json.get("plan") == number, timeout_s)
 
+    def pids(self) -> set[int]:
+        """The processes that answer: this one, or its workers that accept connections."""
+        n_children = len(psutil.Process(self.process.pid).children())
+        with ExitStack() as stack:  # connections go to whoever has the fewest
+            callers = [stack.enter_context(self.caller()) for _ in range(2 * n_children + 1)]
+            return {caller.get("/ready").json.get("process", 0) for caller in callers} - {0}
+
+    def metrics(self) -> dict[str, float]:
+        """What its metrics say, by name with labels."""
+        with self.caller() as caller:
+            lines = caller.get("/metrics").body.decode().splitlines()
+        pairs = (line.rpartition(" ") for line in lines if not line.startswith("#"))
+        return {name: float(number) for name, _, number in pairs}
+
     def end(self, which: Literal["TERM", "KILL"] = "TERM") -> int:
         """Signal the process and wait for its end; returns its exit code."""
         self.process.send_signal(getattr(signal, f"SIG{which}"))
@@ -186,15 +206,20 @@ def server(
     plan: int | None = 1,
     largest_file: int = 0,
     needs_token: bool = False,
+    workers: int = 0,
     **environment: str,
 ) -> Iterator[Server]:
     """A server of the project in a folder, once it answers with a plan (None: at once).
 
-    `largest_file` (bytes, 0: none) is where writing fails, as on a full disk.
+    `largest_file` (bytes, 0: none) is where writing fails, as on a full disk. With `workers` the
+    process is their supervisor, and all of them have the plan.
     """
     with (folder / "server.log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-c", _MAIN, str(folder), str(largest_file), str(needs_token)],
+            [
+                *(sys.executable, "-c", _MAIN, str(folder), str(largest_file), str(needs_token)),
+                str(workers),
+            ],
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
@@ -206,6 +231,8 @@ def server(
         url = process.stdout.readline().strip()
         assert url, (folder / "server.log").read_text()
         running = Server(process, int(url.rpartition(":")[2]))
+        if workers and plan is not None:
+            until(lambda: len(running.pids()) == workers, _START_S)
         if plan is not None:
             running.wait_for_plan(plan, timeout_s=_START_S)
         yield running

@@ -12,10 +12,10 @@ SIZE = 64 * 1024
 
 
 @contextmanager
-def small_disk(folder: Path) -> Iterator[Path]:
-    """A folder with room for 64 kB; skips the test where nobody may mount one."""
+def small_disk(folder: Path, *, size: int = SIZE) -> Iterator[Path]:
+    """A folder with room for 64 kB, or so much; skips the test where nobody may mount one."""
     folder.mkdir(parents=True, exist_ok=True)
-    command = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(folder)]
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
     if os.geteuid() != 0 or subprocess.run(command, check=False, capture_output=True).returncode:
         pytest.skip("a small file system can only be mounted by root")
     try:

@@ -124,7 +124,7 @@ def test_policy_may_be_to_answer_and_to_count_what_is_missing(disk: Path) -> Non
     assert worker.counts.missing == incident.n_missing > 0
     assert incident.reason == "No space left on device"
     assert len(worker.recorded()) == 60 - worker.counts.missing
-    assert f"cd4ml_capture_missing_total {worker.counts.missing}\n" in worker.counts.text(1)
+    assert f"cd4ml_capture_missing_total {worker.counts.missing}\n" in worker.counts.text()
     worker.capture.stop()
 
 

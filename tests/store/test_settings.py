@@ -392,6 +392,24 @@ def test_an_address_may_have_an_at_sign_in_its_path(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
+        ("drain_s = -1", "expected 0 to 3,600 seconds, got -1 - at `serving.drain_s`"),
+        ("notice_s = inf", "expected 0 to 3,600 seconds, got inf - at `serving.notice_s`"),
+        (
+            'traces = "collector:4318"',
+            "expected the URL of a collector, got 'collector:4318' - at `serving.traces`",
+        ),
+    ],
+)
+def test_serving_that_cannot_be_meant_is_refused(line: str, reason: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        settings_from(f'[project]\nname = "flights"\n[serving]\n{line}\n', Path("cd4ml.toml"))
+
+    assert str(refused.value).splitlines()[0] == f"cd4ml.toml: {reason}"
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
         ("sync_every_ms = -1", "expected 0 to 1,000,000, got -1 - at `capture.sync_every_ms`"),
         ("slow_after_s = inf", "expected 0.1 to 1,000,000, got inf - at `capture.slow_after_s`"),
         ("sample = 0.0", "expected more than 0 and at most 1, got 0.0 - at `capture.sample`"),

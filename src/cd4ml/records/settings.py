@@ -296,6 +296,20 @@ class CaptureSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     unlisted_hours: float = 24.0  # after which files that no reader is shown any more are removed
 
 
+class ServingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[serving]`: how endpoints end, and who is told of their requests.
+
+    A process that is told to end says so to who asks whether it is ready, goes on for `notice_s`,
+    so that balancers turn to others, then accepts nothing more and has `drain_s` for the requests
+    in flight. `traces` is the URL of an OpenTelemetry collector (OTLP over HTTP); the environment
+    variable CD4ML_TRACES takes precedence.
+    """
+
+    notice_s: float = 0.0
+    drain_s: int = 10
+    traces: str = ""
+
+
 class AuditSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[audit]`: where the ledger's signed checkpoints go, and how often.
 
@@ -329,6 +343,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     retrain: RetrainSettings = RetrainSettings()
     lineage: LineageSettings = LineageSettings()
     search: dict[str, SearchSettings] = {}
+    serving: ServingSettings = ServingSettings()
     capture: CaptureSettings = CaptureSettings()
     audit: AuditSettings = AuditSettings()
     webhooks: dict[str, WebhookSettings] = {}

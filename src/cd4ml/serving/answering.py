@@ -26,6 +26,7 @@ from cd4ml.serving.protocols.own import PREDICT
 from cd4ml.serving.request import RequestRefused, Row
 from cd4ml.serving.shadows import Shadows
 from cd4ml.serving.together import answers_to
+from cd4ml.serving.tracing import Tracer
 from cd4ml.serving.watcher import Watcher
 from cd4ml.serving.wire import Request, Response, explained
 from cd4ml.store.clock import Clock, microseconds
@@ -91,10 +92,16 @@ class Answering:
         clock: Says when an answer was given.
         capture: Records what is about to leave.
         guests: Who may ask; None: everybody.
+        tracer: Is told of each request, if there is one.
     """
 
     def __init__(
-        self, watcher: Watcher, clock: Clock, capture: Capture, guests: Guests | None
+        self,
+        watcher: Watcher,
+        clock: Clock,
+        capture: Capture,
+        guests: Guests | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         self.counts = watcher.counts
         self.capture = capture
@@ -102,6 +109,7 @@ class Answering:
         self._watcher = watcher
         self._clock = clock
         self._guests = guests
+        self._tracer = tracer
         self._ids = PredictionIds()
 
     def endpoint_for(
@@ -160,6 +168,7 @@ class Answering:
     def refusal(self, error: Exception) -> Outcome:
         """What a request is answered with that met an error."""
         if isinstance(error, RequestRefused):
+            self._count_violations(error)
             return Outcome(explained(error.status, error, error.violations))
         if isinstance(error, NotFound):
             return Outcome(explained(404, error))
@@ -170,21 +179,56 @@ class Answering:
         failed = Cd4mlError("the server failed on this request", hint="its log has the reason")
         return Outcome(explained(500, failed))
 
-    def left(self, outcome: Outcome) -> None:
-        """Count what is about to leave."""
-        self.counts.requests[outcome.response.status] += 1
+    def left(self, outcome: Outcome, seconds: float) -> None:
+        """Count what is about to leave, and how long it took."""
+        self.counts.requests.add(outcome.response.status)
         if outcome.given is None:
             return
         asked, answers = outcome.given
         for group in answers.groups():
             self.counts.add(group)
         for name in asked.endpoint.reader.unknown_categories(asked.rows):
-            self.counts.unknown[name] += 1
+            self.counts.unknown.add(name)
+        self.counts.add_request(answers, seconds)
+
+    @property
+    def is_traced(self) -> bool:
+        """Whether `trace` tells anybody."""
+        return self._tracer is not None
+
+    def trace(
+        self,
+        outcome: Outcome,
+        seconds: float,
+        method: str,
+        path: str,
+        headers: Iterable[tuple[bytes, bytes]],
+    ) -> None:
+        """Tell of a request that was answered, or refused."""
+        if self._tracer is None:
+            return
+        try:
+            self._tracer.record(
+                method,
+                path,
+                headers,
+                ended_ns=int(self._clock.machine_time().timestamp() * 1e9),
+                seconds=seconds,
+                status=outcome.response.status,
+                given=outcome.given,
+            )
+        except Exception:  # the answer has left; a span is not worth its connection
+            _log.exception("a request could not be traced")
 
     def copy(self, outcome: Outcome) -> None:
         """Let the shadows answer what was answered."""
         if outcome.given is not None and outcome.given.asked.endpoint.shadows:
             self.shadows.put(outcome.given.asked)
+
+    def _count_violations(self, refusal: RequestRefused) -> None:
+        endpoint = self._watcher.endpoint
+        if refusal.violations and endpoint is not None:
+            self.counts.add_violations(refusal.violations, endpoint.contract.contract.names)
 
     def _taken(self, call: Call, at_us: int) -> UnderWay:
         protocol, path, request, endpoint = call

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 from cd4ml.models.leniency import LISTED, Warned
 from cd4ml.records.explanation import Contribution, Explained
 from cd4ml.serving.endpoint import Answer, Endpoint, Version
+from cd4ml.serving.metrics import Series
 from cd4ml.serving.request import RequestRefused, Row
 
 TOLERANCE = 1e-4  # answers of compiled models are of single precision
@@ -65,7 +66,7 @@ def beside(
     endpoint: Endpoint,
     rows: list[Row],
     answered: Sequence[Sequence[Answer]],
-    warned: dict[tuple[str, str], int],
+    warned: Series,
     *,
     wants_contributions: bool,
 ) -> Beside:
@@ -79,7 +80,7 @@ def beside(
     if not found and explained is None:
         return NOTHING
     for (field, kind), n in Counter((each.field, each.kind) for each in found).items():
-        warned[field, kind] += n
+        warned.add((field, kind), n)
     return Beside(found[:LISTED], explained)
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from cd4ml.errors import Unavailable
 from cd4ml.records.settings import CaptureSettings
 from cd4ml.serving.answers import Answers, Group
+from cd4ml.serving.lag import Place
 from cd4ml.serving.lines import Asked, lines_of
 from cd4ml.serving.metrics import Counts
 from cd4ml.serving.request import RequestRefused
@@ -172,6 +173,10 @@ class Capture:
                 for line in lines_of(asked, self._sampled(asked, group), self._mask)
             ]
         )
+
+    def written(self) -> Place:
+        """How far this worker's segment is written."""
+        return Place(*self._segment.position)
 
     @property
     def unsynced_s(self) -> float:

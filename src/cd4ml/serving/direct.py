@@ -9,6 +9,7 @@ the way of ASGI: pages, large and chunked bodies, HTTP/1.0, upgrades, a caller t
 from __future__ import annotations
 
 import asyncio
+from time import perf_counter
 from typing import Any, ClassVar, NamedTuple
 
 from uvicorn.config import Config
@@ -189,7 +190,7 @@ class Turn:
         self._answering = answering
         self._state = state
         self._loop = loop
-        self._waiting: list[tuple[DirectProtocol, Call]] = []
+        self._waiting: list[tuple[DirectProtocol, Call, float]] = []  # with when it was read
         self.heads: dict[bytes, Head] = {}
         self._headers: list[tuple[bytes, bytes]] = []  # of the server, new every second
         self._date = b""
@@ -197,7 +198,7 @@ class Turn:
     def put(self, connection: DirectProtocol, call: Call) -> None:
         """Answer at the end of the turn; at once, if there is no other connection."""
         waiting = self._waiting
-        waiting.append((connection, call))
+        waiting.append((connection, call, perf_counter()))
         if len(waiting) == 1:
             if len(self._state.connections) == 1:
                 self._answer_all()
@@ -215,13 +216,17 @@ class Turn:
 
     def _answer_all(self) -> None:
         waiting, self._waiting = self._waiting, []
-        outcomes = self._answering.outcomes([call for _, call in waiting])
-        date, now = self._server_headers(), self._loop.time()
-        for (connection, _), outcome in zip(waiting, outcomes, strict=True):
-            self._answering.left(outcome)
+        answering = self._answering
+        outcomes = answering.outcomes([call for _, call, _ in waiting])
+        date, now, ended = self._server_headers(), self._loop.time(), perf_counter()
+        for (connection, _, read_at), outcome in zip(waiting, outcomes, strict=True):
+            answering.left(outcome, ended - read_at)
             connection.respond(outcome.response, date, now)
-        for outcome in outcomes:
-            self._answering.copy(outcome)
+        for (_, call, read_at), outcome in zip(waiting, outcomes, strict=True):
+            if answering.is_traced:
+                headers = call.request.headers
+                answering.trace(outcome, ended - read_at, "POST", call.path, headers)
+            answering.copy(outcome)
 
     def _server_headers(self) -> bytes:
         if self._headers is not self._state.default_headers:

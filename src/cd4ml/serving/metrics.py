@@ -1,116 +1,166 @@
-"""What a serving process counts, as Prometheus reads it."""
+"""What a worker counts."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from typing import Any
 
+from cd4ml.models.violations import Violation
 from cd4ml.records.plan import Arm, Role
-from cd4ml.serving.answers import Group
+from cd4ml.serving.answers import Answers, Group, Version
+from cd4ml.serving.board import Board, Slot
+from cd4ml.serving.exposition import BOUNDS, ENDS, LATENCY, sample, text
 
 Label = tuple[str, int, Role]
 
 
-class Counts:
-    """Counts since the process began. One thread writes each number."""
+class Series:
+    """The numbers of one metric, by the values of its labels."""
 
-    def __init__(self) -> None:
-        self.requests: Counter[int] = Counter()  # by HTTP status
-        self.answered: Counter[Label] = Counter()
-        self.failed: Counter[Label] = Counter()
-        self.unknown: Counter[str] = Counter()  # categories, by field
-        self.warned: Counter[tuple[str, str]] = Counter()  # values forgiven, by field and kind
-        self.dropped = 0  # copies that no shadow answered
-        self.missing = 0  # answers given and not recorded
-        self.sampled_out = 0  # answers not recorded because they are not of the sample
+    def __init__(self, slot: Slot, metric: str, labels: tuple[str, ...]) -> None:
+        self._slot = slot
+        self._cells = slot.cells
+        self._metric = metric
+        self._labels = labels
+        self._at: dict[Any, int] = {}
+
+    def add(self, key: Any, n: float = 1) -> None:
+        """Count; the key is the value of the label, or the tuple of them."""
+        at = self._at.get(key)
+        if at is None:
+            at = self._cell(key)
+        self._cells[at] += n
+
+    @property
+    def numbers(self) -> dict[Any, float]:
+        """Those that this process has written, by key."""
+        return {key: self._cells[at] for key, at in list(self._at.items())}
+
+    def __getitem__(self, key: Any) -> float:
+        return self._cells[self._cell(key)]
+
+    def __setitem__(self, key: Any, number: float) -> None:
+        self._cells[self._cell(key)] = number
+
+    def _cell(self, key: Any) -> int:
+        if key not in self._at:
+            values = key if isinstance(key, tuple) else (key,)
+            pairs = zip(self._labels, values, strict=True)
+            self._at[key] = self._slot.cell(sample(self._metric, dict(pairs)))
+        return self._at[key]
+
+
+class Latency:
+    """How long requests took, by version: each in the first bucket that is long enough."""
+
+    def __init__(self, slot: Slot) -> None:
+        self._slot = slot
+        self._cells = slot.cells
+        self._at: dict[tuple[str, int], tuple[int, list[int]]] = {}
+
+    def add(self, model: str, number: int, seconds: float) -> None:
+        """Count a request."""
+        found = self._at.get((model, number))
+        if found is None:
+            found = self._at[model, number] = self._named(model, number)
+        total, buckets = found
+        self._cells[total] += seconds
+        self._cells[buckets[bisect_left(BOUNDS, seconds)]] += 1
+
+    def _named(self, model: str, number: int) -> tuple[int, list[int]]:
+        labels = {"model": model, "version": number}
+        cell = self._slot.cell
+        ends = [cell(sample(f"{LATENCY}_bucket", labels | {"le": end})) for end in ENDS]
+        return cell(sample(f"{LATENCY}_sum", labels)), ends
+
+
+class _Alone:
+    """A metric without labels as an attribute of `Counts`."""
+
+    def __init__(self, metric: str) -> None:
+        self._metric = metric
+
+    def __get__(self, counts: Counts, _: type | None = None) -> int:
+        return int(counts.slot.cells[counts.slot.cell(self._metric)])
+
+    def __set__(self, counts: Counts, number: float) -> None:
+        counts.set(self._metric, number)
+
+
+class Counts:
+    """A worker's numbers; one thread writes each. without a board, they are its alone."""
+
+    dropped = _Alone("cd4ml_shadow_copies_dropped_total")  # copies that no shadow answered
+    missing = _Alone("cd4ml_capture_missing_total")  # answers given and not recorded
+    sampled_out = _Alone("cd4ml_capture_sampled_out_total")  # answers not of the sample
+
+    def __init__(self, board: Board | None = None, number: int = 0) -> None:
+        self.board = board or Board(1)
+        self.slot = slot = self.board.slots[number]
+        of_version = ("model", "version", "role")
+        self.requests = Series(slot, "cd4ml_requests_total", ("status",))
+        self.latency = Latency(slot)
+        self.answered = Series(slot, "cd4ml_predictions_total", of_version)
+        self.failed = Series(slot, "cd4ml_failures_total", of_version)
+        self.violations = Series(slot, "cd4ml_violations_total", ("field",))
+        self.unknown = Series(slot, "cd4ml_unknown_categories_total", ("field",))
+        self.warned = Series(slot, "cd4ml_contract_warnings_total", ("field", "kind"))
+        self.cpu = Series(slot, "cd4ml_cpu_seconds_total", of_version)
+        self.cost = Series(slot, "cd4ml_cost_total", (*of_version, "currency"))
+        self.work: dict[Label, float] = defaultdict(float)  # CPU seconds in models, about
 
     def add(self, answered: Group) -> None:
         """Count what one version answered, and where it failed."""
         n_failed = answered.scores.count(None)
-        label = _label(answered.version.arm)
+        label = label_of(answered.version.arm)
         if n_failed:
-            self.failed[label] += n_failed
+            self.failed.add(label, n_failed)
         if n_answered := len(answered.scores) - n_failed:
-            self.answered[label] += n_answered
+            self.answered.add(label, n_answered)
 
     def add_failure(self, arm: Arm) -> None:
         """Count a request that was not answered because its version failed."""
-        self.failed[_label(arm)] += 1
+        self.failed.add(label_of(arm))
+
+    def add_violations(self, violations: Iterable[Violation], fields: Collection[str]) -> None:
+        """Count violations by field; all that name none of these fields together."""
+        for violation in violations:
+            self.violations.add(violation.field if violation.field in fields else "")
+
+    def add_request(self, answered: Answers, seconds: float) -> None:
+        """Count how long a request took, for each version of which it has an answer."""
+        if isinstance(answered.versions, Version):
+            arms = [answered.versions.arm]
+        else:
+            arms = list({id(each.arm): each.arm for each in answered.versions}.values())
+        for arm in arms:
+            self.latency.add(arm.model, arm.number, seconds)
+
+    def set(self, metric: str, number: float) -> None:
+        """Say what a metric without labels is now."""
+        self.slot.cells[self.slot.cell(metric)] = number
+
+    def increase(self, metric: str, n: float) -> None:
+        """Count on a metric without labels."""
+        self.slot.cells[self.slot.cell(metric)] += n
+
+    def text(self) -> str:
+        """What all workers have counted, in Prometheus' text format."""
+        return text(self.board.slots)
 
     @property
     def n_answered(self) -> int:
         """Predictions that callers were given."""
-        return sum(n for (*_, role), n in list(self.answered.items()) if role != "shadow")
-
-    def text(self, plan: int) -> str:
-        """All counts in Prometheus' text format."""
-        statuses = {f'{{status="{status}"}}': n for status, n in sorted(self.requests.items())}
-        unknown = {f"{{field={_quoted(name)}}}": n for name, n in sorted(self.unknown.items())}
-        warned = {
-            f'{{field={_quoted(name)},kind="{kind}"}}': n
-            for (name, kind), n in sorted(self.warned.items())
-        }
-        refused = sum(n for status, n in self.requests.items() if 400 <= status < 500)
-        blocks = [
-            _block("cd4ml_plan", "gauge", "Number of the plan in force.", {"": plan}),
-            _block("cd4ml_requests_total", "counter", "Answers to POST /predict.", statuses),
-            _block("cd4ml_refused_total", "counter", "Requests refused as wrong.", {"": refused}),
-            _block(
-                "cd4ml_predictions_total", "counter", "Rows answered.", _by_label(self.answered)
-            ),
-            _block(
-                "cd4ml_failures_total", "counter", "Rows a model failed on.", _by_label(self.failed)
-            ),
-            _block(
-                "cd4ml_unknown_categories_total",
-                "counter",
-                "Strings outside the list of a field that the contract leaves open.",
-                unknown,
-            ),
-            _block(
-                "cd4ml_contract_warnings_total",
-                "counter",
-                "Values that are amiss and that the contract forgives.",
-                warned,
-            ),
-            _block(
-                "cd4ml_shadow_copies_dropped_total",
-                "counter",
-                "Rows not copied to the shadows, because too many were waiting.",
-                {"": self.dropped},
-            ),
-            _block(
-                "cd4ml_capture_missing_total",
-                "counter",
-                "Answers given that could not be recorded.",
-                {"": self.missing},
-            ),
-            _block(
-                "cd4ml_capture_sampled_out_total",
-                "counter",
-                "Answers not recorded because they are not of the sample.",
-                {"": self.sampled_out},
-            ),
-        ]
-        return "".join(blocks)
+        answered = (
+            n
+            for name, n in self.slot.read().items()
+            if name.startswith("cd4ml_predictions_total{") and 'role="shadow"' not in name
+        )
+        return int(sum(answered))
 
 
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
-    return f'"{escaped}"'
-
-
-def _label(arm: Arm) -> Label:
+def label_of(arm: Arm) -> Label:
+    """What a version's numbers are found by."""
     return arm.model, arm.number, arm.role
-
-
-def _by_label(counts: Mapping[Label, int]) -> dict[str, int]:
-    return {
-        f'{{model="{model}",version="{number}",role="{role}"}}': n
-        for (model, number, role), n in sorted(counts.items())
-    }
-
-
-def _block(name: str, kind: str, help_text: str, values: Mapping[str, int]) -> str:
-    lines = (f"{name}{labels} {n}\n" for labels, n in values.items())
-    return f"# HELP {name} {help_text}\n# TYPE {name} {kind}\n{''.join(lines)}"

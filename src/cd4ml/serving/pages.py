@@ -18,10 +18,12 @@ from cd4ml.serving.watcher import Watcher
 from cd4ml.serving.wire import TEXT, Response, explained, in_json
 
 PAGES = (
-    "/", "/health", "/ready", "/contract", "/metrics", "/openapi.json", "/ping", "/version", "/v2",
+    "/", "/live", "/health", "/ready", "/contract", "/metrics", "/openapi.json", "/ping", "/version",
+    "/v2",
 )  # fmt: skip
 
-_ALIVE = ("/health", "/v2/health/live")
+_ALIVE = ("/health", "/live", "/v2/health/live")
+_READY = ("/ready", "/ping", "/v2/health/ready")
 _MODEL = re.compile(r"/v2/models/(?P<model>[^/]+)(/versions/(?P<version>[^/]+))?(?P<rest>/ready)?")
 
 
@@ -40,8 +42,9 @@ def page(watcher: Watcher, method: str, path: str) -> Response:
         return in_json(server)
     endpoint = watcher.endpoint
     if path == "/metrics":
-        plan = 0 if endpoint is None else endpoint.plan.number
-        return Response(200, watcher.counts.text(plan).encode(), TEXT)
+        return Response(200, watcher.counts.text().encode(), TEXT)
+    if watcher.is_draining and path in _READY:
+        return explained(503, Unavailable("this process ends, and finishes what it has begun"))
     if endpoint is None:
         return explained(503, Unavailable(watcher.absence))
     if path == "/openapi.json":

@@ -12,15 +12,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Literal
+from types import FrameType
+from typing import Any, Literal
 
 import uvicorn
 
-from cd4ml.errors import Unavailable
+from cd4ml.serving.accepting import Acceptor, Connections
 from cd4ml.serving.app import App
 from cd4ml.serving.guests import Guests
+from cd4ml.serving.listening import listen, url_of
+from cd4ml.serving.metrics import Counts
 from cd4ml.serving.patience import Patience
+from cd4ml.serving.posts import Post
 from cd4ml.serving.shipping import Shipper
+from cd4ml.serving.tracing import Tracer
 from cd4ml.serving.watcher import Watcher
 from cd4ml.store.project import Project
 from cd4ml.store.shipped import FOLDER
@@ -31,8 +36,6 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLAR
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _SWITCH_S = 0.0005  # how long another thread may keep a request waiting for the interpreter
 _KEEP_ALIVE_S = 75  # longer than most callers keep an idle connection
-_DRAIN_S = 10  # for requests in flight when the process is told to end
-_BACKLOG = 2048
 _LOOKS = 20  # of uvicorn's ticks between two looks at the connections: two seconds
 
 
@@ -64,15 +67,46 @@ def serve(
     """
     pin_threads()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
-    listening = _listen(host, port)
-    shown = f"[{host}]" if ":" in host else host
-    url = f"http://{shown}:{listening.getsockname()[1]}"
-    app = _app(project, environment, url, needs_token=needs_token)
-    server = _Server(_configuration(app))
+    listening = listen(host, port)
+    url = url_of(listening, host)
+
+    def tell() -> None:
+        _log.info("%s listens on %s", environment, url)
+        if announce is not None:
+            announce(url)
+
+    answer(
+        project,
+        environment=environment,
+        listening=listening,
+        url=url,
+        needs_token=needs_token,
+        when_built=tell,
+    )
+
+
+def answer(
+    project: Project,
+    *,
+    environment: str,
+    listening: socket.socket,
+    url: str,
+    needs_token: bool = False,
+    post: Post | None = None,
+    when_built: Callable[[], None] = lambda: None,
+) -> None:
+    """Answer what comes to a socket, alone or (with a post) beside other workers.
+
+    Raises:
+        Unavailable: If a folder that it needs cannot be made.
+        ConfigurationError: If traces are wanted and OpenTelemetry is not installed.
+        KeyboardInterrupt: If SIGINT ended it.
+    """
+    counts = Counts() if post is None else Counts(post.board, post.number)
+    app = _app(project, environment, url, counts, post, needs_token=needs_token)
+    server = _Server(_configuration(app, project), app, counts, project, post)
     app.count_in_flight(server.server_state.tasks.__len__)
-    _log.info("%s listens on %s", environment, url)
-    if announce is not None:
-        announce(url)
+    when_built()
     with _short_turns():
         server.run(sockets=[listening])
 
@@ -88,15 +122,77 @@ def pin_threads() -> None:
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config) -> None:
+    """uvicorn's, which says that it ends before it does, and shares its socket with others."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        app: App,
+        counts: Counts,
+        project: Project,
+        post: Post | None,
+    ) -> None:
         super().__init__(config)
+        self._app = app
+        self._counts = counts
+        self._notice_s = project.settings.serving.notice_s
+        self._ends_at: float | None = None
+        self._post = post
+        self._acceptor: Acceptor | None = None
+        self._connections = Connections(counts.slot)
+        self.server_state.connections = self._connections
         self._patience = Patience()
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to accept, by turns with the other workers if there are any."""
+        if self._post is None:
+            self._counts.slot.is_there = True
+            await super().startup(sockets)
+            return
+        await super().startup(sockets=[])
+        (listening,) = sockets or []
+        self._acceptor = Acceptor(
+            listening,
+            self._connections,
+            mine=self._counts.slot,
+            others=self._post.board.others_of(self._post.number),
+            protocol=self._protocol,
+        )
+        self._acceptor.start()
+        self._post.when_ready()
+
     async def on_tick(self, counter: int) -> bool:
-        """Ten times a second; sometimes it is time to look who keeps a connection for nothing."""
+        """Ten times a second: end when the notice that this process gave is over.
+
+        Sometimes it is time to look who keeps a connection for nothing.
+        """
         if counter % _LOOKS == 0:
-            self._patience.look(self.server_state.connections, time.monotonic())
+            self._patience.look(self._connections, time.monotonic())
+        if self._ends_at is not None and time.monotonic() >= self._ends_at:
+            self.should_exit = True
         return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept nothing more, finish what was begun, then end the application."""
+        if self._acceptor is not None:
+            await self._acceptor.stop()
+        await super().shutdown(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Say that this process is not ready, and end after the notice; told twice, at once."""
+        self._app.drain()
+        if self._notice_s and self._ends_at is None:
+            self._captured_signals.append(sig)
+            self._ends_at = time.monotonic() + self._notice_s
+            return
+        super().handle_exit(sig, frame)
+
+    def _protocol(self) -> asyncio.Protocol:
+        make: Any = self.config.http_protocol_class
+        made: asyncio.Protocol = make(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return made
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -117,11 +213,22 @@ class _Server(uvicorn.Server):
             raise KeyboardInterrupt
 
 
-def _app(project: Project, environment: str, url: str, *, needs_token: bool) -> App:
+def _app(
+    project: Project,
+    environment: str,
+    url: str,
+    counts: Counts,
+    post: Post | None,
+    *,
+    needs_token: bool,
+) -> App:
     worker = f"{environment}@{socket.gethostname()}:{url.rpartition(':')[2]}"
+    if post is not None:
+        worker += f"#{post.number + 1}"
     file = project.state / "serving" / environment / "tokens.json"
     guests = Guests(file, environment, project.clock) if needs_token else None
-    watcher = Watcher(project, environment, worker, url, guests)
+    watcher = Watcher(project, environment, worker, url, guests, counts)
+    traces = os.environ.get("CD4ML_TRACES") or project.settings.serving.traces
     return App(
         watcher,
         clock=project.clock,
@@ -131,6 +238,10 @@ def _app(project: Project, environment: str, url: str, *, needs_token: bool) -> 
         settings=project.settings.capture,
         mask=project.mask,
         shipper=_shipper(project),
+        prices=project.settings.prices,
+        n_workers=1 if post is None else post.n_workers,
+        tracer=Tracer(traces, environment=environment, worker=worker) if traces else None,
+        is_patient=post is not None,
     )
 
 
@@ -141,7 +252,7 @@ def _shipper(project: Project) -> Shipper | None:
     return Shipper(project.blobs.below(FOLDER), patience_s=capture.slow_after_s)
 
 
-def _configuration(app: App) -> uvicorn.Config:
+def _configuration(app: App, project: Project) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="auto",  # uvloop where it is installed
@@ -154,7 +265,7 @@ def _configuration(app: App) -> uvicorn.Config:
         log_level=logging.WARNING,
         server_header=False,
         timeout_keep_alive=_KEEP_ALIVE_S,
-        timeout_graceful_shutdown=_DRAIN_S,
+        timeout_graceful_shutdown=project.settings.serving.drain_s,
     )
 
 
@@ -167,19 +278,6 @@ def _connections(app: App) -> type[asyncio.Protocol] | Literal["auto"]:
     except ImportError:
         return "auto"
     return protocol_for(app.answering)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    except (OSError, OverflowError) as error:
-        number = getattr(error, "errno", None) or 0
-        reason = os.strerror(number) if number > 0 else str(error)  # resolving fails below 0
-        msg = f"cannot listen on {host} port {port}: {reason}"
-        raise Unavailable(
-            msg, hint="choose another with --port; is a server running already?"
-        ) from None
 
 
 @contextmanager

@@ -49,6 +49,11 @@ class Shadows:
         self._n_put += len(copy.rows)
         self._waiting.put(copy)
 
+    @property
+    def n_waiting(self) -> int:
+        """How many rows wait to be answered."""
+        return self._n_put - self._n_taken
+
     def stop(self) -> None:
         """Answer what waits, and end."""
         self._waiting.put(None)

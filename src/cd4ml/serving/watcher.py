@@ -15,9 +15,12 @@ from cd4ml.records.plan import Plan
 from cd4ml.records.worker import Worker
 from cd4ml.serving.endpoint import Endpoint, build
 from cd4ml.serving.guests import Guests
+from cd4ml.serving.lag import Lag, Place
 from cd4ml.serving.last_known import LastKnown
+from cd4ml.serving.metering import metered
 from cd4ml.serving.metrics import Counts
 from cd4ml.serving.trouble import Trouble, raise_alert
+from cd4ml.serving.warming import warm
 from cd4ml.store import vouched
 from cd4ml.store.project import Project
 from cd4ml.store.rows import find, put
@@ -33,8 +36,8 @@ _LONGEST_WAIT_S = 2.0  # between two attempts that fail
 class Watcher:
     """Polls the environment's newest plan and replaces `endpoint`, one reference, when it changed.
 
-    Models are fetched, verified, loaded and tried in the watcher's thread; requests in
-    flight keep the endpoint they took. Whatever fails is logged and tried again, and
+    Models are fetched, verified, loaded and tried in the watcher's thread, by a row that goes the
+    way of a request; requests in flight keep the endpoint they took. Whatever fails is logged and tried again, and
     the last endpoint stays in force; after a restart it comes from the process's own disk.
     """
 
@@ -45,11 +48,17 @@ class Watcher:
         worker: str,
         address: str,
         guests: Guests | None = None,
+        counts: Counts | None = None,
     ) -> None:
         self._guests = guests
         self.environment = environment
         self.endpoint: Endpoint | None = None
-        self.counts = Counts()
+        self.counts = counts or Counts()
+        self.is_draining = False  # told to end: requests in flight are finished
+        self.written: Callable[[], Place] | None = None  # by the capture
+        self._lag = Lag()
+        self._looked_at = float("-inf")
+        self.has_looked = threading.Event()  # whether what is released was asked for once
         self.trouble: Trouble | None = None  # of the capture whose alerts are raised here
         self._project = project
         self._worker = worker
@@ -88,6 +97,11 @@ class Watcher:
         return self._guests is not None
 
     @property
+    def lag_s(self) -> float:
+        """Age of the oldest answer that no collector has taken, in seconds."""
+        return self._lag.seconds
+
+    @property
     def absence(self) -> str:
         """Why there is no endpoint yet, in words."""
         if self._newest:
@@ -109,9 +123,11 @@ class Watcher:
         while True:
             is_last = self._is_ending.is_set()
             is_well = self._attempt(self._follow)
+            self.has_looked.set()
             self._obstacle = "" if is_well else self._complaint.splitlines()[0]
             is_well &= self._attempt(partial(self._report, is_last))
             is_well &= self._attempt(self._raise_alerts)
+            is_well &= self._attempt(self._look_at_log)
             if self._guests is not None:
                 is_well &= self._attempt(partial(self._guests.follow, self._project.database))
             if is_last:
@@ -152,7 +168,9 @@ class Watcher:
             or load(self._known.blobs, artifact, is_trusted=is_trusted)
             for artifact in {arm.artifact for arm in plan.arms}
         }
-        return build(plan, runtimes)
+        endpoint = metered(build(plan, runtimes), self.counts)
+        warm(endpoint)
+        return endpoint
 
     def _is_trusted(self, address: str) -> bool:
         is_trusted = trusted_in(self._project.database)(address)
@@ -196,6 +214,13 @@ class Watcher:
             for incident in incidents:
                 raise_alert(connection, incident, self.endpoint.plan, now=now)
         self.trouble.told(incidents)
+
+    def _look_at_log(self) -> None:
+        if self.written is None or time.monotonic() < self._looked_at + _REPORT_S:
+            return
+        with self._project.database.read() as connection:
+            self._lag.look(connection, self.written())
+        self._looked_at = time.monotonic()
 
     def _complain(self, error: Exception) -> None:
         text = f"{type(error).__name__}: {error}"

@@ -69,6 +69,7 @@ class Segment:
         self._rotate_bytes = rotate_bytes
         self._rotate_after_s = rotate_after_s
         self._is_synced = is_synced
+        self._name = ""
         self._size = 0
         self._begun = 0.0
         self._descriptor: int | None = None
@@ -136,6 +137,11 @@ class Segment:
             self.close()
 
     @property
+    def position(self) -> tuple[str, int]:
+        """The name of the file that grows, and how many bytes it has."""
+        return self._name, self._size
+
+    @property
     def unsynced_s(self) -> float:
         """For how long the oldest line has waited that a power cut would take; 0 if none would."""
         since, syncing = self._unsynced_since, self._syncing_since
@@ -193,6 +199,7 @@ class Segment:
             os.close(descriptor)
             return self._open()
         self._descriptor, self._size, self._begun = descriptor, 0, time.monotonic()
+        self._name = name
         self._has_new_file = True
         return descriptor
 

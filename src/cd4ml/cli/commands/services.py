@@ -18,6 +18,7 @@ CONSOLE_PORT, ENDPOINT_PORT = 8400, 8401
 
 _SAGEMAKER_PORT = "SAGEMAKER_BIND_TO_PORT"  # how SageMaker tells a container its port
 _LAST_PORT = 65535
+_MOST_WORKERS = 256
 
 
 def add(commands: Commands) -> None:
@@ -32,6 +33,13 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("--in", dest="environment", metavar="ENVIRONMENT", required=True)
     _takes_address(parser, ENDPOINT_PORT, or_in=_SAGEMAKER_PORT)
+    parser.add_argument(
+        "--workers",
+        type=_workers,
+        metavar="N",
+        default=0,
+        help="answer by so many processes; one that dies is replaced (default: by this one)",
+    )
     parser.add_argument(
         "--tokens",
         action="store_true",
@@ -81,6 +89,7 @@ def serve(given: Given) -> Answer[None]:
         host=words.host,
         port=words.port,
         needs_token=words.tokens,
+        workers=words.workers,
     )
     return Answer(None, _say_nothing)
 
@@ -122,6 +131,13 @@ def _takes_address(parser: Parser, port: int, *, or_in: str = "") -> None:
 def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) <= _LAST_PORT):
         msg = f"expected a port from 0 to {_LAST_PORT}, got {text!r}"
+        raise argparse.ArgumentTypeError(msg)
+    return int(text)
+
+
+def _workers(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= _MOST_WORKERS):
+        msg = f"expected 1 to {_MOST_WORKERS} processes, got {text!r}"
         raise argparse.ArgumentTypeError(msg)
     return int(text)
 

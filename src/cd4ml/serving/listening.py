@@ -1,0 +1,34 @@
+"""The socket that callers connect to."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+from cd4ml.errors import Unavailable
+
+BACKLOG = 2048
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens; connections wait in it until somebody accepts them.
+
+    Raises:
+        Unavailable: If the port cannot be had.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except (OSError, OverflowError) as error:
+        number = getattr(error, "errno", None) or 0
+        reason = os.strerror(number) if number > 0 else str(error)  # resolving fails below 0
+        msg = f"cannot listen on {host} port {port}: {reason}"
+        raise Unavailable(
+            msg, hint="choose another with --port; is a server running already?"
+        ) from None
+
+
+def url_of(listening: socket.socket, host: str) -> str:
+    """Where it can be reached."""
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{listening.getsockname()[1]}"
