@@ -211,7 +211,7 @@ def test_a_wheel_warns_and_tells_the_same(
     assert {each.filename for each in told} == {__file__}
     with pytest.warns(model.ContractWarning):
         assert model.predict(AMISS) == scores[1]
-    status, answer = served._answer(model, json.dumps({"rows": ROWS}).encode())
+    status, answer = served._answer(model, json.dumps({"rows": ROWS}).encode(), "application/json")
     assert (status, answer["warnings"]) == (200, WARNED)
     assert "cd4ml" not in {
         value.__module__.partition(".")[0] for value in (model.Warned, model.ContractWarning)
