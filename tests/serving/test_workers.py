@@ -50,6 +50,17 @@ def process_of(caller: Caller) -> int:
     return number
 
 
+def one_of_each(running: Server, stack: ExitStack) -> dict[int, Caller]:
+    """A connection to each worker, by its process; on a busy machine one may take several first."""
+    found: dict[int, Caller] = {}
+    for _ in range(100):
+        caller = stack.enter_context(running.caller())
+        found.setdefault(process_of(caller), caller)
+        if len(found) == N:
+            return found
+    raise AssertionError(f"only {list(found)} take connections")
+
+
 def half_sent(running: Server) -> socket.socket:
     """A connection over which the first half of a request was sent."""
     connection = socket.create_connection(("127.0.0.1", running.port))
@@ -60,21 +71,21 @@ def half_sent(running: Server) -> socket.socket:
 
 
 def test_connections_are_shared_evenly(running: Server) -> None:
-    with ExitStack() as stack:
-        callers = [stack.enter_context(running.caller()) for _ in range(4 * N)]
-        shares = Counter(process_of(caller) for caller in callers)
+    def is_even() -> bool:
+        with ExitStack() as stack:
+            callers = [stack.enter_context(running.caller()) for _ in range(8 * N)]
+            shares = Counter(process_of(caller) for caller in callers)
+        return len(shares) == N and max(shares.values()) - min(shares.values()) <= 2
 
-    assert set(shares) == running.pids()
-    assert max(shares.values()) - min(shares.values()) <= 2
+    until(is_even)  # at once, unless other programs keep a worker from running
 
 
 def test_each_worker_has_a_name_and_segments_of_its_own(
     running: Server, released: Released
 ) -> None:
     with ExitStack() as stack:
-        callers = [stack.enter_context(running.caller()) for _ in range(2 * N)]
-        answers = [caller.ask().json["predictions"][0] for caller in callers]
-        assert len({process_of(caller) for caller in callers}) == N
+        callers = one_of_each(running, stack)
+        answers = [caller.ask().json["predictions"][0] for caller in callers.values()]
 
     names = {path.name.rpartition("-")[0] for path in released.project.segments.glob("*.jsonl")}
     host = f"production@{socket.gethostname()}:{running.port}"
@@ -87,30 +98,28 @@ def test_each_worker_has_a_name_and_segments_of_its_own(
     assert {(w.name, w.address) for w in released.workers()} == {
         (f"{host}#{number + 1}", f"http://127.0.0.1:{running.port}") for number in range(N)
     }
-    assert {worker.process for worker in released.workers()} == running.pids()
+    assert {worker.process for worker in released.workers()} == set(callers)
 
 
 def test_any_worker_tells_the_metrics_of_all(running: Server) -> None:
     before = running.metrics()
     with ExitStack() as stack:
-        callers = [stack.enter_context(running.caller()) for _ in range(2 * N)]
+        callers = one_of_each(running, stack).values()
         for caller in callers:
             caller.ask()
             caller.ask(json.dumps(ROW | {"hour": 24, "gate": "B12"}).encode())
         told = [caller.get("/metrics").body.decode() for caller in callers]
-        n_processes = len({process_of(caller) for caller in callers})
 
     def new(name: str, text: str) -> float:
         lines = dict(line.rsplit(" ", 1) for line in text.splitlines() if line[0] != "#")
         return float(lines[name]) - before.get(name, 0)
 
-    assert n_processes == N
     for text in told:
-        assert new('cd4ml_requests_total{status="200"}', text) == 2 * N
-        assert new('cd4ml_requests_total{status="422"}', text) == 2 * N
-        assert new('cd4ml_violations_total{field="hour"}', text) == 2 * N
-        assert new('cd4ml_violations_total{field=""}', text) == 2 * N
-        assert new('cd4ml_request_seconds_count{model="delay",version="1"}', text) == 2 * N
+        assert new('cd4ml_requests_total{status="200"}', text) == N
+        assert new('cd4ml_requests_total{status="422"}', text) == N
+        assert new('cd4ml_violations_total{field="hour"}', text) == N
+        assert new('cd4ml_violations_total{field=""}', text) == N
+        assert new('cd4ml_request_seconds_count{model="delay",version="1"}', text) == N
         assert f"cd4ml_workers {N}\n" in text
         assert "cd4ml_plan 1\n" in text
 
@@ -142,9 +151,7 @@ def test_a_killed_worker_is_replaced_while_the_others_answer(project: Released) 
 
     with server(project.folder, workers=N) as running:
         with ExitStack() as stack:
-            callers = [stack.enter_context(running.caller()) for _ in range(4 * N)]
-            by_process = {process_of(caller): caller for caller in callers}
-            (victim, lost), (_, other) = by_process.items()
+            (victim, lost), (_, other) = one_of_each(running, stack).items()
             ids = [c.ask().json["predictions"][0]["prediction_id"] for c in (lost, other)]
             os.kill(victim, signal.SIGKILL)
             until(lambda: "was ended by SIGKILL" in log_of(project))
@@ -153,7 +160,8 @@ def test_a_killed_worker_is_replaced_while_the_others_answer(project: Released) 
             assert other.ask().status == 200
             until(lambda: running.metrics()["cd4ml_workers"] == N)
         metrics = running.metrics()
-        assert len(running.pids() - {victim}) == N
+        with ExitStack() as stack:
+            assert victim not in one_of_each(running, stack)
         running.process.send_signal(signal.SIGINT)  # as SIGTERM: it drains
         assert running.process.wait(20) == 0
 
@@ -233,7 +241,7 @@ def test_workers_whose_supervisor_is_killed_end_by_themselves(project: Released)
     project.plan(arm(project.model(boosted())))
 
     with server(project.folder, workers=N) as running:
-        workers = [psutil.Process(pid) for pid in running.pids()]
+        workers = psutil.Process(running.process.pid).children()
         with half_sent(running) as began:
             running.end("KILL")
             time.sleep(0.2)
@@ -263,9 +271,8 @@ def test_all_workers_start_and_answer_with_database_and_blobs_away(
         ) as running,
         ExitStack() as stack,
     ):
-        callers = [stack.enter_context(running.caller()) for _ in range(2 * N)]
+        callers = one_of_each(running, stack).values()
         answers = [caller.ask().json["predictions"][0] for caller in callers]
-        assert {process_of(caller) for caller in callers} == running.pids()
 
     assert {answer["artifact"] for answer in answers} == {artifact}
 

@@ -47,7 +47,7 @@ class Lag:
         if not names:
             return
         of_them = sa.select(_MARKS.c.name, _MARKS.c.position).where(_MARKS.c.name.in_(names))
-        drained = dict(connection.execute(of_them).tuples().all())
+        drained = {row.name: row.position for row in connection.execute(of_them)}
         while self._waiting:
             place = self._waiting[0][1]
             if place.size > drained.get(place.segment, 0):
