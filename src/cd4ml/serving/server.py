@@ -23,7 +23,7 @@ from cd4ml.store.shipped import FOLDER
 
 _log = logging.getLogger(__name__)
 
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _SWITCH_S = 0.0005  # how long another thread may keep a request waiting for the interpreter
 _KEEP_ALIVE_S = 75  # longer than most callers keep an idle connection
@@ -62,7 +62,7 @@ def serve(
     listening = _listen(host, port)
     shown = f"[{host}]" if ":" in host else host
     url = f"http://{shown}:{listening.getsockname()[1]}"
-    app = _app(project, environment, url, needs_token=needs_token)
+    app, _ = app_of(project, environment, url, needs_token=needs_token)
     server = _Server(_configuration(app))
     app.count_in_flight(server.server_state.tasks.__len__)
     _log.info("%s listens on %s", environment, url)
@@ -78,7 +78,7 @@ def pin_threads() -> None:
     A single row is far too little work to share: with two OpenMP threads on a busy
     machine it took 26 times as long. Libraries that are loaded already do not obey.
     """
-    for name in _THREADS:
+    for name in THREADS:
         os.environ.setdefault(name, "1")
 
 
@@ -102,12 +102,23 @@ class _Server(uvicorn.Server):
             raise KeyboardInterrupt
 
 
-def _app(project: Project, environment: str, url: str, *, needs_token: bool) -> App:
-    worker = f"{environment}@{socket.gethostname()}:{url.rpartition(':')[2]}"
+def app_of(
+    project: Project, environment: str, url: str, *, needs_token: bool, replica: str = ""
+) -> tuple[App, Watcher]:
+    """What one process answers with, and what keeps that at the newest plan.
+
+    Args:
+        project: Open.
+        environment: Whose plan is followed.
+        url: Where it is asked.
+        needs_token: Answer only who shows a token.
+        replica: Which of several that are asked there, "" for the only one.
+    """
+    worker = f"{environment}@{socket.gethostname()}:{url.rpartition(':')[2]}{replica}"
     file = project.state / "serving" / environment / "tokens.json"
     guests = Guests(file, environment, project.clock) if needs_token else None
     watcher = Watcher(project, environment, worker, url, guests)
-    return App(
+    app = App(
         watcher,
         clock=project.clock,
         segments=project.segments,
@@ -117,6 +128,7 @@ def _app(project: Project, environment: str, url: str, *, needs_token: bool) -> 
         mask=project.mask,
         shipper=_shipper(project),
     )
+    return app, watcher
 
 
 def _shipper(project: Project) -> Shipper | None:

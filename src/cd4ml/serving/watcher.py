@@ -61,6 +61,7 @@ class Watcher:
         self._complaint = ""
         self._newest = 0  # the plan to answer with; 0 while none is known
         self._obstacle = ""  # why it cannot be followed
+        self._has_looked = False
         self._thread = threading.Thread(target=self._work, name="watcher", daemon=True)
 
     def start(self) -> None:
@@ -92,6 +93,17 @@ class Watcher:
             return f"what is released in {self.environment} cannot be asked: {self._obstacle}"
         return f"nothing is released in {self.environment} yet"
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether it knows what to answer with: a plan is loaded, or nothing is released yet."""
+        is_idle = self._has_looked and not (self._newest or self._obstacle)
+        return self.endpoint is not None or is_idle
+
+    @property
+    def is_watching(self) -> bool:
+        """Whether newer plans will be taken."""
+        return self._thread.is_alive()
+
     def _recall(self) -> None:
         known = self._known.read()
         if known is not None:
@@ -104,6 +116,7 @@ class Watcher:
             is_last = self._is_ending.is_set()
             is_well = self._attempt(self._follow)
             self._obstacle = "" if is_well else self._complaint.splitlines()[0]
+            self._has_looked = True
             is_well &= self._attempt(partial(self._report, is_last))
             is_well &= self._attempt(self._raise_alerts)
             if self._guests is not None:
