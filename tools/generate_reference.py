@@ -161,6 +161,7 @@ _SECTIONS: tuple[tuple[str, type[msgspec.Struct]], ...] = (
     ("[search.NAME]", settings.SearchSettings),
     ("[webhooks.NAME]", settings.WebhookSettings),
     ("[capture]", settings.CaptureSettings),
+    ("[replicas]", settings.ReplicaSettings),
     ("[audit]", settings.AuditSettings),
     ("[rehearsal]", settings.RehearsalSettings),
 )

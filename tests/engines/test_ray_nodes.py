@@ -4,7 +4,11 @@ The tests of the endpoint are one story: they share it, and each leaves it answe
 """
 
 import json
+import os
+import re
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -38,12 +42,13 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # Ray's own
 ]
 
+ROOT = Path(__file__).parents[2]  # estimators of tests are unpickled there
 QUICK = {
     "health_check_initial_delay_ms": 0,
     "health_check_period_ms": 500,
     "health_check_failure_threshold": 3,
 }
-REPLICAS = ReplicaSettings(min=1, max=2, requests=2, cpus=1, add_after_s=0.5, remove_after_s=600)
+REPLICAS = "[replicas]\nrequests = 2.0\nadd_after_s = 0.5\nremove_after_s = 600.0\n"
 GOES_ITS_WAY = ("prediction_id", "prediction_ids", "process", "id")
 
 
@@ -68,20 +73,42 @@ def cluster() -> Iterator[Any]:
 def released(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> Iterator[Released]:
     """A project that serves one compiled model under plan 1."""
     project = Released(tmp_path_factory.mktemp("released") / "project", sqlite_template)
+    with (project.folder / "cd4ml.toml").open("a") as settings:
+        settings.write("[environments.production]\n" + REPLICAS)
     project.plan(arm(project.model(boosted())))
     yield project
     project.project.close()
 
 
 @pytest.fixture(scope="module")
-def endpoint(cluster: Any, released: Released) -> Iterator[Any]:
-    """That project's endpoint, with one replica."""
-    from cd4ml.engines.ray.endpoint import RayEndpoint, start, stop
+def command(cluster: Any, released: Released) -> Iterator[subprocess.Popen[str]]:
+    """`cd4ml serve --on ray`, once it answers."""
+    words = [*serving(released.folder), "--on", "ray", "--port", str(free_port())]
+    with subprocess.Popen(
+        [*words, "--max-replicas", "2", "--ray", cluster.address],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    ) as process:
+        yield process
+        process.kill()
 
-    made = RayEndpoint("production", "127.0.0.1", free_port(), REPLICAS)
-    assert start(made, building(released, made)) == 1
-    yield made
-    stop(made)
+
+@pytest.fixture(scope="module")
+def endpoint(command: subprocess.Popen[str], released: Released) -> Any:
+    """That project's endpoint, with one replica."""
+    from cd4ml.engines.ray.endpoint import RayEndpoint
+
+    assert command.stderr is not None
+    said = next(line for line in command.stderr if "listens on" in line)
+    found = re.search(r"production listens on http://127.0.0.1:(\d+), 1 replicas answer\n", said)
+    assert found is not None
+    return RayEndpoint("production", "127.0.0.1", int(found[1]), ReplicaSettings())
+
+
+def serving(folder: Path) -> list[str]:
+    words = ["serve", "--in", "production", "--project", str(folder)]
+    return [sys.executable, "-m", "cd4ml", *words]
 
 
 def building(released: Released, endpoint: Any) -> Any:
@@ -328,14 +355,14 @@ def test_a_node_that_dies_under_load_takes_no_answer_with_it(
     before = len(captured(released))
     with Load(endpoint.port) as load:
         until(lambda: n_answering(endpoint) == 2, 90)  # another one was added, for the load
-        load.wait_for(200)
+        until(lambda: len(who_answered(load.replies[-50:])) == 2)
         with Caller(endpoint.port) as caller:
             counted = counts(caller)
         kill_node(cluster)
         load.wait_for(200)
         cluster.add_node(num_cpus=1)
         until(lambda: n_answering(endpoint) == 2, 90)
-        load.wait_for(200)
+        until(lambda: len(who_answered(load.replies[-50:])) == 2)
         with Caller(endpoint.port) as caller:
             assert counts(caller) > counted  # those of the dead are not forgotten
 
@@ -345,6 +372,12 @@ def test_a_node_that_dies_under_load_takes_no_answer_with_it(
     assert len(every) == len(set(every))
     assert len(every) - before - len(load.ids) <= len(failed) + load.n_cut
     assert len(failed) + load.n_cut <= 6  # what the node was answering when it died
+
+
+def who_answered(replies: list[Reply]) -> set[str]:
+    """The replicas that made these predictions, by a part of their ids."""
+    answered = [reply.json["predictions"][0] for reply in replies if reply.status == 200]
+    return {each["prediction_id"][18:24] for each in answered}
 
 
 def counts(caller: Caller, *, at: float = 0.0) -> int:
@@ -357,28 +390,59 @@ def counts(caller: Caller, *, at: float = 0.0) -> int:
 
 def test_replicas_count_together(endpoint: Any, released: Released) -> None:
     with Caller(endpoint.port) as caller:
-        asked = {caller.get("/ready").json["process"] for _ in range(30)}
         until(lambda: counts(caller) == counts(caller, at=1.5), 20)  # all have told theirs
         before = counts(caller)
-        for _ in range(30):
-            caller.ask()
-        until(lambda: counts(caller) >= before + 30, 10)
+        with Load(endpoint.port) as load:
+            load.wait_for(100)
+        until(lambda: counts(caller) >= before + len(load.replies), 10)
 
-        assert counts(caller) == before + 30
-    assert len(asked) == 2
+        assert counts(caller) == before + len(load.replies)
+    assert {reply.status for reply in load.replies} == {200}
+    assert len(who_answered(load.replies)) == 2
     names = {worker.name.rpartition("/")[2] for worker in released.workers()}
     assert names >= {"0", "1"}
 
 
-def test_an_endpoint_that_ends_finishes_what_it_began(endpoint: Any, released: Released) -> None:
-    from cd4ml.engines.ray.endpoint import stop
-
+def test_an_endpoint_that_ends_finishes_what_it_began(
+    endpoint: Any, released: Released, command: subprocess.Popen[str]
+) -> None:
     with Load(endpoint.port) as load:
         load.wait_for(50)
-        stop(endpoint)
+        command.terminate()
+        code = command.wait(60)
 
+    assert code == 0
     assert load.statuses <= {200, 404}  # of Ray's proxy, which stays for a moment
     assert load.ids <= set(captured(released))
-    stop(endpoint)  # nothing is left to end
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", endpoint.port))
+
+
+def test_a_cluster_that_lets_in_everybody_is_not_used(released: Released) -> None:
+    program = f"""
+import os, sys
+from ray.cluster_utils import Cluster
+cluster = Cluster(initialize_head=True, head_node_args={{"num_cpus": 1, "include_dashboard": False}})
+del os.environ["RAY_AUTH_MODE"]
+from cd4ml.cli import main
+sys.stderr.write(cluster.address + "\\n")
+code = main({serving(released.folder)[3:]} + ["--ray", cluster.address])
+cluster.shutdown()
+sys.exit(code)
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if name != "RAY_AUTH_TOKEN"}
+        | {"RAY_AUTH_MODE": "disabled"},
+    )
+
+    *_, address, error, hint = ran.stderr.splitlines()
+    assert f"{error}\n{hint}\n" == (
+        f"error: the Ray cluster {address} asks for no token: who reaches it can run programs on it\n"
+        "  hint: start its nodes with RAY_AUTH_MODE=token; or say RAY_AUTH_MODE=disabled here as well\n"
+    )
+    assert ran.returncode == 1

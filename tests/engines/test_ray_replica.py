@@ -107,10 +107,16 @@ def test_buckets_of_a_histogram_are_added_up() -> None:
     )
 
 
-def test_a_value_that_only_the_largest_of_matters_is_the_largest() -> None:
-    late = "# TYPE late_seconds gauge\nlate_seconds {}\n"
+def test_sizes_are_added_up_and_the_worst_age_holds() -> None:
+    gauges = "# TYPE late_seconds gauge\nlate_seconds {}\n# TYPE queue gauge\nqueue {}\n"
 
-    assert merged([late.format(0.5), late.format(3), late.format(1)]) == late.format(3)
+    whole = merged([gauges.format(0.5, 2), gauges.format(3, 0), gauges.format(1, 5)])
+
+    assert whole == gauges.format(3, 7)
+
+
+def test_a_replica_without_a_plan_does_not_set_back_the_others() -> None:
+    assert merged([text(0), text(4), text(3), text(0)]) == text(3)
 
 
 counts = st.dictionaries(st.sampled_from(["_200", "_422", "_503"]), st.integers(0, 10**9))

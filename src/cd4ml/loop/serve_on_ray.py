@@ -112,7 +112,8 @@ def answering(
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
     project = open_project(Path(folder))
-    app, watcher = app_of(project, environment, url, needs_token=needs_token, replica=replica)
+    app = app_of(project, environment, url, needs_token=needs_token, replica=replica)
+    watcher = app.watcher
     return Answering(app, lambda: watcher.is_settled, lambda: watcher.is_watching)
 
 

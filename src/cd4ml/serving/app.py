@@ -90,6 +90,11 @@ class App:
         self._worker = secrets.randbelow(WORKERS)
         self._sequence = 0
 
+    @property
+    def watcher(self) -> Watcher:
+        """What keeps it at the newest plan."""
+        return self._watcher
+
     def count_in_flight(self, in_flight: Callable[[], int]) -> None:
         """Take from the server how many requests it has read and not answered.
 

@@ -62,7 +62,7 @@ def serve(
     listening = _listen(host, port)
     shown = f"[{host}]" if ":" in host else host
     url = f"http://{shown}:{listening.getsockname()[1]}"
-    app, _ = app_of(project, environment, url, needs_token=needs_token)
+    app = app_of(project, environment, url, needs_token=needs_token)
     server = _Server(_configuration(app))
     app.count_in_flight(server.server_state.tasks.__len__)
     _log.info("%s listens on %s", environment, url)
@@ -104,21 +104,13 @@ class _Server(uvicorn.Server):
 
 def app_of(
     project: Project, environment: str, url: str, *, needs_token: bool, replica: str = ""
-) -> tuple[App, Watcher]:
-    """What one process answers with, and what keeps that at the newest plan.
-
-    Args:
-        project: Open.
-        environment: Whose plan is followed.
-        url: Where it is asked.
-        needs_token: Answer only who shows a token.
-        replica: Which of several that are asked there, "" for the only one.
-    """
+) -> App:
+    """What one process answers with; `replica` says which, where several are asked at `url`."""
     worker = f"{environment}@{socket.gethostname()}:{url.rpartition(':')[2]}{replica}"
     file = project.state / "serving" / environment / "tokens.json"
     guests = Guests(file, environment, project.clock) if needs_token else None
     watcher = Watcher(project, environment, worker, url, guests)
-    app = App(
+    return App(
         watcher,
         clock=project.clock,
         segments=project.segments,
@@ -128,7 +120,6 @@ def app_of(
         mask=project.mask,
         shipper=_shipper(project),
     )
-    return app, watcher
 
 
 def _shipper(project: Project) -> Shipper | None:

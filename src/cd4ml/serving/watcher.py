@@ -61,7 +61,7 @@ class Watcher:
         self._complaint = ""
         self._newest = 0  # the plan to answer with; 0 while none is known
         self._obstacle = ""  # why it cannot be followed
-        self._has_looked = False
+        self.has_looked = threading.Event()  # whether what is released was asked for once
         self._thread = threading.Thread(target=self._work, name="watcher", daemon=True)
 
     def start(self) -> None:
@@ -96,7 +96,7 @@ class Watcher:
     @property
     def is_settled(self) -> bool:
         """Whether it knows what to answer with: a plan is loaded, or nothing is released yet."""
-        is_idle = self._has_looked and not (self._newest or self._obstacle)
+        is_idle = self.has_looked.is_set() and not (self._newest or self._obstacle)
         return self.endpoint is not None or is_idle
 
     @property
@@ -116,7 +116,7 @@ class Watcher:
             is_last = self._is_ending.is_set()
             is_well = self._attempt(self._follow)
             self._obstacle = "" if is_well else self._complaint.splitlines()[0]
-            self._has_looked = True
+            self.has_looked.set()
             is_well &= self._attempt(partial(self._report, is_last))
             is_well &= self._attempt(self._raise_alerts)
             if self._guests is not None:

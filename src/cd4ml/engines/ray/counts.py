@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-_SMALLEST = "cd4ml_plan"  # what all of them have reached
+_SMALLEST = "cd4ml_plan"  # what all of them have reached; 0: one has none yet
+_SHARE = re.compile("_seconds$|_per_")  # what cannot be added up: ages and ratios
 
 
 @dataclass(slots=True)
@@ -18,21 +20,23 @@ class _Family:
 
     def take(self, sample: str, value: float) -> None:
         known = self.values.get(sample)
-        if known is None:
-            self.values[sample] = value
-        elif self.kind != "gauge":
-            self.values[sample] = known + value
+        name = sample.partition("{")[0]
+        if not known or (name == _SMALLEST and not value):
+            self.values[sample] = known or value
+        elif name == _SMALLEST:
+            self.values[sample] = min(known, value)
+        elif self.kind == "gauge" and _SHARE.search(name):
+            self.values[sample] = max(known, value)
         else:
-            choose = min if sample.partition("{")[0] == _SMALLEST else max
-            self.values[sample] = choose(known, value)
+            self.values[sample] = known + value
 
 
 def merged(living: Iterable[str], ended: Iterable[str] = ()) -> str:
     r"""One text of several in Prometheus' text format.
 
     What is counted is added up, also of processes that have ended: a counter that shrinks when
-    one of them ends would look as if it had begun anew. Of gauges, which only the living have,
-    the largest value holds, and the smallest plan.
+    one of them ends would look as if it had begun anew. Gauges are the living's: sizes are added
+    up, of ages and ratios the largest holds, and the smallest plan.
 
     Examples:
         >>> one = '# TYPE n counter\nn{status="200"} 2\n# TYPE cd4ml_plan gauge\ncd4ml_plan 3\n'

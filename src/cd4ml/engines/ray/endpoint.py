@@ -20,7 +20,7 @@ from cd4ml.records.settings import ReplicaSettings
 _log = logging.getLogger(__name__)
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
-_START_S = 120.0  # for the first replica
+_START_S = 300.0  # for the first replica; its machine may have to be started
 _LOOK_S = 0.1
 _QUEUE = 8  # times `requests`: how many a replica takes before they wait in front of it
 _KEEP_ALIVE_S = 75
@@ -44,6 +44,11 @@ class RayEndpoint(NamedTuple):
         return f"cd4ml-{self.environment}"
 
     @property
+    def asks_one_node(self) -> bool:
+        """Whether only the head node listens: nobody else reaches an address of its own."""
+        return self.host in _LOOPBACK
+
+    @property
     def url(self) -> str:
         """Where it answers."""
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -60,7 +65,7 @@ def start(endpoint: RayEndpoint, build: Build) -> int:
     Raises:
         ConfigurationError: If Ray Serve is not installed.
         Conflict: If the cluster answers for somebody else, or elsewhere.
-        Unavailable: If the port is taken, or no replica answers within two minutes.
+        Unavailable: If the port is taken, or no replica answers within five minutes.
     """
     serve = serve_module()
     status = serve.status()
@@ -117,16 +122,15 @@ def serve_module() -> Any:
 
 def _deploy(serve: Any, endpoint: RayEndpoint, build: Build) -> int:
     logging.getLogger("ray.serve").setLevel(logging.ERROR)
-    # every node may be asked only where its address is not its own alone
-    where = "HeadOnly" if endpoint.host in _LOOPBACK else "EveryNode"
     quiet = {"enable_access_log": False}
     serve.start(
-        proxy_location=where,
+        proxy_location="HeadOnly" if endpoint.asks_one_node else "EveryNode",
         http_options={
             "host": endpoint.host,
             "port": endpoint.port,
             "keep_alive_timeout_s": _KEEP_ALIVE_S,
         },
+        controller_options={"runtime_env": {"env_vars": _tuning(endpoint)}},
         logging_config=quiet,
     )
     replica = serve.deployment(**_options(endpoint), logging_config=quiet)(serve.ingress()(Replica))
@@ -135,6 +139,17 @@ def _deploy(serve: Any, endpoint: RayEndpoint, build: Build) -> int:
     )
     serve.run_many([target], wait_for_applications_running=False)
     return _first(serve, endpoint)
+
+
+def _tuning(endpoint: RayEndpoint) -> dict[str, str]:
+    """What Ray Serve's own processes read from their environment."""
+    count_every_s = min(10.0, max(0.5, endpoint.replicas.add_after_s / 4))
+    return {
+        # else the replica beside the only proxy would have all the work until it is overrun
+        "RAY_SERVE_PROXY_PREFER_LOCAL_NODE_ROUTING": "0" if endpoint.asks_one_node else "1",
+        "RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S": f"{count_every_s:g}",
+        "RAY_SERVE_REPLICA_AUTOSCALING_METRIC_PUSH_INTERVAL_S": f"{count_every_s:g}",
+    }
 
 
 def _options(endpoint: RayEndpoint) -> dict[str, Any]:
@@ -156,7 +171,13 @@ def _options(endpoint: RayEndpoint) -> dict[str, Any]:
         "ray_actor_options": {
             "num_cpus": asked.cpus,
             "memory": asked.memory or None,
-            "runtime_env": {"env_vars": {"PYTHONPATH": paths, **endpoint.variables}},
+            "runtime_env": {
+                "env_vars": {
+                    "PYTHONPATH": paths,
+                    **_tuning(endpoint),
+                    **endpoint.variables,
+                }
+            },
         },
         "health_check_period_s": _HEALTH_S,
         "health_check_timeout_s": _HEALTH_PATIENCE_S,
