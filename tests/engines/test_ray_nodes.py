@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from http.client import HTTPException
 from pathlib import Path
@@ -80,30 +81,37 @@ def released(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) ->
     project.project.close()
 
 
-@pytest.fixture(scope="module")
-def command(cluster: Any, released: Released) -> Iterator[subprocess.Popen[str]]:
+@contextmanager
+def begun(folder: Path, cluster: Any, port: int) -> Iterator[subprocess.Popen[str]]:
     """`cd4ml serve --on ray`, once it answers."""
-    words = [*serving(released.folder), "--on", "ray", "--port", str(free_port())]
+    words = [*serving(folder), "--on", "ray", "--port", str(port), "--max-replicas", "2"]
     with subprocess.Popen(
-        [*words, "--max-replicas", "2", "--ray", cluster.address],
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
+        [*words, "--ray", cluster.address], stderr=subprocess.PIPE, text=True, cwd=ROOT
     ) as process:
+        assert process.stderr is not None
+        said = next(line for line in process.stderr if "listens on" in line)
+        assert f"production listens on http://127.0.0.1:{port}, " in said
         yield process
         process.kill()
 
 
 @pytest.fixture(scope="module")
-def endpoint(command: subprocess.Popen[str], released: Released) -> Any:
-    """That project's endpoint, with one replica."""
-    from cd4ml.engines.ray.endpoint import RayEndpoint
+def command(cluster: Any, released: Released) -> Iterator[subprocess.Popen[str]]:
+    with begun(released.folder, cluster, free_port()) as process:
+        yield process
 
-    assert command.stderr is not None
-    said = next(line for line in command.stderr if "listens on" in line)
-    found = re.search(r"production listens on http://127.0.0.1:(\d+), 1 replicas answer\n", said)
-    assert found is not None
-    return RayEndpoint("production", "127.0.0.1", int(found[1]), ReplicaSettings())
+
+@pytest.fixture(scope="module")
+def endpoint(command: subprocess.Popen[str]) -> Any:
+    """That project's endpoint, with one replica."""
+    from cd4ml.engines.ray.endpoint import RayEndpoint, n_answering
+
+    words = [str(word) for word in command.args]  # type: ignore[union-attr]
+    made = RayEndpoint(
+        "production", "127.0.0.1", int(words[words.index("--port") + 1]), ReplicaSettings()
+    )
+    assert n_answering(made) == 1
+    return made
 
 
 def serving(folder: Path) -> list[str]:
@@ -403,14 +411,20 @@ def test_replicas_count_together(endpoint: Any, released: Released) -> None:
     assert names >= {"0", "1"}
 
 
-def test_an_endpoint_that_ends_finishes_what_it_began(
-    endpoint: Any, released: Released, command: subprocess.Popen[str]
+@pytest.mark.crash
+def test_an_endpoint_outlives_its_command_and_ends_politely_with_the_next(
+    endpoint: Any, released: Released, cluster: Any, command: subprocess.Popen[str]
 ) -> None:
+    command.kill()
     with Load(endpoint.port) as load:
         load.wait_for(50)
-        command.terminate()
-        code = command.wait(60)
+        with begun(released.folder, cluster, endpoint.port) as again:
+            load.wait_for(50)
+            before = (load.statuses, load.n_cut)
+            again.terminate()
+            code = again.wait(60)
 
+    assert before == ({200}, 0)
     assert code == 0
     assert load.statuses <= {200, 404}  # of Ray's proxy, which stays for a moment
     assert load.ids <= set(captured(released))
@@ -421,14 +435,13 @@ def test_an_endpoint_that_ends_finishes_what_it_began(
 def test_a_cluster_that_lets_in_everybody_is_not_used(released: Released) -> None:
     program = f"""
 import os, sys
-from ray.cluster_utils import Cluster
-cluster = Cluster(initialize_head=True, head_node_args={{"num_cpus": 1, "include_dashboard": False}})
-del os.environ["RAY_AUTH_MODE"]
 from cd4ml.cli import main
-sys.stderr.write(cluster.address + "\\n")
-code = main({serving(released.folder)[3:]} + ["--ray", cluster.address])
-cluster.shutdown()
-sys.exit(code)
+from cd4ml.engines.ray.connection import connect
+connect("local")  # which lets in everybody, as RAY_AUTH_MODE says
+import ray
+address = ray.get_runtime_context().gcs_address
+del os.environ["RAY_AUTH_MODE"]
+sys.exit(main({serving(released.folder)[3:]} + ["--ray", address]))
 """
     ran = subprocess.run(
         [sys.executable, "-c", program],
@@ -436,13 +449,18 @@ sys.exit(code)
         text=True,
         timeout=120,
         cwd=ROOT,
-        env={name: value for name, value in os.environ.items() if name != "RAY_AUTH_TOKEN"}
+        env={name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
         | {"RAY_AUTH_MODE": "disabled"},
     )
 
-    *_, address, error, hint = ran.stderr.splitlines()
-    assert f"{error}\n{hint}\n" == (
-        f"error: the Ray cluster {address} asks for no token: who reaches it can run programs on it\n"
-        "  hint: start its nodes with RAY_AUTH_MODE=token; or say RAY_AUTH_MODE=disabled here as well\n"
+    *_, error, hint = ran.stderr.splitlines()
+    told = re.fullmatch(
+        r"error: the Ray cluster (\S+) asks for no token: who reaches it can run programs on it",
+        error,
+    )
+    assert told is not None
+    assert told[1].startswith("127.0.0.1:")  # and one of this machine alone is on no other address
+    assert hint == (
+        "  hint: start its nodes with RAY_AUTH_MODE=token; or say RAY_AUTH_MODE=disabled here as well"
     )
     assert ran.returncode == 1
