@@ -62,6 +62,7 @@ def add_to(commands: Commands) -> None:
     )
     parser.add_argument(
         "--on",
+        metavar="ray",
         choices=(_RAY,),
         default="",
         help="on a Ray cluster instead of in this process; needs cd4ml[ray]",

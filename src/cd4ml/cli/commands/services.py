@@ -136,6 +136,7 @@ def work(given: Given) -> Answer[WorkReport]:
 def _takes_cluster(parser: Parser) -> None:
     parser.add_argument(
         "--on",
+        metavar="ray",
         choices=(_RAY,),
         default="",
         help="on a Ray cluster instead of in this process; needs cd4ml[ray]",
