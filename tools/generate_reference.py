@@ -162,6 +162,7 @@ _SECTIONS: tuple[tuple[str, type[msgspec.Struct]], ...] = (
     ("[webhooks.NAME]", settings.WebhookSettings),
     ("[serving]", settings.ServingSettings),
     ("[capture]", settings.CaptureSettings),
+    ("[replicas]", settings.ReplicaSettings),
     ("[audit]", settings.AuditSettings),
     ("[rehearsal]", settings.RehearsalSettings),
 )

@@ -431,3 +431,29 @@ def test_capture_that_cannot_be_meant_is_refused(line: str, reason: str) -> None
         settings_from(text, Path("cd4ml.toml"))
 
     assert str(refused.value).splitlines()[0] == f"cd4ml.toml: {reason}"
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("min = 0", "expected 1 to 10,000, got 0 - at `replicas.min`"),
+        ("min = 5", "expected 5 (`min`) to 10,000, got 4 - at `replicas.max`"),
+        (
+            "requests = nan",
+            "expected more than 0 and at most 10,000, got nan - at `replicas.requests`",
+        ),
+        ("add_after_s = -1.0", "expected 0 to 86,400, got -1.0 - at `replicas.add_after_s`"),
+        ("cpus = 0.0", "expected a number above 0, got 0.0 - at `replicas.cpus`"),
+        (
+            'memory = "much"',
+            "expected bytes, or text such as \"4GB\", got 'much' - at `replicas.memory`",
+        ),
+    ],
+)
+def test_replicas_that_cannot_be_are_refused(line: str, reason: str) -> None:
+    text = f'[project]\nname = "flights"\n[replicas]\n{line}\n'
+
+    with pytest.raises(ConfigurationError) as refused:
+        settings_from(text, Path("cd4ml.toml"))
+
+    assert str(refused.value).splitlines()[0] == f"cd4ml.toml: {reason}"

@@ -310,6 +310,22 @@ class ServingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     traces: str = ""
 
 
+class ReplicaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[replicas]`: how many copies of an endpoint answer on a Ray cluster.
+
+    Never fewer than `min` nor more than `max`; in between as many as keep `requests` at a time
+    for each of them. Each keeps `cpus` of its node busy, and keeps `memory` free.
+    """
+
+    min: int = 1
+    max: int = 4
+    requests: float = 8.0
+    cpus: float = 1.0
+    memory: int | str = 0  # bytes, or "4GB"
+    add_after_s: float = 10.0  # for which there were more requests
+    remove_after_s: float = 300.0  # for which there were fewer
+
+
 class AuditSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[audit]`: where the ledger's signed checkpoints go, and how often.
 
@@ -345,6 +361,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     search: dict[str, SearchSettings] = {}
     serving: ServingSettings = ServingSettings()
     capture: CaptureSettings = CaptureSettings()
+    replicas: ReplicaSettings = ReplicaSettings()
     audit: AuditSettings = AuditSettings()
     webhooks: dict[str, WebhookSettings] = {}
     rehearsal: RehearsalSettings = RehearsalSettings()

@@ -96,6 +96,11 @@ class App:
         """Whether answers have to be sent somewhere before they leave."""
         return self._capture.is_shipping
 
+    @property
+    def watcher(self) -> Watcher:
+        """What keeps it at the newest plan."""
+        return self._watcher
+
     def count_in_flight(self, in_flight: Callable[[], int]) -> None:
         """Take from the server how many requests it has read and not answered.
 

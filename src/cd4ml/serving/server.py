@@ -32,7 +32,7 @@ from cd4ml.store.shipped import FOLDER
 
 _log = logging.getLogger(__name__)
 
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _SWITCH_S = 0.0005  # how long another thread may keep a request waiting for the interpreter
 _KEEP_ALIVE_S = 75  # longer than most callers keep an idle connection
@@ -103,7 +103,7 @@ def answer(
         KeyboardInterrupt: If SIGINT ended it.
     """
     counts = Counts() if post is None else Counts(post.board, post.number)
-    app = _app(project, environment, url, counts, post, needs_token=needs_token)
+    app = app_of(project, environment, url, needs_token=needs_token, counts=counts, post=post)
     server = _Server(_configuration(app, project), app, counts, project, post)
     app.count_in_flight(server.server_state.tasks.__len__)
     when_built()
@@ -117,7 +117,7 @@ def pin_threads() -> None:
     A single row is far too little work to share: with two OpenMP threads on a busy
     machine it took 26 times as long. Libraries that are loaded already do not obey.
     """
-    for name in _THREADS:
+    for name in THREADS:
         os.environ.setdefault(name, "1")
 
 
@@ -213,16 +213,18 @@ class _Server(uvicorn.Server):
             raise KeyboardInterrupt
 
 
-def _app(
+def app_of(
     project: Project,
     environment: str,
     url: str,
-    counts: Counts,
-    post: Post | None,
     *,
     needs_token: bool,
+    counts: Counts | None = None,
+    post: Post | None = None,
+    replica: str = "",
 ) -> App:
-    worker = f"{environment}@{socket.gethostname()}:{url.rpartition(':')[2]}"
+    """What one process answers with; `post` or `replica` say which, where several are at `url`."""
+    worker = f"{environment}@{socket.gethostname()}:{url.rpartition(':')[2]}{replica}"
     if post is not None:
         worker += f"#{post.number + 1}"
     file = project.state / "serving" / environment / "tokens.json"

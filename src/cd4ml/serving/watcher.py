@@ -112,6 +112,17 @@ class Watcher:
             return f"what is released in {self.environment} cannot be asked: {self._obstacle}"
         return f"nothing is released in {self.environment} yet"
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether it knows what to answer with: a plan is loaded, or nothing is released yet."""
+        is_idle = self.has_looked.is_set() and not (self._newest or self._obstacle)
+        return self.endpoint is not None or is_idle
+
+    @property
+    def is_watching(self) -> bool:
+        """Whether newer plans will be taken."""
+        return self._thread.is_alive()
+
     def _recall(self) -> None:
         known = self._known.read()
         if known is not None:
@@ -123,8 +134,8 @@ class Watcher:
         while True:
             is_last = self._is_ending.is_set()
             is_well = self._attempt(self._follow)
-            self.has_looked.set()
             self._obstacle = "" if is_well else self._complaint.splitlines()[0]
+            self.has_looked.set()
             is_well &= self._attempt(partial(self._report, is_last))
             is_well &= self._attempt(self._raise_alerts)
             is_well &= self._attempt(self._look_at_log)

@@ -21,7 +21,7 @@ from cd4ml.records import settings as records
 from cd4ml.records.dataset import NAME_RULE, is_dataset_name
 from cd4ml.records.gate import DEFAULT_KIND, KIND, KINDS_OF_GATE, kind_of
 from cd4ml.records.settings import Settings
-from cd4ml.store import capture_settings, serving_settings
+from cd4ml.store import capture_settings, replica_settings, serving_settings
 from cd4ml.store.choices import named_choices
 from cd4ml.store.webhook_settings import wrong_in
 
@@ -148,6 +148,8 @@ def _refuse_impossible(settings: Settings) -> None:
     for wrong in capture_settings.wrong_in(settings.capture):
         raise _Impossible(*wrong)
     for wrong in serving_settings.wrong_in(settings.serving):
+        raise _Impossible(*wrong)
+    for wrong in replica_settings.wrong_in(settings.replicas):
         raise _Impossible(*wrong)
     minutes = settings.audit.every_minutes
     if not (isfinite(minutes) and 0 < minutes <= _CENTURY_HOURS * 60):

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from cd4ml.loop.predict import Scored
 
 _PIECE_ROWS = 250_000
+_RAY = "ray"
 
 
 def add_to(commands: Commands) -> None:
@@ -59,7 +60,19 @@ def add_to(commands: Commands) -> None:
     parser.add_argument(
         "--workers", metavar="N", type=at_most_a_million, default=0, help="processes at a time"
     )
-    parser.add_argument("--ray", metavar="ADDRESS", default="", help='of a Ray cluster, or "local"')
+    parser.add_argument(
+        "--on",
+        metavar="ray",
+        choices=(_RAY,),
+        default="",
+        help="on a Ray cluster instead of in this process; needs cd4ml[ray]",
+    )
+    parser.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        default="",
+        help="on this Ray cluster; auto finds one, local starts one here (default: as [run] says)",
+    )
 
 
 def predict(given: Given) -> Answer[Scored]:
@@ -69,7 +82,7 @@ def predict(given: Given) -> Answer[Scored]:
     from cd4ml.loop.predict import predict as score
 
     words = given.words
-    kind = "ray" if words.ray else "processes" if words.workers else "in-process"
+    kind = _RAY if words.on or words.ray else "processes" if words.workers else "in-process"
     with files(is_quiet=given.is_json) as tell:
         scored = score(
             given.project,

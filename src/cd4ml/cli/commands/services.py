@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from cd4ml.cli.given import Answer, Given
-from cd4ml.cli.words import Commands, Parser
+from cd4ml.cli.words import Commands, Parser, UsageError, at_most_a_million
 
 if TYPE_CHECKING:
     from cd4ml.cli.screen import Screen
@@ -19,6 +19,7 @@ CONSOLE_PORT, ENDPOINT_PORT = 8400, 8401
 _SAGEMAKER_PORT = "SAGEMAKER_BIND_TO_PORT"  # how SageMaker tells a container its port
 _LAST_PORT = 65535
 _MOST_WORKERS = 256
+_RAY = "ray"
 
 
 def add(commands: Commands) -> None:
@@ -45,6 +46,7 @@ def add(commands: Commands) -> None:
         action="store_true",
         help="answer only who shows a token with the scope predict, of `cd4ml token create`",
     )
+    _takes_cluster(parser)
     parser = commands.add(
         "up",
         up,
@@ -83,6 +85,8 @@ def serve(given: Given) -> Answer[None]:
     from cd4ml.loop.serve import serve as answer_requests
 
     words = given.words
+    if words.on == _RAY or words.ray:
+        return _serve_on_ray(given)
     answer_requests(
         given.project,
         environment=words.environment,
@@ -90,6 +94,26 @@ def serve(given: Given) -> Answer[None]:
         port=words.port,
         needs_token=words.tokens,
         workers=words.workers,
+    )
+    return Answer(None, _say_nothing)
+
+
+def _serve_on_ray(given: Given) -> Answer[None]:
+    """Serve on a cluster until told to end."""
+    from cd4ml.loop.serve_on_ray import replicas_of, serve_on_ray
+
+    words = given.words
+    if words.workers:
+        msg = "--workers are processes of this machine, and --on ray has replicas on a cluster"
+        raise UsageError(msg, hint="--min-replicas and --max-replicas say how many")
+    serve_on_ray(
+        given.project,
+        environment=words.environment,
+        host=words.host,
+        port=words.port,
+        needs_token=words.tokens,
+        address=words.ray,
+        replicas=replicas_of(given.project, least=words.min_replicas, most=words.max_replicas),
     )
     return Answer(None, _say_nothing)
 
@@ -119,6 +143,29 @@ def work(given: Given) -> Answer[WorkReport]:
     report = turn(given.project, owner=owner())
     has_failed = any(job.state == "failed" for job in report.jobs)
     return Answer(report, _show_work, exit_code=1 if has_failed else 0)
+
+
+def _takes_cluster(parser: Parser) -> None:
+    parser.add_argument(
+        "--on",
+        metavar="ray",
+        choices=(_RAY,),
+        default="",
+        help="on a Ray cluster instead of in this process; needs cd4ml[ray]",
+    )
+    parser.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        default="",
+        help="on this Ray cluster; auto finds one, local starts one here (default: as [run] says)",
+    )
+    for name, word in (("min", "at least"), ("max", "at most")):
+        parser.add_argument(
+            f"--{name}-replicas",
+            metavar="N",
+            type=at_most_a_million,
+            help=f"of the endpoint on a Ray cluster, {word} (default: as [replicas] says)",
+        )
 
 
 def _takes_address(parser: Parser, port: int, *, or_in: str = "") -> None:
