@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cd4ml.errors import ContractViolated, InvalidInput
@@ -126,6 +126,7 @@ rows = st.fixed_dictionaries(dict.fromkeys(NAMES, anything)) | st.builds(
 )
 
 
+@settings(deadline=None)
 @given(rows)
 def test_whatever_is_taken_is_scored_as_something_the_model_was_tried_with(
     row: dict[str, Any],
@@ -143,6 +144,7 @@ def test_whatever_is_taken_is_scored_as_something_the_model_was_tried_with(
     msgspec.convert(row, COMPILED.row)
 
 
+@settings(deadline=None)
 @given(st.lists(rows, min_size=1, max_size=5))
 def test_tables_are_forgiven_as_rows_are(made: list[dict[str, Any]]) -> None:
     taken = [row for row in made if not COMPILED.check(row)]
