@@ -291,7 +291,7 @@ def test_a_model_that_does_not_name_its_columns_is_not_shown_the_target(project:
     assert 0.6 < auc.value < 0.95
 
 
-AGAIN = "gives the same row another answer when it is asked again, among other rows: by 0."
+AGAIN = "the estimator's answer to a row depends on the rows beside it, or on chance: it differs by"
 MISBEHAVING = """\
 class Misbehaving(LogisticRegression):
     def predict_proba(self, X):

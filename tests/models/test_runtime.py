@@ -115,6 +115,25 @@ def test_a_model_that_answers_differently_here_is_refused(tmp_path: Path) -> Non
     assert hint == "  hint: it was packaged with numpy 1.0; install these or package it again"
 
 
+def test_one_that_answers_differently_with_the_same_libraries_is_said_to_vary(
+    tmp_path: Path,
+) -> None:
+    model = packaged(tmp_path, boosted())
+    manifest = model.blobs.get_record(model.artifact, Manifest)
+    kept = model.blobs.get_record(manifest.files[PROBES], Probes)
+    other = msgspec.structs.replace(kept, scores=[score + 0.25 for score in kept.scores])
+    files = manifest.files | {PROBES: model.blobs.put_record(other)}
+    altered = model.blobs.put_record(msgspec.structs.replace(manifest, files=files))
+
+    with pytest.raises(Corrupted) as refusal:
+        load(model.blobs, altered, is_trusted=lambda _: True)
+
+    assert refusal.value.message == (
+        f"the model {altered} gives the same row another answer when it is asked again, among "
+        "other rows: by 0.25, more than 1e-05"
+    )
+
+
 def test_a_server_of_the_compiled_model_does_not_need_the_estimator(tmp_path: Path) -> None:
     model = packaged(tmp_path, boosted())
     manifest = model.blobs.get_record(model.artifact, Manifest)
