@@ -247,6 +247,11 @@ class TestTheWeakestSlices:
             "  hint: for example 0.05, in the metric's unit",
         ),
         (
+            {"at_least": None, "worse_by": 1.0},
+            "nothing is worse by 1 in auc, so this asks nothing - at `gate[0].worse_by`\n"
+            "  hint: for example 0.05",
+        ),
+        (
             {"metric": "mae"},
             "mae is better the lower it is, so it cannot be asked to be at least a value"
             " - at `gate[0].at_least`\n  hint: at_most = 0.6",

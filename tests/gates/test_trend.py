@@ -166,6 +166,11 @@ def test_of_equally_good_candidates_no_more_are_refused_than_the_gate_says(n_pas
             "the slide that may be is 0 or more, got -0.1 - at `gate[0].slide`\n"
             "  hint: 0.01, in the metric's unit",
         ),
+        (
+            TrendGate(metric="auc", slide=2.0),
+            "nothing slides by 2 in auc, so this asks nothing - at `gate[0].slide`\n"
+            "  hint: 0.01, in the metric's unit",
+        ),
     ],
 )
 def test_a_trend_that_nobody_can_mean_is_refused(gate: TrendGate, message: str) -> None:

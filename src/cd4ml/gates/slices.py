@@ -38,6 +38,9 @@ def require_possible(gate: SlicesGate, path: str) -> None:
     if gate.worse_by is not None and not (isfinite(gate.worse_by) and gate.worse_by > 0):
         message = f"how much worse a slice may be is above 0, got {gate.worse_by:g}"
         raise refused(message, f"{path}.worse_by", hint="for example 0.05, in the metric's unit")
+    if gate.worse_by is not None and gate.worse_by >= abs(measure.worst - measure.best):
+        message = f"nothing is worse by {gate.worse_by:g} in {measure.name}, so this asks nothing"
+        raise refused(message, f"{path}.worse_by", hint="for example 0.05")
     require_threshold(gate.threshold, measure, path)
     if gate.min_rows < 2:
         message = f"a slice needs 2 rows or more to be judged, got {gate.min_rows}"

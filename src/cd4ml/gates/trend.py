@@ -31,7 +31,7 @@ def require_possible(gate: TrendGate, path: str) -> None:
     Raises:
         ConfigurationError: With what could be asked instead.
     """
-    require_measure(gate.metric, path)
+    measure = require_measure(gate.metric, path)
     if not (isfinite(gate.false_alarms) and 0 < gate.false_alarms < 0.5):
         message = f"a share of false alarms is between 0 and 0.5, got {gate.false_alarms:g}"
         raise refused(message, f"{path}.false_alarms", hint="0.05 refuses one good one in twenty")
@@ -44,6 +44,9 @@ def require_possible(gate: TrendGate, path: str) -> None:
         raise refused(message, f"{path}.releases", hint="8 look back far enough for most")
     if not (isfinite(gate.slide) and gate.slide >= 0):
         message = f"the slide that may be is 0 or more, got {gate.slide:g}"
+        raise refused(message, f"{path}.slide", hint="0.01, in the metric's unit")
+    if gate.slide >= abs(measure.worst - measure.best):
+        message = f"nothing slides by {gate.slide:g} in {measure.name}, so this asks nothing"
         raise refused(message, f"{path}.slide", hint="0.01, in the metric's unit")
 
 
