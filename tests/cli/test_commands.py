@@ -206,6 +206,11 @@ def test_a_run_is_compared_with_another(shell: Shell) -> None:
             "cd4ml serve --help",
         ),
         (
+            "serve --in production --on ray --workers 2",
+            "--workers are processes of this machine, and --on ray has replicas on a cluster",
+            "--min-replicas and --max-replicas say how many",
+        ),
+        (
             "demo --months x",
             "cd4ml demo: argument --months: expected 1 to 11 months, got x",
             "cd4ml demo --help",
