@@ -18,6 +18,7 @@ from cd4ml.api.answers import Fault, error_response, json_response
 from cd4ml.api.door import Door
 from cd4ml.api.guard import Guard
 from cd4ml.api.later import ConsoleLater
+from cd4ml.api.later import import_console as import_console
 from cd4ml.api.mlflow import MlflowFirst, is_streamed
 from cd4ml.api.routes import ENDPOINTS, Acting, Asking, Minting, Reading, Received, Receiving
 from cd4ml.api.scopes import act_of, thing_of

@@ -43,3 +43,8 @@ class ConsoleLater:
             if self._console is None:
                 self._console = console(self._project)
             return self._console
+
+
+def import_console() -> None:
+    """Import it before somebody wants to see it."""
+    import cd4ml.web.console  # noqa: F401

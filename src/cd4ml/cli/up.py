@@ -120,8 +120,9 @@ def _work(project: Project, server: uvicorn.Server, stop: threading.Event, is_on
         pass
     if stop.wait(_FIRST_S):
         return
-    import cd4ml.web.console  # noqa: F401 - who opens it finds it ready
+    from cd4ml.api.app import import_console
 
+    import_console()
     gc.set_threshold(*_PYTHONS_OWN)  # it lives longer than a command (see `entry`)
     if not is_on:
         return
