@@ -13,6 +13,7 @@ from typing import NamedTuple
 from tests.serving.builders import Caller, Released, Server, arm, until
 from tests.serving.small_disk import fill
 
+N_WORKERS = 2
 _QUIET_S = 0.5  # around the time of a full disk, in which a request may be refused all the same
 
 
@@ -140,15 +141,25 @@ def trouble(
         os.kill(victim, signal.SIGKILL)
         if disk is not None:
             happened.full.append(_full(disk, callers, chance.uniform(0.3, 0.8)))
-        until(lambda victim=victim: len(running.pids() - {victim}) >= 2, 60)
+        until(lambda: _are_back(running, len(happened.killed)), 60)
     return happened._replace(swaps=n_swaps)
 
 
 def _plan(running: Server) -> float:
+    return _metrics(running).get("cd4ml_plan", 0)
+
+
+def _are_back(running: Server, n_deaths: int) -> bool:
+    told = _metrics(running)
+    is_known = told.get("cd4ml_worker_deaths_total", 0) == n_deaths
+    return is_known and told["cd4ml_workers"] == N_WORKERS
+
+
+def _metrics(running: Server) -> dict[str, float]:
     try:
-        return running.metrics()["cd4ml_plan"]
+        return running.metrics()
     except (OSError, HTTPException):  # by a worker that died just then
-        return 0
+        return {}
 
 
 def _full(disk: Path, callers: Callers, seconds: float) -> tuple[float, float]:

@@ -12,10 +12,10 @@ from cd4ml.models.runtime import load
 from tests.models.builders import ROW, boosted, logistic
 from tests.serving.builders import Released, arm, server
 from tests.serving.small_disk import small_disk
-from tests.serving.soak import Callers, Collector, on_record, trouble
+from tests.serving.soak import N_WORKERS, Callers, Collector, on_record, trouble
 
 SECONDS = float(os.environ.get("CD4ML_TEST_SOAK_S", "4"))
-WORKERS, CALLERS = 2, 4
+CALLERS = 4
 _MB = 2**20
 
 
@@ -37,7 +37,7 @@ def test_every_answer_is_on_record_once_whatever_happens(project: Released) -> N
         disk = None
         if os.geteuid() == 0:  # nobody else may mount a disk
             disk = stack.enter_context(small_disk(project.project.segments, size=32 * _MB))
-        running = stack.enter_context(server(project.folder, workers=WORKERS))
+        running = stack.enter_context(server(project.folder, workers=N_WORKERS))
         callers, collector = Callers(running, CALLERS), Collector(project)
         callers.start()
         collector.start()
