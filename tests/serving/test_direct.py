@@ -19,6 +19,7 @@ from cd4ml.serving import turns
 from cd4ml.serving.answering import Answering, Call, Outcome, protocol_of
 from cd4ml.serving.app import App
 from cd4ml.serving.direct import protocol_for
+from cd4ml.serving.server import connections_of
 from cd4ml.serving.together import answers_to
 from cd4ml.serving.turns import Turns
 from cd4ml.serving.watcher import Watcher
@@ -137,6 +138,16 @@ def test_both_ways_give_the_same_answer_and_record_it(
     assert {"date", "content-type", "content-length"} <= set(headers)
     ids = {line["prediction_id"] for line in released.captured()}
     assert content["predictions"][0]["prediction_id"] in ids
+
+
+def test_a_uvicorn_whose_insides_are_not_known_answers_by_asgi(
+    here: Local, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert connections_of(here.app) != "auto"
+    monkeypatch.setattr(uvicorn, "__version__", "0.99.0")
+
+    assert connections_of(here.app) == "auto"
+    assert caplog.messages == ["uvicorn 0.99.0 is not 0.54.x: answers take longer"]
 
 
 def test_a_caller_that_waits_to_be_told_to_go_on_is_told(here: Local) -> None:

@@ -36,6 +36,7 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _SWITCH_S = 0.0005  # how long another thread may keep a request waiting for the interpreter
 _KEEP_ALIVE_S = 75  # longer than most callers keep an idle connection
+_KNOWN = "0.54."  # uvicorn, whose insides the quick way builds on
 _LOOKS = 20  # of uvicorn's ticks between two looks at the connections: two seconds
 
 
@@ -258,7 +259,7 @@ def _configuration(app: App, project: Project) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="auto",  # uvloop where it is installed
-        http=_connections(app),
+        http=connections_of(app),
         ws="none",
         lifespan="on",
         proxy_headers=False,  # nobody asks who the caller is
@@ -271,13 +272,16 @@ def _configuration(app: App, project: Project) -> uvicorn.Config:
     )
 
 
-def _connections(app: App) -> type[asyncio.Protocol] | Literal["auto"]:
-    """What speaks HTTP: the quick way, where httptools is there and nobody waits for a store."""
+def connections_of(app: App) -> type[asyncio.Protocol] | Literal["auto"]:
+    """What speaks HTTP: the quick way, where it can be had and nobody waits for a store."""
     if app.is_shipping:
+        return "auto"
+    if not uvicorn.__version__.startswith(_KNOWN):
+        _log.warning("uvicorn %s is not %sx: answers take longer", uvicorn.__version__, _KNOWN)
         return "auto"
     try:
         from cd4ml.serving.direct import protocol_for
-    except ImportError:
+    except ImportError:  # no httptools
         return "auto"
     return protocol_for(app.answering)
 
