@@ -44,7 +44,7 @@ from cd4ml.records.plan import Arm, Plan
 from cd4ml.records.release import Release
 from cd4ml.records.run import Run
 from cd4ml.records.verdict import Verdict
-from cd4ml.store import rows
+from cd4ml.store import ledger, rows
 from cd4ml.store.lines import seal
 from cd4ml.store.tables import TABLES
 from tests.services import postgres
@@ -144,10 +144,25 @@ def fill_graph(project: Project) -> list[Week]:
             for kind, same in kinds.items():
                 values = [msgspec.to_builtins(each, builtin_types=(datetime,)) for each in same]
                 connection.execute(sa.insert(TABLES[kind]), values)
+            for record in records:
+                if isinstance(record, Plan):
+                    begun(connection, record)
     if project.database.dialect == "postgresql":  # as autovacuum does after so many rows
         with project.database.write() as connection:
             connection.execute(sa.text("ANALYZE"))
     return weeks
+
+
+def begun(connection: sa.Connection, plan: Plan) -> None:
+    """Say in the ledger how a plan came to be, without which nobody believes it."""
+    ledger.append(
+        connection,
+        at=plan.made_at,
+        actor="system",
+        action="release.begun",
+        subject=plan.made_by,
+        records=(plan,),
+    )
 
 
 def flights_node(number: int) -> list[msgspec.Struct]:

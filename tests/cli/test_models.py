@@ -57,7 +57,12 @@ def test_versions_are_listed_and_shown(shell: Shell) -> None:
     assert "diagnosis" in shell("model registered")
     said = shell("model show diagnosis")
     assert said.startswith("diagnosis/1\n")
-    for words in ("patients@1, 569 rows", "diagnosis.strength", "ONNX, within", "scikit-learn"):
+    for words in (
+        "patients@1, 569 rows",
+        "diagnosis.strength",
+        "ONNX: the fastest form, within",
+        "scikit-learn",
+    ):
         assert words in said
     shell("model list fares")
     assert shell.error == ("error: no model named 'fares'\n  hint: known: diagnosis, second\n")

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from cd4ml.engines.ray.connection import hear_children
 from cd4ml.errors import InvalidInput
 from cd4ml.loop import Project, open_project
 from cd4ml.loop.compare import runs
@@ -79,6 +80,7 @@ def cluster() -> Iterator[Any]:
         logging_level="ERROR",
         runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}},
     )
+    hear_children()  # of the tests that come after these
     yield started
     ray.shutdown()
     started.shutdown()
