@@ -16,7 +16,7 @@ import os
 import random
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -144,24 +144,24 @@ def fill_graph(project: Project) -> list[Week]:
             for kind, same in kinds.items():
                 values = [msgspec.to_builtins(each, builtin_types=(datetime,)) for each in same]
                 connection.execute(sa.insert(TABLES[kind]), values)
-            for record in records:
-                if isinstance(record, Plan):
-                    begun(connection, record)
+            sealed = zip(of_week, kinds[Release], kinds[Plan], kinds[Approval], strict=True)
+            for week, *these in sealed:
+                begun(connection, week, these)
     if project.database.dialect == "postgresql":  # as autovacuum does after so many rows
         with project.database.write() as connection:
             connection.execute(sa.text("ANALYZE"))
     return weeks
 
 
-def begun(connection: sa.Connection, plan: Plan) -> None:
-    """Say in the ledger how a plan came to be, without which nobody believes it."""
+def begun(connection: sa.Connection, week: Week, records: Sequence[msgspec.Struct]) -> None:
+    """Say in the ledger how a week's records came to be, without which nobody believes them."""
     ledger.append(
         connection,
-        at=plan.made_at,
+        at=week.at,
         actor="system",
         action="release.begun",
-        subject=plan.made_by,
-        records=(plan,),
+        subject=f"release/{week.n}",
+        records=records,
     )
 
 
