@@ -81,6 +81,10 @@ def test_a_record_and_its_plain_form_have_the_same_address() -> None:
                 "references": "",
                 "finite": True,
                 "optional": False,
+                "on_null": "refuse",
+                "on_unknown": "refuse",
+                "on_outside": "refuse",
+                "default": None,
             }
         ],
         "key": [],
