@@ -229,8 +229,9 @@ class Watcher:
     def _look_at_log(self) -> None:
         if self.written is None or time.monotonic() < self._looked_at + _REPORT_S:
             return
+        self._lag.note(self.written())  # whether or not anybody can say what was collected
         with self._project.database.read() as connection:
-            self._lag.look(connection, self.written())
+            self._lag.forget(connection)
         self._looked_at = time.monotonic()
 
     def _complain(self, error: Exception) -> None:
