@@ -84,6 +84,18 @@ def test_what_does_not_keep_the_contract_is_refused_with_everything(registered: 
             model.predict(flights().drop("hour"))
 
 
+@pytest.mark.parametrize("rows", [3, "AA", None])
+def test_what_is_no_row_is_refused(registered: Registered, rows: Any) -> None:
+    with cd4ml.load("delay/1", project=registered.folder) as model:
+        with pytest.raises(InvalidInput) as refusal:
+            model.predict(rows)
+        assert repr(model) == "<delay/1: delay/1>"
+    assert str(refusal.value) == (
+        f"expected a row, a list of rows or a Polars frame, got {type(rows).__name__}\n"
+        "  hint: a row is a dictionary, {'hour': 17}"
+    )
+
+
 def test_it_follows_the_name(registered: Registered) -> None:
     expected = scores(registered)
     with cd4ml.load("delay@champion", project=registered.folder, every_s=QUICKLY) as model:

@@ -47,8 +47,11 @@ def test_a_warning_in_a_log_shows_no_value() -> None:
     words = [said(each) for each in COMPILED.warnings_of([AMISS])]
 
     assert words[2] == (
-        "hour: expected an integer from 0 to 23; a value beyond the limits was scored all the same"
+        "hour: expected an integer from 0 to 23; a value beyond the limits was scored as the "
+        "nearest limit"
     )
+    assert words[3].endswith("a value beyond the limits was scored all the same")
+    assert words[4].endswith("null was scored as the default")
     assert not any("ZZ" in each or "60.5" in each for each in words)
 
 

@@ -145,8 +145,9 @@ def test_one_row_is_answered_as_many_are() -> None:
             "expected a column of codes",
         ),
         (
-            lambda: make_pipeline(StandardScaler(), numbers_only()),
-            "StandardScaler cannot be written down as an encoding, expected one ColumnTransformer",
+            lambda: make_pipeline(logistic()[0], StandardScaler(), numbers_only()),
+            "ColumnTransformer, StandardScaler cannot be written down as an encoding, expected one "
+            "ColumnTransformer",
         ),
     ],
 )

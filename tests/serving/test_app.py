@@ -1,8 +1,11 @@
 """What callers see over HTTP, and what is on record afterwards."""
 
+import gzip
 import json
 import socket
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import psutil
 import pytest
@@ -170,6 +173,26 @@ def test_a_hundred_megabytes_are_refused_without_being_kept(
     )
     assert peak - before < 40 * 2**20
     assert caller.ask().status == 200
+
+
+def test_who_closes_the_connection_reads_why_a_large_body_is_refused(running: Server) -> None:
+    """Like `urllib`: it sends all it has, then reads; closed before, it would read a reset."""
+    with pytest.raises(HTTPError) as refusal:
+        urlopen(Request(f"http://127.0.0.1:{running.port}/predict", b" " * (11 * 2**20)))
+
+    assert refusal.value.code == 413
+    assert json.load(refusal.value)["error"] == "the body is larger than 10 MB"
+
+
+def test_a_compressed_body_is_refused_as_that(caller: Caller) -> None:
+    reply = caller.ask(gzip.compress(BODY), content_encoding="gzip")
+
+    assert reply.status == 400
+    assert reply.json == {
+        "error": "the body is compressed (gzip), which is not read",
+        "hint": "send it as it is, without content-encoding",
+        "violations": [],
+    }
 
 
 def test_a_large_body_within_the_limit_is_read(caller: Caller) -> None:

@@ -279,3 +279,19 @@ def test_a_server_on_a_full_disk_refuses_says_so_and_recovers_by_itself(project:
     assert set(statuses[-5:]) == {503}
     assert n_recorded == 2 + statuses.count(200)
     assert alerts()[0].message.startswith("answers cannot be recorded: No space left on device (")
+
+
+def test_a_name_that_no_request_has_is_said(project: Released) -> None:
+    """Misspelt, it protects nobody: the field that was meant is written down in clear."""
+    settings = '[project]\nname = "flights"\n[capture]\nredact = ["carier"]\nhash = ["dest"]\n'
+    (project.folder / "cd4ml.toml").write_text(settings)
+    project.plan(arm(project.model(boosted())))
+
+    with server(project.folder):
+        log = (project.folder / "server.log").read_text()
+
+    assert log.count("[capture]") == 1
+    assert (
+        "[capture] names 'carier', which requests to delay/1 do not have: a field that is meant by "
+        "it is recorded as it comes"
+    ) in log

@@ -13,8 +13,9 @@ def collected(database: Database, segment: str, position: int) -> None:
 
 def looked(database: Database, lag: Lag, segment: str, size: int) -> bool:
     """Whether something waits to be collected."""
+    lag.note(Place(segment, size))
     with database.read() as connection:
-        lag.look(connection, Place(segment, size))
+        lag.forget(connection)
     return lag.seconds > 0
 
 
@@ -43,3 +44,12 @@ def test_the_oldest_line_that_waits_counts_also_in_a_segment_before(database: Da
     assert lag.seconds > before
     collected(database, "a.jsonl", 100)
     assert not looked(database, lag, "b.jsonl", 10)
+
+
+def test_it_grows_while_nobody_can_say_what_was_collected() -> None:
+    lag = Lag()
+    lag.note(Place("a.jsonl", 100))
+    first = lag.seconds
+    lag.note(Place("a.jsonl", 150))
+
+    assert lag.seconds > first > 0

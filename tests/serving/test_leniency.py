@@ -40,11 +40,11 @@ WARNED = [
 ROWS: list[dict[str, Any]] = [ROW, AMISS]
 SAID = [
     'carrier: expected one of "AA", "B6", "UA"; an unknown category was scored all the same',
-    'dest: expected one of "BOS", "ORD", or null; an unknown category was scored all the same',
-    "hour: expected an integer from 0 to 23; a value beyond the limits was scored all the same",
+    'dest: expected one of "BOS", "ORD", or null; an unknown category was scored as the default',
+    "hour: expected an integer from 0 to 23; a value beyond the limits was scored as the nearest limit",
     "temp: expected a number from -50 to 130, or null; a value beyond the limits was scored all"
     " the same",
-    "wind: expected a number of at least 0; null was scored all the same",
+    "wind: expected a number of at least 0; null was scored as the default",
 ]
 
 

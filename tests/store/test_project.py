@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cd4ml.errors import ConfigurationError, ProjectNotFound
+from cd4ml.errors import ConfigurationError, ProjectNotFound, Unavailable
 from cd4ml.records.actor import Actor
 from cd4ml.store import rows
 from cd4ml.store.clock import SharedClock, SystemClock
@@ -99,8 +99,74 @@ def test_stores_lie_in_the_projects_folder(
         "cd4ml.db",
         "cd4ml.db.lock",
         "segments",
+        "stores",
     ]
     assert sorted(path.name for path in tmp_path.iterdir()) == [folder.name]
+
+
+def test_a_database_that_is_gone_is_not_made_anew(folder: Path) -> None:
+    """A disk that is not mounted yet would get an empty one, and the answers collected into it."""
+    path, away = folder / ".cd4ml" / "cd4ml.db", folder / "away.db"
+    with open_project(folder) as project:
+        add(project, "ann")
+    path.rename(away)
+
+    for _ in range(2):
+        with open_project(folder) as project, pytest.raises(Unavailable) as refusal:
+            people(project)
+        assert str(refusal.value) == (
+            f"the database sqlite:///{path} is gone, and nothing is made in its place\n"
+            f"  hint: bring it back; to begin anew, remove {folder}/.cd4ml/stores"
+        )
+        assert not path.exists()
+
+    away.rename(path)
+    with open_project(folder) as project:
+        assert people(project) == ["ann"]
+
+
+def test_a_database_that_goes_away_while_it_is_open_is_not_made_anew(folder: Path) -> None:
+    path, away = folder / ".cd4ml" / "cd4ml.db", folder / "away.db"
+    with open_project(folder) as project:
+        add(project, "ann")
+        project.database.close()  # its connections; the next ones are new
+        path.rename(away)
+
+        with pytest.raises(Unavailable, match="unable to open database file"):
+            people(project)
+        assert not path.exists()
+
+        away.rename(path)
+        assert people(project) == ["ann"]
+
+
+def test_blobs_that_are_gone_are_not_made_anew(folder: Path) -> None:
+    path, away = folder / ".cd4ml" / "blobs", folder / "away"
+    with open_project(folder) as project:
+        address = project.blobs.put(b"model")
+    path.rename(away)
+
+    with open_project(folder) as project, pytest.raises(Unavailable) as refusal:
+        project.blobs.put(b"other")
+    assert str(refusal.value) == (
+        f"the folder of the blobs {path} is gone, and nothing is made in its place\n"
+        f"  hint: bring it back; to begin anew, remove {folder}/.cd4ml/stores"
+    )
+    assert not path.exists()
+
+    away.rename(path)
+    with open_project(folder) as project:
+        assert project.blobs.path(address).read_bytes() == b"model"
+
+
+def test_who_wants_to_begin_anew_does(folder: Path) -> None:
+    with open_project(folder) as project:
+        add(project, "ann")
+    (folder / ".cd4ml" / "cd4ml.db").unlink()
+    (folder / ".cd4ml" / "stores").unlink()
+
+    with open_project(folder) as project:
+        assert people(project) == []
 
 
 def test_settings_move_the_stores_and_paths_begin_in_the_folder(folder: Path) -> None:

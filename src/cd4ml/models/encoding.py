@@ -141,22 +141,21 @@ def encoding_of(steps: Sequence[Any], contract: Contract, names: Sequence[str]) 
     """What a pipeline's steps before the estimator do to the columns, as data.
 
     Args:
-        steps: Fitted: none, or one column transformer of one-hot and ordinal encoders,
-            imputers, scalers and columns passed through.
+        steps: Fitted: none, one column transformer of one-hot and ordinal encoders, imputers,
+            scalers and columns passed through, or one or several of these of all columns.
         contract: Whose fields the columns are.
         names: The columns that the steps were fitted on, in their order.
 
     Raises:
         InvalidInput: If a step does something else.
     """
-    if len(steps) > 1 or (steps and not hasattr(steps[0], "transformers_")):
+    if len(steps) > 1 and any(hasattr(step, "transformers_") for step in steps):
         kinds = ", ".join(type(step).__name__ for step in steps)
         raise _unknown(kinds, "one ColumnTransformer")
-    parts = [("", "passthrough", list(names))] if not steps else steps[0].transformers_
     entries: list[Entry] = []
     width = 0
-    for _, step, columns in parts:
-        for entry in () if step == "drop" else _part(step, _named(columns, names), width):
+    for several, columns in _parts(steps, names):
+        for entry in _part(several, columns, width):
             entries.append(entry)
             width += _width(entry)
     unknown = [entry.field for entry in entries if entry.field not in contract.names]
@@ -226,16 +225,30 @@ def _width(entry: Entry) -> int:
     return 1
 
 
-def _part(step: Any, columns: list[str], begin: int) -> Iterable[Entry]:
-    kind = type(step).__name__
+def _parts(steps: Sequence[Any], names: Sequence[str]) -> list[tuple[Sequence[Any], list[str]]]:
+    """Which steps are applied to which columns, in the order of what comes out."""
+    if not steps or not hasattr(steps[0], "transformers_"):
+        return [(steps, list(names))]
+    return [
+        # a pipeline's own `steps`; "passthrough" is a text before a transformer was made of it
+        (
+            [inner for _, inner in step.steps] if hasattr(step, "steps") else [step],
+            _named(columns, names),
+        )
+        for _, step, columns in steps[0].transformers_
+        if step != "drop"
+    ]
+
+
+def _part(steps: Sequence[Any], columns: list[str], begin: int) -> Iterable[Entry]:
+    kind = type(steps[0]).__name__ if len(steps) == 1 else ""
     if kind == "OneHotEncoder":
-        return _one_hot(step, columns, begin)
+        return _one_hot(steps[0], columns, begin)
     if kind == "OrdinalEncoder":
-        return [_codes_of(step, j, name, begin + j) for j, name in enumerate(columns)]
+        return [_codes_of(steps[0], j, name, begin + j) for j, name in enumerate(columns)]
     plain = [Number(field=name, column=begin + j) for j, name in enumerate(columns)]
-    # a pipeline's own `steps`; "passthrough" is a text before a transformer was made of it
-    for each in [inner for _, inner in step.steps] if hasattr(step, "steps") else [step]:
-        plain = _changed(each, plain)
+    for step in steps:
+        plain = _changed(step, plain)
     return plain
 
 

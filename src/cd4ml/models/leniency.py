@@ -29,7 +29,7 @@ class ContractWarning(UserWarning):
 
 @dataclass(frozen=True, slots=True)
 class Warned:
-    """One value of one row that is amiss and was scored all the same, as `scored`."""
+    """One value of one row that is amiss and was scored nevertheless, as `scored`."""
 
     row: int
     field: str
@@ -66,8 +66,14 @@ def warned_of(row: int, field: Field, value: Any, kind: Kind) -> Warned:
 
 def said(warned: Warned) -> str:
     """A warning without its values, as `ContractWarning` says it."""
-    how = {"null": "null", "unknown": "an unknown category", "outside": "a value beyond the limits"}
-    return f"{warned.field}: expected {warned.expected}; {how[warned.kind]} was scored all the same"
+    what = {
+        "null": "null",
+        "unknown": "an unknown category",
+        "outside": "a value beyond the limits",
+    }
+    instead = "the nearest limit" if warned.kind == "outside" else "the default"
+    how = "all the same" if warned.scored == warned.got else f"as {instead}"
+    return f"{warned.field}: expected {warned.expected}; {what[warned.kind]} was scored {how}"
 
 
 def is_lenient(field: Field) -> bool:

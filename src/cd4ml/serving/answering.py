@@ -153,6 +153,8 @@ class Answering:
         """Read and check a request's rows; what becomes of it, if that is settled thereby."""
         try:
             return self._taken(call, at_us)
+        except RequestRefused as error:
+            return self.refusal(_compressed(call.request, error))
         except Exception as error:  # the others of its turn go on
             return self.refusal(error)
 
@@ -280,3 +282,12 @@ class Answering:
         except Exception as error:  # the others of its turn go on
             return self.refusal(error)
         return Outcome(response, given, recorded)
+
+
+def _compressed(request: Request, error: RequestRefused) -> RequestRefused:
+    """What is wrong with a body that cannot be read because it is compressed."""
+    encoding = request.header(b"content-encoding").decode("latin-1")
+    if error.status != 400 or encoding.lower() in ("", "identity"):
+        return error
+    msg = f"the body is compressed ({encoding[:50]}), which is not read"
+    return RequestRefused(400, msg, hint="send it as it is, without content-encoding")

@@ -37,12 +37,15 @@ class Lag:
         """Its age; 0 if every answer was collected."""
         return time.monotonic() - self._waiting[0][0] if self._waiting else 0.0
 
-    def look(self, connection: sa.Connection, written: Place) -> None:
-        """Note how far the segment is written, and forget what was collected of it."""
+    def note(self, written: Place) -> None:
+        """Note how far the segment is written."""
         is_new = written != self._last and written.size > 0
         if is_new and len(self._waiting) < _MOST:
             self._waiting.append((time.monotonic(), written))
             self._last = written
+
+    def forget(self, connection: sa.Connection) -> None:
+        """Forget what was collected."""
         names = {place.segment for _, place in self._waiting}
         if not names:
             return

@@ -24,7 +24,7 @@ from cd4ml.models.own_code import CODE
 from cd4ml.models.runtime import Runtime, load
 from cd4ml.models.trust import trusted_in
 from cd4ml.models.violations import Kind, Violation, expected_of
-from cd4ml.records.contract import Contract
+from cd4ml.records.contract import Contract, Field
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.store.project import Project
 
@@ -143,8 +143,11 @@ class LoadedModel:
             _log.warning("%s, and is answered by %s for good", self._fork, self.version.ref)
         if isinstance(rows, Mapping):
             return _answered(self._in_force, [rows], ["$"])[0]
-        if isinstance(rows, Sequence):
+        if isinstance(rows, Sequence) and not isinstance(rows, str | bytes):
             return _answered(self._in_force, rows, [f"$.rows[{i}]" for i in range(len(rows))])
+        if not hasattr(rows, "columns"):
+            msg = f"expected a row, a list of rows or a Polars frame, got {type(rows).__name__}"
+            raise InvalidInput(msg, hint="a row is a dictionary, {'hour': 17}")
         return _frame_answered(self._in_force, rows)
 
     def warnings_of(self, rows: Sequence[Mapping[str, Any]]) -> list[Warned]:
@@ -166,6 +169,9 @@ class LoadedModel:
     def close(self) -> None:
         """Follow the name no more; it goes on answering."""
         self._is_ending.set()
+
+    def __repr__(self) -> str:
+        return f"<{self.ref}: {self.version.ref}>"
 
     def __enter__(self) -> Self:
         return self
@@ -321,10 +327,16 @@ def _warn(found: Sequence[Warned]) -> None:
 def _amiss(contract: Contract, found: Mapping[str, Mapping[Kind, int]]) -> list[Warned]:
     fields = {field.name: field for field in contract.fields}
     return [
-        Warned(0, name, kind, expected_of(fields[name]), "", "")
+        Warned(0, name, kind, expected_of(fields[name]), "", _replaced(fields[name], kind))
         for name, kinds in found.items()
         for kind in kinds
     ]
+
+
+def _replaced(field: Field, kind: Kind) -> str:
+    """What stands for the value that is scored; "" where that is what came."""
+    policy = {"null": field.on_null, "unknown": field.on_unknown, "outside": field.on_outside}
+    return "" if policy[kind] == "warn" else policy[kind]
 
 
 def _scored(in_force: _InForce, score: Callable[[], list[float]]) -> list[float]:

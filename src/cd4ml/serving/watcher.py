@@ -22,6 +22,7 @@ from cd4ml.serving.metrics import Counts
 from cd4ml.serving.trouble import Trouble, raise_alert
 from cd4ml.serving.warming import warm
 from cd4ml.store import vouched
+from cd4ml.store.capture_settings import absent
 from cd4ml.store.project import Project
 from cd4ml.store.rows import find, put
 
@@ -128,6 +129,7 @@ class Watcher:
         if known is not None:
             self._trusted.update(known.trusted)
             self.endpoint = self._load(known.plan, self._was_trusted)
+            self._say_what_is_absent(self.endpoint)
 
     def _work(self) -> None:
         wait = POLL_S
@@ -171,6 +173,7 @@ class Watcher:
         self._known.remember(plan, self._trusted)
         self.endpoint = endpoint
         _log.info("%s answers with plan %d", self.environment, plan.number)
+        self._say_what_is_absent(endpoint)
 
     def _load(self, plan: Plan, is_trusted: IsTrusted) -> Endpoint:
         loaded = {} if self.endpoint is None else self.endpoint.runtimes
@@ -182,6 +185,17 @@ class Watcher:
         endpoint = metered(build(plan, runtimes), self.counts)
         warm(endpoint)
         return endpoint
+
+    def _say_what_is_absent(self, endpoint: Endpoint) -> None:
+        """A name that is misspelt would protect nobody, and nobody would know."""
+        names = absent(self._project.settings.capture, endpoint.contract.contract.names)
+        if names:
+            _log.warning(
+                "[capture] names %s, which requests to %s do not have: a field that is meant by it "
+                "is recorded as it comes",
+                ", ".join(map(repr, names)),
+                endpoint.champion.arm.ref,
+            )
 
     def _is_trusted(self, address: str) -> bool:
         is_trusted = trusted_in(self._project.database)(address)
@@ -229,8 +243,9 @@ class Watcher:
     def _look_at_log(self) -> None:
         if self.written is None or time.monotonic() < self._looked_at + _REPORT_S:
             return
+        self._lag.note(self.written())  # whether or not anybody can say what was collected
         with self._project.database.read() as connection:
-            self._lag.look(connection, self.written())
+            self._lag.forget(connection)
         self._looked_at = time.monotonic()
 
     def _complain(self, error: Exception) -> None:

@@ -16,6 +16,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 JSON = (b"content-type", b"application/json")
+MOST_THROWN_AWAY = 10 * MAX_BYTES  # of a body that is refused
 TEXT = (b"content-type", b"text/plain; version=0.0.4")
 
 _encode = msgspec.json.Encoder().encode
@@ -70,12 +71,22 @@ async def read_request(scope: Message, receive: Receive) -> Request:
     """The whole request.
 
     No more than MAX_BYTES of the body are kept; what comes after a refusal is thrown away
-    by the server as it arrives.
+    by the server as it arrives. A caller that wants the connection closed is refused when all of
+    it has come: closed before, it would be reset, and the caller never see the refusal.
 
     Raises:
         RequestRefused: If the body is larger than MAX_BYTES, as soon as that is known.
         ClientGone: If the caller left.
     """
+    try:
+        return await _read_request(scope, receive)
+    except RequestRefused:
+        if _is_last(scope):
+            await _throw_away(receive)
+        raise
+
+
+async def _read_request(scope: Message, receive: Receive) -> Request:
     headers = scope["headers"]
     _refuse_too_large(length_in(headers))
     size = 0
@@ -93,6 +104,21 @@ async def read_request(scope: Message, receive: Receive) -> Request:
         _refuse_too_large(size)
         if not message.get("more_body"):
             return request_of(b"".join(chunks), headers, scope.get("query_string", b""))
+
+
+def _is_last(scope: Message) -> bool:
+    """Whether the connection is closed after the response, though the body is on its way."""
+    said = {name: value.lower() for name, value in scope["headers"]}
+    return said.get(b"connection") == b"close" and b"expect" not in said
+
+
+async def _throw_away(receive: Receive) -> None:
+    """Read what is left of a body, up to MOST_THROWN_AWAY; `receive` keeps none of it."""
+    size, is_over = 0, False
+    while not is_over and size < MOST_THROWN_AWAY:
+        message = await receive()
+        size += len(message.get("body", b""))
+        is_over = not message.get("more_body", False)
 
 
 def request_of(body: bytes, headers: Iterable[tuple[bytes, bytes]], query: bytes = b"") -> Request:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from math import isfinite
 
 from cd4ml.records.settings import CaptureSettings
+from cd4ml.store.masking import KEY
 from cd4ml.store.webhook_settings import Wrong
 
 _AT_LEAST = {
@@ -38,3 +39,14 @@ def wrong_in(capture: CaptureSettings) -> Iterator[Wrong]:
     if not capture.person or capture.person in capture.redact:
         message = f"nobody's rows are found by {capture.person!r}, which is not recorded"
         yield Wrong("capture.person", message, "hash it instead of redacting it")
+
+
+def absent(capture: CaptureSettings, fields: Collection[str]) -> list[str]:
+    """The names in `redact`, `hash` and `person` that no request has.
+
+    Examples:
+        >>> absent(CaptureSettings(redact=("nmae", "age"), hash=("cd4ml-key",)), ["name", "age"])
+        ['nmae']
+    """
+    named = {*capture.redact, *capture.hash, capture.person}
+    return sorted(named - {*fields, KEY})

@@ -6,7 +6,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from sqlalchemy import event
 
 from cd4ml.errors import ConfigurationError, Corrupted, Unavailable
 from cd4ml.store.bare_postgres import WRITERS
+from cd4ml.store.seen import remember, require
 
 REVISIONS = ("0001",)  # the migrations there are, oldest first
 HEAD = REVISIONS[-1]
@@ -101,7 +102,7 @@ class Database:
         self._engine.dispose()
 
 
-def open_database(url: str, *, folder: Path | None = None) -> Database:
+def open_database(url: str, *, folder: Path | None = None, seen: Path | None = None) -> Database:
     """Open the database at a URL, creating and migrating it where needed.
 
     Any number of processes may do so at once on an empty database: one migrates
@@ -110,11 +111,12 @@ def open_database(url: str, *, folder: Path | None = None) -> Database:
     Args:
         url: `sqlite:///path/to/file.db` or `postgresql://user@host/name`.
         folder: Where a relative path begins; the working directory by default.
+        seen: Where it is noted that there is one: one that is gone is not made anew.
 
     Raises:
         ConfigurationError: If the URL is neither, its driver is not installed, or a
             newer cd4ml has migrated the database.
-        Unavailable: If the server does not answer, or the file cannot be written.
+        Unavailable: If the server does not answer, the file cannot be written, or is gone.
         Corrupted: If the file is no database.
     """
     parsed = _parse(url)
@@ -123,9 +125,14 @@ def open_database(url: str, *, folder: Path | None = None) -> Database:
     try:
         with _explained(engine.url):
             if is_file:
-                _make_folder(engine.url)
+                path = Path(str(engine.url.database))
+                if seen is not None:
+                    require(path, f"the database {shown(engine.url)}", seen=seen)
+                _make_file(path)
             if _revision(engine) != HEAD:
                 _migrate(engine)
+            if is_file and seen is not None:
+                remember(path, seen=seen)
     except BaseException:
         engine.dispose()
         raise
@@ -162,18 +169,28 @@ def _sqlite(url: sa.URL, folder: Path) -> sa.Engine:
     engine = sa.create_engine(
         url, connect_args={"timeout": _PATIENCE_S}, json_deserializer=msgspec.json.decode
     )
+    event.listen(engine, "do_connect", _only_what_is_there)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
-def _make_folder(url: sa.URL) -> None:
-    folder = Path(str(url.database)).parent
+def _make_file(path: Path) -> None:
+    """An empty file is an empty database."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        msg = f"the database's folder {folder} cannot be made: {error.strerror}"
+        msg = f"the database's folder {path.parent} cannot be made: {error.strerror}"
         raise Unavailable(msg, hint="choose another with CD4ML_DATABASE") from None
+    if not path.exists():
+        with suppress(OSError):  # SQLite says why it cannot be opened
+            path.touch()
+
+
+def _only_what_is_there(_dialect: Any, _record: Any, words: list[Any], named: Any) -> None:
+    """Open the file as SQLite does, but for making one: it would be a database without tables."""
+    words[0] = f"{Path(words[0]).as_uri()}?mode=rw"
+    named["uri"] = True
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from cd4ml.errors import ProjectNotFound
+from cd4ml.store.seen import remember, require
 from cd4ml.store.settings import read_settings
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Project:
                 from cd4ml.store.database import open_database
 
                 url = os.environ.get("CD4ML_DATABASE") or self.settings.store.database
-                self._database = open_database(url, folder=self.folder)
+                self._database = open_database(url, folder=self.folder, seen=self._seen)
             return self._database
 
     @property
@@ -61,7 +62,13 @@ class Project:
             if self._blobs is None:
                 from cd4ml.store.blobs import open_blobs
 
-                self._blobs = open_blobs(self._blobs_place, cache=self.state / "cache")
+                place = self._blobs_place
+                is_folder = "://" not in place
+                if is_folder:
+                    require(Path(place), f"the folder of the blobs {place}", seen=self._seen)
+                self._blobs = open_blobs(place, cache=self.state / "cache")
+                if is_folder:
+                    remember(Path(place), seen=self._seen)
             return self._blobs
 
     @property
@@ -85,6 +92,10 @@ class Project:
         """Whether others may have the same blobs: those in the project's own state nobody has."""
         place = self._blobs_place
         return "://" in place or not Path(place).resolve().is_relative_to(self.state.resolve())
+
+    @property
+    def _seen(self) -> Path:
+        return self.state / "stores"
 
     @property
     def _blobs_place(self) -> str:

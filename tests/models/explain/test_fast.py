@@ -22,7 +22,7 @@ from sklearn.ensemble import (
     RandomForestRegressor,
 )
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LinearRegression, PoissonRegressor
+from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
@@ -37,7 +37,15 @@ from cd4ml.models.explain.sklearn_trees import trees_of
 from cd4ml.models.explain.tree_paths import Split, Tree, adder, paths_of
 from cd4ml.models.frames import to_frame
 from cd4ml.models.native import NativeScorer
-from tests.models.builders import CONTRACT, bitset_boosted, boosted, fit, flights, logistic
+from tests.models.builders import (
+    CONTRACT,
+    NUMBERS,
+    bitset_boosted,
+    boosted,
+    fit,
+    flights,
+    logistic,
+)
 
 Values = list[tuple[Any, ...]]
 ROWS: Values = flights().select(CONTRACT.names).rows()
@@ -115,6 +123,20 @@ def test_the_parts_of_each_answer_add_up_to_it(name: str) -> None:
         )
         sizes = [abs(part) for part in parts]
         assert sizes == sorted(sizes, reverse=True)
+
+
+@pytest.mark.parametrize("last", [LogisticRegression(), GradientBoostingClassifier()])
+def test_a_scaler_of_all_columns_needs_no_column_transformer(last: Any) -> None:
+    model = make_pipeline(SimpleImputer(), StandardScaler(), last)
+    model.fit(flights().select(NUMBERS), flights()["late"].to_numpy())
+    answers = answers_of(model, [*ROWS, *ODD])
+    data = compile_explainer(model, CONTRACT, [*ROWS, *ODD], answers, usual=ROWS)
+
+    for each, answer in zip(
+        open_explainer(data, CONTRACT).explained([*ROWS, *ODD]), answers, strict=True
+    ):
+        assert each.answer == pytest.approx(answer, abs=1e-6)
+        assert {part.field for part in each.contributions} == set(NUMBERS)
 
 
 @pytest.mark.parametrize("name", ["logistic", "boosting", "forest", "histograms", "xgboost"])

@@ -142,7 +142,7 @@ class ContractWarning(UserWarning):
     """Values that are amiss were scored: as they are, clipped, or as the contract's default."""
 
 class Warned:
-    """One value of one row that is amiss and was scored all the same, as `scored`."""
+    """One value of one row that is amiss and was scored nevertheless, as `scored`."""
 
     row: int
     field: str

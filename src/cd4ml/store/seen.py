@@ -1,0 +1,56 @@
+"""Where the stores of a project were: what was there and is gone is not made anew.
+
+A folder that is not mounted yet looks like one in which nothing was begun. An empty store made
+there would take what endpoints answered, and nobody would find it again.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+from cd4ml.errors import Unavailable
+
+
+def require(path: Path, what: str, *, seen: Path) -> None:
+    """Refuse a file that is missing or empty, or a folder that is missing, if it was there before.
+
+    Args:
+        path: Of the store.
+        what: It is called in the message.
+        seen: The file that remembers, made by `remember`.
+
+    Raises:
+        Unavailable: If it is gone.
+
+    Examples:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     blobs, seen = Path(folder, "blobs"), Path(folder, "stores")
+        ...     require(blobs, "the folder", seen=seen)
+        ...     remember(blobs, seen=seen)
+        ...     try:
+        ...         require(blobs, "the folder", seen=seen)
+        ...     except Unavailable as error:
+        ...         print(error.message)
+        the folder is gone, and nothing is made in its place
+    """
+    is_there = path.is_dir() or (path.exists() and path.stat().st_size > 0)
+    if is_there or str(path) not in _lines(seen):
+        return
+    msg = f"{what} is gone, and nothing is made in its place"
+    raise Unavailable(msg, hint=f"bring it back; to begin anew, remove {seen}")
+
+
+def remember(path: Path, *, seen: Path) -> None:
+    """Note that a store is there. Who may not write the note goes on without."""
+    if str(path) not in _lines(seen):
+        with suppress(OSError), seen.open("a") as file:
+            file.write(f"{path}\n")
+
+
+def _lines(seen: Path) -> list[str]:
+    try:
+        return seen.read_text().splitlines()
+    except OSError:
+        return []
