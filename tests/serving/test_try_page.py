@@ -145,7 +145,8 @@ console.log(body());
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node runs the page's script")
 def test_the_script_sends_values_as_the_contract_has_them() -> None:
-    script = Path("src/cd4ml/serving/page/try.js").read_text().replace('"use strict";', "")
+    file = Path(__file__).parents[2] / "src/cd4ml/serving/page/try.js"
+    script = file.read_text().replace('"use strict";', "")
     texts = [
         ("hour", "integer", "9007199254740993"),  # one more than a float can tell
         ("temp", "number", ""),
