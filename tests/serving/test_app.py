@@ -220,6 +220,10 @@ def test_other_paths_and_methods_are_refused_in_json(
 
     assert reply.status == status
     assert reply.json["error"] == error
+    if status == 405:
+        assert reply.headers["allow"] == ("POST" if "a POST" in error else "GET, HEAD")
+    else:
+        assert reply.json["hint"].endswith("/v2, POST /predict, POST /invocations")
 
 
 def test_the_pages_say_how_the_server_is(caller: Caller, released: Released) -> None:

@@ -19,6 +19,7 @@ from cd4ml.models.runtime import load
 from cd4ml.records.contract import Contract, Field
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.serving.packaging.contents import contents_of
+from cd4ml.serving.packaging.embedded import server
 from cd4ml.store.blobs import Blobs, open_blobs
 from tests.models.builders import AT, ROW, boosted
 from tests.models.registered import Registered
@@ -83,3 +84,33 @@ def test_the_module_of_a_wheel_needs_nothing_of_cd4ml(
     assert not [line for text in texts for line in text.splitlines() if "import cd4ml" in line]
     assert not [line for text in texts for line in text.splitlines() if "from cd4ml" in line]
     made.project.close()
+
+
+@pytest.mark.parametrize("variable", ["SAGEMAKER_BIND_TO_PORT", "CD4ML_WORKERS"])
+@pytest.mark.parametrize("given", ["abc", "0", "-1", "70000"])
+def test_a_container_says_which_variable_is_no_number(
+    variable: str, given: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, given)
+    monkeypatch.setattr("sys.argv", ["serve", "serve"])
+
+    with pytest.raises(SystemExit) as ended:
+        server.main("taken_away")
+
+    most = 65535 if "PORT" in variable else 256
+    assert ended.value.code == (
+        f"expected {variable} to be a whole number from 1 to {most}, got {given!r}"
+    )
+
+
+def test_without_uvicorn_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wheel answers without; only `serve` needs it."""
+    monkeypatch.setattr("sys.argv", ["serve", "serve"])
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+
+    with pytest.raises(SystemExit) as ended:
+        server.main("taken_away")
+
+    assert ended.value.code == (
+        "answering over HTTP needs uvicorn, which is not installed: pip install uvicorn"
+    )

@@ -33,6 +33,7 @@ from cd4ml.store.clock import Clock, microseconds
 
 _log = logging.getLogger(__name__)
 
+_POST = ((b"allow", b"POST"),)  # RFC 9110, 15.5.6
 _PROTOCOLS = {"/predict": PREDICT, "/invocations": INVOCATIONS}
 
 
@@ -171,7 +172,8 @@ class Answering:
         """What a request is answered with that met an error."""
         if isinstance(error, RequestRefused):
             self._count_violations(error)
-            return Outcome(explained(error.status, error, error.violations))
+            response = explained(error.status, error, error.violations)
+            return Outcome(response._replace(more=_POST) if error.status == 405 else response)
         if isinstance(error, NotFound):
             return Outcome(explained(404, error))
         if isinstance(error, ModelFailed):

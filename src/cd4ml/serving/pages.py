@@ -22,6 +22,7 @@ PAGES = (
     "/v2",
 )  # fmt: skip
 
+_POSTS = ("POST /predict", "POST /invocations")
 _ALIVE = ("/health", "/live", "/v2/health/live")
 _READY = ("/ready", "/ping", "/v2/health/ready")
 _MODEL = re.compile(r"/v2/models/(?P<model>[^/]+)(/versions/(?P<version>[^/]+))?(?P<rest>/ready)?")
@@ -32,7 +33,8 @@ def page(watcher: Watcher, method: str, path: str) -> Response:
     if path not in PAGES and not path.startswith("/v2/"):
         return _unknown(path)
     if method not in ("GET", "HEAD"):
-        return explained(405, InvalidInput(f"expected a GET of {path[:100]}, got {method}"))
+        refusal = explained(405, InvalidInput(f"expected a GET of {path[:100]}, got {method}"))
+        return refusal._replace(more=((b"allow", b"GET, HEAD"),))
     if path in _ALIVE:
         return Response(200, b'{"health":"ok"}')
     if path == "/version":
@@ -80,7 +82,7 @@ def _of_model(endpoint: Endpoint, path: str) -> Response:
 
 
 def _unknown(path: str) -> Response:
-    error = NotFound(f"nothing answers at {path[:100]}", hint=f"try {', '.join(PAGES)}")
+    error = NotFound(f"nothing answers at {path[:100]}", hint=f"try {', '.join((*PAGES, *_POSTS))}")
     return explained(404, error)
 
 

@@ -246,15 +246,25 @@ def main(module: str) -> None:
     """`serve` until the process is told to end."""
     if sys.argv[1:] != ["serve"]:
         sys.exit(f"usage: python -m {module} serve")
-    import uvicorn
-
+    port, workers = _number(PORT, 8080, most=65535), _number(WORKERS, 1, most=256)
+    try:
+        import uvicorn
+    except ModuleNotFoundError:
+        sys.exit("answering over HTTP needs uvicorn, which is not installed: pip install uvicorn")
     os.environ[_MODULE] = module
     uvicorn.run(
         f"{module}._server:application",
         factory=True,
         lifespan="on",  # else a model that cannot be loaded would answer /ping
         host=os.environ.get("CD4ML_HOST", "0.0.0.0"),
-        port=int(os.environ.get(PORT, "8080")),
-        workers=int(os.environ.get(WORKERS, "1")),
+        port=port,
+        workers=workers,
         access_log=False,
     )
+
+
+def _number(name: str, default: int, *, most: int) -> int:
+    given = os.environ.get(name, "") or str(default)
+    if not (given.isdecimal() and 1 <= int(given) <= most):
+        sys.exit(f"expected {name} to be a whole number from 1 to {most}, got {given!r}")
+    return int(given)
