@@ -366,7 +366,10 @@ def test_a_version_is_made_again_with_its_compiled_model(released: Project) -> N
 
     assert (found.run, found.version, found.outcome) == ("run/1", "delay/1", "identical")
     assert outcomes(found)["package"] == "identical"
-    assert found.steps[-1].note == "contract.json, estimator.pickle, model.onnx, probes.json"
+    assert (
+        found.steps[-1].note
+        == "contract.json, estimator.pickle, explainer.msgpack, model.onnx, probes.json"
+    )
 
 
 def test_rows_of_production_are_taken_as_they_were_known(released: Project) -> None:
