@@ -68,12 +68,18 @@ class Worker:
             mask=mask or Mask(),
         )
 
+    def record(self, which: Given) -> None:
+        """Record one request's answers; raises why it is refused."""
+        (recorded,) = self.capture.record_all([which])
+        if isinstance(recorded, RequestRefused):
+            raise recorded
+
     def answers(self, first: int, n: int = 1) -> int:
         """Record so many answers one by one; returns how many were refused."""
         n_refused = 0
         for i in range(first, first + n):
             try:
-                self.capture.record(given(i))
+                self.record(given(i))
             except RequestRefused:
                 n_refused += 1
         return n_refused
@@ -99,7 +105,7 @@ def test_what_a_full_disk_cannot_take_is_refused_and_it_goes_on_once_there_is_ro
 
     n_refused = worker.answers(3, 60)
     with pytest.raises(RequestRefused) as refused:
-        worker.capture.record(given(99))
+        worker.record(given(99))
     filler.unlink()
 
     assert n_refused > 0
@@ -185,7 +191,7 @@ def test_a_disk_that_is_late_with_a_sync_counts_as_one_that_cannot_write(
     segment._unsynced_since -= 7  # nobody synced for so long
 
     with pytest.raises(RequestRefused) as refused:
-        worker.capture.record(given(1))
+        worker.record(given(1))
     segment.sync()
 
     assert "the disk has not taken anything for 7 s" in str(refused.value)

@@ -39,7 +39,6 @@ _PREFIXES = ("/api/2.0/mlflow", "/api/3.0/mlflow", "/ajax-api/", "/graphql")
 _FILES = "/api/2.0/mlflow-artifacts/artifacts"
 _UPLOADS = "/api/2.0/mlflow-artifacts/mpu/"
 _PARTS = re.compile(r"/api/2\.0/mlflow-artifacts/mpu/parts/([0-9a-f]+)/(\d{1,5})")
-_PRESIGNED = "/api/2.0/mlflow-artifacts/presigned/"
 _SERVER_INFO = {
     "store_type": "SqlStore",
     "workspaces_enabled": False,

@@ -41,7 +41,7 @@ Recorded = Sequence[bytes] | RequestRefused  # lines still to be shipped, if it 
 class Capture:
     """Records a worker's answers by the project's policy.
 
-    `record` and `record_shadows` belong to one thread each. What they appended is synced by a
+    `record_all` and `record_shadows` belong to one thread each. What they appended is synced by a
     thread of its own, `sync_every_ms` after it at the latest, and as long as the disk takes.
     """
 
@@ -81,17 +81,6 @@ class Capture:
         for segment in (self._segment, self._shadow):
             segment.close()
         self._sync()
-
-    def record(self, given: Given) -> Sequence[bytes]:
-        """Record answers that are about to leave; returns what is still to be shipped.
-
-        Raises:
-            RequestRefused: If they cannot be recorded, and policy is to refuse.
-        """
-        (recorded,) = self.record_all([given])
-        if isinstance(recorded, RequestRefused):
-            raise recorded
-        return recorded
 
     def record_all(self, requests: Sequence[Given]) -> list[Recorded]:
         """Record the answers of several requests with one write.
@@ -139,7 +128,7 @@ class Capture:
         return recorded
 
     async def ship(self, lines: Sequence[bytes]) -> None:
-        """Send lines that `record` returned, where policy is to send before answering.
+        """Send lines that `record_all` returned, where policy is to send before answering.
 
         Raises:
             RequestRefused: If they may not have arrived, and policy is to refuse.

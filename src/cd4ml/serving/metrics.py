@@ -38,12 +38,6 @@ class Series:
         """Those that this process has written, by key."""
         return {key: self._cells[at] for key, at in list(self._at.items())}
 
-    def __getitem__(self, key: Any) -> float:
-        return self._cells[self._cell(key)]
-
-    def __setitem__(self, key: Any, number: float) -> None:
-        self._cells[self._cell(key)] = number
-
     def _cell(self, key: Any) -> int:
         if key not in self._at:
             values = key if isinstance(key, tuple) else (key,)

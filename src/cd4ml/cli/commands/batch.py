@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cd4ml.cli.cluster import RAY, is_on_ray, takes_cluster
 from cd4ml.cli.commands.model_names import ANY_REF
 from cd4ml.cli.given import Answer, Given
 from cd4ml.cli.words import Commands, at_most_a_million
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from cd4ml.loop.predict import Scored
 
 _PIECE_ROWS = 250_000
-_RAY = "ray"
 
 
 def add_to(commands: Commands) -> None:
@@ -60,19 +60,7 @@ def add_to(commands: Commands) -> None:
     parser.add_argument(
         "--workers", metavar="N", type=at_most_a_million, default=0, help="processes at a time"
     )
-    parser.add_argument(
-        "--on",
-        metavar="ray",
-        choices=(_RAY,),
-        default="",
-        help="on a Ray cluster instead of in this process; needs cd4ml[ray]",
-    )
-    parser.add_argument(
-        "--ray",
-        metavar="ADDRESS",
-        default="",
-        help="on this Ray cluster; auto finds one, local starts one here (default: as [run] says)",
-    )
+    takes_cluster(parser)
 
 
 def predict(given: Given) -> Answer[Scored]:
@@ -82,7 +70,7 @@ def predict(given: Given) -> Answer[Scored]:
     from cd4ml.loop.predict import predict as score
 
     words = given.words
-    kind = _RAY if words.on or words.ray else "processes" if words.workers else "in-process"
+    kind = RAY if is_on_ray(words) else "processes" if words.workers else "in-process"
     with files(is_quiet=given.is_json) as tell:
         scored = score(
             given.project,

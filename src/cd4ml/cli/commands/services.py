@@ -6,6 +6,7 @@ import argparse
 import os
 from typing import TYPE_CHECKING
 
+from cd4ml.cli.cluster import is_on_ray, takes_cluster
 from cd4ml.cli.given import Answer, Given
 from cd4ml.cli.words import Commands, Parser, UsageError, at_most_a_million
 
@@ -19,7 +20,6 @@ CONSOLE_PORT, ENDPOINT_PORT = 8400, 8401
 _SAGEMAKER_PORT = "SAGEMAKER_BIND_TO_PORT"  # how SageMaker tells a container its port
 _LAST_PORT = 65535
 _MOST_WORKERS = 256
-_RAY = "ray"
 
 
 def add(commands: Commands) -> None:
@@ -46,7 +46,8 @@ def add(commands: Commands) -> None:
         action="store_true",
         help="answer only who shows a token with the scope predict, of `cd4ml token create`",
     )
-    _takes_cluster(parser)
+    takes_cluster(parser)
+    _takes_replicas(parser)
     parser = commands.add(
         "up",
         up,
@@ -85,7 +86,7 @@ def serve(given: Given) -> Answer[None]:
     from cd4ml.loop.serve import serve as answer_requests
 
     words = given.words
-    if words.on == _RAY or words.ray:
+    if is_on_ray(words):
         return _serve_on_ray(given)
     answer_requests(
         given.project,
@@ -145,20 +146,7 @@ def work(given: Given) -> Answer[WorkReport]:
     return Answer(report, _show_work, exit_code=1 if has_failed else 0)
 
 
-def _takes_cluster(parser: Parser) -> None:
-    parser.add_argument(
-        "--on",
-        metavar="ray",
-        choices=(_RAY,),
-        default="",
-        help="on a Ray cluster instead of in this process; needs cd4ml[ray]",
-    )
-    parser.add_argument(
-        "--ray",
-        metavar="ADDRESS",
-        default="",
-        help="on this Ray cluster; auto finds one, local starts one here (default: as [run] says)",
-    )
+def _takes_replicas(parser: Parser) -> None:
     for name, word in (("min", "at least"), ("max", "at most")):
         parser.add_argument(
             f"--{name}-replicas",
