@@ -13,6 +13,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
+import msgspec
 import psutil
 
 from cd4ml.models.estimator import dump
@@ -22,9 +23,10 @@ from cd4ml.records.plan import Arm, Plan, Role
 from cd4ml.records.run import StepRun
 from cd4ml.records.worker import Worker
 from cd4ml.store import ledger
+from cd4ml.store.lines import read_lines
 from cd4ml.store.project import Project, open_project
 from cd4ml.store.rows import find, insert
-from cd4ml.store.segments import segments_in
+from cd4ml.store.segments import complete_lines, segments_in
 from tests.models.builders import AT, CONTRACT, ROW, flights
 
 BODY = json.dumps({"rows": [ROW]}).encode()
@@ -111,8 +113,11 @@ class Released:
 
     def captured(self) -> list[dict[str, Any]]:
         """Every complete line of every segment."""
-        text = b"".join(path.read_bytes() for path in segments_in(self.project.segments))
-        return [json.loads(line) for line in text[: text.rfind(b"\n") + 1].splitlines()]
+        lines = read_lines(
+            b"".join(complete_lines(p, 0) for p in segments_in(self.project.segments))
+        )
+        assert lines.bad == b""
+        return [json.loads(msgspec.json.encode(line)) for line in lines.good]
 
 
 def arm(artifact: str, role: Role = "champion", *, number: int = 1, weight: float = 100) -> Arm:

@@ -35,6 +35,15 @@ def test_an_answer_says_which_version_gave_it_under_which_plan(
     assert parse(prediction["prediction_id"]).plan == 1
 
 
+def test_a_row_by_itself_is_answered_as_among_others(caller: Caller) -> None:
+    (alone,) = caller.ask(json.dumps(ROW).encode()).json["predictions"]
+    among = caller.ask(json.dumps({"rows": [ROW, ROW]}).encode()).json["predictions"]
+
+    for each in among:
+        assert list(each) == list(alone)
+        assert each | {"prediction_id": ""} == alone | {"prediction_id": ""}
+
+
 def test_what_was_answered_is_on_record(caller: Caller, released: Released) -> None:
     rows = [ROW | {"hour": hour, "temp": None} for hour in range(3)]
     predictions = caller.ask(json.dumps({"rows": rows}).encode()).json["predictions"]
@@ -56,7 +65,6 @@ def test_what_was_answered_is_on_record(caller: Caller, released: Released) -> N
             "score",
             "inputs",
             "key",
-            "crc",
         ]
         assert (line["environment"], line["plan"], line["role"]) == ("production", 1, "champion")
         milliseconds = parse(line["prediction_id"]).at.timestamp() * 1000

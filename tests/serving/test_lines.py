@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from cd4ml.records.plan import Arm, Plan, Role
 from cd4ml.serving.answers import Answer, Answers, Group, Version
 from cd4ml.serving.endpoint import Endpoint
-from cd4ml.serving.lines import Asked, lines_of, told
-from cd4ml.store.lines import read_lines
+from cd4ml.serving.lines import Asked, line_of_all, lines_of, said, told
+from cd4ml.store.lines import Line, read_lines
 from cd4ml.store.masking import Mask
 from tests.models.builders import AT
 
@@ -23,7 +23,7 @@ scores = st.none() | st.floats(allow_nan=False, allow_infinity=False)
 
 def version(role: Role, number: int) -> Version:
     arm = Arm(role=role, model="delay", number=number, artifact="blake3:ab", weight_percent=50)
-    return Version(arm, lambda row: (), lambda values: [], told(PLAN, arm))
+    return Version(arm, lambda row: (), lambda values: [], told(PLAN, arm), said(PLAN, arm))
 
 
 CHAMPION, CANARY = version("champion", 1), version("canary", 2)
@@ -59,17 +59,47 @@ def test_what_is_in_a_line_is_read_from_it(pairs: list[tuple[str, float | None]]
         assert (line.role, line.number, line.artifact) == ("champion", 1, "blake3:ab")
 
 
-def test_one_row_is_written_as_it_is_among_others() -> None:
-    rows = [Row("Ada", 36.5), Row("Eve", 1e-7)]
-    both = asked(rows, "order-17")
+def read(lines: list[bytes]) -> list[Line]:
+    found = read_lines(b"".join(line + b"\n" for line in lines))
+    assert found.bad == b""
+    return found.good
 
-    together = lines_of(both, Group(CHAMPION, None, [0.25, None]), Mask())
 
-    assert together == [
-        *lines_of(both, Group(CHAMPION, [0], [0.25]), Mask()),
-        *lines_of(both, Group(CHAMPION, [1], [None]), Mask()),
+def test_rows_of_a_request_are_one_line_and_read_as_those_of_one_row_each() -> None:
+    rows = [Row("Ada", 36.5), Row("Eve", 1e-7), Row("Bob\n", 1.0)]
+    three = asked(rows, "order-17")
+
+    (together,) = lines_of(three, Group(CHAMPION, None, [0.25, None, 1.0]), Mask())
+    apart = [
+        *lines_of(three, Group(CHAMPION, [0], [0.25]), Mask()),
+        *lines_of(three, Group(CHAMPION, [1, 2], [None, 1.0]), Mask()),
     ]
-    assert lines_of(both, Group(CHAMPION, [], []), Mask()) == []
+
+    assert read([together]) == read(apart)
+    assert len(apart) == 2
+    assert lines_of(three, Group(CHAMPION, [], []), Mask()) == []
+
+
+def test_what_a_shadow_answered_to_several_requests_is_one_line() -> None:
+    requests = [
+        asked([Row("Ada", 36.5)], "order-17")._replace(ids=["a" * 32], at_us=1),
+        asked([Row("Eve", 40), Row("Bob", 41)])._replace(ids=["b" * 32, "c" * 32], at_us=2),
+    ]
+    answered = [0.1, None, 0.3]
+
+    (line,) = line_of_all(requests, CANARY, answered, Mask())
+    found = read([line])
+
+    assert [(each.prediction_id, each.answered_at, each.key) for each in found] == [
+        ("a" * 32, 1, "order-17"),
+        ("b" * 32, 2, ""),
+        ("c" * 32, 2, ""),
+    ]
+    assert [each.score for each in found] == answered
+    assert {(each.role, each.number) for each in found} == {("canary", 2)}
+    assert [msgspec.json.decode(each.inputs)["name"] for each in found] == ["Ada", "Eve", "Bob"]
+    assert read(line_of_all(requests[1:], CANARY, answered[1:], Mask())) == found[1:]
+    assert line_of_all([], CANARY, [], Mask()) == []
 
 
 def test_what_is_masked_is_in_no_line() -> None:
@@ -80,6 +110,10 @@ def test_what_is_masked_is_in_no_line() -> None:
         text = b"\n".join(lines)
         assert (b"Ada" in text, b"Eve" in text, b"order-17" in text) == (False, False, False)
         assert text.count(b'"name":null') == len(rows)
+    both = [asked([Row("Ada", 36)], "order-17"), asked([Row("Eve", 40)])]
+    (line,) = line_of_all(both, CANARY, [0.5, 0.5], mask)
+    assert (b"Ada" in line, b"Eve" in line, b"order-17" in line) == (False, False, False)
+    assert [each.key for each in read([line])] == [mask.key("order-17"), ""]
 
 
 MIXED = Answers([CANARY, CHAMPION, CHAMPION], [0.1, 0.2, 0.3], {2: CANARY})

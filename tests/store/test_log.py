@@ -1,5 +1,5 @@
 import fcntl
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -176,6 +176,65 @@ def test_a_line_that_is_no_prediction_is_set_aside_and_stops_nothing(
     assert (aside.path.read_bytes(), aside.n_lines) == (bad + b"\n", 1)
     assert caplog.messages == [f"1 bad log lines set aside: {aside.path}"]
     segment.close()
+
+
+MICROSECONDS = (START - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+def together(**changes: Any) -> bytes:
+    """A line of three answers."""
+    one = answer(0)
+    several = {
+        "prediction_ids": [prediction_id(i) for i in (1, 2, 3)],
+        "answered_at": MICROSECONDS,
+        **{name: one[name] for name in ("environment", "plan", "role", "model", "number")},
+        "artifact": one["artifact"],
+        "scores": [0.1, None, 0.3],
+        "inputs": [{"distance": i} for i in (1, 2, 3)],
+        "key": ["a", "", "c"],
+    }
+    return seal(msgspec.json.encode({**several, **changes}))
+
+
+def test_a_line_of_several_answers_is_a_row_for_each(log: PredictionLog) -> None:
+    segment = Segment(log.segments, "worker")
+    segment.append_all([together(), line(answer(4))])
+    segment.close()
+
+    assert log.collect() == 4
+
+    rows = log.predictions().sort("prediction_id").collect()
+    assert rows["prediction_id"].to_list() == [prediction_id(i) for i in (1, 2, 3, 4)]
+    assert rows["score"].to_list() == [0.1, None, 0.3, 0.5]
+    assert rows["key"].to_list() == ["a", "", "c", ""]
+    assert rows["inputs"].to_list()[:3] == [f'{{"distance":{i}}}' for i in (1, 2, 3)]
+    assert set(rows["answered_at"]) == {START}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"scores": [0.1]},
+        {"inputs": [{}, {}, {}, {}]},
+        {"inputs": [{}, 7, {}]},
+        {"key": ["a"]},
+        {"answered_at": [1, 2]},
+        {"prediction_ids": []},
+        {"prediction_ids": ["no", "prediction", "ids"]},
+    ],
+)
+def test_a_line_whose_columns_do_not_fit_is_set_aside_whole(
+    log: PredictionLog, changes: dict[str, Any]
+) -> None:
+    if changes == {"prediction_ids": []}:
+        changes |= {"scores": [], "inputs": [], "key": []}
+    segment = Segment(log.segments, "worker")
+    segment.append_all([together(**changes), line(answer(4))])
+    segment.close()
+
+    assert log.collect() == 1
+    (aside,) = log.set_aside()
+    assert aside.path.read_bytes() == together(**changes) + b"\n"
 
 
 def test_bad_lines_alone_are_drained_too(log: PredictionLog) -> None:

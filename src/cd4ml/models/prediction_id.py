@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import struct
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ LENGTH = 32
 WORKERS = 1 << 24
 SEQUENCES = 1 << 32
 SEQUENCE_DIGITS = 8
+SEQUENCE_BYTES = SEQUENCE_DIGITS // 2
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -83,7 +85,10 @@ class PredictionIds:
             self._moment, self._prefix = moment, whole[:-SEQUENCE_DIGITS]
         first, prefix = self._sequence + 1, self._prefix
         self._sequence += n
-        return [f"{prefix}{i:08x}" for i in range(first, first + n)]
+        if n == 1:
+            return [f"{prefix}{first:08x}"]
+        digits = struct.pack(f">{n}I", *range(first, first + n)).hex("-", SEQUENCE_BYTES)
+        return (prefix + digits.replace("-", f"-{prefix}")).split("-")
 
 
 def parse(prediction_id: str) -> PredictionId:

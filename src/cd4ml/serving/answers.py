@@ -17,14 +17,16 @@ Score = float | None
 class Version(NamedTuple):
     """A loaded version in its role: `values` turns a row into what `score` takes.
 
-    `told` is what every line of the log says about it, members of a JSON object; `explainer`
-    takes its answers apart, None if nothing does at once.
+    `told` is what every line of the log says about it, `said` what every prediction in a
+    response does, both members of a JSON object; `explainer` takes its answers apart, None if
+    nothing does at once.
     """
 
     arm: Arm
     values: Callable[[Row], tuple[Any, ...]]
     score: Callable[[Sequence[tuple[Any, ...]]], list[float]]
     told: bytes = b""
+    said: bytes = b""
     explainer: Explainer | None = None
 
 

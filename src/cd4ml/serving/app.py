@@ -143,7 +143,8 @@ class App:
             endpoint = self.answering.endpoint_for(protocol, path, scope["headers"])
             request = await read_request(scope, receive)
             outcome = await self._turns.outcome(Call(protocol, path, request, endpoint))
-            await self._capture.ship(outcome.lines)
+            if outcome.given is not None:
+                await self._capture.ship(outcome.lines, outcome.given)
         except Cd4mlError as error:
             outcome = self.answering.refusal(error)
         seconds = perf_counter() - began

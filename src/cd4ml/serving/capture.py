@@ -6,14 +6,15 @@ import os
 import threading
 import zlib
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 from cd4ml.errors import Unavailable
 from cd4ml.records.settings import CaptureSettings
-from cd4ml.serving.answers import Answers, Group
+from cd4ml.serving.answers import Answers, Group, Score, Version
 from cd4ml.serving.lag import Place
-from cd4ml.serving.lines import Asked, lines_of
+from cd4ml.serving.lines import Asked, line_of_all, lines_of
 from cd4ml.serving.metrics import Counts
 from cd4ml.serving.request import RequestRefused
 from cd4ml.serving.shipping import Shipper
@@ -123,12 +124,11 @@ class Capture:
                 recorded.append(_ALL_THERE)
                 continue
             # all of the request's rows: which lines came first is not worth a promise
-            n_rows, n_answers = len(given.asked.ids), given.answers.n
-            recorded.append(self._not_recorded(reason, n_rows=n_rows, n_answers=n_answers))
+            recorded.append(self._missing(given, reason))
         return recorded
 
-    async def ship(self, lines: Sequence[bytes]) -> None:
-        """Send lines that `record_all` returned, where policy is to send before answering.
+    async def ship(self, lines: Sequence[bytes], given: Given) -> None:
+        """Send a request's lines that `record_all` returned, where policy is to send first.
 
         Raises:
             RequestRefused: If they may not have arrived, and policy is to refuse.
@@ -138,7 +138,7 @@ class Capture:
         try:
             await self._shipper.ship(list(lines))
         except Unavailable as error:
-            recorded = self._not_recorded(str(error), n_rows=len(lines), n_answers=len(lines))
+            recorded = self._missing(given, str(error))
             if isinstance(recorded, RequestRefused):
                 raise recorded from None
         else:
@@ -149,19 +149,21 @@ class Capture:
         """Whether answers have to be sent before they leave."""
         return self._shipper is not None
 
-    def record_shadows(self, answered: Sequence[tuple[Asked, Group]]) -> None:
-        """Record what shadows answered.
+    def record_shadows(
+        self, copies: Sequence[Asked], version: Version, answered: Sequence[Score]
+    ) -> None:
+        """Record what a shadow answered to the rows of some requests, in their order.
 
         Raises:
-            OSError: If not all of it can be recorded.
+            OSError: If it cannot be recorded.
         """
-        self._shadow.append_all(
-            [
-                line
-                for asked, group in answered
-                for line in lines_of(asked, self._sampled(asked, group), self._mask)
-            ]
-        )
+        if self._settings.sample >= 1:
+            self._shadow.append_all(line_of_all(copies, version, answered, self._mask))
+            return
+        left = iter(answered)
+        groups = [Group(version, None, list(islice(left, len(copy.ids)))) for copy in copies]
+        for copy, group in zip(copies, groups, strict=True):
+            self._shadow.append_all(lines_of(copy, self._sampled(copy, group), self._mask))
 
     def written(self) -> Place:
         """How far this worker's segment is written."""
@@ -172,13 +174,13 @@ class Capture:
         """How old the oldest answer is that a power cut would take, in seconds."""
         return max(self._segment.unsynced_s, self._shadow.unsynced_s)
 
-    def _not_recorded(self, reason: str, *, n_rows: int, n_answers: int) -> Recorded:
+    def _missing(self, given: Given, reason: str) -> Recorded:
         is_refused = self._settings.when_unwritable == "refuse"
-        self.trouble.happens(reason, n=n_rows, is_refused=is_refused)
+        self.trouble.happens(reason, n=len(given.asked.ids), is_refused=is_refused)
         if is_refused:
             msg = f"the answer could not be recorded, so it is not given: {reason}"
             return RequestRefused(503, msg, hint=_REMEDY)
-        self._counts.missing += n_answers
+        self._counts.missing += given.answers.n
         return _ALL_THERE
 
     def _refuse_late(self) -> None:

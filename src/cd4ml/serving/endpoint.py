@@ -15,7 +15,7 @@ from cd4ml.models.contract import CompiledContract
 from cd4ml.models.runtime import Runtime
 from cd4ml.records.plan import Arm, Plan
 from cd4ml.serving.answers import Answer, Answers, Score, Version
-from cd4ml.serving.lines import told
+from cd4ml.serving.lines import said, told
 from cd4ml.serving.request import RequestReader, Row
 
 __all__ = ["Answer", "Answers", "Endpoint", "ModelFailed", "Version", "build", "scores"]
@@ -84,7 +84,14 @@ def build(plan: Plan, runtimes: dict[str, Runtime]) -> Endpoint:
     def version(arm: Arm) -> Version:
         runtime = runtimes[arm.artifact]
         values = contract.getter_for(runtime.contract)
-        return Version(arm, values, runtime.score_values, told(plan, arm), runtime.explainer)
+        return Version(
+            arm,
+            values,
+            runtime.score_values,
+            told=told(plan, arm),
+            said=said(plan, arm),
+            explainer=runtime.explainer,
+        )
 
     return Endpoint(
         plan=plan,

@@ -1,7 +1,7 @@
 """The lines that a request's answers are in the log.
 
-They are put together of parts: what is the same for all rows is encoded once, ids and scores
-of all rows at once.
+They are put together of parts: what is the same for all rows is encoded once a plan or once a
+request.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from cd4ml.records.plan import Arm, Plan
-from cd4ml.serving.answers import Group
+from cd4ml.serving.answers import Group, Score, Version
 from cd4ml.serving.request import Row
 from cd4ml.store.masking import Mask
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from cd4ml.serving.endpoint import Endpoint
 
 _encode = msgspec.json.Encoder().encode
+_ONE = b'{"prediction_id":"%b","answered_at":%d,%b,"score":%b,"inputs":%b,"key":%b'
+_SEVERAL = b'{"prediction_ids":%b,"answered_at":%b,%b,"scores":%b,"inputs":%b,"key":%b'
 
 
 class Asked(NamedTuple):
@@ -46,31 +48,66 @@ def told(plan: Plan, arm: Arm) -> bytes:
     return _encode(content)[1:-1]
 
 
+def said(plan: Plan, arm: Arm) -> bytes:
+    """What every prediction of a version says in a response, members of a JSON object."""
+    content = {
+        "model": arm.model,
+        "number": arm.number,
+        "artifact": arm.artifact,
+        "plan": plan.number,
+    }
+    return _encode(content)[1:-1]
+
+
 def lines_of(asked: Asked, group: Group, mask: Mask) -> list[bytes]:
-    """The segment lines of what one version answered, each with its checksum (`lines.seal`)."""
+    """The segment line of what one version answered, with its checksum (`lines.seal`).
+
+    Several rows are one line: the checksum, what the version says of itself and the way into the
+    file cost once a line. None if there are no rows.
+    """
     version, numbers, scores = group
     ids, rows = asked.ids, asked.rows
     if numbers is not None:
         ids, rows = [ids[i] for i in numbers], [rows[i] for i in numbers]
-    if not mask.is_empty:
-        rows = [mask.inputs(row) for row in rows]
     if not ids:
         return []
+    if not mask.is_empty:
+        rows = [mask.inputs(row) for row in rows]
     key = mask.key(asked.key)
-    middle = b'","answered_at":%d,%b,"score":' % (asked.at_us, version.told)
-    end = b',"key":%b' % (_encode(key) if key else b'""')
     if len(ids) == 1:
-        parts = ids[0].encode(), middle, _encode(scores[0]), _encode(rows[0]), end
-        body = b'{"prediction_id":"%b%b%b,"inputs":%b%b' % parts
-        return [b'%b,"crc":"%08x"}' % (body, zlib.crc32(body))]
-    bodies = [
-        b'{"prediction_id":"%b%b%b,"inputs":%b%b' % (name, middle, score, row, end)
-        for name, score, row in zip(
-            _encode(ids)[2:-2].split(b'","'),  # hexadecimal digits
-            _encode(scores)[1:-1].split(b","),
-            map(_encode, rows),
-            strict=True,
-        )
-    ]
-    sums = map(zlib.crc32, bodies)
-    return [b'%b,"crc":"%08x"}' % pair for pair in zip(bodies, sums, strict=True)]
+        score, row, name = _encode(scores[0]), _encode(rows[0]), ids[0].encode()
+        end = _encode(key) if key else b'""'
+        return [_sealed(_ONE % (name, asked.at_us, version.told, score, row, end))]
+    parts = map(_encode, (ids, asked.at_us, scores, rows, key))
+    return [_sealed(_SEVERAL % _with(version.told, *parts))]
+
+
+def line_of_all(
+    copies: Sequence[Asked], version: Version, answered: Sequence[Score], mask: Mask
+) -> list[bytes]:
+    """One line of what a version answered to the rows of several requests; none if there are none.
+
+    Args:
+        copies: The requests.
+        version: It answered all of their rows.
+        answered: Its scores, in the order of requests and rows.
+        mask: What of them is not written.
+    """
+    ids = [name for copy in copies for name in copy.ids]
+    if not ids:
+        return []
+    moments = [copy.at_us for copy in copies for _ in copy.ids]
+    rows = [mask.inputs(row) for copy in copies for row in copy.rows]
+    keys: str | list[str] = ""
+    if any(copy.key for copy in copies):
+        keys = [mask.key(copy.key) for copy in copies for _ in copy.ids]
+    parts = map(_encode, (ids, moments, answered, rows, keys))
+    return [_sealed(_SEVERAL % _with(version.told, *parts))]
+
+
+def _with(told: bytes, ids: bytes, moments: bytes, *others: bytes) -> tuple[bytes, ...]:
+    return ids, moments, told, *others
+
+
+def _sealed(body: bytes) -> bytes:
+    return b'%b,"crc":"%08x"}' % (body, zlib.crc32(body))

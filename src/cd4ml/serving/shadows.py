@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from itertools import groupby, islice
+from itertools import groupby
 from operator import attrgetter
 from queue import Empty, SimpleQueue
 
@@ -17,7 +17,7 @@ from cd4ml.serving.metrics import Counts
 _log = logging.getLogger(__name__)
 
 _WAITING = 20_000  # rows that may wait for a shadow; more are not copied
-_BATCH = 256  # rows answered at once
+_BATCH = 1000  # rows answered at once
 _GATHER_S = 0.02  # a batch gathers for so long, so that it seldom takes turns with requests
 
 
@@ -90,11 +90,6 @@ class Shadows:
             copies = list(group)
             rows = [row for copy in copies for row in copy.rows]
             for version in endpoint.shadows:
-                left = iter(scores(version, rows))
-                answered = [
-                    (copy, Group(version, None, list(islice(left, len(copy.rows)))))
-                    for copy in copies
-                ]
-                self._capture.record_shadows(answered)
-                for _, each in answered:
-                    self._counts.add(each)
+                answered = scores(version, rows)
+                self._capture.record_shadows(copies, version, answered)
+                self._counts.add(Group(version, None, answered))

@@ -1,4 +1,4 @@
-"""The two JSON texts of the log: a segment's line, and the request inside it."""
+"""The JSON texts of the log: a segment's line of one answer or several, and the requests in it."""
 
 from __future__ import annotations
 
@@ -22,15 +22,19 @@ _LAST_MICROSECOND = 253_402_300_799_999_999  # the end of the year 9999
 _MOST_SHOWN = 3
 
 
+_Id = Annotated[str, msgspec.Meta(pattern=_ID)]
+_Moment = Annotated[int, msgspec.Meta(ge=0, le=_LAST_MICROSECOND)]
+
+
 class Line(msgspec.Struct, frozen=True, gc=False):
-    """A segment's line: a `records.Prediction` as a serving process writes it.
+    """An answer in a segment's line: a `records.Prediction` as a serving process writes it.
 
     `answered_at` is in microseconds since 1970 (UTC); `inputs` is the request as it came,
     a JSON object that only readers decode.
     """
 
-    prediction_id: Annotated[str, msgspec.Meta(pattern=_ID)]
-    answered_at: Annotated[int, msgspec.Meta(ge=0, le=_LAST_MICROSECOND)]
+    prediction_id: _Id
+    answered_at: _Moment
     environment: str
     plan: int
     role: Role
@@ -42,14 +46,34 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     key: str = ""
 
 
+class _Together(msgspec.Struct, frozen=True, gc=False):
+    """A segment's line of several answers that one version gave: a `Line` by column.
+
+    One moment and one key count for all of them, a list has one for each.
+    """
+
+    prediction_ids: list[_Id]
+    answered_at: _Moment | list[_Moment]
+    environment: str
+    plan: int
+    role: Role
+    model: str
+    number: int
+    artifact: str
+    scores: list[float | None]
+    inputs: list[msgspec.Raw]
+    key: str | list[str] = ""
+
+
 class Lines(NamedTuple):
-    """Lines that were read, and the ones that are damaged or no predictions (with line breaks)."""
+    """Answers that were read, and lines that are damaged or no predictions (with line breaks)."""
 
     good: list[Line]
     bad: bytes
 
 
 _ONE = msgspec.json.Decoder(Line)
+_SEVERAL = msgspec.json.Decoder(_Together)
 _SEAL = b',"crc":"%08x"}'
 _SEAL_BYTES = len(_SEAL % 0)
 
@@ -89,20 +113,40 @@ def read_lines(data: bytes) -> Lines:
     good: list[Line] = []
     bad: list[bytes] = []
     for text in texts:
-        line = _read(text) if is_sealed(text) else None
-        if line is None:
-            bad.append(text)
+        found = _read(text) if is_sealed(text) else []
+        if found:
+            good += found
         else:
-            good.append(line)
+            bad.append(text)
     return Lines(good, b"".join(text + b"\n" for text in bad))
 
 
-def _read(text: bytes) -> Line | None:
+def _read(text: bytes) -> list[Line]:
+    """The answers in a line; none if it is no prediction."""
     try:
-        line = _ONE.decode(text)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return None
-    return line if bytes(line.inputs)[:1] == b"{" else None
+        if text.startswith(b'{"prediction_ids"'):
+            found = _apart(_SEVERAL.decode(text))
+        else:
+            found = [_ONE.decode(text)]
+    except (msgspec.MsgspecError, UnicodeDecodeError, ValueError):
+        return []
+    return found if all(bytes(line.inputs)[:1] == b"{" for line in found) else []
+
+
+def _apart(line: _Together) -> list[Line]:
+    n, moments, keys = len(line.prediction_ids), line.answered_at, line.key
+    columns = (
+        line.prediction_ids,
+        [moments] * n if isinstance(moments, int) else moments,
+        line.scores,
+        line.inputs,
+        [keys] * n if isinstance(keys, str) else keys,
+    )
+    version = (line.environment, line.plan, line.role, line.model, line.number, line.artifact)
+    return [
+        Line(name, at, *version, score, inputs, key)
+        for name, at, score, inputs, key in zip(*columns, strict=True)
+    ]
 
 
 def inputs(predictions: pl.DataFrame, contract: Contract) -> pl.DataFrame:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import msgspec
 
 from cd4ml.records.explanation import Explained
-from cd4ml.serving.beside import Beside
+from cd4ml.serving.beside import NOTHING, Beside
 from cd4ml.serving.endpoint import Endpoint
 from cd4ml.serving.protocols import Answered, Protocol
 from cd4ml.serving.protocols.arrow import ARROW, rows_of_arrow, write_arrow
 from cd4ml.serving.request import EXPLAIN_KEY, Row
 from cd4ml.serving.wire import Request, Response, in_json
+
+_encode = msgspec.json.Encoder().encode
+_ONE = b'{"predictions":[{"prediction_id":"%b","score":%b,%b}]}'
 
 
 class Prediction(msgspec.Struct):
@@ -32,7 +35,10 @@ def _read(endpoint: Endpoint, request: Request) -> list[Row]:
 
 
 def _asks(endpoint: Endpoint, request: Request) -> bool:
-    if EXPLAIN_KEY not in request.body or request.kind.startswith(ARROW):
+    body = request.body
+    if body.startswith(b'{"rows"') and body.endswith(b"]}"):  # it was read: nothing else is there
+        return False
+    if EXPLAIN_KEY not in body or request.kind.startswith(ARROW):
         return False
     return endpoint.reader.asks_to_explain(request.body)
 
@@ -40,9 +46,12 @@ def _asks(endpoint: Endpoint, request: Request) -> bool:
 def _write(endpoint: Endpoint, request: Request, answered: Answered, beside: Beside) -> Response:
     if request.kind.startswith(ARROW):
         return write_arrow(endpoint, answered, beside)
+    ids, versions, scores = answered
+    if len(ids) == 1 and beside is NOTHING:
+        return Response(200, _ONE % (ids[0].encode(), _encode(scores[0]), versions[0].said))
     plan = endpoint.plan.number
     predictions = []
-    for prediction_id, version, score in zip(*answered, strict=True):
+    for prediction_id, version, score in zip(ids, versions, scores, strict=True):
         arm = version.arm
         predictions.append(
             Prediction(prediction_id, score, arm.model, arm.number, arm.artifact, plan)
