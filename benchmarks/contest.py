@@ -10,6 +10,7 @@ import json
 import os
 import resource
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -129,6 +130,24 @@ def cost_of_command(
 def _cpu_s() -> float:
     each = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(used.ru_utime + used.ru_stime for used in each)
+
+
+@contextmanager
+def awake() -> Iterator[bool]:
+    """Let no core sleep (the kernel's PM QoS), so that nobody waits until one is awake again.
+
+    Gives whether it could be done: only root may.
+    """
+    try:
+        latency = os.open("/dev/cpu_dma_latency", os.O_WRONLY)
+    except OSError:
+        yield False
+        return
+    try:
+        os.write(latency, struct.pack("i", 0))  # microseconds; holds while the file is open
+        yield True
+    finally:
+        os.close(latency)
 
 
 @contextmanager

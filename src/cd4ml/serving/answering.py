@@ -189,8 +189,6 @@ class Answering:
         if outcome.given is None:
             return
         asked, answers = outcome.given
-        for group in answers.groups():
-            self.counts.add(group)
         for name in asked.endpoint.reader.unknown_categories(asked.rows):
             self.counts.unknown.add(name)
         self.counts.add_request(answers, seconds)

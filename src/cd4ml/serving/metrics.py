@@ -124,12 +124,16 @@ class Counts:
             self.violations.add(violation.field if violation.field in fields else "")
 
     def add_request(self, answered: Answers, seconds: float) -> None:
-        """Count how long a request took, for each version of which it has an answer."""
-        if isinstance(answered.versions, Version):
-            arms = [answered.versions.arm]
-        else:
-            arms = list({id(each.arm): each.arm for each in answered.versions}.values())
-        for arm in arms:
+        """Count a request's answers, and how long it took for each version that gave one."""
+        versions = answered.versions
+        if isinstance(versions, Version):  # which failed on none
+            arm = versions.arm
+            self.answered.add(label_of(arm), len(answered.scores))
+            self.latency.add(arm.model, arm.number, seconds)
+            return
+        for group in answered.groups():
+            self.add(group)
+        for arm in {id(each.arm): each.arm for each in versions}.values():
             self.latency.add(arm.model, arm.number, seconds)
 
     def set(self, metric: str, number: float) -> None:

@@ -145,10 +145,8 @@ class Segment:
     def unsynced_s(self) -> float:
         """For how long the oldest line has waited that a power cut would take; 0 if none would."""
         since, syncing = self._unsynced_since, self._syncing_since
-        if since is None and syncing is None:
-            return 0.0
-        oldest = min(each for each in (since, syncing) if each is not None)
-        return time.monotonic() - oldest
+        oldest = since if syncing is None else syncing  # what is on its way was written before
+        return 0.0 if oldest is None else time.monotonic() - oldest
 
     def sync(self) -> None:
         """Bring to the disk what was appended before this call; costs nothing if nothing was.
