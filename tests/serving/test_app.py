@@ -113,6 +113,8 @@ BAD = {
     "NUL": json.dumps(ROW | {"dest": "\0"}).encode(),
     "half a surrogate pair": json.dumps(ROW | {"dest": "\ud800"}).encode(),
     "twice the same name": json.dumps(ROW)[:-1].encode() + b',"hour":3}',
+    "half a surrogate pair as a name": b'{"\\ud800": 1, "\\ud800": 2}',
+    "half a surrogate pair beside rows": json.dumps({"rows": [ROW], "\ud800": 1}).encode(),
     "no rows": b'{"rows": []}',
     "rows of nothing": b'{"rows": [null]}',
     "a list": json.dumps([ROW]).encode(),

@@ -66,7 +66,7 @@ def violations_of(fields: tuple[Field, ...], row: object, path: str = "$") -> li
         got = _got(field, row[field.name]) if field.name in row else "nothing"
         found.append(Violation(field.name, f"{path}.{field.name}", expected_of(field), got))
     known = {field.name for field in fields}
-    unknown = ((_printable(name), value) for name, value in row.items() if name not in known)
+    unknown = ((printable(name), value) for name, value in row.items() if name not in known)
     found += [
         Violation(name, f"{path}.{name}", "no such field", shown(value))
         for name, value in islice(unknown, _UNKNOWN)
@@ -115,7 +115,7 @@ def whole(pattern: str) -> str:
 
 def shown(value: object) -> str:
     """An offending value as people would write it in JSON, cut when it is long."""
-    return _printable(json.dumps(value, ensure_ascii=False, default=str))
+    return printable(json.dumps(value, ensure_ascii=False, default=str))
 
 
 def _got(field: Field, value: object) -> str:
@@ -128,8 +128,8 @@ def _got(field: Field, value: object) -> str:
     return shown(value)
 
 
-def _printable(text: str) -> str:
-    # half a surrogate pair cannot be sent back
+def printable(text: str) -> str:
+    """A name or value of a request as it can be sent back: cut, without half of a surrogate pair."""
     text = text[: _SHOWN + 1].encode(errors="replace").decode()
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 

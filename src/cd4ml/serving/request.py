@@ -15,7 +15,14 @@ import msgspec
 from cd4ml.errors import Cd4mlError
 from cd4ml.models.contract import CompiledContract
 from cd4ml.models.leniency import Warned, is_lenient, warned_of
-from cd4ml.models.violations import Violation, forgiven, is_moment, limits_of, shown
+from cd4ml.models.violations import (
+    Violation,
+    forgiven,
+    is_moment,
+    limits_of,
+    printable,
+    shown,
+)
 from cd4ml.records.contract import Field
 
 MAX_ROWS = 1000
@@ -191,9 +198,8 @@ class RequestReader:
             extra = (name for name in content if name not in ("rows", "explain"))
             if not isinstance(asked := content.get("explain", False), bool):
                 yield Violation("explain", "$.explain", "true or false", shown(asked))
-            yield from (
-                Violation(n, f"$.{n}", "no such field", "a field beside rows") for n in extra
-            )
+            for name in map(printable, extra):
+                yield Violation(name, f"$.{name}", "no such field", "a field beside rows")
         for i, row in enumerate(rows):
             place = path if row is content else f"{path}[{i}]"
             yield from _repeated(row, place)
@@ -300,7 +306,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _repeated(row: Any, path: str) -> Iterator[Violation]:
-    for name in getattr(row, "repeated", ()):
+    for name in map(printable, getattr(row, "repeated", ())):
         yield Violation(name, f"{path}.{name}", "each name once", "it stands more than once")
 
 
