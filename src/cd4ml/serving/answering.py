@@ -196,6 +196,11 @@ class Answering:
         self.counts.add_request(answers, seconds)
 
     @property
+    def is_draining(self) -> bool:
+        """Whether the process was told to end: each answer is the last one of its connection."""
+        return self._watcher.is_draining
+
+    @property
     def is_traced(self) -> bool:
         """Whether `trace` tells anybody."""
         return self._tracer is not None
