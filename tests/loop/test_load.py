@@ -84,6 +84,22 @@ def test_what_does_not_keep_the_contract_is_refused_with_everything(registered: 
             model.predict(flights().drop("hour"))
 
 
+def test_a_whole_float_is_an_integer_in_rows_and_frames(registered: Registered) -> None:
+    row = ROW | {"hour": 17.0}
+    frame = flights().head(3).with_columns(hour=pl.Series([17.0, 18.5, 19.0]))
+    with cd4ml.load("delay/1", project=registered.folder) as model:
+        assert model.predict(row) == model.predict(ROW)
+        assert row["hour"] == 17.0  # the caller's own row is left alone
+        assert (
+            model.predict(frame[[0, 2]]).to_list()
+            == model.predict(frame[[0, 2]].cast({"hour": pl.Int64})).to_list()
+        )
+        with pytest.raises(RowsRefused) as refusal:
+            model.predict(frame)
+
+    assert [(v.path, v.got) for v in refusal.value.violations] == [("$.rows[1].hour", "18.5")]
+
+
 @pytest.mark.parametrize("rows", [3, "AA", None])
 def test_what_is_no_row_is_refused(registered: Registered, rows: Any) -> None:
     with cd4ml.load("delay/1", project=registered.folder) as model:

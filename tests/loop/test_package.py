@@ -61,7 +61,7 @@ BAD: list[Any] = [
     ROW | {"carrier": "ZZ", "hour": 24, "gate": "B12"},
     {"carrier": "AA"},
     ROW | {"wind": "8", "temp": True},
-    ROW | {"hour": 17.0},
+    ROW | {"hour": 17.5},
     5,
 ]
 
@@ -121,7 +121,7 @@ def away(registered: Registered, python: Path) -> Away:
 
 def sample(n: int = 40) -> list[dict[str, Any]]:
     edges = [ROW | {"dest": None, "temp": None}, ROW | {"dest": "None"}, ROW | {"dest": "XYZ"}]
-    return [*to_rows(CONTRACT, flights().head(n)), *edges]
+    return [*to_rows(CONTRACT, flights().head(n)), *edges, ROW | {"hour": 17.0}]
 
 
 def as_endpoint_says(row: Any) -> list[Any]:

@@ -23,7 +23,7 @@ from cd4ml.models.manifest import Manifest
 from cd4ml.models.own_code import CODE
 from cd4ml.models.runtime import Runtime, load
 from cd4ml.models.trust import trusted_in
-from cd4ml.models.violations import Kind, Violation, expected_of
+from cd4ml.models.violations import Kind, Violation, expected_of, with_integers
 from cd4ml.records.contract import Contract, Field
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.store.project import Project
@@ -152,7 +152,9 @@ class LoadedModel:
 
     def warnings_of(self, rows: Sequence[Mapping[str, Any]]) -> list[Warned]:
         """What the contract forgives in rows that `predict` answers, at most 100 of it."""
-        return self._in_force.contract.warnings_of(rows)[:LISTED]
+        contract = self._in_force.contract
+        asked = [with_integers(contract.contract.fields, row) for row in rows]
+        return contract.warnings_of(asked)[:LISTED]
 
     def refresh(self) -> ModelVersion:
         """Look at once where the name points, and follow it; returns the version that answers.
@@ -288,6 +290,7 @@ def _answered(
     in_force: _InForce, rows: Sequence[Mapping[str, Any]], paths: list[str]
 ) -> list[float]:
     contract = in_force.contract
+    rows = [with_integers(contract.contract.fields, row) for row in rows]
     found = [v for row, path in zip(rows, paths, strict=True) for v in contract.check(row, path)]
     if found:
         raise _refused(in_force, found)
@@ -308,6 +311,7 @@ def _frame_answered(in_force: _InForce, frame: pl.DataFrame) -> pl.Series:
     if len(bad):
         present = tuple(each for each in contract.fields if each.name in frame.columns)
         rows = to_rows(msgspec.structs.replace(contract, fields=present), frame[bad])
+        rows = [dict(with_integers(contract.fields, row)) for row in rows]
         pairs = zip(rows, bad, strict=True)
         raise _refused(
             in_force, [v for row, i in pairs for v in in_force.contract.check(row, f"$.rows[{i}]")]

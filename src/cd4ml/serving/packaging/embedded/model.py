@@ -22,7 +22,7 @@ from cd4ml.models.leniency import (
     said,
     warnings_of,
 )
-from cd4ml.models.violations import Violation, violations_of
+from cd4ml.models.violations import Violation, violations_of, with_integers
 
 _LISTED = 100  # violations in one error
 
@@ -95,6 +95,7 @@ class Model:
             Damaged: If the model is not what was packaged.
         """
         _, fields, _ = self._load()
+        row = with_integers(fields, row)
         self._refuse(violations_of(fields, row))
         self._warn([row])
         return self._score([row])[0]
@@ -102,6 +103,7 @@ class Model:
     def predict_many(self, rows: Sequence[Mapping[str, Any]]) -> list[float]:
         """The answer to each row; raises as `predict` does."""
         _, fields, _ = self._load()
+        rows = [with_integers(fields, row) for row in rows]
         self._refuse(
             [
                 found
@@ -114,8 +116,8 @@ class Model:
 
     def warnings_of(self, rows: Sequence[Mapping[str, Any]]) -> list[Warned]:
         """What the contract forgives in rows that `predict_many` answers, at most 100 of it."""
-        self._load()
-        return warnings_of(self._lenient, rows)[:LISTED]
+        _, fields, _ = self._load()
+        return warnings_of(self._lenient, [with_integers(fields, row) for row in rows])[:LISTED]
 
     def _warn(self, rows: Sequence[Mapping[str, Any]]) -> None:
         found = warnings_of(self._lenient, rows) if self._lenient else []
