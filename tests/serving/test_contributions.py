@@ -14,7 +14,7 @@ import pytest
 
 from cd4ml.records.explanation import Explained
 from cd4ml.serving.protocols.arrow import ARROW
-from tests.models.builders import CONTRACT, ROW, bitset_boosted, fragile, logistic
+from tests.models.builders import CONTRACT, ROW, bitset_boosted, logistic, network
 from tests.serving.builders import BODY, Caller, Released, Reply, arm, server
 from tests.serving.test_protocols import MODEL, arrow, tensors
 
@@ -207,14 +207,7 @@ def test_each_row_is_taken_apart_by_the_version_that_answered_it(slow: Released)
 def test_a_model_without_a_fast_way_says_so_and_records_nothing(
     project: Released,
 ) -> None:
-    from sklearn.neural_network import MLPClassifier
-
-    from tests.models.builders import fit
-
-    network = fit(
-        MLPClassifier((2,), max_iter=300, random_state=0), numbers=fragile()[0].transformers[1][1]
-    )
-    project.plan(arm(project.model(network)))
+    project.plan(arm(project.model(network())))
     with server(project.folder) as process, process.caller() as caller:
         refused = caller.ask(path="/predict?contributions=1")
         answered = caller.ask()
