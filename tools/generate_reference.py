@@ -66,6 +66,10 @@ def commands() -> str:
     text = "# Commands\n\n" + GENERATED
     text += "Every command takes the shared options, before or after its name.\n\n"
     text += _table(("option", "what"), map(_option, _options(known.parser._actions)))
+    text += (
+        "\nOn a terminal answers are as wide as that. In a pipe or a file a row, an entry or a fact is"
+        " one line, however\nlong, unless the variable COLUMNS says how wide they may be.\n"
+    )
     text += "\nExit codes:\n\n" + _table(("code", "when"), _EXIT_CODES) + "\n"
     text += _table(
         ("command", "what"),

@@ -222,6 +222,19 @@ def test_what_is_not_known_is_said(shell: Shell, words: str, error: str, hint: s
     assert shell.code in (1, 2)
 
 
+@pytest.mark.parametrize("words", ["serve --in production", "serve --in production --on ray"])
+def test_a_variable_that_is_no_port_is_named(
+    words: str, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAGEMAKER_BIND_TO_PORT", "abc")
+
+    assert shell.json(words) == {
+        "error": "the variable SAGEMAKER_BIND_TO_PORT: expected a port from 0 to 65535, got 'abc'",
+        "hint": "correct it, or say --port",
+    }
+    assert shell.code == 2
+
+
 def test_a_run_takes_only_what_the_pipeline_knows(shell: Shell) -> None:
     shell("run --set diagnosis.strnegth=0.5")
     assert shell.code == 1

@@ -221,3 +221,21 @@ def test_an_environment_without_color_or_home_is_enough(folder: Path) -> None:
 
     assert ran.returncode == 0, ran.stderr
     assert "\x1b" not in ran.stdout
+
+
+def test_a_pipe_gets_each_row_in_one_line_and_whole(folder: Path) -> None:
+    variables = {k: v for k, v in os.environ.items() if k != "COLUMNS"} | {"CD4ML_ACTOR": ADMIN}
+    note = "for the nightly export of the flights of yesterday " * 3 + "to the warehouse"
+    scopes = ["read", "data", "predict:production", "push:patients", "track", "gate", "model"]
+    words = [word for scope in scopes for word in ("--scope", scope)]
+
+    made = run("token", "create", ADMIN, *words, "--note", note, cwd=folder, env=variables)
+    listed = run("token", "list", cwd=folder, env=variables)
+    log = run("log", "show", cwd=folder, env=variables)
+
+    said = [line.rstrip() for line in made.stdout.splitlines()]
+    assert said[2:4] == [f"  for      {note}", f"  may      {', '.join(scopes)}"]
+    (line,) = [line for line in listed.stdout.splitlines() if note in line]
+    assert ", ".join(scopes) in line
+    place = folder.resolve() / ".cd4ml" / "blobs" / "tables" / "predictions"
+    assert [line for line in log.stdout.splitlines() if str(place) in line]

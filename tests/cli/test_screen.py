@@ -6,9 +6,20 @@ from rich.console import Console
 from cd4ml.cli.screen import Screen, bar, trials, wrapped
 
 
-def shown(width: int = 80) -> tuple[Screen, io.StringIO]:
-    file = io.StringIO()
-    return Screen(Console(file=file, width=width, markup=False, highlight=False)), file
+class Terminal(io.StringIO):
+    """A stream that somebody looks at."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def shown(width: int = 80, *, in_pipe: bool = False) -> tuple[Screen, io.StringIO]:
+    file = io.StringIO() if in_pipe else Terminal()
+    return Screen(
+        Console(
+            file=file, width=width, markup=False, highlight=False, color_system=None, emoji=False
+        )
+    ), file
 
 
 def lines(file: io.StringIO) -> list[str]:
@@ -75,17 +86,57 @@ def test_a_hostile_name_cannot_steer_the_terminal() -> None:
     assert file.getvalue() == "delay\ufffd[2J/1 [bold]not markup[/bold] :smile:\n"
 
 
-def test_a_digest_is_whole_where_no_terminal_breaks_it() -> None:
+def test_nothing_is_wrapped_or_cut_in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    digest = f"blake3:{'0123456789abcdef' * 4}"
+    note = "and many words " * 20 + digest
+    wide = "\u822a\u73ed" * 40  # two columns a character
+    screen, file = shown(in_pipe=True)
+
+    screen.facts((("model version", f"{digest}, {note}"), ("by", "ana")))
+    screen.table(("token", "note", "flight"), (("1", note, wide), ("2", "", "x")))
+    screen.log(((("9", "ann", digest, digest), note),))
+    screen.line(note)
+
+    said = lines(file)
+    assert said[:2] == [f"  model version  {digest}, {note}", "  by             ana"]
+    assert [line.split()[0] for line in said[2:3]] == ["token"]
+    assert said[4:6] == [
+        f"    1  {note}  {wide}",
+        f"    2  {' ' * len(note)}  x",
+    ]
+    assert said[6:] == [f"9  ann  {digest}  {digest}", f"   {note}", note]
+
+
+def test_on_a_terminal_it_is_as_wide_as_that() -> None:
     screen, file = shown()
     digest = f"blake3:{'0123456789abcdef' * 4}"
 
     screen.facts((("model version", f"{digest}, {'and many words ' * 9}"), ("by", "ana")))
     screen.line("word " * 20)
 
-    first, *_, last, wrapped_at, _rest = lines(file)
-    assert first.startswith(f"  model version  {digest},")
-    assert last == "  by             ana"
-    assert len(wrapped_at) <= 80
+    assert max(map(len, lines(file))) <= 80
+    assert "".join(each.strip() for each in lines(file)[:2]).startswith("model version  blake3:0")
+
+
+def test_colour_in_a_pipe_makes_no_terminal_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    screen, file = shown(in_pipe=True)
+
+    screen.table(("note",), (("word " * 40,),))
+
+    assert len(lines(file)) == 3
+
+
+def test_who_says_how_wide_it_is_gets_it_so_in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    screen, file = shown(in_pipe=True)
+
+    screen.table(("note",), (("word " * 40,),))
+
+    assert len(lines(file)) > 3
+    assert max(map(len, lines(file))) <= 80
 
 
 def test_facts_leave_out_what_is_empty_and_do_not_repeat_names() -> None:
@@ -164,10 +215,3 @@ def test_a_bar_disappears_when_it_is_full(monkeypatch: pytest.MonkeyPatch) -> No
 
     assert done == [0, 1, 2]
     assert "days" in terminal.getvalue()
-
-
-class Terminal(io.StringIO):
-    """Standard error as a terminal."""
-
-    def isatty(self) -> bool:
-        return True

@@ -16,8 +16,18 @@ import cd4ml
 from cd4ml.errors import Corrupted, InvalidInput, NotFound, Refused, Unavailable
 from cd4ml.loop.candidate import runtime_of
 from cd4ml.models.estimator import dump
+from cd4ml.models.frames import to_rows
 from cd4ml.serving.loaded import RowsRefused
-from tests.models.builders import ROW, bitset_boosted, boosted, flights, logistic, native_boosted
+from tests.models.builders import (
+    CONTRACT,
+    ROW,
+    bitset_boosted,
+    boosted,
+    flights,
+    logistic,
+    native_boosted,
+    network,
+)
 from tests.models.registered import Registered
 from tests.serving.builders import until
 
@@ -82,6 +92,62 @@ def test_what_does_not_keep_the_contract_is_refused_with_everything(registered: 
         assert len(refusal.value.violations) == 100
         with pytest.raises(InvalidInput, match="the rows lack hour"):
             model.predict(flights().drop("hour"))
+
+
+def test_a_whole_float_is_an_integer_in_rows_and_frames(registered: Registered) -> None:
+    row = ROW | {"hour": 17.0}
+    frame = flights().head(3).with_columns(hour=pl.Series([17.0, 18.5, 19.0]))
+    with cd4ml.load("delay/1", project=registered.folder) as model:
+        assert model.predict(row) == model.predict(ROW)
+        assert row["hour"] == 17.0  # the caller's own row is left alone
+        assert (
+            model.predict(frame[[0, 2]]).to_list()
+            == model.predict(frame[[0, 2]].cast({"hour": pl.Int64})).to_list()
+        )
+        with pytest.raises(RowsRefused) as refusal:
+            model.predict(frame)
+
+    assert [(v.path, v.got) for v in refusal.value.violations] == [("$.rows[1].hour", "18.5")]
+
+
+def test_each_answer_may_come_taken_apart(registered: Registered) -> None:
+    rows = to_rows(CONTRACT, flights().head(4))
+    with cd4ml.load("delay/1", project=registered.folder) as model:
+        one = model.predict(rows[0], contributions=True)
+        many = model.predict(rows, contributions=True)
+        framed = model.predict(flights().head(4), contributions=True)
+        answers = model.predict(rows)
+        assert model.predict([], contributions=True) == []
+        with pytest.raises(RowsRefused):
+            model.predict(ROW | {"hour": 24}, contributions=True)
+
+    assert many == framed
+    assert one == many[0]
+    assert [each.answer for each in many] == answers
+    assert {(each.method, each.unit) for each in many} == {("trees", "log-odds")}
+    for row, each in zip(rows, many, strict=True):
+        assert {part.field: part.value for part in each.contributions} == row
+        assert each.base + sum(part.amount for part in each.contributions) == pytest.approx(
+            each.raw
+        )
+
+
+def test_a_model_that_nothing_takes_apart_at_once_is_asked_about_mixtures(
+    tmp_path: Path, sqlite_template: Path
+) -> None:
+    made = Registered(tmp_path / "project", sqlite_template)
+    made.version(network())
+    with cd4ml.load("delay/1", project=made.folder) as model:
+        explained = model.predict(ROW, contributions=True)
+        assert explained.answer == model.predict(ROW)
+    made.project.close()
+
+    assert (explained.method, explained.unit) == ("sampled", "answer")
+    assert {part.field: part.value for part in explained.contributions} == ROW
+    parts = [abs(part.amount) for part in explained.contributions]
+    assert parts == sorted(parts, reverse=True)
+    total = explained.base + sum(part.amount for part in explained.contributions)
+    assert total == pytest.approx(explained.answer, abs=1e-6)
 
 
 @pytest.mark.parametrize("rows", [3, "AA", None])

@@ -36,6 +36,7 @@ from tests.serving.builders import until
 
 ASK = """
 import json, sys
+from dataclasses import asdict
 import delay_model as model
 
 def told(row):
@@ -51,6 +52,7 @@ print(json.dumps({
     "one by one": [told(row) for row in rows],
     "together": model.predict_many([row for row in rows if not isinstance(told(row), list)]),
     "none": model.predict_many([]),
+    "apart": asdict(model.predict(rows[0], contributions=True)),
     "contract": model.contract()["name"],
     "ref": [model.MODEL, model.NUMBER, model.ARTIFACT],
     "loaded": sorted({name.partition(".")[0] for name in sys.modules}),
@@ -61,7 +63,7 @@ BAD: list[Any] = [
     ROW | {"carrier": "ZZ", "hour": 24, "gate": "B12"},
     {"carrier": "AA"},
     ROW | {"wind": "8", "temp": True},
-    ROW | {"hour": 17.0},
+    ROW | {"hour": 17.5},
     5,
 ]
 
@@ -121,7 +123,7 @@ def away(registered: Registered, python: Path) -> Away:
 
 def sample(n: int = 40) -> list[dict[str, Any]]:
     edges = [ROW | {"dest": None, "temp": None}, ROW | {"dest": "None"}, ROW | {"dest": "XYZ"}]
-    return [*to_rows(CONTRACT, flights().head(n)), *edges]
+    return [*to_rows(CONTRACT, flights().head(n)), *edges, ROW | {"hour": 17.0}]
 
 
 def as_endpoint_says(row: Any) -> list[Any]:
@@ -145,6 +147,8 @@ def test_a_wheel_answers_as_the_endpoint_does_without_cd4ml(
     assert answer["together"] == expected
     assert answer["one by one"][len(good) :] == [as_endpoint_says(row) for row in BAD]
     assert answer["none"] == []
+    assert (answer["apart"]["method"], answer["apart"]["answer"]) == ("trees", expected[0])
+    assert len(answer["apart"]["contributions"]) == len(ROW)
     assert answer["contract"] == "delay"
     assert answer["ref"] == ["delay", 1, version.artifact]
     assert not {"cd4ml", "msgspec", "polars", "sklearn", "uvicorn"} & set(answer["loaded"])
@@ -177,11 +181,13 @@ def test_it_is_on_record_who_took_a_version_away(registered: Registered, away: A
 
 
 TYPED = """
-from delay_model import Row, predict, predict_many
+from delay_model import Explained, Row, predict, predict_many
 
 row: Row = {"carrier": "AA", "dest": None, "hour": 17, "temp": 40.5, "wind": 8}
 answer: float = predict(row)
 answers: list[float] = predict_many([row])
+apart: Explained = predict(row, contributions=True)
+parts: list[tuple[str, float]] = [(each.field, each.amount) for each in apart.contributions]
 """
 MISTYPED = """
 from delay_model import Row, predict

@@ -119,6 +119,14 @@ def fragile() -> Pipeline:
     return fit(Fragile(max_iter=500), numbers=SimpleImputer())
 
 
+def network() -> Pipeline:
+    """Which nothing takes apart but asking it."""
+    from sklearn.neural_network import MLPClassifier
+
+    chosen = fragile()[0].transformers[1][1]
+    return fit(MLPClassifier((2,), max_iter=300, random_state=0), numbers=chosen)
+
+
 def fit(
     estimator: Any, *, texts: Any = None, numbers: Any = "passthrough", target: str = "late"
 ) -> Pipeline:

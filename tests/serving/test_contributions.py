@@ -14,7 +14,7 @@ import pytest
 
 from cd4ml.records.explanation import Explained
 from cd4ml.serving.protocols.arrow import ARROW
-from tests.models.builders import CONTRACT, ROW, bitset_boosted, fragile, logistic
+from tests.models.builders import CONTRACT, ROW, bitset_boosted, logistic, network
 from tests.serving.builders import BODY, Caller, Released, Reply, arm, server
 from tests.serving.test_protocols import MODEL, arrow, tensors
 
@@ -53,7 +53,7 @@ def test_the_contributions_of_each_row_add_up_to_its_answer(caller: Caller) -> N
         assert explained.answer == pytest.approx(prediction["score"], abs=1e-6)
 
 
-@pytest.mark.parametrize("path", ["/predict?contributions=1", "/predict?contributions=true&x=y"])
+@pytest.mark.parametrize("path", ["/predict?contributions=1", "/predict?contributions=true"])
 def test_a_query_asks_for_them_too(path: str, caller: Caller, expected: list[Explained]) -> None:
     assert explanations(caller.ask(json.dumps(ROW).encode(), path=path)) == expected[:1]
 
@@ -63,7 +63,7 @@ def test_a_query_asks_for_them_too(path: str, caller: Caller, expected: list[Exp
     [
         ("/predict", BODY),
         ("/predict?contributions=0", BODY),
-        ("/predict?other=1", BODY),
+        ("/predict?", BODY),
         ("/predict", json.dumps({"rows": [ROW], "explain": False}).encode()),
     ],
 )
@@ -84,6 +84,30 @@ def test_asking_otherwise_is_refused(caller: Caller) -> None:
     assert (text.status, text.json["violations"]) == (
         422,
         [{"field": "explain", "path": "$.explain", "expected": "true or false", "got": '"yes"'}],
+    )
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/predict?explain=1",
+        "/predict?contributions=1&explain=1",
+        "/invocations?explain",
+        f"{MODEL}/infer?explain=/infer",
+    ],
+)
+def test_a_query_that_nobody_knows_is_refused(path: str, caller: Caller) -> None:
+    body = tensors() if "infer" in path else json.dumps({"instances": ROWS}).encode()
+
+    reply = caller.ask(BODY if path.startswith("/predict") else body, path=path)
+
+    assert (reply.status, reply.json) == (
+        400,
+        {
+            "error": "the query parameter 'explain' means nothing here",
+            "hint": "contributions=1 asks for what each field adds",
+            "violations": [],
+        },
     )
 
 
@@ -183,14 +207,7 @@ def test_each_row_is_taken_apart_by_the_version_that_answered_it(slow: Released)
 def test_a_model_without_a_fast_way_says_so_and_records_nothing(
     project: Released,
 ) -> None:
-    from sklearn.neural_network import MLPClassifier
-
-    from tests.models.builders import fit
-
-    network = fit(
-        MLPClassifier((2,), max_iter=300, random_state=0), numbers=fragile()[0].transformers[1][1]
-    )
-    project.plan(arm(project.model(network)))
+    project.plan(arm(project.model(network())))
     with server(project.folder) as process, process.caller() as caller:
         refused = caller.ask(path="/predict?contributions=1")
         answered = caller.ask()

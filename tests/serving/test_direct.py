@@ -119,7 +119,7 @@ def here(released: Released) -> Iterator[Local]:
     ("sent", "is_direct"),
     [
         (request(), True),
-        (request(path="/predict?by=curl"), False),
+        (request(path="/predict?contributions=0"), False),
         (request(version="1.0"), False),
         (chunked(BODY), False),
         (request().replace(b"host: x", b"host: x\r\nconnection: close"), False),

@@ -1,5 +1,6 @@
 """A wheel's own code answers as the model it was made of, whatever it was compiled to."""
 
+import asyncio
 import importlib
 import sys
 from collections.abc import Callable, Iterator
@@ -7,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import httpx
 import numpy as np
 import polars as pl
 import pytest
@@ -14,6 +16,7 @@ from sklearn.linear_model import LinearRegression
 
 from cd4ml.loop.candidate import runtime_of
 from cd4ml.models.estimator import dump
+from cd4ml.models.explain import taken_along
 from cd4ml.models.package import package
 from cd4ml.models.runtime import load
 from cd4ml.records.contract import Contract, Field
@@ -21,7 +24,7 @@ from cd4ml.records.model_version import ModelVersion
 from cd4ml.serving.packaging.contents import contents_of
 from cd4ml.serving.packaging.embedded import server
 from cd4ml.store.blobs import Blobs, open_blobs
-from tests.models.builders import AT, ROW, boosted
+from tests.models.builders import AT, ROW, bitset_boosted, boosted, logistic, network
 from tests.models.registered import Registered
 
 Taken = Callable[[Blobs, ModelVersion], ModuleType]
@@ -84,6 +87,91 @@ def test_the_module_of_a_wheel_needs_nothing_of_cd4ml(
     assert not [line for text in texts for line in text.splitlines() if "import cd4ml" in line]
     assert not [line for text in texts for line in text.splitlines() if "from cd4ml" in line]
     made.project.close()
+
+
+@pytest.mark.parametrize(
+    ("estimator", "method", "unit"),
+    [
+        (boosted(), "trees", "log-odds"),
+        (bitset_boosted(), "trees", "log-odds"),  # of categories, served by its own library
+        (logistic(), "linear", "log-odds"),
+        (network(), "sampled", "answer"),
+    ],
+)
+def test_a_wheel_takes_answers_apart_as_the_endpoint_does_or_by_asking(
+    estimator: Any, method: str, unit: str, taken: Taken, tmp_path: Path, sqlite_template: Path
+) -> None:
+    made = Registered(tmp_path / "project", sqlite_template)
+    version = made.version(estimator)
+    rows = [ROW, ROW | {"dest": None, "temp": None}, ROW | {"carrier": "B6", "hour": 6}]
+
+    module: Any = taken(made.project.blobs, version)
+    found = module.predict_many(rows, contributions=True)
+
+    assert module.predict(ROW, contributions=True) == found[0]
+    assert module.predict_many([], contributions=True) == []
+    assert [each.answer for each in found] == module.predict_many(rows)
+    assert {(each.method, each.unit) for each in found} == {(method, unit)}
+    for row, each in zip(rows, found, strict=True):
+        assert {part.field: part.value for part in each.contributions} == row
+        assert each.of_parts == pytest.approx(each.answer, abs=1e-5)
+        assert each.base + sum(part.amount for part in each.contributions) == pytest.approx(
+            each.raw
+        )
+    explainer = runtime_of(made.project, version).explainer
+    if explainer is not None:
+        expected = explainer.explained([tuple(row.values()) for row in rows])
+        pairs = zip(found, expected, strict=True)
+        assert [amounts_of(one) == pytest.approx(amounts_of(two)) for one, two in pairs]
+        assert [each.base for each in found] == [each.base for each in expected]
+    made.project.close()
+
+
+def amounts_of(explained: Any) -> dict[str, float]:
+    return {each.field: each.amount for each in explained.contributions}
+
+
+def test_what_explains_a_model_is_left_out_where_it_is_huge(
+    taken: Taken, tmp_path: Path, sqlite_template: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(taken_along, "MOST_BYTES", 1000)
+    made = Registered(tmp_path / "project", sqlite_template)
+
+    module: Any = taken(made.project.blobs, made.version(boosted()))
+
+    assert module.predict(ROW, contributions=True).method == "sampled"
+    assert not (tmp_path / "site" / "taken_away" / "explainer.bin").exists()
+    made.project.close()
+
+
+def test_a_container_takes_answers_apart_and_refuses_a_query_that_nobody_knows(
+    taken: Taken, tmp_path: Path, sqlite_template: Path
+) -> None:
+    made = Registered(tmp_path / "project", sqlite_template)
+    module: Any = taken(made.project.blobs, made.version(boosted()))
+    made.project.close()
+    transport = httpx.ASGITransport(server.app_of(module))
+
+    async def asked(*queries: str) -> list[httpx.Response]:
+        async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+            return [await client.post(f"/invocations{query}", json=ROW) for query in queries]
+
+    plain, apart, unknown, odd = asyncio.run(
+        asked("", "?contributions=1", "?explain=1", "?contributions=please")
+    )
+
+    (prediction,) = apart.json()["predictions"]
+    assert prediction["score"] == plain.json()["predictions"][0]["score"]
+    assert {each["field"] for each in prediction["explanation"]["contributions"]} == set(ROW)
+    assert "explanation" not in plain.json()["predictions"][0]
+    assert (unknown.status_code, unknown.json()["error"]) == (
+        400,
+        "the query parameter 'explain' means nothing here",
+    )
+    assert (odd.status_code, odd.json()["error"]) == (
+        400,
+        "expected contributions=1 or contributions=0, got 'please'",
+    )
 
 
 @pytest.mark.parametrize("variable", ["SAGEMAKER_BIND_TO_PORT", "CD4ML_WORKERS"])

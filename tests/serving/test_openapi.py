@@ -92,7 +92,7 @@ def test_each_schema_is_one_and_the_row_is_the_contract(described: dict[str, Any
 def test_what_an_endpoint_refuses_is_described(described: dict[str, Any], caller: Caller) -> None:
     for path in PREDICTS:
         responses = described["paths"][path]["post"]["responses"]
-        assert {"200", "400", "401", "413", "422", "500", "503"} <= set(responses)
+        assert {"200", "400", "401", "403", "413", "422", "500", "503"} <= set(responses)
     reply = caller.ask(json.dumps(ROW | {"hour": 24}).encode())
     validator(described, described["components"]["schemas"]["Refusal"]).validate(reply.json)
     assert "securitySchemes" not in described["components"]

@@ -110,6 +110,74 @@ def test_a_table_of_floats_may_hold_whole_numbers_and_nan(caller: Caller) -> Non
     assert scores == expected(caller)
 
 
+def in_each_protocol(hour: float) -> list[tuple[str, str, bytes]]:
+    """A row asked about in every way: path, content type, body."""
+    row = ROW | {"hour": hour}
+    columns = {name: [value] for name, value in row.items()}
+    split = {"columns": NAMES, "data": [[row[name] for name in NAMES]]}
+    line = ",".join(f"{row[name]}" for name in NAMES)
+    contents: list[tuple[str, Any]] = [
+        ("/predict", row),
+        ("/predict", {"rows": [row]}),
+        *(
+            ("/invocations", content)
+            for content in (
+                {"dataframe_records": [row]},
+                {"dataframe_split": split},
+                {"instances": [row]},
+                {"inputs": columns},
+            )
+        ),
+    ]
+    contents += [
+        (
+            f"{MODEL}/infer",
+            {
+                "inputs": [
+                    {
+                        "name": each.name,
+                        "shape": [1],
+                        "datatype": kind if each.name == "hour" else KINDS[each.type],
+                        "data": [row[each.name]],
+                    }
+                    for each in CONTRACT.fields
+                ]
+            },
+        )
+        for kind in ("INT64", "FP64")
+    ]
+    asked = [(path, "application/json", json.dumps(content)) for path, content in contents]
+    csv = ("/invocations", "text/csv", f"{','.join(NAMES)}\n{line}\n")
+    return [
+        *((path, kind, text.encode()) for path, kind, text in [*asked, csv]),
+        ("/predict", ARROW.decode(), arrow(pl.DataFrame(columns))),
+    ]
+
+
+def score_in(reply: Reply) -> float:
+    if reply.headers["content-type"] == ARROW.decode():
+        return float(pl.read_ipc_stream(io.BytesIO(reply.body))["score"][0])
+    if "outputs" in reply.json:
+        return float(reply.json["outputs"][0]["data"][0])
+    (prediction,) = reply.json["predictions"]
+    return float(prediction["score"] if isinstance(prediction, dict) else prediction)
+
+
+@pytest.mark.parametrize("i", range(len(in_each_protocol(17.0))))
+def test_a_whole_float_is_an_integer_in_every_protocol_and_no_other_float_is(
+    i: int, caller: Caller, released: Released
+) -> None:
+    path, kind, body = in_each_protocol(17.0)[i]
+    answered = caller.ask(body, path=path, content_type=kind)
+    path, kind, body = in_each_protocol(17.5)[i]
+    refused = caller.ask(body, path=path, content_type=kind)
+
+    assert score_in(answered) == expected(caller)[0]
+    assert '"hour":17,' in json.dumps(released.captured()[-2], separators=(",", ":"))
+    (violation,) = refused.json["violations"]
+    assert (refused.status, violation["field"], violation["got"]) == (422, "hour", "17.5")
+
+
 def test_the_open_inference_protocol_is_answered_in_json(caller: Caller) -> None:
     reply = caller.ask(tensors(), path=f"{MODEL}/infer")
 

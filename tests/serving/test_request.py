@@ -209,6 +209,47 @@ def test_a_field_may_be_called_rows() -> None:
     assert listed(b'{"rows": "x"}', reader) == [("$.rows", "an integer", '"x"')]
 
 
+@pytest.mark.parametrize(
+    ("said", "taken"), [("17.0", 17), ("1.7e1", 17), ("-0.0", 0), ("9007199254740992.0", 2**53)]
+)
+def test_a_whole_float_is_an_integer_where_one_is_wanted(said: str, taken: int) -> None:
+    fields = (Field("n", "integer"), Field("x", "number"))
+    reader = RequestReader(CompiledContract(Contract(name="c", fields=fields)))
+    body = f'{{"n": {said}, "x": 2.0}}'.encode()
+
+    (row,) = reader.read(body)
+    assert (row.f0, type(row.f0), row.f1) == (taken, int, 2.0)
+    assert reader.read(b'{"rows": [%b, %b]}' % (body, body)) == [row, row]
+
+
+@pytest.mark.parametrize(
+    ("said", "got"),
+    [
+        ("17.5", "17.5"),
+        ("1e300", "1e+300"),
+        ("9223372036854775808.0", "9.223372036854776e+18"),
+        ("NaN", "NaN"),
+        ("true", "true"),
+        ('"17"', '"17"'),
+    ],
+)
+def test_what_is_no_whole_number_of_64_bits_is_no_integer(said: str, got: str) -> None:
+    reader = RequestReader(CompiledContract(Contract(name="c", fields=(Field("n", "integer"),))))
+
+    assert listed(f'{{"n": {said}}}', reader) == [("$.n", "an integer", got)]
+
+
+def test_a_whole_float_is_forgiven_and_clipped_as_an_integer_is() -> None:
+    hour = Field("hour", "integer", maximum=23, on_outside="clip")
+    reader = RequestReader(CompiledContract(Contract(name="c", fields=(hour,))))
+
+    rows = reader.read(b'{"hour": 24.0}')
+
+    assert [(each.kind, each.got, each.scored) for each in reader.warned(rows)] == [
+        ("outside", "24", "23")
+    ]
+
+
 @given(
     st.binary(max_size=60)
     | st.recursive(

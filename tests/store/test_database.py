@@ -1,3 +1,4 @@
+import logging
 import os
 import resource
 import shutil
@@ -168,6 +169,15 @@ def test_what_was_migrated_is_not_migrated_again(database: Database, database_ur
 
     assert names(again) == ["ann"]
     again.close()
+
+
+def test_who_logs_is_told_nothing_of_how_tables_are_made(
+    empty_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        open_database(empty_url).close()
+
+    assert [record for record in caplog.records if record.name.startswith("alembic")] == []
 
 
 def test_every_migration_is_known_by_name() -> None:

@@ -79,6 +79,24 @@ def test_an_address_to_which_nothing_should_go_is_refused(
             'events = ["release.*", "alert.raised"]',
         ),
         (
+            "events",
+            '["alert.raised", "release.undnoe"]',
+            "nothing that happens is called 'release.undnoe'",
+            "there are release.aborted, release.advanced, release.asked_again, release.begun,"
+            " release.expired, release.rejected, release.released, release.requested,"
+            " release.restored, release.reviewed, release.sent_back, release.superseded,"
+            " release.undone, release.withdrawn",
+        ),
+        (
+            "events",
+            '["nothing.*"]',
+            "nothing that happens is called 'nothing.*'",
+            "there are alert.*, alias.*, approval.*, audit_key.*, changes.*, dataset.*,"
+            " experiment.*, history.*, labels.*, ledger.*, log.*, logged_model.*, model.*,"
+            " model_version.*, person.*, pickle.*, pull.*, record.*, release.*, retraining.*,"
+            " run.*, search.*, standing_approval.*, token.*, trial.*, verdict.*, window.*",
+        ),
+        (
             "attempts",
             "0",
             "expected 1 to 100 attempts, got 0",

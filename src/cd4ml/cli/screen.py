@@ -1,7 +1,8 @@
-"""How answers look on a terminal: quiet tables that fit 80 columns."""
+"""How answers look: quiet tables that fit a terminal of 80 columns; in a pipe nothing wraps."""
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import textwrap
@@ -11,7 +12,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, TextIO
 
 from rich.box import Box
-from rich.console import Console, RenderableType
+from rich.cells import cell_len
+from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -29,6 +31,7 @@ _FIGURE = re.compile(r"([-+]?[\d.,]+%?( to [-+]?[\d.,]+)?|-|)( \*)?")
 _NEVER_WRAPPED = (24, 18, 14, 10, 6)  # characters of a cell: the first that leaves enough room
 _LEAST = 9  # characters of a column that wraps
 _GAP = 2  # between columns
+_ENDLESS = 1_000_000  # characters of a line, where it is measured how long it is
 _NEXT_UNIT = 1000  # of bytes, as disks are sold
 
 STYLES: Mapping[str, str] = {
@@ -53,15 +56,20 @@ STYLES: Mapping[str, str] = {
 
 
 class Screen:
-    """Standard output for people; every text on it is made safe to print."""
+    """Standard output for people; every text on it is made safe to print.
+
+    On a terminal it is as wide as that. Elsewhere, in a pipe or a file, it is as wide as what is
+    said (or as COLUMNS says): one row, entry or fact a line, so that `grep` and `cut` find them whole.
+    """
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or plain_console(sys.stdout)
 
     def line(self, text: str = "", *, style: str = "", indent: int = 0, hanging: int = 0) -> None:
-        """One paragraph, wrapped at words; a word is never broken."""
+        """One paragraph, wrapped at words on a terminal; a word is never broken."""
         for paragraph in printable(text).splitlines() or [""]:
-            for part in wrapped(paragraph, self._console.width - indent, hanging):
+            room = self._console.width - indent if self._has_edge else len(paragraph)
+            for part in wrapped(paragraph, room, hanging):
                 self._console.print(Text(" " * indent + part, style=style), soft_wrap=True)
 
     def title(self, text: str) -> None:
@@ -85,28 +93,27 @@ class Screen:
         table = Table.grid(padding=(0, 2))
         table.add_column(style="dim", no_wrap=True)
         table.add_column(overflow="fold")
-        before, needed = "", 0
+        before = ""
         for name, value in pairs:
             if value:
                 table.add_row("" if name == before else _text(name), _text(value))
                 before = name
-                needed = max(needed, *map(len, value.split()), 0)
-        names = max((len(str(cell)) for cell in table.columns[0].cells), default=0)
-        with self._at_least(2 + names + _GAP + needed):
-            self._print(table, indent=2)
+        self._print(table, indent=2)
 
     def table(
         self, columns: Sequence[str], rows: Iterable[Sequence[str]], *, indent: int = 0
     ) -> None:
-        """One row a line; a column of nothing but numbers is aligned on the right."""
+        """One row a line; a column of nothing but numbers is aligned on the right.
+
+        A terminal that is too narrow for that wraps sentences in their cells.
+        """
         cells = [list(row) for row in rows]
         table = Table(
             box=_LINES, show_edge=False, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0)
         )
+        longest = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
         room = self._console.width - indent - _GAP * (len(columns) - 1)
-        widths = whole_widths(
-            [max(map(len, column)) for column in zip(columns, *cells, strict=True)], room
-        )
+        widths = whole_widths(longest, room) if self._has_edge else longest
         for width, title, *values in zip(widths, columns, *cells, strict=True):
             is_figure = any(values) and all(_FIGURE.fullmatch(value) for value in values)
             table.add_column(
@@ -132,19 +139,23 @@ class Screen:
             if note:
                 self.line(note, style="dim", indent=hanging)
 
-    @contextmanager
-    def _at_least(self, width: int) -> Iterator[None]:
-        """Room for the longest word where no terminal breaks it: a digest is to be found by grep."""
+    @property
+    def _has_edge(self) -> bool:
+        """Whether somebody looks at it, or says how wide it is; colours alone make no terminal."""
+        return self._console.file.isatty() or "COLUMNS" in os.environ
+
+    def _print(self, table: Table, *, indent: int = 0) -> None:
+        padded = Padding(table, (0, 0, 0, indent), expand=False) if indent else table
+        if self._has_edge:
+            self._console.print(padded)
+            return
         before = self._console.width
-        if not self._console.is_terminal:
-            self._console.width = max(before, width)
+        self._console.width = _ENDLESS
         try:
-            yield
+            self._console.width = max(before, self._console.measure(padded).maximum)
+            self._console.print(padded)
         finally:
             self._console.width = before
-
-    def _print(self, what: RenderableType, *, indent: int = 0) -> None:
-        self._console.print(Padding(what, (0, 0, 0, indent), expand=False) if indent else what)
 
 
 class PlainConsole(Console):

@@ -19,6 +19,7 @@ from cd4ml.models.fitted import fitted_in
 from cd4ml.models.frames import as_requested, to_frame
 from cd4ml.models.manifest import PROBES, Manifest, Probes
 from cd4ml.models.trust import trusted_in
+from cd4ml.models.violations import with_integers
 from cd4ml.records.contract import Contract
 from cd4ml.records.explanation import Contribution, Explained
 from cd4ml.records.model_version import ModelVersion
@@ -106,7 +107,8 @@ def _explained(
 ) -> list[ExplainedAnswer]:
     runtime = runtime_of(project, version)
     contract = runtime.contract
-    CompiledContract(contract).refuse_unless_kept(list(rows))
+    rows = [dict(with_integers(contract.fields, row)) for row in rows]
+    CompiledContract(contract).refuse_unless_kept(rows)
     frame = to_frame(contract, [tuple(row.get(name) for name in contract.names) for row in rows])
     from cd4ml.models.tables import mended
 

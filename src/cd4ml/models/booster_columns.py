@@ -40,7 +40,7 @@ def scoring(estimator: Any, contract: Contract) -> Callable[[Sequence[Sequence[A
         return None
     facts = boosters.facts_of(booster)
     try:
-        encode = encoder(encoding_of_booster(facts, contract), contract)
+        encode = encoder(encoding_of_booster(facts, contract), contract.names)
     except InvalidInput:  # a frame says better what is wrong
         return None
     return lambda values: boosters.answers_to(booster, facts, encode(values))

@@ -1,7 +1,8 @@
 """From the values of a request to the numbers that a tree ensemble reads, without scikit-learn.
 
 A column transformer spends milliseconds on one row. What it does to a category or a number is
-written down here once, as plain data, and applied with dictionaries and arrays.
+written down here once, as plain data, and applied with dictionaries and arrays. A packaged model
+(`serving.packaging`) takes this file along, to apply it.
 """
 
 from __future__ import annotations
@@ -65,10 +66,10 @@ class Encoding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def encoder(
-    encoding: Encoding, contract: Contract
+    encoding: Encoding, names: Sequence[str]
 ) -> Callable[[Sequence[Sequence[Any]]], NDArray[np.float64]]:
     """A function from rows, in the order of the contract's fields, to the ensemble's columns."""
-    fills = [_filling(entry, contract.names.index(entry.field)) for entry in encoding.entries]
+    fills = [_filling(entry, list(names).index(entry.field)) for entry in encoding.entries]
     n_columns, is_single = encoding.n_columns, encoding.is_single
 
     def encode(rows: Sequence[Sequence[Any]]) -> NDArray[np.float64]:
@@ -78,6 +79,19 @@ def encoder(
         return matrix.astype(np.float32).astype(np.float64) if is_single else matrix
 
     return encode
+
+
+def fields_of(encoding: Encoding, names: Sequence[str]) -> NDArray[np.float64]:
+    """Which column comes from which of these fields, shape (columns, fields), as 1 and 0."""
+    found = np.zeros((encoding.n_columns, len(names)))
+    for entry in encoding.entries:
+        place = list(names).index(entry.field)
+        if isinstance(entry, Indicators):
+            columns = [*entry.columns, *([] if entry.missing is None else [entry.missing])]
+            found[columns, place] = 1
+        else:
+            found[entry.column, place] = 1
+    return found
 
 
 _Fill = Callable[[Sequence[Sequence[Any]], NDArray[np.float64]], None]

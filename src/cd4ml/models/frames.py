@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from cd4ml.errors import InvalidInput
-from cd4ml.models.violations import moment_of
+from cd4ml.models.violations import moment_of, with_integers
 from cd4ml.records.contract import Contract, Field, FieldType
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def as_requested(contract: Contract, frame: pl.DataFrame) -> pl.DataFrame:
     Raises:
         InvalidInput: If a column of the contract is missing.
     """
-    rows = to_rows(contract, frame)
+    rows = [with_integers(contract.fields, row) for row in to_rows(contract, frame)]
     return to_frame(contract, [tuple(row[name] for name in contract.names) for row in rows])
 
 

@@ -17,6 +17,7 @@ from cd4ml.models.contract import forgiving
 from cd4ml.models.frames import to_rows
 from cd4ml.models.leniency import is_lenient, mender
 from cd4ml.models.violations import (
+    LARGEST_INTEGER,
     Kind,
     is_closed,
     is_moment,
@@ -24,6 +25,7 @@ from cd4ml.models.violations import (
     limits_of,
     moment_of,
     violations_of,
+    with_integers,
 )
 from cd4ml.records.contract import Contract, Field
 
@@ -120,7 +122,8 @@ def reasons(contract: Contract, frame: pl.DataFrame) -> list[str]:
     """What is wrong with each row, as JSON: the list of its violations, as an endpoint has them."""
     present = tuple(field for field in contract.fields if field.name in frame.columns)
     rows = to_rows(msgspec.structs.replace(contract, fields=present), frame)
-    found = (violations_of(contract.fields, row) for row in rows)
+    asked = (with_integers(contract.fields, row) for row in rows)
+    found = (violations_of(contract.fields, row) for row in asked)
     return [msgspec.json.encode(each).decode() for each in found]
 
 
@@ -138,6 +141,8 @@ def _keeps(field: Field, column: pl.Series) -> pl.Series:
     if field.type == "boolean":
         return column.is_not_null() & (dtype == pl.Boolean)
     if field.type in ("integer", "number"):
+        if field.type == "integer" and dtype.is_float():
+            return _within(field, column) & _are_integers(column)
         fits = dtype.is_integer() or (field.type == "number" and dtype.is_numeric())
         return _within(field, column) if fits else _none(column)
     if dtype in _TEXTS:
@@ -152,6 +157,12 @@ def _within(field: Field, column: pl.Series) -> pl.Series:
     if column.dtype.is_integer() and field.type == "number":
         wide = wide.cast(pl.Float64)
     return wide.is_between(low, high).fill_null(value=False)
+
+
+def _are_integers(column: pl.Series) -> pl.Series:
+    """Whether each float is a whole number that 64 bits hold; False for nulls."""
+    is_whole = (column == column.floor()) & (column < float(LARGEST_INTEGER))
+    return is_whole.fill_null(value=False)
 
 
 def _texts_that(column: pl.Series, field: Field) -> pl.Series:

@@ -78,7 +78,7 @@ class TreeScorer:
         self._contract = contract
         ensemble = msgspec.msgpack.decode(model, type=Ensemble)
         self._needed = {entry.field for entry in ensemble.encoding.entries}
-        self._encode = encoder(ensemble.encoding, contract)
+        self._encode = encoder(ensemble.encoding, contract.names)
         try:
             self._trees = treelite.Model.deserialize_bytes(ensemble.trees)
         except Exception as error:  # treelite's own class

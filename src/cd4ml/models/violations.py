@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -72,6 +72,48 @@ def violations_of(fields: tuple[Field, ...], row: object, path: str = "$") -> li
         for name, value in islice(unknown, _UNKNOWN)
     ]
     return found
+
+
+def integers_in(fields: Iterable[Field], row: object) -> dict[str, int]:
+    """What stands for each whole float of a decoded JSON row where an integer is wanted.
+
+    Many who send whole numbers have floats only: a table with a null in the column, JavaScript's
+    arithmetic. So 17.0 is 17, in every protocol; 17.5 is no integer, nor is what 64 bits do not hold.
+
+    Examples:
+        >>> from cd4ml.records.contract import Field
+        >>> hour, wind = Field("hour", "integer"), Field("wind", "number")
+        >>> integers_in((hour, wind), {"hour": 17.0, "wind": 8.0})
+        {'hour': 17}
+        >>> integers_in((hour, wind), {"hour": 17.5, "wind": 8.0})
+        {}
+    """
+    if not isinstance(row, Mapping):
+        return {}
+    found = {}
+    for field in fields:
+        if field.type == "integer" and isinstance(value := row.get(field.name), float):
+            number = as_integer(value)
+            if isinstance(number, int):
+                found[field.name] = number
+    return found
+
+
+def as_integer(value: float) -> float:
+    """A whole float that 64 bits hold as the integer that it is; any other as it came.
+
+    Examples:
+        >>> as_integer(17.0), as_integer(17.5), as_integer(1e300)
+        (17, 17.5, 1e+300)
+    """
+    is_held = -LARGEST_INTEGER - 1 <= value < LARGEST_INTEGER  # as floats: 2**63 is too much
+    return int(value) if is_held and value.is_integer() else value
+
+
+def with_integers(fields: Iterable[Field], row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The row with `integers_in` it; itself, if there are none."""
+    found = integers_in(fields, row)
+    return {**row, **found} if found else row
 
 
 def expected_of(field: Field) -> str:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cd4ml.serving.board import Slot
+from cd4ml.serving.listening import waiting_at
 
 _log = logging.getLogger(__name__)
 
@@ -89,12 +90,15 @@ class Acceptor:
         self._listen()
 
     async def stop(self) -> None:
-        """Leave what comes from here on to the others; what was accepted is open afterwards."""
+        """Leave what comes from here on to the others; what came before is open afterwards."""
         self._mine.is_there = False
         self._connections.when_fewer = lambda: None
         self._loop.remove_reader(self._listening.fileno())
         if self._waiting is not None:
             self._waiting.cancel()
+        for connection in waiting_at(self._listening):
+            self._begin(connection)
+        self._listening.close()
         if self._opening:
             await asyncio.wait(self._opening)
 
@@ -130,11 +134,14 @@ class Acceptor:
             _log.error("no connection can be accepted: %s", error.strerror)
             self._pause(_AGAIN_S)
             return False
+        self._begin(connection)
+        return True
+
+    def _begin(self, connection: socket.socket) -> None:
         self._connections.comes(1)
         task = self._loop.create_task(self._open(connection))
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
-        return True
 
     async def _open(self, connection: socket.socket) -> None:
         try:

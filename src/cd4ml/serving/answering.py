@@ -33,7 +33,10 @@ from cd4ml.store.clock import Clock, microseconds
 
 _log = logging.getLogger(__name__)
 
-_POST = ((b"allow", b"POST"),)  # RFC 9110, 15.5.6
+_ALSO = {  # headers that a status asks for: RFC 9110, 15.5.2 and 15.5.6
+    401: ((b"www-authenticate", b"Bearer"),),
+    405: ((b"allow", b"POST"),),
+}
 _PROTOCOLS = {"/predict": PREDICT, "/invocations": INVOCATIONS}
 
 
@@ -173,7 +176,7 @@ class Answering:
         if isinstance(error, RequestRefused):
             self._count_violations(error)
             response = explained(error.status, error, error.violations)
-            return Outcome(response._replace(more=_POST) if error.status == 405 else response)
+            return Outcome(response._replace(more=_ALSO.get(error.status, ())))
         if isinstance(error, NotFound):
             return Outcome(explained(404, error))
         if isinstance(error, ModelFailed):
@@ -192,6 +195,11 @@ class Answering:
         for name in asked.endpoint.reader.unknown_categories(asked.rows):
             self.counts.unknown.add(name)
         self.counts.add_request(answers, seconds)
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether the process was told to end: each answer is the last one of its connection."""
+        return self._watcher.is_draining
 
     @property
     def is_traced(self) -> bool:

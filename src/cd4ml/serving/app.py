@@ -21,7 +21,7 @@ from cd4ml.serving.shipping import Shipper
 from cd4ml.serving.tracing import Tracer
 from cd4ml.serving.turns import Turns
 from cd4ml.serving.watcher import Watcher
-from cd4ml.serving.wire import ClientGone, Message, Receive, Send, read_request, send_response
+from cd4ml.serving.wire import ClientGone, Incoming, Message, Receive, Send, send_response
 from cd4ml.store.clock import Clock
 from cd4ml.store.masking import Mask
 
@@ -111,7 +111,7 @@ class App:
         self._in_flight = in_flight
 
     def drain(self) -> None:
-        """Say from here on that this process is not ready."""
+        """Say from here on that this process is not ready, and let each answer end its connection."""
         self._watcher.is_draining = True
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -126,30 +126,35 @@ class App:
             else:
                 if scope["path"] == "/metrics":
                     self._meter.look(self._watcher.endpoint)
-                await send_response(send, page(self._watcher, scope["method"], scope["path"]))
+                response = page(self._watcher, scope["method"], scope["path"])
+                await send_response(send, response, is_last=self.answering.is_draining)
         except ClientGone:
             return
         except Exception as error:
-            await send_response(send, self.answering.refusal(error).response)
+            response = self.answering.refusal(error).response
+            await send_response(send, response, is_last=self.answering.is_draining)
 
     async def _predict(
         self, protocol: Protocol, scope: Message, receive: Receive, send: Send
     ) -> None:
         began, path = perf_counter(), scope["path"]
+        incoming = Incoming(scope, receive)
         try:
             if scope["method"] != "POST":
                 msg = f"expected a POST to {path[:100]}, got {scope['method']}"
                 raise RequestRefused(405, msg, hint="POST the rows as JSON")
             endpoint = self.answering.endpoint_for(protocol, path, scope["headers"])
-            request = await read_request(scope, receive)
+            request = await incoming.whole()
             outcome = await self._turns.outcome(Call(protocol, path, request, endpoint))
             if outcome.given is not None:
                 await self._capture.ship(outcome.lines, outcome.given)
         except Cd4mlError as error:
             outcome = self.answering.refusal(error)
+            if self.answering.is_draining or incoming.is_last:
+                await incoming.thrown_away()
         seconds = perf_counter() - began
         self.answering.left(outcome, seconds)  # only now: it will leave
-        await send_response(send, outcome.response)
+        await send_response(send, outcome.response, is_last=self.answering.is_draining)
         if self._tracer is not None:
             self.answering.trace(outcome, seconds, scope["method"], path, scope["headers"])
         self.answering.copy(outcome)

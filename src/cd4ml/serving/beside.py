@@ -32,7 +32,7 @@ def asks_for_contributions(query: bytes) -> bool:
     """Whether a request's query says `contributions=1`.
 
     Raises:
-        RequestRefused: If it says something else of them.
+        RequestRefused: If it says something else of them, or something that nobody knows.
 
     Examples:
         >>> asks_for_contributions(b"contributions=1"), asks_for_contributions(b"")
@@ -40,7 +40,12 @@ def asks_for_contributions(query: bytes) -> bool:
     """
     if not query:
         return False
-    asked = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("contributions", ["0"])
+    said = parse_qs(query.decode("latin-1"), keep_blank_values=True)
+    unknown = [name for name in said if name != "contributions"]
+    if unknown:
+        msg = f"the query parameter {unknown[0][:80]!r} means nothing here"
+        raise RequestRefused(400, msg, hint="contributions=1 asks for what each field adds")
+    asked = said.get("contributions", ["0"])
     if asked[-1].lower() not in _WORDS:
         msg = f"expected contributions=1 or contributions=0, got {asked[-1][:80]!r}"
         raise RequestRefused(400, msg, hint="leave it out, and there are none")

@@ -120,13 +120,15 @@ class DirectProtocol(HttpToolsProtocol):
         _, key, kind, headers, _ = head.request
         self._turn.put(self, Call(head.protocol, head.path, Request(body, key, kind, headers)))
 
-    def respond(self, response: Response, date: bytes, now: float) -> None:
-        """Send the response to the oldest request that waits."""
+    def respond(self, response: Response, date: bytes, now: float, *, is_draining: bool) -> None:
+        """Send the response to the oldest request that waits; the process may be about to end."""
         self._n_waiting -= 1
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        is_last = self._is_ending and not self._n_waiting and not self._is_with_asgi
+        is_ending = is_draining or self._is_ending
+        has_more = self._n_waiting or self._is_with_asgi or not self._is_between
+        is_last = is_ending and not has_more
         self.transport.write(_whole(response, date, is_last=is_last))
         self._answered_at = now
         if is_last:
@@ -163,7 +165,7 @@ class DirectProtocol(HttpToolsProtocol):
         if not (is_post and is_usual and self._is_free) or self.expect_100_continue:
             return None
         length, path = length_in(self.headers), self.url.decode("latin-1")
-        protocol = protocol_of(path)
+        protocol = protocol_of(path) if "?" not in path else None
         if protocol is None or not 0 <= length <= LARGE:
             return None
         return Head(protocol, path, request_of(b"", self.headers), length)
@@ -196,11 +198,14 @@ class Turn:
         self._date = b""
 
     def put(self, connection: DirectProtocol, call: Call) -> None:
-        """Answer at the end of the turn; at once, if there is no other connection."""
+        """Answer at the end of the turn; at once, if there is no other connection.
+
+        While the process ends, the rest of what came with it may hold further requests.
+        """
         waiting = self._waiting
         waiting.append((connection, call, perf_counter()))
         if len(waiting) == 1:
-            if len(self._state.connections) == 1:
+            if len(self._state.connections) == 1 and not self._answering.is_draining:
                 self._answer_all()
             else:
                 self._loop.call_soon(self._answer_all)
@@ -219,9 +224,10 @@ class Turn:
         answering = self._answering
         outcomes = answering.outcomes([call for _, call, _ in waiting])
         date, now, ended = self._server_headers(), self._loop.time(), perf_counter()
+        is_draining = answering.is_draining
         for (connection, _, read_at), outcome in zip(waiting, outcomes, strict=True):
             answering.left(outcome, ended - read_at)
-            connection.respond(outcome.response, date, now)
+            connection.respond(outcome.response, date, now, is_draining=is_draining)
         for (_, call, read_at), outcome in zip(waiting, outcomes, strict=True):
             if answering.is_traced:
                 headers = call.request.headers

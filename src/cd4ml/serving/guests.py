@@ -26,14 +26,15 @@ _MAKE = "cd4ml token create NAME --scope predict"
 
 
 class Guest(msgspec.Struct, frozen=True):
-    """A token that may ask, as far as it has to be known here: never its secret."""
+    """A token, as far as it has to be known here: never its secret."""
 
     digest: str
     expires_at: datetime
+    may_ask: bool = True  # this environment's endpoint
 
 
 class Guests:
-    """The tokens that may ask one environment's endpoint.
+    """The tokens that one environment's endpoint knows, and which of them may ask it.
 
     They are read from the database every two seconds, and kept on the process's own disk: while
     the database is away those that were good are good until they expire, also after a restart.
@@ -48,7 +49,7 @@ class Guests:
         self._file = file
         self._environment = environment
         self._clock = clock
-        self._until: dict[str, datetime] = {}
+        self._known: dict[str, Guest] = {}
         self._looked_at = float("-inf")
 
     def recall(self) -> None:
@@ -62,37 +63,44 @@ class Guests:
             return
         with database.read() as connection:
             tokens = find(connection, Token, revoked_at=None)
-        before = dict(self._until)
+        before = dict(self._known)
         self._take(
-            Guest(token.digest, token.expires_at)
+            Guest(token.digest, token.expires_at, allows(token.scopes, PREDICT, self._environment))
             for token in tokens
-            if allows(token.scopes, PREDICT, self._environment)
         )
         self._looked_at = time.monotonic()
-        if self._until != before:
+        if self._known != before:
             self._remember()
 
     def refuse_strangers(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """Let only those on who show a token that may ask.
 
         Raises:
-            RequestRefused: If none is shown (401), or it may not ask here (401).
+            RequestRefused: If none is shown, or one that is worthless (401), or is good for
+                something else (403).
         """
         shown = next((value for name, value in headers if name == b"authorization"), b"")
         scheme, _, secret = shown.decode("latin-1").partition(" ")
         if not shown or scheme.lower() != "bearer":
             msg = "who asks? the header authorization is missing"
             raise RequestRefused(401, msg, hint=f"authorization: Bearer SECRET, of {_MAKE}")
-        until = self._until.get(digest_of(secret.strip()))
-        if until is None or until <= self._clock.machine_time():
-            msg = f"the token may not ask {self._environment}: it is unknown, revoked, expired or"
-            raise RequestRefused(401, f"{msg} too narrow", hint=_MAKE)
+        guest = self._known.get(digest_of(secret.strip()))
+        if guest is None:
+            msg = "the token is nobody's, or was revoked"
+            raise RequestRefused(401, msg, hint=_MAKE)
+        if guest.expires_at <= self._clock.machine_time():
+            msg = f"the token is worthless: it expired at {guest.expires_at:%Y-%m-%d %H:%M}"
+            raise RequestRefused(401, msg, hint=_MAKE)
+        if not guest.may_ask:
+            needed = f"{PREDICT}:{self._environment}"
+            msg = f"the token is too narrow: this needs {needed}"
+            raise RequestRefused(403, msg, hint=f"cd4ml token create NAME --scope {needed}")
 
     def _take(self, guests: Iterable[Guest]) -> None:
-        self._until = {guest.digest: guest.expires_at for guest in guests}
+        self._known = {guest.digest: guest for guest in guests}
 
     def _remember(self) -> None:
-        guests = [Guest(digest, until) for digest, until in sorted(self._until.items())]
+        guests = [guest for _, guest in sorted(self._known.items())]
         self._file.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=self._file.parent, delete=False) as file:
             file.write(msgspec.json.encode(guests))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterator
 
 from cd4ml.errors import Unavailable
 
@@ -26,6 +27,18 @@ def listen(host: str, port: int) -> socket.socket:
         raise Unavailable(
             msg, hint="choose another with --port; is a server running already?"
         ) from None
+
+
+def waiting_at(listening: socket.socket) -> Iterator[socket.socket]:
+    """The connections that wait in a socket, each accepted; who closes it then breaks none."""
+    listening.setblocking(False)
+    while True:
+        try:
+            yield listening.accept()[0]
+        except ConnectionAbortedError:
+            continue  # the caller has left
+        except OSError:  # none waits, or no more can be had
+            return
 
 
 def url_of(listening: socket.socket, host: str) -> str:

@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import threading
-import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 import msgspec
 
-from cd4ml.errors import Cd4mlError, ContractViolated, InvalidInput, NotFound, Refused, Unavailable
+from cd4ml.errors import InvalidInput, NotFound, Refused, Unavailable
 from cd4ml.models import registry
 from cd4ml.models.contract import CompiledContract
 from cd4ml.models.kept import KeptModels
-from cd4ml.models.leniency import LISTED, ContractWarning, Warned, said
-from cd4ml.models.manifest import Manifest
+from cd4ml.models.leniency import LISTED, Warned
+from cd4ml.models.manifest import PROBES, Manifest, Probes
 from cd4ml.models.own_code import CODE
-from cd4ml.models.runtime import Runtime, load
+from cd4ml.models.runtime import load
 from cd4ml.models.trust import trusted_in
-from cd4ml.models.violations import Kind, Violation, expected_of
-from cd4ml.records.contract import Contract, Field
+from cd4ml.models.violations import with_integers
+from cd4ml.records.contract import Contract
+from cd4ml.records.explanation import Explained
 from cd4ml.records.model_version import ModelVersion
+from cd4ml.serving.in_force import (
+    InForce,
+    answered,
+    explained,
+    frame_answered,
+    frame_explained,
+)
+from cd4ml.serving.in_force import RowsRefused as RowsRefused
 from cd4ml.store.project import Project
 
 if TYPE_CHECKING:
@@ -33,27 +40,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_LISTED = 100  # violations in one error
 _LONGEST_WAIT_S = 30.0  # between two looks that fail
 
 OpenProject = Callable[[], Project]
 ProjectModules = Callable[[Project], AbstractContextManager[Any]]
-
-
-class RowsRefused(ContractViolated):
-    """Rows that do not keep the model's contract; `violations` has at most 100 of what is wrong."""
-
-    def __init__(self, message: str, *, hint: str, violations: tuple[Violation, ...]) -> None:
-        super().__init__(message, hint=hint, discreet=message)
-        self.violations = violations
-
-    def __reduce__(self) -> tuple[object, ...]:
-        """What another process needs to raise the same."""
-        return _refused_again, (self.message, self.hint, self.violations)
-
-
-def _refused_again(message: str, hint: str, violations: tuple[Violation, ...]) -> RowsRefused:
-    return RowsRefused(message, hint=hint, violations=violations)
 
 
 class Remembered(msgspec.Struct, frozen=True):
@@ -61,12 +51,6 @@ class Remembered(msgspec.Struct, frozen=True):
 
     version: ModelVersion
     trusted: tuple[str, ...]
-
-
-class _InForce(NamedTuple):
-    version: ModelVersion
-    runtime: Runtime
-    contract: CompiledContract
 
 
 class LoadedModel:
@@ -113,25 +97,42 @@ class LoadedModel:
         return self._in_force.runtime.contract
 
     @overload
-    def predict(self, rows: Mapping[str, Any]) -> float: ...
+    def predict(
+        self, rows: Mapping[str, Any], *, contributions: Literal[False] = False
+    ) -> float: ...
     @overload
-    def predict(self, rows: Sequence[Mapping[str, Any]]) -> list[float]: ...
+    def predict(
+        self, rows: Sequence[Mapping[str, Any]], *, contributions: Literal[False] = False
+    ) -> list[float]: ...
     @overload
-    def predict(self, rows: pl.DataFrame) -> pl.Series: ...
+    def predict(
+        self, rows: pl.DataFrame, *, contributions: Literal[False] = False
+    ) -> pl.Series: ...
+    @overload
+    def predict(self, rows: Mapping[str, Any], *, contributions: Literal[True]) -> Explained: ...
+    @overload
+    def predict(
+        self, rows: Sequence[Mapping[str, Any]] | pl.DataFrame, *, contributions: Literal[True]
+    ) -> list[Explained]: ...
 
     def predict(
-        self, rows: Mapping[str, Any] | Sequence[Mapping[str, Any]] | pl.DataFrame
-    ) -> float | list[float] | pl.Series:
+        self,
+        rows: Mapping[str, Any] | Sequence[Mapping[str, Any]] | pl.DataFrame,
+        *,
+        contributions: bool = False,
+    ) -> float | list[float] | pl.Series | Explained | list[Explained]:
         """The answer to a row, to each of some rows, or to each row of a frame.
 
         Args:
             rows: As a request has them; a frame may have further columns.
+            contributions: Whether each answer comes taken apart into what each field added to
+                it: at once, as an endpoint does it, else by some hundred questions to the model.
 
         What the contract forgives is scored as it says, and a `ContractWarning`.
 
         Returns:
             The probability of the second class, or the predicted value: a number, a list, or
-            the series `score`.
+            the series `score`. With `contributions` an `Explained`, or a list of them.
 
         Raises:
             RowsRefused: With everything that is wrong with them.
@@ -141,18 +142,23 @@ class LoadedModel:
             self._process = os.getpid()
             self._is_forked = True
             _log.warning("%s, and is answered by %s for good", self._fork, self.version.ref)
+        in_force, answer = self._in_force, explained if contributions else answered
         if isinstance(rows, Mapping):
-            return _answered(self._in_force, [rows], ["$"])[0]
+            return answer(in_force, [rows], ["$"])[0]
         if isinstance(rows, Sequence) and not isinstance(rows, str | bytes):
-            return _answered(self._in_force, rows, [f"$.rows[{i}]" for i in range(len(rows))])
+            return answer(in_force, rows, [f"$.rows[{i}]" for i in range(len(rows))])
         if not hasattr(rows, "columns"):
             msg = f"expected a row, a list of rows or a Polars frame, got {type(rows).__name__}"
             raise InvalidInput(msg, hint="a row is a dictionary, {'hour': 17}")
-        return _frame_answered(self._in_force, rows)
+        if contributions:
+            return frame_explained(in_force, rows)
+        return frame_answered(in_force, rows)
 
     def warnings_of(self, rows: Sequence[Mapping[str, Any]]) -> list[Warned]:
         """What the contract forgives in rows that `predict` answers, at most 100 of it."""
-        return self._in_force.contract.warnings_of(rows)[:LISTED]
+        contract = self._in_force.contract
+        asked = [with_integers(contract.contract.fields, row) for row in rows]
+        return contract.warnings_of(asked)[:LISTED]
 
     def refresh(self) -> ModelVersion:
         """Look at once where the name points, and follow it; returns the version that answers.
@@ -183,7 +189,7 @@ class LoadedModel:
     def _fork(self) -> str:
         return f"{self.ref} was loaded before this process was forked"
 
-    def _first(self, project: Project) -> _InForce:
+    def _first(self, project: Project) -> InForce:
         meant = None
         try:
             meant = self._meant(project)
@@ -204,7 +210,7 @@ class LoadedModel:
             raise Refused(msg, hint=f"cd4ml model package {version.ref}")
         return version
 
-    def _fetched(self, project: Project, version: ModelVersion) -> _InForce:
+    def _fetched(self, project: Project, version: ModelVersion) -> InForce:
         self._kept.fetch(project.blobs, version.artifact)
         asked: set[str] = set()
         trusted = trusted_in(project.database)
@@ -221,14 +227,15 @@ class LoadedModel:
 
     def _loaded(
         self, project: Project, version: ModelVersion, is_trusted: Callable[[str], bool]
-    ) -> _InForce:
+    ) -> InForce:
         manifest = self._kept.blobs.get_record(version.artifact, Manifest)
         # only an estimator may need classes of the project's modules, and bring none of them
         is_whole = CODE in manifest.files or not manifest.is_pickled
         needs_modules = manifest.kind == "native" and not is_whole
         with self._modules(project) if needs_modules else nullcontext():
             runtime = load(self._kept.blobs, version.artifact, is_trusted=is_trusted)
-        return _InForce(version, runtime, CompiledContract(runtime.contract))
+        known = self._kept.blobs.get_record(manifest.files[PROBES], Probes)
+        return InForce(version, runtime, CompiledContract(runtime.contract), known.rows)
 
     def _look(self, project: Project) -> None:
         version = self._meant(project)
@@ -282,80 +289,3 @@ def _recalled(kept: KeptModels) -> Remembered | None:
         return kept.recall(Remembered)
     except (OSError, msgspec.MsgspecError):
         return None
-
-
-def _answered(
-    in_force: _InForce, rows: Sequence[Mapping[str, Any]], paths: list[str]
-) -> list[float]:
-    contract = in_force.contract
-    found = [v for row, path in zip(rows, paths, strict=True) for v in contract.check(row, path)]
-    if found:
-        raise _refused(in_force, found)
-    _warn(contract.warnings_of(rows))
-    names = in_force.runtime.contract.names
-    values = [tuple(row.get(name) for name in names) for row in rows]
-    return _scored(in_force, lambda: in_force.runtime.score_values(values)) if rows else []
-
-
-def _frame_answered(in_force: _InForce, frame: pl.DataFrame) -> pl.Series:
-    import polars as pl
-
-    from cd4ml.models.frames import to_rows
-    from cd4ml.models.tables import forgiven, kept, typed
-
-    contract = in_force.runtime.contract
-    bad = kept(contract, frame).not_().arg_true()[:_LISTED]
-    if len(bad):
-        present = tuple(each for each in contract.fields if each.name in frame.columns)
-        rows = to_rows(msgspec.structs.replace(contract, fields=present), frame[bad])
-        pairs = zip(rows, bad, strict=True)
-        raise _refused(
-            in_force, [v for row, i in pairs for v in in_force.contract.check(row, f"$.rows[{i}]")]
-        )
-    if not frame.height:
-        return pl.Series("score", [], dtype=pl.Float64)
-    _warn(_amiss(contract, forgiven(contract, frame)))
-    score = in_force.runtime.score_frame
-    return pl.Series("score", _scored(in_force, lambda: score(typed(contract, frame)).tolist()))
-
-
-def _warn(found: Sequence[Warned]) -> None:
-    for words in dict.fromkeys(map(said, found)):
-        warnings.warn(words, ContractWarning, stacklevel=4)
-
-
-def _amiss(contract: Contract, found: Mapping[str, Mapping[Kind, int]]) -> list[Warned]:
-    fields = {field.name: field for field in contract.fields}
-    return [
-        Warned(0, name, kind, expected_of(fields[name]), "", _replaced(fields[name], kind))
-        for name, kinds in found.items()
-        for kind in kinds
-    ]
-
-
-def _replaced(field: Field, kind: Kind) -> str:
-    """What stands for the value that is scored; "" where that is what came."""
-    policy = {"null": field.on_null, "unknown": field.on_unknown, "outside": field.on_outside}
-    return "" if policy[kind] == "warn" else policy[kind]
-
-
-def _scored(in_force: _InForce, score: Callable[[], list[float]]) -> list[float]:
-    ref = in_force.version.ref
-    msg = f"the model {ref} failed on rows that keep its contract"
-    try:
-        answers = score()
-    except Exception as error:  # whatever a model raises
-        raise Cd4mlError(msg, hint=f"it said: {error}") from error
-    if not all(map(math.isfinite, answers)):
-        raise Cd4mlError(msg, hint="its answer is not a finite number")
-    return answers
-
-
-def _refused(in_force: _InForce, found: list[Violation]) -> RowsRefused:
-    n = len(found)
-    name = in_force.runtime.contract.name
-    msg = f"the request does not keep the contract {name!r}: {n} violation{'s' * (n > 1)}"
-    if n > _LISTED:
-        msg += f", the first {_LISTED} are listed"
-    hint = f"{found[0].path}: expected {found[0].expected}, got {found[0].got}"
-    return RowsRefused(msg, hint=hint, violations=tuple(found[:_LISTED]))

@@ -16,7 +16,8 @@ _PLAIN = "text/plain"
 
 _REFUSED = {
     "400": "The body cannot be read",
-    "401": "A token is needed, and there is none that may ask here",
+    "401": "A token is needed, and none is shown, or one that is unknown, revoked or expired",
+    "403": "The token is good for something else",
     "404": "No such model, or version, answers here",
     "413": "The body has too many bytes or rows",
     "415": "The content type cannot be read",
@@ -128,7 +129,7 @@ def _post(
     *,
     also: tuple[str, ...] = (),
 ) -> dict[str, Any]:
-    usual = ("400", "401", "413", "422", "500", "503")
+    usual = ("400", "401", "403", "413", "422", "500", "503")
     names = (f"#/components/parameters/{name}" for name in _PARAMETERS)
     operation = {
         "summary": summary,

@@ -18,6 +18,7 @@ from cd4ml.models.leniency import Warned, is_lenient, warned_of
 from cd4ml.models.violations import (
     Violation,
     forgiven,
+    integers_in,
     is_moment,
     limits_of,
     printable,
@@ -114,6 +115,7 @@ class RequestReader:
         refuse_too_many(len(rows))
         found = []
         for i, row in enumerate(rows):
+            self._take_integers(row)
             found += _repeated(row, f"{path}[{i}]")
             found += self._compiled.check(row, f"{path}[{i}]")
         if found:
@@ -202,8 +204,14 @@ class RequestReader:
                 yield Violation(name, f"$.{name}", "no such field", "a field beside rows")
         for i, row in enumerate(rows):
             place = path if row is content else f"{path}[{i}]"
+            self._take_integers(row)
             yield from _repeated(row, place)
             yield from self._compiled.check(row, place)
+
+    def _take_integers(self, row: Any) -> None:
+        """Write 17 where 17.0 came for an integer, in a row that was read for this alone."""
+        if found := integers_in(self._compiled.contract.fields, row):
+            row.update(found)
 
     def _rows_in(self, content: Any) -> tuple[Any, str]:
         """The rows of a parsed body and their path: the list under `rows`, or the one row."""

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, Literal
 
@@ -21,7 +21,7 @@ import uvicorn
 from cd4ml.serving.accepting import Acceptor, Connections
 from cd4ml.serving.app import App
 from cd4ml.serving.guests import Guests
-from cd4ml.serving.listening import listen, url_of
+from cd4ml.serving.listening import listen, url_of, waiting_at
 from cd4ml.serving.metrics import Counts
 from cd4ml.serving.patience import Patience
 from cd4ml.serving.posts import Post
@@ -39,6 +39,8 @@ _SWITCH_S = 0.0005  # how long another thread may keep a request waiting for the
 _MADE = 50_000  # objects, until garbage is looked for
 _KEEP_ALIVE_S = 75  # longer than most callers keep an idle connection
 _KNOWN = "0.54."  # uvicorn, whose insides the quick way builds on
+_LAST_S = 1.0  # that a connection has for a last request, when nothing more is accepted
+_LOOK_S = 0.02
 _LOOKS = 20  # of uvicorn's ticks between two looks at the connections: two seconds
 
 
@@ -179,7 +181,30 @@ class _Server(uvicorn.Server):
         """Accept nothing more, finish what was begun, then end the application."""
         if self._acceptor is not None:
             await self._acceptor.stop()
+        else:
+            await self._stop_accepting(sockets or [])
+        await self._hear_out()
         await super().shutdown(sockets)
+
+    async def _stop_accepting(self, sockets: list[socket.socket]) -> None:
+        loop = asyncio.get_running_loop()
+        waiting = [each for listening in sockets for each in waiting_at(listening)]
+        for server in self.servers:
+            server.close()
+        for connection in waiting:
+            with suppress(OSError):  # the caller has left
+                connection.setblocking(False)
+                await loop.connect_accepted_socket(self._protocol, connection)
+
+    async def _hear_out(self) -> None:
+        """Wait a moment for requests of those who are connected: they may be on their way.
+
+        Each answer closes its connection, so there is nothing to wait for once all have asked.
+        """
+        end = time.monotonic() + _LAST_S
+        await asyncio.sleep(_LOOK_S)  # until those that were accepted just now are open
+        while self._connections and time.monotonic() < end and not self.force_exit:
+            await asyncio.sleep(_LOOK_S)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Say that this process is not ready, and end after the notice; told twice, at once."""

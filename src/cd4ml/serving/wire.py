@@ -17,6 +17,7 @@ Send = Callable[[Message], Awaitable[None]]
 
 JSON = (b"content-type", b"application/json")
 MOST_THROWN_AWAY = 10 * MAX_BYTES  # of a body that is refused
+_CLOSE = (b"connection", b"close")
 TEXT = (b"content-type", b"text/plain; version=0.0.4")
 
 _encode = msgspec.json.Encoder().encode
@@ -60,65 +61,77 @@ def explained(status: int, error: Cd4mlError, violations: tuple[Violation, ...] 
     return in_json(content, status)
 
 
-async def send_response(send: Send, response: Response) -> None:
-    """Send a response whole."""
+async def send_response(send: Send, response: Response, *, is_last: bool = False) -> None:
+    """Send a response whole; after the last one the server closes the connection."""
     headers = [response.kind, (b"content-length", b"%d" % len(response.body)), *response.more]
+    if is_last:
+        headers.append(_CLOSE)
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     await send({"type": "http.response.body", "body": response.body})
 
 
-async def read_request(scope: Message, receive: Receive) -> Request:
-    """The whole request.
+class Incoming:
+    """A request on its way; used by one task.
 
-    No more than MAX_BYTES of the body are kept; what comes after a refusal is thrown away
-    by the server as it arrives. A caller that wants the connection closed is refused when all of
-    it has come: closed before, it would be reset, and the caller never see the refusal.
-
-    Raises:
-        RequestRefused: If the body is larger than MAX_BYTES, as soon as that is known.
-        ClientGone: If the caller left.
+    Args:
+        scope: Of ASGI, of which it takes the headers and the query.
+        receive: Gives the parts of the body.
     """
-    try:
-        return await _read_request(scope, receive)
-    except RequestRefused:
-        if _is_last(scope):
-            await _throw_away(receive)
-        raise
 
+    def __init__(self, scope: Message, receive: Receive) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._is_over = False  # all of its body has come
 
-async def _read_request(scope: Message, receive: Receive) -> Request:
-    headers = scope["headers"]
-    _refuse_too_large(length_in(headers))
-    size = 0
-    chunks: list[bytes] = []
-    while True:
-        message = await receive()
-        if not (chunks or message.get("more_body")) and message["type"] == "http.request":
-            body: bytes = message.get("body", b"")  # nearly always: all of it came at once
-            _refuse_too_large(len(body))
-            return request_of(body, headers, scope.get("query_string", b""))
+    async def whole(self) -> Request:
+        """The request, once it is here.
+
+        No more than MAX_BYTES of the body are kept; what comes after a refusal is thrown away
+        by the server as it arrives.
+
+        Raises:
+            RequestRefused: If the body is larger than MAX_BYTES, as soon as that is known.
+            ClientGone: If the caller left.
+        """
+        headers, query = self._scope["headers"], self._scope.get("query_string", b"")
+        _refuse_too_large(length_in(headers))
+        body = await self._part()
+        _refuse_too_large(len(body))
+        if self._is_over:  # nearly always: all of it came at once
+            return request_of(body, headers, query)
+        chunks, size = [body], len(body)
+        while not self._is_over:
+            chunks.append(await self._part())
+            size += len(chunks[-1])
+            _refuse_too_large(size)
+        return request_of(b"".join(chunks), headers, query)
+
+    async def thrown_away(self) -> None:
+        """Read what is left of a body, up to MOST_THROWN_AWAY, and keep none of it.
+
+        For a request after which the connection is closed: closed before all of it has come,
+        it would be reset, and the caller never see the refusal. Who waits to be told to send a
+        body is not told.
+        """
+        if any(name == b"expect" for name, _ in self._scope["headers"]):
+            return
+        size = 0
+        while not self._is_over and size < MOST_THROWN_AWAY:
+            size += len(await self._part())
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the caller wants the connection closed after the response."""
+        headers = self._scope["headers"]
+        return any(n == b"connection" and v.lower() == b"close" for n, v in headers)
+
+    async def _part(self) -> bytes:
+        message = await self._receive()
         if message["type"] == "http.disconnect":
             raise ClientGone
-        chunks.append(message.get("body", b""))
-        size += len(chunks[-1])
-        _refuse_too_large(size)
-        if not message.get("more_body"):
-            return request_of(b"".join(chunks), headers, scope.get("query_string", b""))
-
-
-def _is_last(scope: Message) -> bool:
-    """Whether the connection is closed after the response, though the body is on its way."""
-    said = {name: value.lower() for name, value in scope["headers"]}
-    return said.get(b"connection") == b"close" and b"expect" not in said
-
-
-async def _throw_away(receive: Receive) -> None:
-    """Read what is left of a body, up to MOST_THROWN_AWAY; `receive` keeps none of it."""
-    size, is_over = 0, False
-    while not is_over and size < MOST_THROWN_AWAY:
-        message = await receive()
-        size += len(message.get("body", b""))
-        is_over = not message.get("more_body", False)
+        self._is_over = not message.get("more_body", False)
+        body: bytes = message.get("body", b"")
+        return body
 
 
 def request_of(body: bytes, headers: Iterable[tuple[bytes, bytes]], query: bytes = b"") -> Request:

@@ -14,12 +14,11 @@ from fnmatch import fnmatchcase
 import msgspec
 import sqlalchemy as sa
 
+from cd4ml.records.actions import OWN as OWN
 from cd4ml.records.ledger_entry import LedgerEntry
 from cd4ml.records.webhook import WebhookDelivery, WebhookPosition
 from cd4ml.store import rows
 from cd4ml.store.tables import TABLES
-
-OWN = "webhook."  # actions about webhooks are told to none: they would tell of themselves
 
 _AT_ONCE = 500  # entries in one transaction
 _LEDGER, _QUEUE = TABLES[LedgerEntry], TABLES[WebhookDelivery]

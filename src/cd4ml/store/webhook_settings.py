@@ -5,10 +5,12 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from math import isfinite
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from cd4ml.records.actions import TOLD
 from cd4ml.records.settings import WebhookSettings
 
 VARIABLE = re.compile(r"env:([A-Za-z_][A-Za-z0-9_]*)")
@@ -41,12 +43,23 @@ def wrong_in(name: str, webhook: WebhookSettings) -> Iterator[Wrong]:
         if not _PATTERN.fullmatch(pattern):
             message = f"expected actions of the ledger, such as release.undone, got {pattern!r}"
             yield Wrong(f"{at}.events", message, 'events = ["release.*", "alert.raised"]')
+        elif not any(fnmatchcase(action, pattern) for action in TOLD):
+            message = f"nothing that happens is called {pattern!r}"
+            yield Wrong(f"{at}.events", message, f"there are {', '.join(_like(pattern))}")
     if not 1 <= webhook.attempts <= _MOST_ATTEMPTS:
         message = f"expected 1 to {_MOST_ATTEMPTS} attempts, got {webhook.attempts}"
         yield Wrong(f"{at}.attempts", message, "with 15 the last one is after five hours")
     if not (isfinite(webhook.patience_s) and 0 < webhook.patience_s <= _MOST_PATIENCE_S):
         message = f"expected more than 0 and at most 60 seconds, got {webhook.patience_s:g}"
         yield Wrong(f"{at}.patience_s", message, "10 is a usual one")
+
+
+def _like(pattern: str) -> list[str]:
+    """The actions of the kind that a pattern names; where there is no such kind, all kinds."""
+    kind = pattern.partition(".")[0]
+    return [each for each in TOLD if each.partition(".")[0] == kind] or [
+        f"{each}.*" for each in dict.fromkeys(each.partition(".")[0] for each in TOLD)
+    ]
 
 
 def is_here(host: str) -> bool:

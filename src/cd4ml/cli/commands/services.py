@@ -92,7 +92,7 @@ def serve(given: Given) -> Answer[None]:
         given.project,
         environment=words.environment,
         host=words.host,
-        port=words.port,
+        port=_endpoint_port(words),
         needs_token=words.tokens,
         workers=words.workers,
     )
@@ -111,7 +111,7 @@ def _serve_on_ray(given: Given) -> Answer[None]:
         given.project,
         environment=words.environment,
         host=words.host,
-        port=words.port,
+        port=_endpoint_port(words),
         needs_token=words.tokens,
         address=words.ray,
         replicas=replicas_of(given.project, least=words.min_replicas, most=words.max_replicas),
@@ -158,9 +158,25 @@ def _takes_replicas(parser: Parser) -> None:
 
 def _takes_address(parser: Parser, port: int, *, or_in: str = "") -> None:
     parser.add_argument("--host", default=HOST, help=f"the address to listen on (default: {HOST})")
-    default = os.environ.get(or_in) or port if or_in else port  # argparse checks a text
+    default = None if or_in else port
     known = f"{port}; or the variable {or_in}" if or_in else f"{port}"
     parser.add_argument("--port", type=_port, default=default, help=f"(default: {known})")
+
+
+def _endpoint_port(words: argparse.Namespace) -> int:
+    """What was said, or the variable says.
+
+    Raises:
+        UsageError: If that is no port.
+    """
+    given = os.environ.get(_SAGEMAKER_PORT, "")
+    if words.port is not None or not given:
+        return ENDPOINT_PORT if words.port is None else int(words.port)
+    try:
+        return _port(given)
+    except argparse.ArgumentTypeError as error:
+        msg = f"the variable {_SAGEMAKER_PORT}: {error}"
+        raise UsageError(msg, hint="correct it, or say --port") from None
 
 
 def _port(text: str) -> int:

@@ -22,7 +22,8 @@ def add(commands: Commands) -> None:
         "The secret is shown once; only a digest of it is kept. Programs send it in the header\n"
         "`Authorization: Bearer SECRET`. Everybody makes their own; admins make for others those\n"
         "with which nobody decides (read, data, predict, push, track, gate, model). It is\n"
-        "good for what its scopes allow and its owner may, until it expires or is revoked.",
+        "good for what its scopes allow and its owner may, until it expires or is revoked.\n"
+        "The console knows of it at once, endpoints (`cd4ml serve --tokens`) within 2 s.",
     )
     parser.add_argument("name", metavar="NAME", help="who acts when the token is shown")
     parser.add_argument(
@@ -38,7 +39,9 @@ def add(commands: Commands) -> None:
     parser.add_argument("--note", default="", help="what it is for")
     parser.add_argument("--until", metavar="DATE", type=day_or_time, help="(default: 90 days)")
     nouns.add("list", list_tokens, "list the tokens there are, never their secrets")
-    parser = nouns.add("revoke", revoke, "make a token worthless, from the next request on")
+    parser = nouns.add(
+        "revoke", revoke, "make a token worthless, here at once and for endpoints within 2 s"
+    )
     parser.add_argument("number", metavar="NUMBER", help="of a token, such as 3")
 
 

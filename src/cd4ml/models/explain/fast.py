@@ -13,11 +13,12 @@ import msgspec
 import numpy as np
 
 from cd4ml.errors import ConfigurationError, Corrupted, InvalidInput
-from cd4ml.models.encoding import Encoding, Indicators, encoder, encoding_of, only_known
+from cd4ml.models.encoding import Encoding, encoder, encoding_of, fields_of, only_known
+from cd4ml.models.explain.adding import Add, Linear, Trees, adding
 from cd4ml.models.explain.linear import is_linear
 from cd4ml.models.explain.parts import LINKS, TOLERANCE, Floats, gap, unit_of
 from cd4ml.models.explain.sklearn_trees import trees_of
-from cd4ml.models.explain.tree_paths import Paths, adder, paths_of
+from cd4ml.models.explain.tree_paths import paths_of
 from cd4ml.models.leniency import mender
 from cd4ml.records.contract import Contract
 from cd4ml.records.explanation import Contribution, Explained, Unit
@@ -29,22 +30,6 @@ _REASON = 200  # characters of a library's message
 
 class NotFast(Exception):
     """A model whose answers cannot be taken apart while somebody waits; its text says why."""
-
-
-class Linear(msgspec.Struct, frozen=True, tag="linear"):
-    """Coefficients, and the usual value of each column."""
-
-    coefficients: tuple[float, ...]
-    usual: tuple[float, ...]
-    intercept: float
-
-
-class Trees(msgspec.Struct, frozen=True, tag="trees"):
-    """Paths over columns: `order` says which column each of theirs is, `known` its categories."""
-
-    paths: Paths
-    order: tuple[int, ...]
-    known: tuple[tuple[float, ...], ...] = ()  # of the first ones in order
 
 
 class Boosted(msgspec.Struct, frozen=True, tag="boosted"):
@@ -120,10 +105,10 @@ class Explainer:
         self._unit = recipe.unit
         self._of = recipe.of
         self._names = contract.names
-        self._encode = encoder(recipe.encoding, contract)
+        self._encode = encoder(recipe.encoding, contract.names)
         self._mend = mender(contract.fields)
-        self._fields = _fields_of(recipe.encoding, contract)
-        self._add: Callable[[Floats], tuple[Floats, float]] | None = None
+        self._fields = fields_of(recipe.encoding, contract.names)
+        self._add: Add | None = None
 
     def explained(self, values: Sequence[Sequence[Any]]) -> list[Explained]:
         """The answers to rows of values, in the order of the contract's fields, taken apart.
@@ -179,19 +164,6 @@ class Explainer:
         )
 
 
-def _fields_of(encoding: Encoding, contract: Contract) -> Floats:
-    """Which column comes from which field, shape (columns, fields), as 1 and 0."""
-    found = np.zeros((encoding.n_columns, len(contract.names)))
-    for entry in encoding.entries:
-        place = contract.names.index(entry.field)
-        if isinstance(entry, Indicators):
-            columns = [*entry.columns, *([] if entry.missing is None else [entry.missing])]
-            found[columns, place] = 1
-        else:
-            found[entry.column, place] = 1
-    return found
-
-
 def _recipe(fitted: Any, contract: Contract, usual: Sequence[Sequence[Any]]) -> Recipe:
     wrapped = getattr(fitted, "best_estimator_", fitted)  # of a search
     if type(wrapped).__name__ == "TransformedTargetRegressor":
@@ -201,7 +173,9 @@ def _recipe(fitted: Any, contract: Contract, usual: Sequence[Sequence[Any]]) -> 
     encoding = encoding_of(steps, contract, names)
     library = type(last).__module__.partition(".")[0]
     if is_linear(last):
-        return Recipe(encoding, _linear(last, encoder(encoding, contract)(usual).mean(axis=0)))
+        return Recipe(
+            encoding, _linear(last, encoder(encoding, contract.names)(usual).mean(axis=0))
+        )
     if library in ("lightgbm", "xgboost"):
         return Recipe(encoding, _boosted(last, library))
     return _of_trees(last, encoding)
@@ -256,36 +230,12 @@ def _remapped(preprocessor: Any, n: int) -> tuple[tuple[int, ...], tuple[tuple[f
     )
 
 
-def _adding(of: Linear | Trees | Boosted) -> Callable[[Floats], tuple[Floats, float]]:
+def _adding(of: Linear | Trees | Boosted) -> Add:
     """A function from columns to what each of them adds, and the base."""
-    if isinstance(of, Linear):
-        return _adding_linear(of)
-    return _adding_trees(of) if isinstance(of, Trees) else _adding_boosted(of)
+    return _adding_boosted(of) if isinstance(of, Boosted) else adding(of)
 
 
-def _adding_linear(of: Linear) -> Callable[[Floats], tuple[Floats, float]]:
-    coefficients, usual = np.array(of.coefficients), np.array(of.usual)
-    base = float(usual @ coefficients + of.intercept)
-    return lambda columns: ((columns - usual) * coefficients, base)
-
-
-def _adding_trees(of: Trees) -> Callable[[Floats], tuple[Floats, float]]:
-    order = np.array(of.order, np.intp)
-    back = np.argsort(order)
-    add = adder(of.paths, len(order))
-    tables = [np.array(each) for each in of.known]
-
-    def added(columns: Floats) -> tuple[Floats, float]:
-        read = columns[:, order]
-        for i, known in enumerate(tables):
-            is_there = ~np.isnan(read[:, i])
-            read[is_there, i] = np.searchsorted(known, read[is_there, i])
-        return add(read)[:, back], of.paths.base
-
-    return added
-
-
-def _adding_boosted(of: Boosted) -> Callable[[Floats], tuple[Floats, float]]:
+def _adding_boosted(of: Boosted) -> Add:
     try:
         predict = _lightgbm(of) if of.library == "lightgbm" else _xgboost(of)
     except ImportError:

@@ -10,18 +10,22 @@ from typing import NamedTuple
 import msgspec
 
 from cd4ml.errors import InvalidInput
+from cd4ml.models.explain.taken_along import taken_along
 from cd4ml.models.fitted import fitted_in
 from cd4ml.models.formats import FILES
-from cd4ml.models.manifest import COMPILED, CONTRACT, PROBES, Manifest
+from cd4ml.models.manifest import COMPILED, CONTRACT, EXPLAINER, PROBES, Manifest
 from cd4ml.models.own_code import CODE, OwnCode
 from cd4ml.records.contract import Contract
 from cd4ml.records.model_version import ModelVersion
+from cd4ml.serving.packaging.embedded.model import RECIPE
 from cd4ml.serving.packaging.requirements import for_compiled, for_native, normal
 from cd4ml.serving.packaging.typed import module, stub
 from cd4ml.store.blobs import Blobs
 
 _DISTRIBUTION = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
-_FIELD = "from cd4ml.records.contract import Field"  # which only type checkers read
+_RECORDS = "from cd4ml.records.contract"
+_OF_MODELS = ("violations", "leniency", "encoding")
+_OF_EXPLAIN = ("adding", "mixtures", "tree_paths")
 _EMBEDDED = "cd4ml.serving.packaging.embedded"
 
 
@@ -94,9 +98,10 @@ def contents_of(blobs: Blobs, version: ModelVersion, *, name: str = "") -> Conte
         "__init__.py": init,
         "__init__.pyi": stub(contract, model=version.model, number=version.number),
         "py.typed": "",
-        "_violations.py": _source("cd4ml.models", "violations", package),
-        "_leniency.py": _source("cd4ml.models", "leniency", package),
-        "_model.py": _source(_EMBEDDED, "model", package),
+        "_errors.py": _source("cd4ml", "errors", package),
+        **{f"_{n}.py": _source("cd4ml.models", n, package) for n in _OF_MODELS},
+        **{f"_{n}.py": _source("cd4ml.models.explain", n, package) for n in _OF_EXPLAIN},
+        **{f"_{n}.py": _source(_EMBEDDED, n, package) for n in ("model", "explaining", "struct")},
         **{
             f"_{name}.py": _source(_EMBEDDED, name, package) for name in (scorer, "server", "lines")
         },
@@ -122,6 +127,10 @@ def _data(blobs: Blobs, manifest: Manifest, contract: Contract) -> dict[str, byt
         CONTRACT: msgspec.json.encode(msgspec.to_builtins(contract)),
         PROBES: blobs.get(manifest.files[PROBES]),
     }
+    if EXPLAINER in manifest.files and (
+        recipe := taken_along(blobs.get(manifest.files[EXPLAINER]))
+    ):
+        found[RECIPE] = recipe
     if manifest.kind == "onnx":
         return found | {COMPILED: blobs.get(manifest.files[COMPILED])}
     names = [name for name in (manifest.estimator_file, CODE) if name in manifest.files]
@@ -135,8 +144,7 @@ def _needed(manifest: Manifest, module: str) -> dict[str, str]:
     names = ["boosters"]
     names += ["graph"] if manifest.estimator_file == FILES["onnx"] else []
     names += ["carried"] if CODE in manifest.files else []
-    found = {f"_{name}.py": _source("cd4ml.models", name, module) for name in names}
-    return found | {"_errors.py": _source("cd4ml", "errors", module)}
+    return {f"_{name}.py": _source("cd4ml.models", name, module) for name in names}
 
 
 def _for_native(blobs: Blobs, manifest: Manifest) -> tuple[str, ...]:
@@ -148,6 +156,9 @@ def _for_native(blobs: Blobs, manifest: Manifest) -> tuple[str, ...]:
 def _source(package: str, name: str, module: str) -> str:
     """A module's text with the names that its neighbours have in the wheel."""
     text = files(package).joinpath(f"{name}.py").read_text("utf-8")
-    text = text.replace(_FIELD, "from typing import Any as Field")
+    for name in ("Field", "Contract"):  # which only type checkers read
+        text = text.replace(f"{_RECORDS} import {name}\n", f"from typing import Any as {name}\n")
+    text = text.replace("import msgspec\n", f"from {module} import _struct as msgspec\n")
     text = text.replace("from cd4ml.errors import", f"from {module}._errors import")
-    return re.sub(rf"({re.escape(_EMBEDDED)}|cd4ml\.models)\.(\w+)", rf"{module}._\2", text)
+    folders = "|".join(map(re.escape, (_EMBEDDED, "cd4ml.models.explain", "cd4ml.models")))
+    return re.sub(rf"({folders})\.(\w+)", rf"{module}._\2", text)

@@ -16,8 +16,8 @@ _TYPES = {
     "datetime": "str",
 }
 _NAMES = (
-    "ARTIFACT ContractViolated ContractWarning Damaged MODEL ModelFailed NUMBER Row Violation"
-    " Warned __version__ contract predict predict_many warnings_of"
+    "ARTIFACT ContractViolated ContractWarning Contribution Damaged Explained MODEL ModelFailed"
+    " NUMBER Row Violation Warned __version__ contract predict predict_many warnings_of"
 )
 _ALL = sorted(_NAMES.split())
 
@@ -77,6 +77,7 @@ def module(
 from pathlib import Path as _Path
 from typing import Any, Literal, NotRequired, TypedDict
 
+from ._explaining import Contribution, Explained
 from ._leniency import ContractWarning, Warned
 from ._model import ContractViolated, Damaged, ModelFailed, Violation
 from ._model import Model as _Model
@@ -116,7 +117,7 @@ def stub(contract: Contract, *, model: str, number: int) -> str:
 {_docstring(f"{model}/{number}")}
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal, NotRequired, TypedDict
+from typing import Any, Final, Literal, NotRequired, TypedDict, overload
 
 __version__: Final[str]
 MODEL: Final[str]
@@ -157,11 +158,38 @@ class ModelFailed(RuntimeError):
 class Damaged(RuntimeError):
     """A file of the model is not what was packaged, or other libraries answer otherwise."""
 
-def predict(row: Row) -> float:
+class Contribution:
+    """What one field of a row adds to the raw answer."""
+
+    field: str
+    value: Any
+    amount: float
+
+class Explained:
+    """An answer taken apart: `base` and all amounts add up to `raw`, of which it is a function."""
+
+    answer: float
+    raw: float
+    base: float
+    unit: str
+    method: str
+    contributions: tuple[Contribution, ...]
+
+@overload
+def predict(row: Row, *, contributions: Literal[False] = False) -> float:
     """The answer to one row: {_meaning(contract)}."""
 
-def predict_many(rows: Sequence[Row]) -> list[float]:
+@overload
+def predict(row: Row, *, contributions: Literal[True]) -> Explained:
+    """The answer to one row, and what each field added to it."""
+
+@overload
+def predict_many(rows: Sequence[Row], *, contributions: Literal[False] = False) -> list[float]:
     """The answer to each row; raises as `predict` does."""
+
+@overload
+def predict_many(rows: Sequence[Row], *, contributions: Literal[True]) -> list[Explained]:
+    """The answer to each row, and what each field added to it."""
 
 def warnings_of(rows: Sequence[Row]) -> list[Warned]:
     """What the contract forgives in rows that `predict_many` answers, at most 100 of it."""

@@ -6,6 +6,7 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from cd4ml.models.violations import as_integer
 from cd4ml.records.contract import Field
 
 _OTHERS = 100  # columns that no field is called like
@@ -64,8 +65,8 @@ def _plain(value: Any, kind: str | None) -> Any:
     if isinstance(value, float):
         if math.isnan(value):
             return None
-        if kind == "integer" and value.is_integer():
-            return int(value)
+        if kind == "integer":
+            return as_integer(value)
     return value
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from pathlib import Path
 
@@ -23,6 +24,7 @@ def upgrade(engine: sa.Engine) -> None:
     Raises:
         ConfigurationError: If the database has tables that are not cd4ml's own.
     """
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # else it tells each start of itself
     config = Config()
     folder = str(Path(__file__).parent)
     config.set_main_option("script_location", folder.replace("%", "%%"))

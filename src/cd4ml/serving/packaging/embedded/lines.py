@@ -30,6 +30,8 @@ def rows_of_csv(body: bytes, fields: Sequence[Mapping[str, Any]]) -> list[dict[s
         >>> fields = [{"name": "hour", "type": "integer"}, {"name": "dest", "type": "string"}]
         >>> rows_of_csv(b"17,BOS\n18,\n", fields)
         [{'hour': 17, 'dest': 'BOS'}, {'hour': 18, 'dest': None}]
+        >>> rows_of_csv(b"hour\n17.0\nnoon\n", fields)  # 17.0 is 17 to who checks it
+        [{'hour': 17.0}, {'hour': 'noon'}]
     """
     text = body.decode("utf-8-sig")
     lines = [line for line in csv.reader(io.StringIO(text, newline=""), strict=True) if line]
@@ -61,7 +63,7 @@ def _value(kind: str, said: str) -> Any:
         return None
     try:
         if kind == "integer":
-            return int(said)
+            return int(said) if said.lstrip("-").isdigit() else float(said)
         if kind == "number":
             return float(said)
     except ValueError:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal, overload
 
 from cd4ml.models.leniency import (
     LISTED,
@@ -22,9 +22,15 @@ from cd4ml.models.leniency import (
     said,
     warnings_of,
 )
-from cd4ml.models.violations import Violation, violations_of
+from cd4ml.models.violations import Violation, violations_of, with_integers
+from cd4ml.serving.packaging.embedded.explaining import Explained, Explainer
 
 _LISTED = 100  # violations in one error
+_APART = (
+    1e-4  # by how much the parts of an answer may miss it: compiled models are of single precision
+)
+
+RECIPE = "explainer.bin"  # of what takes answers apart
 
 Score = Callable[[Sequence[Sequence[Any]]], list[float]]
 OpenScorer = Callable[[Path, Sequence[Any]], Score]
@@ -76,6 +82,7 @@ class Model:
         self._open_scorer = open_scorer
         self._loading = Lock()
         self._mend: Mend | None = None
+        self._explainer: Explainer | None = None
         self._lenient: tuple[Any, ...] = ()
         self._loaded: tuple[dict[str, Any], tuple[Any, ...], Score] | None = None
 
@@ -84,24 +91,44 @@ class Model:
         """What rows must keep, as plain data."""
         return self._load()[0]
 
-    def predict(self, row: Mapping[str, Any]) -> float:
+    @overload
+    def predict(
+        self, row: Mapping[str, Any], *, contributions: Literal[False] = False
+    ) -> float: ...
+    @overload
+    def predict(self, row: Mapping[str, Any], *, contributions: Literal[True]) -> Explained: ...
+    def predict(self, row: Mapping[str, Any], *, contributions: bool = False) -> float | Explained:
         """The answer to one row: the probability of the second class, or the predicted value.
 
-        What the contract forgives is scored as it says, and a `ContractWarning`.
+        What the contract forgives is scored as it says, and a `ContractWarning`. With
+        `contributions` the answer comes taken apart into what each field added to it.
 
         Raises:
             ContractViolated: With everything that is wrong with the row.
-            ModelFailed: If the model breaks on it.
+            ModelFailed: If the model breaks on it, or the parts add up to another answer.
             Damaged: If the model is not what was packaged.
         """
         _, fields, _ = self._load()
+        row = with_integers(fields, row)
         self._refuse(violations_of(fields, row))
         self._warn([row])
-        return self._score([row])[0]
+        answers = self._score([row])
+        return self._taken_apart([row], answers)[0] if contributions else answers[0]
 
-    def predict_many(self, rows: Sequence[Mapping[str, Any]]) -> list[float]:
+    @overload
+    def predict_many(
+        self, rows: Sequence[Mapping[str, Any]], *, contributions: Literal[False] = False
+    ) -> list[float]: ...
+    @overload
+    def predict_many(
+        self, rows: Sequence[Mapping[str, Any]], *, contributions: Literal[True]
+    ) -> list[Explained]: ...
+    def predict_many(
+        self, rows: Sequence[Mapping[str, Any]], *, contributions: bool = False
+    ) -> list[float] | list[Explained]:
         """The answer to each row; raises as `predict` does."""
         _, fields, _ = self._load()
+        rows = [with_integers(fields, row) for row in rows]
         self._refuse(
             [
                 found
@@ -110,12 +137,13 @@ class Model:
             ]
         )
         self._warn(rows)
-        return self._score(rows) if rows else []
+        answers = self._score(rows) if rows else []
+        return self._taken_apart(rows, answers) if contributions and rows else answers
 
     def warnings_of(self, rows: Sequence[Mapping[str, Any]]) -> list[Warned]:
         """What the contract forgives in rows that `predict_many` answers, at most 100 of it."""
-        self._load()
-        return warnings_of(self._lenient, rows)[:LISTED]
+        _, fields, _ = self._load()
+        return warnings_of(self._lenient, [with_integers(fields, row) for row in rows])[:LISTED]
 
     def _warn(self, rows: Sequence[Mapping[str, Any]]) -> None:
         found = warnings_of(self._lenient, rows) if self._lenient else []
@@ -135,13 +163,40 @@ class Model:
         _, fields, score = self._load()
         msg = f"the model {self._ref} failed on a request that keeps its contract"
         try:
-            asked = [tuple(row.get(field.name) for field in fields) for row in rows]
-            answers = score(asked if self._mend is None else [self._mend(row) for row in asked])
+            answers = score(self._mended(_values(fields, rows)))
         except Exception as error:  # whatever an estimator raises
             raise ModelFailed(msg) from error
         if not all(map(math.isfinite, answers)):
             raise ModelFailed(msg)
         return answers
+
+    def _mended(self, values: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        return values if self._mend is None else [self._mend(row) for row in values]
+
+    def _taken_apart(
+        self, rows: Sequence[Mapping[str, Any]], answers: Sequence[float]
+    ) -> list[Explained]:
+        contract, fields, score = self._load()
+        if self._explainer is None:
+            file = self._folder / RECIPE
+            known = json.loads((self._folder / "probes.json").read_text("utf-8"))
+            self._explainer = Explainer(
+                file.read_bytes() if RECIPE in self._digests else b"",
+                [field["name"] for field in contract["fields"]],
+                score=score,
+                usual=self._mended(_values(fields, known["rows"])),
+            )
+        asked = _values(fields, rows)
+        try:
+            found = self._explainer.explained(asked, self._mended(asked), answers)
+        except Exception as error:  # whatever an estimator raises
+            msg = f"the model {self._ref} failed while its answers were taken apart"
+            raise ModelFailed(msg) from error
+        for each in found:
+            if not abs(each.of_parts - each.answer) <= _APART * max(1.0, abs(each.answer)):
+                msg = f"the parts of an answer add up to {each.of_parts:.6g}, not to {each.answer:.6g}"
+                raise ModelFailed(msg)
+        return found
 
     def _load(self) -> tuple[dict[str, Any], tuple[Any, ...], Score]:
         if self._loaded is None:
@@ -182,3 +237,8 @@ class Model:
 
 def _field(said: dict[str, Any]) -> Any:
     return SimpleNamespace(**said | {"categories": tuple(said["categories"])})
+
+
+def _values(fields: Sequence[Any], rows: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
+    """Rows as tuples in the order of the contract's fields; what they lack is None."""
+    return [tuple(row.get(field.name) for field in fields) for row in rows]

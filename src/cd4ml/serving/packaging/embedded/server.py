@@ -17,6 +17,7 @@ from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 from cd4ml.serving.packaging.embedded.lines import (
     CSV,
@@ -114,10 +115,25 @@ async def _replied(model: Any, scope: Message, receive: Receive) -> Reply:
         return 200, model.contract()
     if method == "POST" and path in ("/invocations", "/predict"):
         try:
-            return _answer(model, await _body(receive), _header(scope, b"content-type"))
+            is_explained = _asks_for_contributions(scope)
+            body = await _body(receive)
+            return _answer(model, body, _header(scope, b"content-type"), is_explained=is_explained)
         except Unreadable as error:
             return error.status, _explained(str(error))
     return 404, _explained("ask GET /ping, GET /contract or POST /invocations")
+
+
+def _asks_for_contributions(scope: Message) -> bool:
+    """Whether the query says `contributions=1`; it says nothing else."""
+    query = scope.get("query_string", b"").decode("latin-1")
+    said = parse_qs(query, keep_blank_values=True)
+    unknown = [name for name in said if name != "contributions"]
+    if unknown:
+        raise Unreadable(400, f"the query parameter {unknown[0][:80]!r} means nothing here")
+    asked = said.get("contributions", ["0"])[-1].lower()
+    if asked not in ("0", "1", "false", "true"):
+        raise Unreadable(400, f"expected contributions=1 or contributions=0, got {asked[:80]!r}")
+    return asked in ("1", "true")
 
 
 async def _body(receive: Receive) -> bytes:
@@ -131,13 +147,15 @@ async def _body(receive: Receive) -> bytes:
             return body
 
 
-def _answer(model: Any, body: bytes, kind: str) -> Reply:
+def _answer(model: Any, body: bytes, kind: str, *, is_explained: bool = False) -> Reply:
     rows = _rows_in(body, kind, model.contract()["fields"])
     many = [rows] if isinstance(rows, dict) else rows
     try:
         with warnings.catch_warnings():  # they are in the answer
             warnings.simplefilter("ignore", model.ContractWarning)
-            scores = [model.predict(rows)] if isinstance(rows, dict) else model.predict_many(rows)
+            is_one = isinstance(rows, dict)
+            answers = [model.predict(rows)] if is_one else model.predict_many(rows)
+            apart = model.predict_many(many, contributions=True) if is_explained else []
     except model.ContractViolated as error:
         names = ("field", "path", "expected", "got")
         listed = [{name: getattr(each, name) for name in names} for each in error.violations]
@@ -146,7 +164,10 @@ def _answer(model: Any, body: bytes, kind: str) -> Reply:
         return 500, _explained(str(error))
     said = {"model": model.MODEL, "number": model.NUMBER, "artifact": model.ARTIFACT}
     warned = [asdict(each) for each in model.warnings_of(many)]
-    answer: dict[str, Any] = {"predictions": [{"score": score, **said} for score in scores]}
+    predictions: list[dict[str, Any]] = [{"score": score, **said} for score in answers]
+    for prediction, each in zip(predictions, apart, strict=False):
+        prediction["explanation"] = asdict(each)
+    answer: dict[str, Any] = {"predictions": predictions}
     return 200, answer | ({"warnings": warned} if warned else {})
 
 
