@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from email.message import Message
 from http.client import parse_headers
 from io import BufferedReader
@@ -19,6 +19,7 @@ from cd4ml.serving import turns
 from cd4ml.serving.answering import Answering, Call, Outcome, protocol_of
 from cd4ml.serving.app import App
 from cd4ml.serving.direct import protocol_for
+from cd4ml.serving.patience import Patience
 from cd4ml.serving.server import connections_of
 from cd4ml.serving.together import answers_to
 from cd4ml.serving.turns import Turns
@@ -263,6 +264,70 @@ def test_a_connection_on_which_nothing_comes_is_closed_after_a_while(here: Local
         assert connection.recv(1000) == b""
 
     assert time.monotonic() - began < 3 * KEEP_ALIVE_S
+
+
+def look(here: Local, patience: Patience, now: float) -> int:
+    """On the loop's own thread, as the server does."""
+    closed: list[int] = []
+    connections = here.server.server_state.connections
+    loop = next(iter(connections)).loop
+    loop.call_soon_threadsafe(lambda: closed.append(patience.look(connections, now)))
+    until(lambda: closed)
+    return closed[0]
+
+
+def test_a_connection_that_goes_on_asking_is_kept_however_long(here: Local) -> None:
+    patience = Patience(head_s=20, body_s=60)
+    with socket.create_connection(("127.0.0.1", here.port), timeout=20) as connection:
+        for now in range(0, 200, 10):
+            connection.sendall(request())
+            assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")
+            assert look(here, patience, now) == 0
+
+
+@pytest.mark.parametrize(("n_sent", "limit_s"), [(30, 20), (-5, 60)])
+def test_the_next_request_of_a_connection_has_to_end(
+    here: Local, n_sent: int, limit_s: int
+) -> None:
+    patience = Patience(head_s=20, body_s=60)
+    with socket.create_connection(("127.0.0.1", here.port), timeout=20) as connection:
+        for now in (0, 100):  # a part of one that comes later is not the same one
+            connection.sendall(request()[:n_sent])
+            time.sleep(0.05)
+            assert look(here, patience, now) == 0
+            connection.sendall(request()[n_sent:])
+            assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")
+        connection.sendall(request()[:n_sent])
+        time.sleep(0.05)
+        assert [look(here, patience, at) for at in (200, 200 + limit_s)] == [0, 0]
+        assert look(here, patience, 201 + limit_s) == 1
+
+
+def test_a_wish_for_http_2_is_not_heard_and_the_request_answered(here: Local) -> None:
+    wish = b"host: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA"
+    for sent in (request(), request(LARGE)):
+        (reply,) = replies(here.port, sent.replace(b"host: x", wish))
+        assert reply.status == 200
+
+
+def test_a_head_without_end_is_refused(here: Local) -> None:
+    with socket.create_connection(("127.0.0.1", here.port), timeout=20) as connection:
+        connection.sendall(b"POST /predict HTTP/1.1\r\nhost: x\r\nlong: ")
+        with suppress(ConnectionError):
+            for _ in range(200):
+                connection.sendall(b"x" * 2000)
+                time.sleep(0.001)
+        status, _, content = reply_in(connection)
+
+    assert status == 431
+    assert content["error"] == "the request's line and headers are larger than 64 kB"
+
+
+def test_what_is_no_http_is_refused_in_json(here: Local) -> None:
+    ((status, headers, content),) = replies(here.port, b"nonsense\r\n\r\n")
+
+    assert (status, headers["connection"]) == (400, "close")
+    assert content["error"] == "Invalid HTTP request received"
 
 
 def test_the_server_counts_what_it_answers_either_way(running: Server, caller: Caller) -> None:

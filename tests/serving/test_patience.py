@@ -13,6 +13,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from cd4ml.serving.connection import Connection
 from cd4ml.serving.patience import Patience
 from tests.serving.builders import until
 
@@ -60,7 +61,7 @@ class Served:
         return done[0]
 
 
-@pytest.fixture(params=[HttpToolsProtocol, H11Protocol])
+@pytest.fixture(params=[Connection, HttpToolsProtocol, H11Protocol])
 def served(request: pytest.FixtureRequest) -> Iterator[Served]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(

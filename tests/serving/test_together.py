@@ -103,10 +103,13 @@ def test_each_request_is_answered_by_the_endpoint_it_took(good: Packaged, weak: 
     assert (before.calls, after.calls) == ([2], [1])
 
 
-def test_a_row_that_the_model_fails_on_fails_its_own_request_only(weak: Packaged) -> None:
-    endpoint = Counting(weak)
+@pytest.mark.parametrize("wind", [99.5, 99.75])
+def test_a_row_that_the_model_fails_on_fails_its_own_request_only(
+    weak: Packaged, wind: float
+) -> None:
+    endpoint, breaking = Counting(weak), BREAKING | {"wind": wind}
 
-    first, second, third = ask((endpoint, [CALM]), (endpoint, [BREAKING]), (endpoint, [WINDY]))
+    first, second, third = ask((endpoint, [CALM]), (endpoint, [breaking]), (endpoint, [WINDY]))
 
     assert isinstance(second, ModelFailed)
     assert scores(first) == pytest.approx(weak.load().score([CALM]))

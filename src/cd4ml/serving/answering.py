@@ -159,19 +159,19 @@ class Answering:
             return self._taken(call, at_us)
         except RequestRefused as error:
             return self.refusal(_compressed(call.request, error))
-        except Exception as error:  # the others of its turn go on
+        except BaseException as error:  # the others of its turn go on
             return self.refusal(error)
 
     def finish(
-        self, requests: Sequence[UnderWay], answered: Sequence[Answers | Exception]
+        self, requests: Sequence[UnderWay], answered: Sequence[Answers | BaseException]
     ) -> list[Outcome]:
         """Record what `answers_to` gave for requests, and make their responses."""
         try:
             return self._given(requests, answered)
-        except Exception as error:  # a bug of ours: what may not be recorded is not answered
+        except BaseException as error:  # a bug of ours: what may not be recorded is not answered
             return [self.refusal(error) for _ in requests]
 
-    def refusal(self, error: Exception) -> Outcome:
+    def refusal(self, error: BaseException) -> Outcome:
         """What a request is answered with that met an error."""
         if isinstance(error, RequestRefused):
             self._count_violations(error)
@@ -256,7 +256,7 @@ class Answering:
         return UnderWay(call, endpoint, rows, keys, asked, is_explained)
 
     def _given(
-        self, ready: Sequence[UnderWay], answered: Sequence[Answers | Exception]
+        self, ready: Sequence[UnderWay], answered: Sequence[Answers | BaseException]
     ) -> list[Outcome]:
         complete = [self._complete(*pair) for pair in zip(ready, answered, strict=True)]
         given = [each.given for each in complete if isinstance(each, Complete)]
@@ -268,15 +268,17 @@ class Answering:
             for request, each in zip(ready, complete, strict=True)
         ]
 
-    def _complete(self, request: UnderWay, answers: Answers | Exception) -> Complete | Exception:
-        if isinstance(answers, Exception):
+    def _complete(
+        self, request: UnderWay, answers: Answers | BaseException
+    ) -> Complete | BaseException:
+        if isinstance(answers, BaseException):
             return answers
         endpoint, rows, is_explained = request.endpoint, request.rows, request.is_explained
         try:
             more = beside(
                 endpoint, rows, answers, self.counts.warned, wants_contributions=is_explained
             )
-        except Exception as error:  # the others of its turn go on
+        except BaseException as error:  # the others of its turn go on
             return error
         return Complete(Given(request.asked, answers), more)
 
@@ -287,7 +289,7 @@ class Answering:
         answered = Answered(given.asked.ids, given.answers.by_row, given.answers.scores)
         try:
             response = call.protocol.write(request.endpoint, call.request, answered, more)
-        except Exception as error:  # the others of its turn go on
+        except BaseException as error:  # the others of its turn go on
             return self.refusal(error)
         return Outcome(response, given, recorded)
 

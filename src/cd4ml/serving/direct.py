@@ -13,10 +13,11 @@ from time import perf_counter
 from typing import Any, ClassVar, NamedTuple
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from cd4ml.serving.answering import Answering, Call, protocol_of
+from cd4ml.serving.connection import Connection, whole
 from cd4ml.serving.protocols import Protocol
 from cd4ml.serving.turns import LARGE
 from cd4ml.serving.wire import Request, Response, length_in, request_of
@@ -33,7 +34,7 @@ class Head(NamedTuple):
     length: int  # of the body
 
 
-class DirectProtocol(HttpToolsProtocol):
+class DirectProtocol(Connection):
     """One connection. What `answering` and `turn` are is set on a subclass by `protocol_for`."""
 
     answering: ClassVar[Answering]
@@ -52,7 +53,6 @@ class DirectProtocol(HttpToolsProtocol):
             kind.turn = Turn(self.answering, server_state, self.loop)
         self._turn = kind.turn
         self._direct: Head | None = None  # of the request that arrives now
-        self._is_between = True  # requests: no part of one has come
         self._n_read = 0  # plain requests so far
         self._read: Head | None = None  # of the request that was read last, if it was plain
         self._body = b""
@@ -71,6 +71,7 @@ class DirectProtocol(HttpToolsProtocol):
         head = heads.get(data[:end])
         if head is not None and len(data) == end + head.length and self._is_free:
             self._unset_keepalive_if_required()
+            self._n_begun += 1
             self._answer(head, data[end:])
             return
         n_read = self._n_read
@@ -80,7 +81,7 @@ class DirectProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Begin a request; its scope is made only if ASGI needs it."""
-        self._is_between = False
+        self._begin()
         self.url = b""
         self.headers = []
         self.expect_100_continue = False
@@ -88,12 +89,13 @@ class DirectProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Choose the way of the request."""
+        self._is_head = False
         self._direct = self._plain_head()
         if self._direct is not None:
             self._body = b""
             return
         url, headers, expects = self.url, self.headers, self.expect_100_continue
-        super().on_message_begin()
+        HttpToolsProtocol.on_message_begin(self)
         self.url, self.expect_100_continue = url, expects
         self.headers += headers
         super().on_headers_complete()
@@ -108,10 +110,10 @@ class DirectProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Let a request be answered that is here whole."""
         head, self._direct, self._read = self._direct, None, self._direct
-        self._is_between = True
         if head is None:
             super().on_message_complete()
             return
+        self._is_between = True
         self._n_read += 1
         self._answer(head, self._body)
 
@@ -129,7 +131,7 @@ class DirectProtocol(HttpToolsProtocol):
         is_ending = is_draining or self._is_ending
         has_more = self._n_waiting or self._is_with_asgi or not self._is_between
         is_last = is_ending and not has_more
-        self.transport.write(_whole(response, date, is_last=is_last))
+        self.transport.write(whole(response, date, is_last=is_last))
         self._answered_at = now
         if is_last:
             self.transport.close()
@@ -239,22 +241,6 @@ class Turn:
             self._headers = self._state.default_headers
             self._date = b"".join(b"%b: %b\r\n" % pair for pair in self._headers)
         return self._date
-
-
-def _whole(response: Response, date: bytes, *, is_last: bool) -> bytes:
-    status, body, (name, kind), more = response
-    others = b"".join(b"%b: %b\r\n" % pair for pair in more) if more else b""
-    end = b"connection: close\r\n" if is_last else b""
-    return b"%b%b%b: %b\r\ncontent-length: %d\r\n%b%b\r\n%b" % (
-        STATUS_LINE[status],
-        date,
-        name,
-        kind,
-        len(body),
-        others,
-        end,
-        body,
-    )
 
 
 def protocol_for(answering: Answering) -> type[DirectProtocol]:

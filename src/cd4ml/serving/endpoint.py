@@ -111,7 +111,9 @@ def scores(version: Version, rows: list[Row]) -> list[Score]:
         return []
     try:
         answered = version.score(list(map(version.values, rows)))
-    except Exception:  # whatever a model raises: one row of it must not fail the others
+    except BaseException as error:  # whatever a model raises, also what its Rust or `exit` does:
+        if isinstance(error, KeyboardInterrupt):  # one row of it must not fail the others
+            raise
         if len(rows) > 1:
             return [score for row in rows for score in scores(version, [row])]
         row = msgspec.json.encode(rows[0]).decode()

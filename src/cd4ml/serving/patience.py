@@ -33,7 +33,7 @@ class Patience:
         """Close those that took too long; returns how many.
 
         Args:
-            connections: uvicorn's protocols, of httptools or h11.
+            connections: Ours (`connection.Connection`), or uvicorn's own of httptools or h11.
             now: Seconds of a monotonic clock; look every few seconds.
         """
         late = [each for each in list(connections) if self._is_late(each, now)]
@@ -45,11 +45,10 @@ class Patience:
         return len(late)
 
     def _is_late(self, connection: Any, now: float) -> bool:
-        waits_for = _waits_for(connection)
+        waits_for, request = _arriving(connection)
         if not waits_for:
             self._since.pop(connection, None)
             return False
-        request = id(connection.cycle)
         before = self._since.get(connection)
         if before is None or before[:2] != (waits_for, request):
             self._since[connection] = (waits_for, request, now)
@@ -57,10 +56,13 @@ class Patience:
         return now - before[2] > self._limits[waits_for]
 
 
-def _waits_for(connection: Any) -> str:
-    """What of a request has still to come: its "head", its "body", or nothing that it waits for."""
+def _arriving(connection: Any) -> tuple[str, int]:
+    """What of a request has still to come: its "head", its "body", or nothing; and of which one."""
+    told: tuple[str, int] | None = getattr(connection, "arriving", None)
+    if told is not None:  # a connection of ours knows
+        return told
     cycle = connection.cycle
     if cycle is not None and not cycle.response_complete:
-        return "body" if cycle.more_body else ""
+        return ("body" if cycle.more_body else ""), id(cycle)
     is_idle = connection.timeout_keep_alive_task is not None  # uvicorn's own timer runs
-    return "" if is_idle else "head"
+    return ("" if is_idle else "head"), id(cycle)

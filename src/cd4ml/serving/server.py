@@ -300,17 +300,16 @@ def _configuration(app: App, project: Project) -> uvicorn.Config:
 
 
 def connections_of(app: App) -> type[asyncio.Protocol] | Literal["auto"]:
-    """What speaks HTTP: the quick way, where it can be had and nobody waits for a store."""
-    if app.is_shipping:
-        return "auto"
+    """What speaks HTTP: by the quick way, where nobody waits for a store."""
     if not uvicorn.__version__.startswith(_KNOWN):
         _log.warning("uvicorn %s is not %sx: answers take longer", uvicorn.__version__, _KNOWN)
         return "auto"
     try:
+        from cd4ml.serving.connection import Connection
         from cd4ml.serving.direct import protocol_for
     except ImportError:  # no httptools
         return "auto"
-    return protocol_for(app.answering)
+    return Connection if app.is_shipping else protocol_for(app.answering)
 
 
 @contextmanager

@@ -68,7 +68,7 @@ class Shadows:
             self._n_taken += n_rows
             try:
                 self._answer(batch)
-            except Exception:  # the thread must outlive a full disk
+            except BaseException:  # the thread must outlive whatever happens
                 _log.exception("%d rows were not answered by the shadows", n_rows)
 
     def _more(self, n_rows: int) -> list[Asked]:

@@ -34,7 +34,7 @@ class Unanswered(Protocol):
         """Who is answered by which version; without a canary they may be left out."""
 
 
-def answers_to(requests: Sequence[Unanswered]) -> list[Answers | Exception]:
+def answers_to(requests: Sequence[Unanswered]) -> list[Answers | BaseException]:
     """The answers to each request's rows, as `Endpoint.answers` gives them, or what it raises.
 
     Each request is answered by the endpoint that it took, and fails only by its own rows.
@@ -44,7 +44,7 @@ def answers_to(requests: Sequence[Unanswered]) -> list[Answers | Exception]:
     first = requests[0].endpoint if requests else None
     if all(each.endpoint is first and len(each.rows) <= _FEW for each in requests):
         return _together(requests)
-    answered: list[Answers | Exception] = [_NOTHING] * len(requests)
+    answered: list[Answers | BaseException] = [_NOTHING] * len(requests)
     companies: dict[int, list[int]] = {}
     for i, each in enumerate(requests):
         if len(each.rows) > _FEW:
@@ -58,14 +58,14 @@ def answers_to(requests: Sequence[Unanswered]) -> list[Answers | Exception]:
     return answered
 
 
-def _together(requests: Sequence[Unanswered]) -> list[Answers | Exception]:
+def _together(requests: Sequence[Unanswered]) -> list[Answers | BaseException]:
     rows = [row for each in requests for row in each.rows]
     keys = [key for each in requests for key in each.keys]
     try:
         answers = requests[0].endpoint.answers(rows, keys)
-    except Exception:  # one request's rows must not fail the others
+    except BaseException:  # one request's rows must not fail the others
         return [_alone(each) for each in requests]
-    answered: list[Answers | Exception] = []
+    answered: list[Answers | BaseException] = []
     begin = 0
     for each in requests:
         end = begin + len(each.rows)
@@ -74,8 +74,8 @@ def _together(requests: Sequence[Unanswered]) -> list[Answers | Exception]:
     return answered
 
 
-def _alone(request: Unanswered) -> Answers | Exception:
+def _alone(request: Unanswered) -> Answers | BaseException:
     try:
         return request.endpoint.answers(request.rows, request.keys)
-    except Exception as failure:  # of the model, or of ours: the request that meets it says so
+    except BaseException as failure:  # of the model, or of ours: the request that meets it says so
         return failure

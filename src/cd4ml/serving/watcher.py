@@ -152,7 +152,7 @@ class Watcher:
     def _attempt(self, act: Callable[[], None]) -> bool:
         try:
             act()
-        except Exception as error:  # database, blobs or a model: none of them may end us
+        except BaseException as error:  # database, blobs or a model: none of them may end us
             self._complain(error)
             return False
         return True
@@ -248,7 +248,7 @@ class Watcher:
             self._lag.forget(connection)
         self._looked_at = time.monotonic()
 
-    def _complain(self, error: Exception) -> None:
+    def _complain(self, error: BaseException) -> None:
         text = f"{type(error).__name__}: {error}"
         if text != self._complaint:  # once, not with every attempt
             _log.warning("%s keeps its plan: %s", self.environment, text)
