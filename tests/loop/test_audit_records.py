@@ -15,6 +15,7 @@ from cd4ml.loop.evaluate import evaluate
 from cd4ml.loop.govern import withdraw
 from cd4ml.loop.people import add_person, remove_person
 from cd4ml.loop.promote import abort, approve, reject, request, stand
+from cd4ml.loop.registry import remove_alias, set_alias
 from cd4ml.loop.roll_out import roll_out
 from cd4ml.loop.tokens import actor_with, make_token
 from cd4ml.loop.train import train
@@ -56,6 +57,8 @@ def staged(project: Project) -> None:
         ("UPDATE tokens SET actor = 'max'", "token/1"),
         ("UPDATE model_versions SET contract = artifact", "version/delay/1"),
         ("UPDATE actors SET roles = '[\"release-manager\"]' WHERE name = 'eve'", "person/eve"),
+        ("UPDATE aliases SET number = 2", "alias/delay/champion"),
+        ("UPDATE aliases SET moved_by = 'eve'", "alias/delay/champion"),
     ],
 )
 def test_a_record_that_was_changed_is_named(
@@ -65,7 +68,7 @@ def test_a_record_that_was_changed_is_named(
     until = released.clock.now() + DAY
     stand(released, model="delay", environment="production", until=until, reason="right", actor=MAX)
     make_key(released, actor=ANN)
-    assert verify(released).records == 12
+    assert verify(released).records == 13
 
     change(released, statement)
 
@@ -92,6 +95,48 @@ def test_a_record_that_was_put_in_or_taken_away_is_named(released: Project) -> N
     assert broken(lambda: verify(released)) == (
         "approval/1 is missing, of which entry 14 of the ledger says that it is there"
     )
+
+
+def test_an_alias_that_was_put_in_or_taken_away_is_named(released: Project) -> None:
+    change(
+        released,
+        "INSERT INTO aliases SELECT model, 'challenger', number, moved_at, moved_by FROM aliases",
+    )
+    assert broken(lambda: verify(released)) == (
+        "alias/delay/challenger is not in the ledger: no entry says how it came to be"
+    )
+
+    change(released, "DELETE FROM aliases")
+    assert broken(lambda: verify(released)).startswith("alias/delay/champion is missing, of which")
+
+
+def test_aliases_that_come_move_and_go_are_what_the_ledger_says(released: Project) -> None:
+    before = verify(released).records
+    assert before is not None
+
+    set_alias(released, "delay/1", "best", actor=ANN)
+    assert verify(released).records == before + 1
+    remove_alias(released, "delay@best", actor=ANN)
+    assert verify(released).records == before
+    set_alias(released, "delay/1", "best", actor=ANN)
+    assert verify(released).records == before + 1
+
+
+def test_moving_an_alias_hides_nothing_that_somebody_did_to_it(released: Project) -> None:
+    staged(released)
+    set_alias(released, "delay/1", "best", actor=ANN)
+    change(released, "UPDATE aliases SET moved_by = 'eve' WHERE name = 'best'")
+    set_alias(released, "delay/2", "best", actor=ANN)
+    change(released, "DELETE FROM aliases WHERE name = 'best'")
+    set_alias(released, "delay/1", "best", actor=ANN)
+
+    found = verify(released).found_changed
+
+    said = [entry for entry in ledger(released, subject="delay@best") if entry.sequence in found]
+    assert [entry.reason.partition(", of which")[0].partition(" since")[0] for entry in said] == [
+        "alias/delay/best is missing",
+        "alias/delay/best was changed",
+    ]
 
 
 def test_no_release_rests_on_a_verdict_that_was_changed(released: Project) -> None:

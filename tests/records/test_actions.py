@@ -43,11 +43,11 @@ def written_down(tree: ast.Module) -> Iterator[str]:
 def composed(tree: ast.Module) -> Iterator[str]:
     """Actions whose second word is put in: `run.{state}` gives `run.`."""
     for each in ast.walk(tree):
-        if isinstance(each, ast.keyword) and each.arg == "action":
-            if isinstance(each.value, ast.JoinedStr) and isinstance(
-                each.value.values[0], ast.Constant
-            ):
-                yield str(each.value.values[0].value)
+        is_action = isinstance(each, ast.keyword) and each.arg == "action"
+        if is_action and isinstance(each.value, ast.JoinedStr):
+            first = each.value.values[0]
+            if isinstance(first, ast.Constant):
+                yield str(first.value)
 
 
 def test_every_action_that_the_code_writes_down_is_listed() -> None:

@@ -100,7 +100,9 @@ def test_the_release_before_is_superseded_and_the_champion_moves(database: Datab
         moves = ledger.entries(connection, "delay@champion")
     assert in_charge_now is not None
     assert in_charge_now.number == 2
-    assert [move.details for move in moves] == [{"from": 1, "to": 2}, {"from": 0, "to": 1}]
+    steps = [(move.details["from"], move.details["to"]) for move in moves]
+    assert steps == [(1, 2), (0, 1)]
+    assert all(set(move.details["records"]) == {"alias/delay/champion"} for move in moves)
 
 
 def test_the_champion_is_named_by_the_last_environment_alone(database: Database) -> None:

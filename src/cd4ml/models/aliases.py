@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -10,7 +11,8 @@ from cd4ml.errors import Conflict, NotFound
 from cd4ml.models.registry.names import require_alias_name
 from cd4ml.records.ledger_entry import LedgerEntry
 from cd4ml.records.model_version import Alias, AliasMove, ModelVersion
-from cd4ml.store import ledger, rows
+from cd4ml.store import ledger, rows, vouched
+from cd4ml.store.sealed import GONE, name_of
 from cd4ml.store.tables import TABLES
 
 _AFTER_AT = chr(ord("@") + 1)
@@ -84,6 +86,7 @@ def move(
     if now is not None and now.number == to:
         return now
     moved = Alias(model=model, name=name, number=to, moved_at=at, moved_by=by)
+    _say_if_changed(connection, now, moved)
     rows.put(connection, moved)
     _say(connection, MOVED, moved, left=now.number if now else 0, why=why, by=by, at=at)
     return moved
@@ -108,8 +111,9 @@ def remove(
     now = require_alias(connection, model, name)
     _refuse_unless_expected(model, name, now, expected)
     matches = sa.and_(_ALIASES.c.model == model, _ALIASES.c.name == name)
-    connection.execute(_ALIASES.delete().where(matches))
     gone = Alias(model=model, name=name, number=0, moved_at=at, moved_by=by)
+    _say_if_changed(connection, now, gone)
+    connection.execute(_ALIASES.delete().where(matches))
     _say(connection, REMOVED, gone, left=now.number, why=why, by=by, at=at)
     return now
 
@@ -177,12 +181,38 @@ def _say(
     by: str,
     at: datetime,
 ) -> None:
+    details: dict[str, Any] = {"from": left, "to": alias.number}
+    if not alias.number:
+        details[GONE] = [name_of(alias)]
     ledger.append(
         connection,
         at=at,
         actor=by,
         action=action,
-        subject=f"{alias.model}@{alias.name}",
+        subject=_subject(alias),
         reason=why,
-        details={"from": left, "to": alias.number},
+        details=details,
+        records=(alias,) if alias.number else (),
     )
+
+
+def _say_if_changed(connection: sa.Connection, now: Alias | None, after: Alias) -> None:
+    """Note for ever that an alias was not where the ledger says, before it is moved and sealed anew."""
+    subject, by, at = _subject(after), after.moved_by, after.moved_at
+    if now is not None:
+        vouched.require_or_say(connection, now, subject=subject, actor=by, at=at)
+        return
+    last = next(iter(history(connection, after.model, after.name)), None)
+    if last is not None and last.to:
+        ledger.append(
+            connection,
+            at=at,
+            actor=by,
+            action=vouched.FOUND_CHANGED,
+            subject=subject,
+            reason=vouched.words_of_missing(name_of(after), last.entry),
+        )
+
+
+def _subject(alias: Alias) -> str:
+    return f"{alias.model}@{alias.name}"

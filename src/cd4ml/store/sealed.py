@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from cd4ml.records.actor import Actor
 from cd4ml.records.approval import Approval, StandingApproval
-from cd4ml.records.model_version import ModelVersion
+from cd4ml.records.model_version import Alias, ModelVersion
 from cd4ml.records.plan import Plan
 from cd4ml.records.release import Release
 from cd4ml.records.run import Run
@@ -24,11 +24,13 @@ from cd4ml.store.address import address_of_record
 from cd4ml.store.tables import TABLES
 
 RECORDS = "records"  # the key in an entry's details
+GONE = "gone"  # that of the names of records which were taken away
 
 KINDS: dict[type[msgspec.Struct], str] = {
     Actor: "person",
     Token: "token",
     ModelVersion: "version",
+    Alias: "alias",
     Verdict: "verdict",
     Approval: "approval",
     StandingApproval: "standing-approval",

@@ -14,7 +14,7 @@ from cd4ml.records.run import Run
 from cd4ml.records.verdict import Verdict
 from cd4ml.store import ledger, rows
 from cd4ml.store.address import address_of_record
-from cd4ml.store.sealed import KINDS, MADE, RECORDS, made_of, name_of
+from cd4ml.store.sealed import GONE, KINDS, MADE, RECORDS, made_of, name_of
 
 FOUND_CHANGED = "record.found_changed"
 
@@ -31,6 +31,8 @@ class Told:
         """One more entry, in the order of the ledger."""
         for name, seal in entry.details.get(RECORDS, {}).items():
             self._seals[name] = (entry.sequence, seal)
+        for name in entry.details.get(GONE, ()):
+            self._seals.pop(name, None)
 
     def verify(self, connection: sa.Connection) -> int:
         """Hold every record against what was said of it last; returns how many there are.
@@ -45,11 +47,13 @@ class Told:
                     _require_sealed(record, missing.pop(name_of(record), None))
         if missing:
             name, (sequence, _) = min(missing.items(), key=lambda each: each[1][0])
-            msg = (
-                f"{name} is missing, of which entry {sequence} of the ledger says that it is there"
-            )
-            raise Corrupted(msg, hint=_HINT)
+            raise Corrupted(words_of_missing(name, sequence), hint=_HINT)
         return len(self._seals)
+
+
+def words_of_missing(name: str, sequence: int) -> str:
+    """What is said of a record that is not there, though an entry says so."""
+    return f"{name} is missing, of which entry {sequence} of the ledger says that it is there"
 
 
 def require(connection: sa.Connection, record: msgspec.Struct, *, subject: str) -> None:
