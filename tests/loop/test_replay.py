@@ -117,6 +117,30 @@ def test_a_verdict_that_kept_no_evidence_decides_nothing(released: Project) -> N
     )
 
 
+@pytest.mark.parametrize("part", ["rows", "judged"])
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_evidence_that_is_damaged_is_said_to_be_and_decides_nothing(
+    part: str, is_gone: bool, released: Project
+) -> None:
+    with released.database.read() as connection:
+        verdict = rows.get(connection, Verdict, 1)
+    path = released.blobs.path(verdict.evidence[part])
+    path.chmod(0o644)
+    if is_gone:
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:-1] + b"!")
+
+    found = replay(released)
+
+    (each,) = found.candidates
+    assert (each.again.outcome, each.again.is_stopped) == ("damaged", False)
+    (unseen,) = each.again.unseen
+    assert unseen.reason.startswith("the evidence is damaged: ")
+    assert verdict.evidence[part] in unseen.reason
+    assert (found.caught, found.missed, found.blocked, found.kept) == (0, 0, 0, 0)
+
+
 def test_a_release_that_a_person_stopped_before_it_answered_is_neither_good_nor_bad(
     released: Project,
 ) -> None:

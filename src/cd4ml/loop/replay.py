@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from cd4ml.errors import Cd4mlError, ConfigurationError
+from cd4ml.errors import Cd4mlError, ConfigurationError, Corrupted, NotFound, Unavailable
 from cd4ml.gates.policy import Policy, policy_of
 from cd4ml.gates.replay import rejudge
 from cd4ml.gates.stored import stored_evidence
@@ -64,6 +64,7 @@ def replay(
     Raises:
         ConfigurationError: If the file cannot be read, or asks what cannot be meant.
         NotFound: If there is no such environment.
+        Unavailable: If the evidence cannot be asked for now.
     """
     asked = _policy(project, policy, text)
     name = _environment(project, environment)
@@ -144,7 +145,12 @@ def _rejudged(project: Project, verdict: Verdict, policy: Policy) -> Rejudged:
         return Rejudged(outcome=verdict.outcome, findings=verdict.findings)
     try:
         return rejudge(policy, stored_evidence(project.blobs, verdict), verdict.findings)
-    except Cd4mlError as error:  # what was not kept, or is gone, was not looked at
+    except Unavailable:
+        raise  # nobody knows what is there
+    except Cd4mlError as error:
+        if verdict.evidence and isinstance(error, Corrupted | NotFound):
+            unseen = Unseen(gate="all", reason=f"the evidence is damaged: {error.message}")
+            return Rejudged(outcome="damaged", unseen=(unseen,))
         unseen = Unseen(gate="all", reason=f"not looked at then: {error.message}")
         return Rejudged(outcome="not looked at", unseen=(unseen,))
 
@@ -211,9 +217,7 @@ def _replayed(candidate: _Candidate, again: Rejudged, known: _Known) -> Replayed
 def _summed(policy: Policy, environment: str, told: list[Replayed]) -> Replay:
     def count(shown: Shown, *, is_stopped: bool) -> int:
         return sum(
-            each.shown == shown
-            and each.again.is_stopped is is_stopped
-            and each.again.outcome != "not looked at"
+            each.shown == shown and each.again.is_stopped is is_stopped and each.again.is_decided
             for each in told
         )
 

@@ -10,7 +10,7 @@ import msgspec
 from cd4ml.records.finding import Finding, Outcome
 
 Shown = Literal["good", "bad", "unknown"]
-NOT_LOOKED_AT = "not looked at"
+NOT_LOOKED_AT, DAMAGED = "not looked at", "damaged"
 
 
 class Unseen(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,17 +24,23 @@ class Rejudged(msgspec.Struct, frozen=True, kw_only=True):
     """A candidate judged by another policy, from what was stored of it.
 
     `outcome` is "not looked at" where nothing that was stored stands against the candidate, and
-    some gate asks for what nobody looked at then: it is neither stopped nor let through.
+    some gate asks for what nobody looked at then; "damaged" where what was stored is another one
+    now, or was taken away. Such a candidate is neither stopped nor let through.
     """
 
-    outcome: Outcome | Literal["not looked at"]
+    outcome: Outcome | Literal["not looked at", "damaged"]
     findings: tuple[Finding, ...] = ()
     unseen: tuple[Unseen, ...] = ()
 
     @property
     def is_stopped(self) -> bool:
         """Whether it would not have become a version: only a pass does."""
-        return self.outcome not in ("pass", NOT_LOOKED_AT)
+        return self.is_decided and self.outcome != "pass"
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether the evidence says anything."""
+        return self.outcome not in (NOT_LOOKED_AT, DAMAGED)
 
 
 class Replayed(msgspec.Struct, frozen=True, kw_only=True):
