@@ -21,7 +21,7 @@ from cd4ml.store.tokens import digest_of
 
 PREDICT = "predict"
 
-_AGAIN_S = 2.0  # between two looks at the tokens
+_AGAIN_S = 1.8  # between two looks at the tokens: with the turn of who looks, two seconds
 _MAKE = "cd4ml token create NAME --scope predict"
 
 
