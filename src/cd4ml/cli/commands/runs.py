@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from cd4ml.cli import assignments
 from cd4ml.cli.again import taken_apart
+from cd4ml.cli.cluster import is_on_ray, takes_cluster, where_of
 from cd4ml.cli.given import Answer, Given
 from cd4ml.cli.words import Commands, Parser, UsageError, at_most_a_million, day_or_time
 
@@ -108,12 +109,7 @@ def _add_search(parser: Parser) -> None:
         action="store_true",
         help="compute the steps in this process, for a debugger: no timeouts, no limits",
     )
-    parser.add_argument(
-        "--ray",
-        metavar="ADDRESS",
-        default="",
-        help="compute the steps, or the trials of a grid, on this Ray cluster; auto finds one, local starts one here",
-    )
+    takes_cluster(parser)
 
 
 def run(
@@ -135,10 +131,13 @@ def run(
         raise UsageError("cd4ml run: --trials needs --grid", hint="cd4ml run --help")
     if words.for_each:
         return _for_each(given, settings, datasets)
-    from cd4ml.loop.executors import Where, open_executor
+    if words.in_process and is_on_ray(words):
+        msg = "cd4ml run: --in-process and --on ray (or --ray) go one at a time"
+        raise UsageError(msg, hint="cd4ml run --help")
+    from cd4ml.loop.executors import open_executor
 
-    kind = "in-process" if words.in_process else ""
-    where = Where(executor=kind, workers=words.workers, ray=words.ray)
+    otherwise = "in-process" if words.in_process else ""
+    where = where_of(words, otherwise=otherwise, workers=words.workers)
     with open_executor(given.project, where) as executor:
         return _run_once(given, executor, settings, datasets)
 
@@ -173,7 +172,6 @@ def _search(
 ) -> Answer[SearchReport]:
     from cd4ml.cli.commands.searches import answer
     from cd4ml.cli.screen import trials
-    from cd4ml.loop.executors import Where
     from cd4ml.loop.search import search
     from cd4ml.records.settings import SearchSettings
 
@@ -194,7 +192,7 @@ def _search(
             as_of=words.as_of,
             actor=given.actor,
             progress=tell,
-            where=Where(ray=words.ray),
+            where=where_of(words),
         )
     return answer(report)
 
