@@ -8,7 +8,8 @@ import pytest
 from cd4ml.errors import Cd4mlError, InvalidInput, NotFound, Unavailable
 from cd4ml.loop import Project
 from cd4ml.loop.graduate import graduate
-from cd4ml.loop.promote import approve, releases
+from cd4ml.loop.promote import approve
+from cd4ml.loop.releases import releases
 from cd4ml.loop.retrain import ask
 from cd4ml.loop.train import train
 from cd4ml.loop.watch import collect

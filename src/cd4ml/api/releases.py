@@ -8,13 +8,13 @@ from cd4ml.loop import Project
 
 
 def _releases(project: Project, _: bodies.Nothing) -> object:
-    from cd4ml.loop.promote import releases
+    from cd4ml.loop.releases import releases
 
     return releases(project)
 
 
 def _release(project: Project, asked: bodies.Number) -> object:
-    from cd4ml.loop.promote import release_details
+    from cd4ml.loop.releases import release_details
 
     return release_details(project, asked.number)
 
@@ -45,13 +45,13 @@ def _reject(project: Project, asked: bodies.Decide, actor: str) -> object:
 
 
 def _abort(project: Project, asked: bodies.Decide, actor: str) -> object:
-    from cd4ml.loop.promote import abort
+    from cd4ml.loop.undo import abort
 
     return abort(project, asked.number, reason=asked.reason, actor=actor)
 
 
 def _stand(project: Project, asked: bodies.StandAsked, actor: str) -> object:
-    from cd4ml.loop.promote import stand
+    from cd4ml.loop.standing import stand
 
     return stand(
         project,
@@ -65,8 +65,8 @@ def _stand(project: Project, asked: bodies.StandAsked, actor: str) -> object:
 
 
 def _undo(project: Project, asked: bodies.UndoAsked, actor: str) -> object:
-    from cd4ml.loop.promote import undo
     from cd4ml.loop.restored import restored
+    from cd4ml.loop.undo import undo
 
     release = undo(
         project,
@@ -115,15 +115,15 @@ def _reviews(project: Project, _: bodies.Nothing) -> object:
 
 def _undo_release(project: Project, asked: bodies.Decide, actor: str) -> object:
     """Put the version before a release back in charge."""
-    from cd4ml.loop.promote import undo_release as go_back
     from cd4ml.loop.restored import restored
+    from cd4ml.loop.undo import undo_release as go_back
 
     return restored(project, go_back(project, asked.number, reason=asked.reason, actor=actor))
 
 
 def _revoke_standing(project: Project, asked: bodies.Decide, actor: str) -> object:
     """End a standing approval."""
-    from cd4ml.loop.promote import revoke
+    from cd4ml.loop.standing import revoke
 
     return revoke(project, asked.number, reason=asked.reason, actor=actor)
 

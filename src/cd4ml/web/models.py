@@ -7,8 +7,8 @@ from starlette.requests import Request
 from cd4ml.loop import Project
 from cd4ml.loop.card import card
 from cd4ml.loop.evaluate import verdict_about, verdict_of, verdicts
-from cd4ml.loop.promote import releases
 from cd4ml.loop.registry import alias_history, models, version_of
+from cd4ml.loop.releases import releases
 from cd4ml.loop.why import why
 from cd4ml.web.card import card_values
 from cd4ml.web.page import Values

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from cd4ml.loop import Project
 from cd4ml.loop.audit import ledger
 from cd4ml.loop.compare import runs
-from cd4ml.loop.promote import ReleaseDetails, release_details, releases
+from cd4ml.loop.releases import ReleaseDetails, release_details, releases
 from cd4ml.loop.status import status
 from cd4ml.loop.watch import alerts, windows
 from cd4ml.records.plan import Arm

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from starlette.requests import Request
 
 from cd4ml.loop import Project
-from cd4ml.loop.promote import release_details, releases
+from cd4ml.loop.releases import release_details, releases
 from cd4ml.records.release import Release
 from cd4ml.web.page import Values
 
