@@ -6,7 +6,7 @@ from cd4ml.loop.decision import act, decide, record
 from cd4ml.loop.reasons import require_reason
 from cd4ml.loop.refs import number_in
 from cd4ml.records.release import Release
-from cd4ml.release import approvals, requests
+from cd4ml.release import approvals, requests, reviews
 from cd4ml.store import rows
 from cd4ml.store.project import Project
 
@@ -61,7 +61,7 @@ def review(project: Project, release: str, *, reason: str, actor: str) -> Releas
     """
     with project.database.write() as connection:
         asked = rows.get(connection, Release, number_in(release, "release"))
-        return record(project, connection, asked, approvals.review, reason=reason, actor=actor)
+        return record(project, connection, asked, reviews.review, reason=reason, actor=actor)
 
 
 def open_reviews(project: Project) -> list[Release]:

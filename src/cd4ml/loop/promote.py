@@ -16,10 +16,11 @@ from cd4ml.loop.refs import number_in, version_in
 from cd4ml.loop.stored_model import refuse_damaged
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.records.release import Release
-from cd4ml.release import approvals, requests
+from cd4ml.release import approvals, decisions, requests
 from cd4ml.release.champion import champion_ref, unlike_champion
 from cd4ml.release.environments import require_possible
 from cd4ml.release.plans import version_of
+from cd4ml.release.readiness import refuse_other_verdict, refuse_unless_before
 from cd4ml.store import people, rows
 from cd4ml.store.project import Project
 
@@ -134,12 +135,12 @@ def _has_decided(
     actor: str,
     decision: Literal["approve", "reject"],
 ) -> bool:
-    given = approvals.of_release(connection, release)
+    given = decisions.of_release(connection, release)
     if decision == "approve" and release.state == "changes_requested":
         return False  # it waits for its requester, whoever agreed before
     if decision == "approve" and release.state == "awaiting_approval":
         now = max(release.entered_at, project.clock.now())
-        given = list(approvals.valid(release, given, now))
+        given = list(decisions.valid(release, given, now))
     return any(
         (each.decided_by, each.decision, each.round) == (actor, decision, release.round)
         for each in given
@@ -172,10 +173,8 @@ def _refuse_unless_as_requested(
     """Environments before, and what the gates say, may be others since it was requested."""
     if asked.state == "awaiting_approval":
         version = version_of(connection, asked)
-        requests.refuse_unless_before(
-            connection, version, asked.environment, project.settings.environments
-        )
-        requests.refuse_other_verdict(connection, version, asked)
+        refuse_unless_before(connection, version, asked.environment, project.settings.environments)
+        refuse_other_verdict(connection, version, asked)
         again = f"; then cd4ml release withdraw {asked.ref}, and request it anew"
         _refuse_unlike_champion(
             project, connection, asked, f"({asked.ref}) was not approved", again

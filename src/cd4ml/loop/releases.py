@@ -11,7 +11,7 @@ from cd4ml.records.approval import Approval
 from cd4ml.records.ledger_entry import LedgerEntry
 from cd4ml.records.plan import Plan
 from cd4ml.records.release import Release
-from cd4ml.release import approvals
+from cd4ml.release import decisions
 from cd4ml.release.reconcile import waits_for
 from cd4ml.store import ledger, rows
 from cd4ml.store.project import Project
@@ -55,7 +55,7 @@ def release_details(project: Project, ref: str) -> ReleaseDetails:
             release=release,
             waits_for=waiting,
             evidence=evidence_of(connection, release),
-            approvals=tuple(approvals.of_release(connection, release)),
+            approvals=tuple(decisions.of_release(connection, release)),
             plans=tuple(rows.find(connection, Plan, release=release.number)),
             ledger=tuple(reversed(ledger.entries(connection, release.ref))),
         )
