@@ -6,7 +6,8 @@ import argparse
 
 from cd4ml.cli import assignments
 from cd4ml.cli.cluster import takes_cluster
-from cd4ml.cli.words import Parser, at_most_a_million, day_or_time
+from cd4ml.cli.run_options import takes_data, takes_moment, takes_settings
+from cd4ml.cli.words import Parser, at_most_a_million
 
 OWN_FLAGS = (
     "sampler",
@@ -34,13 +35,7 @@ def takes_plan(parser: Parser) -> None:
     """Everything that `[search.NAME]` may say, and where its trials run."""
     parser.add_argument("name", metavar="NAME", nargs="?", default="", help="of [search.NAME]")
     _add_space(parser)
-    parser.add_argument(
-        "--as-of",
-        dest="as_of",
-        metavar="MOMENT",
-        type=day_or_time,
-        help="on what was known then: the versions published, the rows arrived by 2013-03-01",
-    )
+    takes_moment(parser)
     parser.add_argument("--experiment", metavar="NAME", help="the question its runs belong to")
     _add_sampling(parser)
     _add_ends(parser)
@@ -58,22 +53,10 @@ def _add_space(parser: Parser) -> None:
         default=[],
         help="1,2,3 or a range: 50..500, 0.01..1:log, 0..1:0.1; may be repeated",
     )
-    parser.add_argument(
-        "--set",
-        dest="settings",
-        metavar="STEP.PARAMETER=VALUE",
-        type=assignments.setting,
-        action="append",
-        default=[],
-        help="another value than the code's, in all trials; may be repeated",
-    )
-    parser.add_argument(
-        "--data",
-        dest="datasets",
+    takes_settings(parser, of=", in all trials")
+    takes_data(
+        parser,
         metavar="NAME=NAME@NUMBER",
-        type=assignments.pair,
-        action="append",
-        default=[],
         help="another version than the newest; may be repeated",
     )
 

@@ -8,7 +8,8 @@ from cd4ml.cli import assignments
 from cd4ml.cli.again import taken_apart
 from cd4ml.cli.cluster import is_on_ray, takes_cluster, where_of
 from cd4ml.cli.given import Answer, Given
-from cd4ml.cli.words import Commands, Parser, UsageError, at_most_a_million, day_or_time
+from cd4ml.cli.run_options import takes_data, takes_moment, takes_settings
+from cd4ml.cli.words import Commands, Parser, UsageError, at_most_a_million
 
 if TYPE_CHECKING:
     from cd4ml.cli.screen import Screen
@@ -36,22 +37,10 @@ def add(commands: Commands) -> None:
 
 
 def _add_what_to_run(parser: Parser) -> None:
-    parser.add_argument(
-        "--set",
-        dest="settings",
-        metavar="STEP.PARAMETER=VALUE",
-        type=assignments.setting,
-        action="append",
-        default=[],
-        help="another value than the code's; may be repeated",
-    )
-    parser.add_argument(
-        "--data",
-        dest="datasets",
+    takes_settings(parser)
+    takes_data(
+        parser,
         metavar="NAME=VERSION|NAME|PATH",
-        type=assignments.pair,
-        action="append",
-        default=[],
         help="other data than the newest version: flights=flights@2 (or @TAG, @2013-03),\n"
         "another dataset, a file or folder; may be repeated",
     )
@@ -62,13 +51,7 @@ def _add_what_to_run(parser: Parser) -> None:
         metavar="NAME",
         help="with the data and parameters of [environments.NAME]",
     )
-    parser.add_argument(
-        "--as-of",
-        dest="as_of",
-        metavar="MOMENT",
-        type=day_or_time,
-        help="on what was known then: the versions published, the rows arrived by 2013-03-01",
-    )
+    takes_moment(parser)
     parser.add_argument(
         "--for-each",
         dest="for_each",
