@@ -35,6 +35,24 @@ class Cost(NamedTuple):
 Turn = Callable[[], Mapping[str, Cost]]  # one turn of a contestant; what each part of it cost
 
 
+def own_settings(home: Path, *, site: Path, actor: str) -> dict[str, str]:
+    """Variables by which nobody's own settings count; makes the folder that stands for theirs."""
+    home.mkdir()
+    return {
+        "HOME": str(home),
+        "XDG_CACHE_HOME": str(home / "cache"),
+        "XDG_CONFIG_HOME": str(home / "config"),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "DVC_NO_ANALYTICS": "1",
+        "DVC_SITE_CACHE_DIR": str(site),
+        "CD4ML_ACTOR": actor,
+        "OMP_NUM_THREADS": "1",
+        **{f"GIT_{who}_NAME": actor for who in ("AUTHOR", "COMMITTER")},
+        **{f"GIT_{who}_EMAIL": "bench@example.org" for who in ("AUTHOR", "COMMITTER")},
+    }
+
+
 def figure(name: str, value: float, unit: str, goal: str = "") -> bool | None:
     """Print a figure as a line of JSON; returns whether it holds its goal.
 

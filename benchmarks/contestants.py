@@ -44,22 +44,8 @@ class Ground:
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "ground"
         self.folder.mkdir()
-        home = folder / "home"  # nobody's own settings count
-        home.mkdir()
-        self._env = {
-            **os.environ,
-            "HOME": str(home),
-            "XDG_CACHE_HOME": str(home / "cache"),
-            "XDG_CONFIG_HOME": str(home / "config"),
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_CONFIG_GLOBAL": os.devnull,
-            "DVC_NO_ANALYTICS": "1",
-            "DVC_SITE_CACHE_DIR": str(self.folder / "site"),
-            "CD4ML_ACTOR": ACTOR,
-            "OMP_NUM_THREADS": "1",
-            **{f"GIT_{who}_NAME": ACTOR for who in ("AUTHOR", "COMMITTER")},
-            **{f"GIT_{who}_EMAIL": "bench@example.org" for who in ("AUTHOR", "COMMITTER")},
-        }
+        site = self.folder / "site"
+        self._env = {**os.environ, **contest.own_settings(folder / "home", site=site, actor=ACTOR)}
 
     def run(self, *words: str | Path, within: str = "") -> Cost:
         """What a command costs here."""

@@ -42,21 +42,10 @@ class Ground:
         self.folder = folder / "ground"
         (self.folder / "data").mkdir(parents=True)
         flights(self.folder / "data" / "flights.csv")
-        home = folder / "home"  # nobody's own settings count
-        home.mkdir()
+        site = self.folder / "site"
         self._env = {
             **surroundings(),
-            "HOME": str(home),
-            "XDG_CACHE_HOME": str(home / "cache"),
-            "XDG_CONFIG_HOME": str(home / "config"),
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_CONFIG_GLOBAL": os.devnull,
-            "DVC_NO_ANALYTICS": "1",
-            "DVC_SITE_CACHE_DIR": str(self.folder / "site"),
-            "CD4ML_ACTOR": ACTOR,
-            "OMP_NUM_THREADS": "1",
-            **{f"GIT_{who}_NAME": ACTOR for who in ("AUTHOR", "COMMITTER")},
-            **{f"GIT_{who}_EMAIL": "bench@example.org" for who in ("AUTHOR", "COMMITTER")},
+            **contest.own_settings(folder / "home", site=site, actor=ACTOR),
         }
 
     def clear(self, *names: str) -> None:

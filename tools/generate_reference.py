@@ -22,7 +22,8 @@ import msgspec
 from cd4ml.api.actor import ACTOR
 from cd4ml.api.app import KEY, MAX_BODY
 from cd4ml.api.bodies import Asked
-from cd4ml.api.routes import ENDPOINTS, Receiving
+from cd4ml.api.endpoint import Receiving
+from cd4ml.api.routes import ENDPOINTS
 from cd4ml.cli.commands import FAMILIES
 from cd4ml.cli.words import Entry, language
 from cd4ml.records import settings

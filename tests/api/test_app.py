@@ -4,7 +4,7 @@ import pytest
 
 from cd4ml.api.routes import ENDPOINTS
 from cd4ml.loop import Project
-from cd4ml.loop.promote import release_details
+from cd4ml.loop.releases import release_details
 from cd4ml.loop.status import status
 from tests.starter import ADMIN, MANAGER
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cd4ml.api.routes import ENDPOINTS, Acting, Minting, Receiving
+from cd4ml.api.endpoint import Acting, Minting, Receiving
+from cd4ml.api.routes import ENDPOINTS
 from cd4ml.api.scopes import act_of
 from cd4ml.loop import Project, open_project
 from cd4ml.loop.audit_keys import make_key

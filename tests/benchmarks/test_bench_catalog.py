@@ -1,26 +1,13 @@
 """The benchmark of the catalog fills a project and measures in it."""
 
-import json
-import sys
-from pathlib import Path
-
-import pytest
+from tests.benchmarks.conftest import MeasureOnBoth
 
 
-def test_a_small_catalog_is_filled_searched_and_traced(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], empty_postgres_url: str
-) -> None:
-    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
+def test_a_small_catalog_is_filled_searched_and_traced(measure_on_both: MeasureOnBoth) -> None:
     from benchmarks import bench_catalog as bench
 
-    for name, value in {"N_DATASETS": 20, "TOGETHER": 10, "REPEATS": 1, "LAYERS": 3}.items():
-        monkeypatch.setattr(bench, name, value)
-    monkeypatch.setattr(sys, "argv", ["bench_catalog.py", bench.SQLITE, empty_postgres_url])
-    monkeypatch.setenv("CD4ML_DATABASE", "")
+    figures = measure_on_both(bench, {"N_DATASETS": 20, "TOGETHER": 10, "REPEATS": 1, "LAYERS": 3})
 
-    bench.main()
-
-    figures = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     names = [
         f"{kind}, {measured}"
         for kind in ("SQLite", "PostgreSQL")

@@ -1,26 +1,15 @@
 """The benchmark of why fills a project and asks it."""
 
-import json
-import sys
-from pathlib import Path
-
-import pytest
+from tests.benchmarks.conftest import MeasureOnBoth
 
 
-def test_a_small_project_is_filled_and_asked(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], empty_postgres_url: str
-) -> None:
-    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
+def test_a_small_project_is_filled_and_asked(measure_on_both: MeasureOnBoth) -> None:
     from benchmarks import bench_why as bench
 
-    for name, value in {"N_PREDICTIONS": 60, "N_WEEKS": 3, "N_MODELS": 2, "QUESTIONS": 2}.items():
-        monkeypatch.setattr(bench, name, value)
-    monkeypatch.setattr(sys, "argv", ["bench_why.py", bench.SQLITE, empty_postgres_url])
-    monkeypatch.setenv("CD4ML_DATABASE", "")
+    figures = measure_on_both(
+        bench, {"N_PREDICTIONS": 60, "N_WEEKS": 3, "N_MODELS": 2, "QUESTIONS": 2}
+    )
 
-    bench.main()
-
-    figures = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     names = (
         "the version of a prediction, by its id",
         "why PREDICTION",

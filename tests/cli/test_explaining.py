@@ -8,7 +8,7 @@ import pytest
 
 from cd4ml.loop import open_project
 from cd4ml.loop.candidate import candidate_of, table
-from tests.cli.test_commands import Capture, Shell
+from tests.cli.shell import Capture, Shell
 
 
 @pytest.fixture

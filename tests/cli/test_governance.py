@@ -6,10 +6,9 @@ import pytest
 
 from cd4ml.cli import main
 from cd4ml.cli.commands.releases import _duration
-from tests.cli.test_commands import Capture, Shell, in_settings, shell
+from tests.cli.shell import Capture, Shell
+from tests.cli.test_commands import in_settings
 from tests.starter import MANAGER
-
-__all__ = ["shell"]
 
 
 def test_a_release_is_sent_back_asked_for_again_and_withdrawn(shell: Shell) -> None:

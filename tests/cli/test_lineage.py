@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cd4ml.store.people import SYSTEM
-from tests.cli.test_commands import Capture, Shell
+from tests.cli.shell import Capture, Shell
 from tests.starter import ADMIN, MANAGER
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_commands import Capture, Shell
+from tests.cli.shell import Capture, Shell
 
 
 @pytest.fixture

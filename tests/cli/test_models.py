@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 
 from cd4ml.loop import open_project
 from cd4ml.loop.candidate import candidate_of, table
-from tests.cli.test_commands import Capture, Shell
+from tests.cli.shell import Capture, Shell
 from tests.models.test_trust import Hostile
 from tests.starter import ADMIN, MANAGER
 

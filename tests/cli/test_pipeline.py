@@ -9,7 +9,7 @@ import pytest
 
 from cd4ml.cli import again
 from cd4ml.cli.again import Typed, taken_apart
-from tests.cli.test_commands import Capture, Shell
+from tests.cli.shell import Capture, Shell
 from tests.pipeline.projects import edit
 
 HEAVY = "cd4ml.loop.train"

@@ -6,25 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from cd4ml.cli import main
-from tests.starter import ADMIN
-
-Capture = pytest.CaptureFixture[str]
-
-
-class Shell:
-    """A person in a project's folder."""
-
-    def __init__(self, folder: Path, capsys: Capture) -> None:
-        self._folder = folder
-        self._capsys = capsys
-        self.code = 0
-        self.error = ""
-
-    def __call__(self, *typed: str) -> str:
-        self.code = main([*typed, "--project", str(self._folder), "--as", ADMIN])
-        out, self.error = self._capsys.readouterr()
-        return out
+from tests.cli.shell import Capture, Shell
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 import cd4ml
 from cd4ml.loop import open_project
 from cd4ml.loop.people import add_person
-from tests.cli.test_commands import Capture, Shell
+from tests.cli.shell import Capture, Shell
 from tests.starter import ADMIN
 
 

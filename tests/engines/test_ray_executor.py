@@ -1,9 +1,7 @@
 """Steps on a Ray cluster of two nodes on this machine: the same results, and what may go wrong."""
 
 import os
-import secrets
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -25,9 +23,6 @@ if TYPE_CHECKING:
     from cd4ml.store.clock import SimulatedClock
 
 pytest.importorskip("pyarrow")
-if "ray" not in sys.modules:  # read when Ray is loaded: no test leaves a token at home
-    os.environ.setdefault("RAY_AUTH_MODE", "token")
-    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
 ray = pytest.importorskip("ray")
 
 pytestmark = [

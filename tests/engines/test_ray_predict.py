@@ -1,8 +1,5 @@
 """Files scored as tasks of a Ray cluster: the same output."""
 
-import os
-import secrets
-import sys
 from pathlib import Path
 
 import polars as pl
@@ -15,9 +12,6 @@ from tests.models.builders import boosted, flights
 from tests.models.registered import Registered
 
 pytest.importorskip("pyarrow")
-if "ray" not in sys.modules:  # read when Ray is loaded: no test leaves a token at home
-    os.environ.setdefault("RAY_AUTH_MODE", "token")
-    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
 pytest.importorskip("ray")
 
 pytestmark = [

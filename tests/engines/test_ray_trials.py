@@ -1,7 +1,6 @@
 """Trials of a search on a Ray cluster on this machine, and what may go wrong with them."""
 
 import os
-import secrets
 import signal
 import subprocess
 import sys
@@ -23,9 +22,6 @@ from cd4ml.loop.search import resume, search, search_report
 from cd4ml.records.settings import SearchSettings
 
 pytest.importorskip("pyarrow")
-if "ray" not in sys.modules:  # read when Ray is loaded: no test leaves a token at home
-    os.environ.setdefault("RAY_AUTH_MODE", "token")
-    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
 ray = pytest.importorskip("ray")
 
 pytestmark = [

@@ -17,9 +17,9 @@ import pytest
 from cd4ml.loop import open_project
 from cd4ml.loop.audit import verify
 from cd4ml.loop.evaluate import verdicts
-from cd4ml.loop.promote import release_details, releases
 from cd4ml.loop.rehearsal.production import months_of
 from cd4ml.loop.rehearsal.stage import load_world
+from cd4ml.loop.releases import release_details, releases
 from cd4ml.loop.watch import alerts
 from tests.journeys.command_line import CD4ML, Ran, cd4ml, free_ports, is_free
 

@@ -14,11 +14,13 @@ from cd4ml.loop.audit_keys import make_key
 from cd4ml.loop.evaluate import evaluate
 from cd4ml.loop.govern import withdraw
 from cd4ml.loop.people import add_person, remove_person
-from cd4ml.loop.promote import abort, approve, reject, request, stand
+from cd4ml.loop.promote import approve, reject, request
 from cd4ml.loop.registry import remove_alias, set_alias
 from cd4ml.loop.roll_out import roll_out
+from cd4ml.loop.standing import stand
 from cd4ml.loop.tokens import actor_with, make_token
 from cd4ml.loop.train import train
+from cd4ml.loop.undo import abort
 from cd4ml.records.plan import Plan
 from cd4ml.store import rows
 from tests.loop.world import ANN, DAY, EVE, MAX

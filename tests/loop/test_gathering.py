@@ -5,8 +5,9 @@ from cd4ml.gates.policy import policy_of
 from cd4ml.gates.stored import stored_evidence
 from cd4ml.loop import Project
 from cd4ml.loop.evaluate import Judgement, evaluate
-from cd4ml.loop.promote import request, undo
+from cd4ml.loop.promote import request
 from cd4ml.loop.train import train
+from cd4ml.loop.undo import undo
 from cd4ml.records.finding import Finding
 from tests.loop.test_evaluate import change
 from tests.loop.world import ANN

@@ -10,16 +10,11 @@ from cd4ml.loop import Project
 from cd4ml.loop.evaluate import evaluate
 from cd4ml.loop.govern import ask_again, open_reviews, request_changes, review, withdraw
 from cd4ml.loop.people import add_person
-from cd4ml.loop.promote import (
-    abort,
-    approve,
-    release_details,
-    request,
-    undo,
-    undo_release,
-)
+from cd4ml.loop.promote import approve, request
+from cd4ml.loop.releases import release_details
 from cd4ml.loop.restored import restored
 from cd4ml.loop.status import status
+from cd4ml.loop.undo import abort, undo, undo_release
 from cd4ml.loop.work import work
 from cd4ml.models import registry
 from cd4ml.records.model_version import ModelVersion

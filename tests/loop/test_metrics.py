@@ -11,7 +11,7 @@ import pytest
 from cd4ml.errors import InvalidInput, NotFound
 from cd4ml.loop import Project, open_project
 from cd4ml.loop.metrics import metrics
-from cd4ml.loop.promote import undo
+from cd4ml.loop.undo import undo
 from cd4ml.records.dataset import DatasetVersion
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.records.release import Release

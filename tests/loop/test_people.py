@@ -6,7 +6,8 @@ from cd4ml.errors import InvalidInput, NotAllowed, NotFound
 from cd4ml.loop import Project
 from cd4ml.loop.audit import verify
 from cd4ml.loop.people import add_person, people, remove_person, unused_roles
-from cd4ml.loop.promote import release_details, stand
+from cd4ml.loop.releases import release_details
+from cd4ml.loop.standing import stand
 from cd4ml.loop.tokens import NoToken, actor_with, make_token
 from cd4ml.records.approval import StandingApproval
 from cd4ml.store import rows

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from cd4ml.errors import Corrupted, InvalidInput, NotFound
 from cd4ml.loop import Project
 from cd4ml.loop.production import InProduction, production
-from cd4ml.loop.promote import undo
 from cd4ml.loop.roll_out import roll_out
+from cd4ml.loop.undo import undo
 from cd4ml.loop.watch import collect
 from cd4ml.records.plan import Plan
 from cd4ml.store import ledger, rows

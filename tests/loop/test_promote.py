@@ -18,22 +18,15 @@ from cd4ml.errors import (
 )
 from cd4ml.loop import Project
 from cd4ml.loop.evaluate import evaluate
-from cd4ml.loop.promote import (
-    abort,
-    approve,
-    reject,
-    release_details,
-    releases,
-    request,
-    revoke,
-    stand,
-    undo,
-)
+from cd4ml.loop.promote import approve, reject, request
 from cd4ml.loop.refs import version_in
 from cd4ml.loop.registry import models
+from cd4ml.loop.releases import release_details, releases
 from cd4ml.loop.retrain import ask
 from cd4ml.loop.roll_out import roll_out
+from cd4ml.loop.standing import revoke, stand
 from cd4ml.loop.train import train
+from cd4ml.loop.undo import abort, undo
 from cd4ml.models.manifest import COMPILED, Manifest
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.records.release import Release

@@ -6,7 +6,7 @@ from cd4ml.errors import AlreadyExists, Conflict, InvalidInput, NotAllowed, NotF
 from cd4ml.loop import Project
 from cd4ml.loop.evaluate import evaluate
 from cd4ml.loop.graduate import graduate
-from cd4ml.loop.promote import approve, request, undo
+from cd4ml.loop.promote import approve, request
 from cd4ml.loop.registry import (
     alias_history,
     delete,
@@ -23,6 +23,7 @@ from cd4ml.loop.registry import (
     version_of,
 )
 from cd4ml.loop.train import train
+from cd4ml.loop.undo import undo
 from tests.loop.test_evaluate import change
 from tests.loop.world import ANN, EVE, MAX, actions
 

@@ -9,10 +9,10 @@ import pytest
 from cd4ml.errors import ConfigurationError, NotFound
 from cd4ml.loop import Project
 from cd4ml.loop.evaluate import evaluate
-from cd4ml.loop.promote import abort, undo
 from cd4ml.loop.replay import replay
 from cd4ml.loop.roll_out import roll_out
 from cd4ml.loop.train import train
+from cd4ml.loop.undo import abort, undo
 from cd4ml.loop.watch import watch
 from cd4ml.records.verdict import Verdict
 from cd4ml.store import rows

@@ -8,9 +8,12 @@ from cd4ml.loop import Project
 from cd4ml.loop.compare import run_report, runs
 from cd4ml.loop.evaluate import verdicts
 from cd4ml.loop.ingest import show_dataset
-from cd4ml.loop.promote import abort, approve, release_details, releases, request, stand
+from cd4ml.loop.promote import approve, request
 from cd4ml.loop.registry import models
+from cd4ml.loop.releases import release_details, releases
 from cd4ml.loop.retrain import ask, retrain
+from cd4ml.loop.standing import stand
+from cd4ml.loop.undo import abort
 from cd4ml.loop.watch import collect
 from cd4ml.records.job import Job
 from cd4ml.records.model_version import ModelVersion

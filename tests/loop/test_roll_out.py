@@ -6,9 +6,11 @@ import pytest
 
 from cd4ml.errors import NotFound
 from cd4ml.loop import Project, open_project
-from cd4ml.loop.promote import approve, release_details, releases, request, undo
+from cd4ml.loop.promote import approve, request
 from cd4ml.loop.registry import models
+from cd4ml.loop.releases import release_details, releases
 from cd4ml.loop.roll_out import roll_out
+from cd4ml.loop.undo import undo
 from cd4ml.loop.watch import collect
 from cd4ml.records.release import Release
 from tests.loop.test_evaluate import change

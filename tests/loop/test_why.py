@@ -8,7 +8,8 @@ import pytest
 from cd4ml.errors import Cd4mlError, InvalidInput, NotFound, Unavailable
 from cd4ml.loop import Project
 from cd4ml.loop.graduate import graduate
-from cd4ml.loop.promote import approve, releases
+from cd4ml.loop.promote import approve
+from cd4ml.loop.releases import releases
 from cd4ml.loop.retrain import ask
 from cd4ml.loop.train import train
 from cd4ml.loop.watch import collect
@@ -206,9 +207,9 @@ def test_a_retraining_leads_from_the_version_to_what_production_showed(released:
     assert releases(released)[-1].is_retrained
 
 
-def test_data_lead_forward_to_the_live_predictions_of_every_version_that_learned_from_them(
-    released: Project,
-) -> None:
+@pytest.fixture
+def retrained(released: Project) -> Project:
+    """delay/2 has learned from what delay/1 answered, and answers in its shadow."""
     live(released, 30)
     ask(released, reason="new winds", actor=EVE)
     work(released, owner="worker")
@@ -216,9 +217,14 @@ def test_data_lead_forward_to_the_live_predictions_of_every_version_that_learned
     work(released, owner="worker")
     live(released, 5, seed=3)
     collect(released)
+    return released
 
-    explanation = why(released, "flights@1")
-    further = why(released, "labelled@1")
+
+def test_data_lead_forward_to_the_live_predictions_of_every_version_that_learned_from_them(
+    retrained: Project,
+) -> None:
+    explanation = why(retrained, "flights@1")
+    further = why(retrained, "labelled@1")
 
     assert [(each.version, each.role) for each in explanation.touched] == [
         ("delay/1", "champion"),
@@ -235,19 +241,11 @@ def test_data_lead_forward_to_the_live_predictions_of_every_version_that_learned
 
 
 def test_a_version_that_learned_from_what_another_one_answered_is_not_made_from_it(
-    released: Project,
+    retrained: Project,
 ) -> None:
-    live(released, 30)
-    ask(released, reason="new winds", actor=EVE)
-    work(released, owner="worker")
-    begin_version(released)
-    work(released, owner="worker")
-    live(released, 5, seed=3)
-    collect(released)
-
-    assert [each.version for each in why(released, "delay/1").touched] == ["delay/1"]
-    assert [each.version for each in why(released, "run/1").touched] == ["delay/1"]
-    assert why(released, "release/2").touched == ()
+    assert [each.version for each in why(retrained, "delay/1").touched] == ["delay/1"]
+    assert [each.version for each in why(retrained, "run/1").touched] == ["delay/1"]
+    assert why(retrained, "release/2").touched == ()
 
 
 def begin_version(project: Project) -> None:

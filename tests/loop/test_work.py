@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cd4ml.loop import Project, open_project
-from cd4ml.loop.promote import releases
+from cd4ml.loop.releases import releases
 from cd4ml.loop.retrain import RETRAIN, ask
 from cd4ml.loop.work import WorkReport, work, work_until
 from cd4ml.records.job import Job

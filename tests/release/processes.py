@@ -19,7 +19,7 @@ from cd4ml.records.actor import Actor
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.records.release import ENDED, Release
 from cd4ml.records.settings import EmergencySettings, EnvironmentSettings
-from cd4ml.release import approvals, requests, reversals
+from cd4ml.release import approvals, requests, reversals, reviews
 from cd4ml.release.reconcile import reconcile
 from cd4ml.store import rows
 from cd4ml.store.database import Database, open_database
@@ -116,7 +116,7 @@ def advance_newest(connection: sa.Connection) -> Release:
 
 
 def review(connection: sa.Connection) -> None:
-    approvals.review(connection, 3, settings=URGENT, by=RUTH, reason="it was one", at=NOW)
+    reviews.review(connection, 3, settings=URGENT, by=RUTH, reason="it was one", at=NOW)
 
 
 def undo_emergency(connection: sa.Connection) -> Release:

@@ -10,7 +10,7 @@ from cd4ml.errors import Conflict, InvalidInput, NotAllowed, NotFound, Refused
 from cd4ml.records.actor import Actor
 from cd4ml.records.approval import Approval
 from cd4ml.release import approvals
-from cd4ml.release.approvals import valid
+from cd4ml.release.decisions import valid
 from cd4ml.store import ledger, lineage, rows
 from cd4ml.store.database import Database
 from tests.release.builders import (

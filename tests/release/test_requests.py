@@ -5,7 +5,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from cd4ml.errors import AlreadyExists, Conflict, Inconclusive, NotAllowed, NotFound, Refused
+from cd4ml.errors import (
+    AlreadyExists,
+    Cd4mlError,
+    Conflict,
+    Inconclusive,
+    NotAllowed,
+    NotFound,
+    Refused,
+)
+from cd4ml.records.finding import Outcome
 from cd4ml.records.lineage import Edge
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.records.release import Release
@@ -88,31 +97,22 @@ def test_asking_again_while_it_is_under_way_gives_the_same_release(database: Dat
         assert rows.count(connection, Release) == 1
 
 
-def test_a_version_that_failed_its_gates_is_not_released(database: Database) -> None:
+@pytest.mark.parametrize(
+    ("outcome", "error", "said"),
+    [
+        ("fail", Refused, "verdict/1 is fail, needs pass"),
+        ("error", Refused, "verdict/1 is error, needs pass"),
+        ("inconclusive", Inconclusive, "verdict/1 is inconclusive"),
+    ],
+)
+def test_a_version_without_a_pass_is_not_released(
+    database: Database, outcome: Outcome, error: type[Cd4mlError], said: str
+) -> None:
     with database.write() as connection:
-        add_version(connection, 1, outcome="fail")
+        add_version(connection, 1, outcome=outcome)
 
-    assert refusal(database, Refused) == (
-        "delay/1 was not released: verdict/1 is fail, needs pass\n  hint: cd4ml gate show verdict/1"
-    )
-
-
-def test_a_version_that_could_not_be_measured_is_not_released(database: Database) -> None:
-    with database.write() as connection:
-        add_version(connection, 1, outcome="error")
-
-    assert refusal(database, Refused) == (
-        "delay/1 was not released: verdict/1 is error, needs pass\n"
-        "  hint: cd4ml gate show verdict/1"
-    )
-
-
-def test_an_undecided_version_is_not_released(database: Database) -> None:
-    with database.write() as connection:
-        add_version(connection, 1, outcome="inconclusive")
-
-    assert refusal(database, Inconclusive) == (
-        "delay/1 was not released: verdict/1 is inconclusive\n  hint: cd4ml gate show verdict/1"
+    assert refusal(database, error) == (
+        f"delay/1 was not released: {said}\n  hint: cd4ml gate show verdict/1"
     )
 
 

@@ -14,7 +14,7 @@ from cd4ml.records.finding import Finding
 from cd4ml.records.release import Release
 from cd4ml.records.rollout import RolloutStep
 from cd4ml.records.settings import EmergencySettings, EnvironmentSettings, FreezeSettings
-from cd4ml.release import approvals, requests
+from cd4ml.release import approvals, requests, reviews
 from cd4ml.store import ledger, rows
 from cd4ml.store.database import Database
 from tests.release.builders import (
@@ -298,16 +298,16 @@ class TestEmergencies:
         self.called(database)
         review = {"number": 2, "settings": URGENT, "reason": "it was one"}
 
-        assert refused(database, NotAllowed, approvals.review, by=LEA, **review) == (
+        assert refused(database, NotAllowed, reviews.review, by=LEA, **review) == (
             "lea may not review release/2: who releases in an emergency does not\n"
             "  hint: somebody else with the role release-manager has to"
         )
-        assert refused(database, NotAllowed, approvals.review, by=LIN, **review) == (
+        assert refused(database, NotAllowed, reviews.review, by=LIN, **review) == (
             "lin may not review release/2: it needs the role release-manager, has scientist"
         )
-        reviewed = act(database, approvals.review, by=RUTH, **review)
+        reviewed = act(database, reviews.review, by=RUTH, **review)
         assert (reviewed.is_emergency, reviewed.needs_review) == (True, False)
-        assert refused(database, Conflict, approvals.review, by=OMAR, **review) == (
+        assert refused(database, Conflict, reviews.review, by=OMAR, **review) == (
             "release/2 was reviewed already"
         )
         with database.read() as connection:
@@ -322,7 +322,7 @@ class TestEmergencies:
     def test_what_people_agreed_to_needs_no_review(self, database: Database) -> None:
         in_charge(database, 1)
 
-        assert refused(database, Conflict, approvals.review, by=RUTH) == (
+        assert refused(database, Conflict, reviews.review, by=RUTH) == (
             "release/1 was no emergency: people agreed to it before"
         )
 

@@ -285,7 +285,7 @@ def test_a_bug_is_a_page_too(
     def break_down(_project: Project) -> None:
         raise ZeroDivisionError("a secret")
 
-    monkeypatch.setattr("cd4ml.web.pages.releases", break_down)
+    monkeypatch.setattr("cd4ml.web.releases.releases", break_down)
 
     answer = client.get("/releases")
 

@@ -86,7 +86,7 @@ def test_each_run_stands_once_in_the_list(client: httpx.Client, logged: int) -> 
 def test_many_runs_come_in_pages(
     client: httpx.Client, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cd4ml.web.pages._MANY", 1)
+    monkeypatch.setattr("cd4ml.web.runs.MANY", 1)
     with cd4ml.run("more", project=project.folder, actor=ADMIN):
         pass
 

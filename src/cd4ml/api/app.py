@@ -16,11 +16,12 @@ from starlette.routing import Mount, Route
 from cd4ml.api.actor import acting, asking, credentials
 from cd4ml.api.answers import Fault, error_response, json_response
 from cd4ml.api.door import Door
+from cd4ml.api.endpoint import Acting, Asking, Endpoint, Minting, Reading, Received, Receiving
 from cd4ml.api.guard import Guard
 from cd4ml.api.later import ConsoleLater
 from cd4ml.api.later import import_console as import_console
 from cd4ml.api.mlflow import MlflowFirst, is_streamed
-from cd4ml.api.routes import ENDPOINTS, Acting, Asking, Minting, Reading, Received, Receiving
+from cd4ml.api.routes import ENDPOINTS
 from cd4ml.api.scopes import act_of, thing_of
 from cd4ml.errors import Cd4mlError, InvalidInput, refused_by_system
 from cd4ml.loop import Project
@@ -75,9 +76,6 @@ def control_plane(
 def _open_stores(project: Project) -> None:
     # they open themselves when first used, which two threads at once must not do
     _ = project.database, project.blobs, project.files, project.clock, project.log
-
-
-Endpoint = Reading | Asking | Acting | Minting | Receiving
 
 
 def _answer(project: Project, to: Endpoint) -> Callable[[Request], Awaitable[Response]]:

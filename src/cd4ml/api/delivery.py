@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from cd4ml.api.bodies import Asked, Limit, Nothing
+from cd4ml.api.endpoint import Acting, Endpoint, Reading
 from cd4ml.loop import Project
 
 
@@ -94,3 +95,13 @@ def resend(project: Project, asked: ResendAsked, actor: str) -> object:
     from cd4ml.loop.webhooks import resend as queue_again
 
     return queue_again(project, asked.webhook, entry=asked.entry, actor=actor)
+
+
+DELIVERY: tuple[Endpoint, ...] = (
+    Reading("/production", ProductionAsked, production, "What was in charge."),
+    Reading("/metrics", MetricsAsked, metrics, "How the project delivers."),
+    Acting("/gate/replay", ReplayAsked, replay, "Judge again by other gates."),
+    Reading("/webhooks", Nothing, webhooks, "Who else is told, and how far."),
+    Reading("/deliveries", WebhookAsked, deliveries, "What webhooks are sent."),
+    Acting("/webhooks/{webhook}/resend", ResendAsked, resend, "Send again."),
+)

@@ -6,6 +6,7 @@ Trusting pickles is not among them: who answers for code that runs here does so 
 from __future__ import annotations
 
 from cd4ml.api import bodies
+from cd4ml.api.endpoint import Acting, Endpoint, Reading
 from cd4ml.loop import Project
 
 
@@ -115,3 +116,20 @@ def restore(project: Project, asked: bodies.RefAndWhy, actor: str) -> object:
     from cd4ml.loop.registry import restore as bring_back
 
     return bring_back(project, asked.ref, why=asked.why, actor=actor)
+
+
+MODELS: tuple[Endpoint, ...] = (
+    Reading("/models", bodies.Nothing, models, "Models and their versions."),
+    Reading("/models/registered", bodies.Nothing, registered, "Registered models."),
+    Reading("/models/card/{ref:path}", bodies.Ref, card, "The card of a version."),
+    Reading("/models/contract/{ref:path}", bodies.Ref, contract, "What requests keep."),
+    Reading("/models/contracts", bodies.TwoContracts, contracts, "What a contract breaks."),
+    Reading("/models/history/{ref:path}", bodies.Ref, history, "Moves of aliases."),
+    Acting("/models/graduate", bodies.Graduate, graduate, "Make a run's model a version."),
+    Acting("/models/package", bodies.Ref, package, "Make what a version answers with."),
+    Acting("/models/alias", bodies.AliasAsked, set_alias, "Point an alias at a version."),
+    Acting("/models/unalias", bodies.UnaliasAsked, remove_alias, "Take an alias away."),
+    Acting("/models/describe", bodies.Describe, describe, "Describe and tag."),
+    Acting("/models/delete", bodies.RefAndWhy, delete, "Hide a version or a model."),
+    Acting("/models/restore", bodies.RefAndWhy, restore, "Bring it back."),
+)

@@ -21,7 +21,7 @@ from cd4ml.data.files import Found, Listing, changed, stamp_from
 from cd4ml.data.names import inside, written
 from cd4ml.errors import ConfigurationError, Corrupted, InvalidInput, NotFound, Unavailable
 from cd4ml.store.address import address_of, digest_of, short
-from cd4ml.store.blobs import S3_RETRIES, first_line
+from cd4ml.store.object_store import S3_RETRIES, first_line
 
 _AT_ONCE = 8  # objects on their way
 _CHUNK = 8 * 2**20  # bytes

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 import sqlalchemy as sa
 
@@ -77,49 +79,85 @@ def evaluate(
         with project.database.read() as connection:
             return _judgement(connection, before)
     card = written_card(project)
-    artifact, contract_address = candidate.estimator, ""
+    tried = _tried(project, candidate, version, policy, champion)
+    project.blobs.put_record(policy)
+    with project.database.write() as connection:
+        before = _verdict_before(connection, candidate, policy, champion)
+        if before is not None and _says(before, tried):  # another was faster
+            return _judgement(connection, before)
+        verdict = _given(connection, project, candidate, tried, policy, champion, actor)
+        _trace(connection, project, candidate, verdict)
+        if version is not None and tried.contract:
+            registry.set_packaged(
+                connection,
+                version,
+                artifact=tried.artifact,
+                contract=tried.contract,
+                by=actor,
+                at=project.clock.now(),
+            )
+        elif verdict.outcome == "pass":
+            _add_version(connection, project, verdict, tried.contract, card, actor)
+        return _judgement(connection, verdict)
+
+
+class _Tried(NamedTuple):
+    """A candidate that was packaged and judged, as far as that went."""
+
+    artifact: str
+    contract: str  # "" where it cannot answer
+    findings: tuple[Finding, ...]
+    evidence: dict[str, str]
+
+
+def _tried(
+    project: Project,
+    candidate: Candidate,
+    version: ModelVersion | None,
+    policy: Policy,
+    champion: ModelVersion | None,
+) -> _Tried:
+    """What the gates find of a candidate; that it cannot answer is a finding, too."""
+    artifact = candidate.estimator
     try:
-        artifact, contract_address = _packaged(project, candidate, version)
+        artifact, contract = _packaged(project, candidate, version)
         evidence = gather(
             project,
             candidate,
             artifact=artifact,
-            contract=contract_address,
+            contract=contract,
             policy=policy,
             champion=champion,
         )
         findings = judge(policy.gates, evidence)
-        stored = store_evidence(project.blobs, evidence)
+        return _Tried(artifact, contract, findings, store_evidence(project.blobs, evidence))
     except (CannotAnswer, AnswersDiffer) as error:
-        findings, stored, contract_address = (_unanswered(error),), {}, ""
-    project.blobs.put_record(policy)
-    with project.database.write() as connection:
-        before = _verdict_before(connection, candidate, policy, champion)
-        if before is not None and _says(before, artifact, findings, stored):  # another was faster
-            return _judgement(connection, before)
-        verdict = give_verdict(
-            connection,
-            model=candidate.model,
-            run=candidate.run.number,
-            artifact=artifact,
-            policy=policy,
-            holdout=candidate.holdout,
-            champion=champion.ref if champion else "",
-            evidence=stored,
-            findings=findings,
-            made=made_of(candidate.run),
-            by=actor,
-            at=project.clock.now(),
-        )
-        _trace(connection, project, candidate, verdict)
-        if version is not None and contract_address:
-            at = project.clock.now()
-            registry.set_packaged(
-                connection, version, artifact=artifact, contract=contract_address, by=actor, at=at
-            )
-        elif verdict.outcome == "pass":
-            _add_version(connection, project, verdict, contract_address, card, actor)
-        return _judgement(connection, verdict)
+        return _Tried(artifact, "", (_unanswered(error),), {})
+
+
+def _given(
+    connection: sa.Connection,
+    project: Project,
+    candidate: Candidate,
+    tried: _Tried,
+    policy: Policy,
+    champion: ModelVersion | None,
+    actor: str,
+) -> Verdict:
+    return give_verdict(
+        connection,
+        model=candidate.model,
+        run=candidate.run.number,
+        artifact=tried.artifact,
+        policy=policy,
+        holdout=candidate.holdout,
+        champion=champion.ref if champion else "",
+        evidence=tried.evidence,
+        findings=tried.findings,
+        made=made_of(candidate.run),
+        by=actor,
+        at=project.clock.now(),
+    )
 
 
 def judgement_of(project: Project, run: str) -> Judgement | None:
@@ -200,12 +238,10 @@ def _unanswered(error: CannotAnswer | AnswersDiffer) -> Finding:
     return Finding(gate="answers every row", metric="answers", outcome="error", reason=reason)
 
 
-def _says(
-    verdict: Verdict, artifact: str, findings: tuple[Finding, ...], stored: dict[str, str]
-) -> bool:
+def _says(verdict: Verdict, tried: _Tried) -> bool:
     """Whether a verdict was about this, and no weaker: one without evidence may be outdated."""
-    return verdict.artifact == artifact and (
-        bool(verdict.evidence) or (not stored and verdict.findings == findings)
+    return verdict.artifact == tried.artifact and (
+        bool(verdict.evidence) or (not tried.evidence and verdict.findings == tried.findings)
     )
 
 

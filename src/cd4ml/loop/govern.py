@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from cd4ml.loop.decision import act, decide, record
 from cd4ml.loop.reasons import require_reason
 from cd4ml.loop.refs import number_in
-from cd4ml.loop.roll_out import roll_out
 from cd4ml.records.release import Release
-from cd4ml.release import approvals, requests
-from cd4ml.release.environments import settings_of
-from cd4ml.store import people, rows
+from cd4ml.release import approvals, requests, reviews
+from cd4ml.store import rows
 from cd4ml.store.project import Project
 
 
@@ -21,17 +20,7 @@ def request_changes(project: Project, release: str, *, reason: str, actor: str) 
         Conflict: If it does not wait for approval.
         InvalidInput: If no reason is given.
     """
-    with project.database.write() as connection:
-        asked = rows.get(connection, Release, number_in(release, "release"))
-        approvals.request_changes(
-            connection,
-            asked.number,
-            settings=settings_of(project.settings.environments, asked.environment),
-            by=people.actor(connection, actor),
-            reason=reason,
-            at=project.clock.now(),
-        )
-    return _settled(project, asked)
+    return decide(project, release, approvals.request_changes, reason=reason, actor=actor)
 
 
 def ask_again(project: Project, release: str, *, reason: str, actor: str) -> Release:
@@ -45,17 +34,7 @@ def ask_again(project: Project, release: str, *, reason: str, actor: str) -> Rel
         InvalidInput: If no reason is given.
     """
     require_reason(reason, f"asking again for {release}", hint="say what has changed")
-    with project.database.write() as connection:
-        asked = rows.get(connection, Release, number_in(release, "release"))
-        requests.ask_again(
-            connection,
-            asked.number,
-            settings=settings_of(project.settings.environments, asked.environment),
-            by=people.actor(connection, actor),
-            reason=reason,
-            at=project.clock.now(),
-        )
-    return _settled(project, asked)
+    return decide(project, release, requests.ask_again, reason=reason, actor=actor)
 
 
 def withdraw(project: Project, release: str, *, reason: str, actor: str) -> Release:
@@ -68,14 +47,7 @@ def withdraw(project: Project, release: str, *, reason: str, actor: str) -> Rele
         InvalidInput: If no reason is given.
     """
     require_reason(reason, f"withdrawing {release}", hint="say why it is not wanted any more")
-    with project.database.write() as connection:
-        return requests.withdraw(
-            connection,
-            number_in(release, "release"),
-            by=people.actor(connection, actor),
-            reason=reason,
-            at=project.clock.now(),
-        )
+    return act(project, release, requests.withdraw, reason=reason, actor=actor)
 
 
 def review(project: Project, release: str, *, reason: str, actor: str) -> Release:
@@ -89,14 +61,7 @@ def review(project: Project, release: str, *, reason: str, actor: str) -> Releas
     """
     with project.database.write() as connection:
         asked = rows.get(connection, Release, number_in(release, "release"))
-        return approvals.review(
-            connection,
-            asked.number,
-            settings=settings_of(project.settings.environments, asked.environment),
-            by=people.actor(connection, actor),
-            reason=reason,
-            at=project.clock.now(),
-        )
+        return record(project, connection, asked, reviews.review, reason=reason, actor=actor)
 
 
 def open_reviews(project: Project) -> list[Release]:
@@ -104,10 +69,3 @@ def open_reviews(project: Project) -> list[Release]:
     with project.database.read() as connection:
         found = rows.find(connection, Release, is_emergency=True)
     return [release for release in found if release.needs_review]
-
-
-def _settled(project: Project, release: Release) -> Release:
-    """The release after everything that needs no waiting has happened."""
-    roll_out(project, release.ref)
-    with project.database.read() as connection:
-        return rows.get(connection, Release, release.number)

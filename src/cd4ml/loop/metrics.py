@@ -10,7 +10,7 @@ import msgspec
 import sqlalchemy as sa
 
 from cd4ml.errors import InvalidInput
-from cd4ml.loop.promote import refuse_unknown_model
+from cd4ml.loop.model_names import refuse_unknown_model
 from cd4ml.measures.delivery import Alerted, Happened, delivery, episodes_of
 from cd4ml.monitoring.windows import Span, span_of, spans
 from cd4ml.records.dataset import DatasetVersion
@@ -61,9 +61,9 @@ def metrics(
         msg = f"expected at least 1 stretch of time, got {last}"
         raise InvalidInput(msg, hint="for example 12")
     name = _environment(project, environment)
-    refuse_unknown_model(project, model)
     now = project.clock.now()
     with project.database.read() as connection:
+        refuse_unknown_model(connection, model)
         entries = _entries(connection)
         stretches = _stretches(entries, by, now, last)
         changes = _changes(connection, entries, name, model)

@@ -13,7 +13,7 @@ from cd4ml.records.approval import Approval
 from cd4ml.records.lineage import Edge
 from cd4ml.records.plan import Arm, Plan, Role
 from cd4ml.records.release import Release
-from cd4ml.release.approvals import valid
+from cd4ml.release.decisions import valid
 from cd4ml.release.environments import settings_of
 from cd4ml.store import rows, vouched
 from cd4ml.store.answer_counts import in_hour

@@ -11,9 +11,10 @@ from cd4ml.loop.candidate import candidate_of
 from cd4ml.loop.compare import runs
 from cd4ml.loop.evaluate import Judgement, evaluate, judgement_of
 from cd4ml.loop.label import curate
-from cd4ml.loop.promote import releases, request
+from cd4ml.loop.promote import request
 from cd4ml.loop.reasons import require_reason
 from cd4ml.loop.recorded_data import cut_of
+from cd4ml.loop.releases import releases
 from cd4ml.loop.roll_out import roll_out
 from cd4ml.loop.train import train
 from cd4ml.models import registry

@@ -42,7 +42,6 @@ from cd4ml.measures.in_cells import (
 from cd4ml.measures.named import NAMED, Named
 from cd4ml.measures.ranking import auc, auc_difference
 from cd4ml.measures.regression import (
-    absolute_errors,
     mae,
     mae_difference,
     mape,
@@ -51,10 +50,10 @@ from cd4ml.measures.regression import (
     median_absolute_error_difference,
     r2,
     r2_difference,
-    relative_errors,
     rmse,
     rmse_difference,
 )
+from cd4ml.measures.row_errors import absolute_errors, relative_errors
 from cd4ml.measures.scoring import (
     brier,
     brier_difference,

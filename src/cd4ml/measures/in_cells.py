@@ -27,7 +27,7 @@ def mean_in_cells(rows: Callable[..., NDArray[np.float64]]) -> Cells:
         Definition.
 
     Examples:
-        >>> from cd4ml.measures.regression import absolute_errors
+        >>> from cd4ml.measures.row_errors import absolute_errors
         >>> mean_in_cells(absolute_errors)([1.0, 2.0, 3.0], [1.0, 4.0, 4.0], [0, 1, 1], 2)
         array([0. , 1.5])
     """

@@ -16,6 +16,7 @@ from cd4ml.measures.estimate import (
     two_sided_z,
 )
 from cd4ml.measures.paired import paired_bootstrap
+from cd4ml.measures.row_errors import absolute_errors, relative_errors, signed_errors
 
 
 def mae(y_true: ArrayLike, score: ArrayLike, *, confidence: float = 0.95) -> Estimate:
@@ -96,7 +97,7 @@ def rmse(y_true: ArrayLike, score: ArrayLike, *, confidence: float = 0.95) -> Es
         >>> rmse([3.0, 5.0, 4.0], [2.0, 5.0, 6.0])
         Estimate(value=1.291, low=0.379, high=2.203, n=3)
     """
-    squares = np.square(_errors(y_true, score))
+    squares = np.square(signed_errors(y_true, score))
     value = sqrt(float(squares.mean()))
     return _from_zero(_delta(value, _of_root(squares), confidence))
 
@@ -126,7 +127,7 @@ def rmse_difference(
         >>> rmse_difference([3.0, 5.0, 4.0], [3.0, 5.0, 5.0], [2.0, 5.0, 6.0]).value
         -0.714
     """
-    a, b = np.square(_errors(y_true, score_a)), np.square(_errors(y_true, score_b))
+    a, b = np.square(signed_errors(y_true, score_a)), np.square(signed_errors(y_true, score_b))
     value = sqrt(float(a.mean())) - sqrt(float(b.mean()))
     return _delta(value, _of_root(a) - _of_root(b), confidence)
 
@@ -153,7 +154,7 @@ def r2(y_true: ArrayLike, score: ArrayLike, *, confidence: float = 0.95) -> Esti
         >>> r2([1.0, 2.0, 3.0, 4.0], [1.1, 2.1, 2.9, 3.7])
         Estimate(value=0.976, low=0.950, high=1.0, n=4)
     """
-    squares, spread = np.square(_errors(y_true, score)), _spread(y_true)
+    squares, spread = np.square(signed_errors(y_true, score)), _spread(y_true)
     value, parts = _of_share(squares, spread)
     found = _delta(value, parts, confidence)
     return found._replace(high=min(1.0, found.high))
@@ -185,8 +186,8 @@ def r2_difference(
         0.5
     """
     spread = _spread(y_true)
-    a, of_a = _of_share(np.square(_errors(y_true, score_a)), spread)
-    b, of_b = _of_share(np.square(_errors(y_true, score_b)), spread)
+    a, of_a = _of_share(np.square(signed_errors(y_true, score_a)), spread)
+    b, of_b = _of_share(np.square(signed_errors(y_true, score_b)), spread)
     return _delta(a - b, of_a - of_b, confidence)
 
 
@@ -311,67 +312,6 @@ def median_absolute_error_difference(
         return float(np.median(np.abs(answer - truth)))
 
     return paired_bootstrap(y_true, score_a, score_b, middle, confidence=confidence)
-
-
-def absolute_errors(y_true: ArrayLike, score: ArrayLike) -> NDArray[np.float64]:
-    """|answer - truth| of each row; their mean is the mean absolute error.
-
-    Args:
-        y_true: What came true, shape (rows,).
-        score: What was answered, shape (rows,).
-
-    Returns:
-        Errors of 0 or more in the unit of the target, shape (rows,).
-
-    Raises:
-        UndefinedMeasure: If there are no rows.
-        ValueError: If the shapes differ or a value is not finite.
-
-    Source:
-        Definition.
-
-    Examples:
-        >>> absolute_errors([3.0, 5.0], [2.0, 5.5])
-        array([1. , 0.5])
-    """
-    return np.asarray(np.abs(_errors(y_true, score)))
-
-
-def relative_errors(y_true: ArrayLike, score: ArrayLike) -> NDArray[np.float64]:
-    """|answer - truth| / |truth| of each row.
-
-    Args:
-        y_true: What came true, none of it 0, shape (rows,).
-        score: What was answered, shape (rows,).
-
-    Returns:
-        Shares of 0 or more, shape (rows,).
-
-    Raises:
-        UndefinedMeasure: If there are no rows, or a target is 0.
-        ValueError: If the shapes differ or a value is not finite.
-
-    Source:
-        Definition.
-
-    Examples:
-        >>> relative_errors([4.0], [5.0])
-        array([0.25])
-    """
-    errors, truth = absolute_errors(y_true, score), np.abs(finite_rows(y_true))
-    if not truth.all():
-        at = int(np.flatnonzero(truth == 0)[0])
-        msg = f"an error cannot be a share of 0, which is the target of row {at}; use mae"
-        raise UndefinedMeasure(msg)
-    return np.asarray(errors / truth)
-
-
-def _errors(y_true: ArrayLike, score: ArrayLike) -> NDArray[np.float64]:
-    truth, answers = finite_rows(y_true), finite_rows(score)
-    if truth.shape != answers.shape:
-        msg = f"each row needs a truth and an answer, got {truth.size} and {answers.size} rows"
-        raise ValueError(msg)
-    return np.asarray(answers - truth)
 
 
 def _spread(y_true: ArrayLike) -> NDArray[np.float64]:

@@ -90,12 +90,10 @@ def package(
     if isinstance(fitted, Graph):
         _refuse_logits(contract, answers)
     chosen = choose(fitted, contract, asked, answers, n_probes=len(edges))
-    every = -(-len(asked) // _KEPT)
-    kept = Probes(rows=asked[::every], scores=answers[::every].tolist())
     files = {
         FILES[format_of(blobs.get(estimator), is_joblib=is_joblib)]: estimator,
         CONTRACT: blobs.put_record(contract),
-        PROBES: blobs.put_record(kept),
+        PROBES: blobs.put_record(_kept(asked, answers)),
     }
     if code is not None and code.modules:
         files[CODE] = blobs.put_record(code)
@@ -115,6 +113,12 @@ def package(
             unexplained=unexplained,
         )
     )
+
+
+def _kept(asked: list[Row], answers: NDArray[np.float64]) -> Probes:
+    """Some rows with their answers, for the places that load the model."""
+    every = -(-len(asked) // _KEPT)
+    return Probes(rows=asked[::every], scores=answers[::every].tolist())
 
 
 def libraries() -> dict[str, str]:

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cd4ml.pipeline import signs
+from cd4ml.pipeline.deciding import whole
 from cd4ml.pipeline.fingerprint import Reached, ReachedCode
 from cd4ml.pipeline.notes import digest_of_variable
 from cd4ml.pipeline.sources import Sources
-from cd4ml.pipeline.walk import whole
 from cd4ml.pipeline.watch import Seen
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from cd4ml.pipeline.code import Statement, chain_of
-from cd4ml.pipeline.effects import Effect, Key, effects_of, is_immutable
+from cd4ml.pipeline.effects import Effect, Key, effects_of
 from cd4ml.pipeline.known_pure import STATELESS
+from cd4ml.pipeline.plain import is_immutable
 from cd4ml.pipeline.sources import Sources
 from cd4ml.pipeline.walk import Walk
 

@@ -3,84 +3,33 @@
 from __future__ import annotations
 
 import ast
-import builtins
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cd4ml.pipeline.code import Import, Module, Statement, chain_of, parsed
+from cd4ml.pipeline.code import Import, Module, Statement
 from cd4ml.pipeline.command_call import (
     code_patterns,
     command_call,
     program_words,
     without_parameters,
 )
+from cd4ml.pipeline.deciding import in_one_order, whole, without_what_decides_nothing
 from cd4ml.pipeline.sources import Sources
-from cd4ml.store.address import address_of_file, address_of_record
+from cd4ml.pipeline.unseen import (
+    ASKING,
+    EVERYWHERE,
+    EXPANDED,
+    KEEPING,
+    UNSEEN_ATTRIBUTES,
+    UNSEEN_IMPORTS,
+    UNSEEN_NAMES,
+    VARIABLE,
+    told_or_filled,
+)
 
 if TYPE_CHECKING:
     from cd4ml.pipeline.touched import Touching
-
-_EVERYWHERE = frozenset(["__file__", "__name__", "__package__", *dir(builtins)])
-_UNSEEN_NAMES = frozenset(
-    [
-        "__builtins__",
-        "__doc__",
-        "__import__",
-        "compile",
-        "delattr",
-        "eval",
-        "exec",
-        "getattr",
-        "globals",
-        "locals",
-        "setattr",
-        "vars",
-    ]
-)
-_UNSEEN_ATTRIBUTES = frozenset(
-    ["__code__", "__doc__", "__dict__", "__getattribute__", "__globals__", "__subclasses__"]
-)
-_UNSEEN_IMPORTS = frozenset(
-    [
-        "builtins",
-        "cloudpickle.load",
-        "cloudpickle.loads",
-        "ctypes",
-        "dill",
-        "gc",
-        "importlib",
-        "inspect",
-        "joblib.load",
-        "linecache",
-        "logging.config",
-        "operator.attrgetter",
-        "operator.methodcaller",
-        "pickle.Unpickler",
-        "pickle.load",
-        "pickle.loads",
-        "pydoc",
-        "os.popen",
-        "os.system",
-        "pkgutil",
-        "pkg_resources",
-        "runpy",
-        "subprocess",
-        "sys._current_frames",
-        "sys._getframe",
-        "sys.modules",
-        "tokenize",
-        "unittest.mock",
-        "types.FunctionType",
-    ]
-)
-_ASKING = frozenset(["environ", "environb", "expandvars", "getenv", "getenvb"])
-_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]+")
-_EXPANDED = re.compile(r"\$\{?(\w+)")
-_KEEPING = frozenset(["cache", "cached_property", "lru_cache"])
-_UNSEEN_METHODS = frozenset(["__init_subclass__", "__set_name__"])
-_EMPTY_CALLS = frozenset(["dict", "list", "set", "OrderedDict", "Counter", "deque", "defaultdict"])
 
 
 class Walk:
@@ -129,7 +78,7 @@ class Walk:
         if home is None or not bound or not bound[0].is_definition:
             self._cannot_see(f"where {function} is defined")
             return
-        self._root = _without_what_decides_nothing(bound[0])
+        self._root = without_what_decides_nothing(bound[0])
         self._enter(home)
         self._read(self._root)
         if len(bound) > 1 or (module, function) in self.shared:
@@ -137,8 +86,8 @@ class Walk:
         self._read_waiting()
         self._take_effects()
         if self._is_asking:  # every name in sight may be the one that is asked for
-            self.variables |= {text for text in self._strings if _VARIABLE.fullmatch(text)}
-            self.variables |= {n for text in self._strings for n in _EXPANDED.findall(text)}
+            self.variables |= {text for text in self._strings if VARIABLE.fullmatch(text)}
+            self.variables |= {n for text in self._strings for n in EXPANDED.findall(text)}
 
     def follow(self, statement: Statement) -> None:
         """Follow a statement to all it reaches."""
@@ -208,7 +157,7 @@ class Walk:
         for (module, _), statement in sorted(self.statements.items()):
             by_module.setdefault(module, []).append(statement)
         return {
-            module: _in_one_order(found, is_plain=module not in self._changing)
+            module: in_one_order(found, is_plain=module not in self._changing)
             for module, found in by_module.items()
         }
 
@@ -251,14 +200,14 @@ class Walk:
         self.variables |= statement.variables
         self._strings |= statement.strings
         words = statement.attributes | {chain[0] for chain in statement.chains}
-        self._is_asking = self._is_asking or not _ASKING.isdisjoint(words)
-        self.remembers = self.remembers or not _KEEPING.isdisjoint(words)
+        self._is_asking = self._is_asking or not ASKING.isdisjoint(words)
+        self.remembers = self.remembers or not KEEPING.isdisjoint(words)
 
     def _look_for_unseen(self, statement: Statement) -> None:
-        found = _UNSEEN_ATTRIBUTES & statement.attributes
-        found |= _UNSEEN_NAMES & {chain[0] for chain in statement.chains}
+        found = UNSEEN_ATTRIBUTES & statement.attributes
+        found |= UNSEEN_NAMES & {chain[0] for chain in statement.chains}
         if self._enters:  # else what these call has been followed
-            found |= _told_or_filled(statement.node, statement.names)
+            found |= told_or_filled(statement.node, statement.names)
         if found:
             self._cannot_see(min(found))
 
@@ -272,13 +221,13 @@ class Walk:
         for statement in module.bound.get(name, []):
             self._visit(statement)
         for source in module.imports.get(name, []):
-            self._is_asking = self._is_asking or source.name in _ASKING
+            self._is_asking = self._is_asking or source.name in ASKING
             self._bindings.add(f"{module.name}.{name} = {source.module}:{source.name}")
             self._follow_import(source, chain[1:])
 
     def _follow_stars(self, module: Module, name: str) -> None:
         """`from source import *`: the whole file counts for every name it may bind."""
-        is_bound = name in module.bound or name in module.imports or name in _EVERYWHERE
+        is_bound = name in module.bound or name in module.imports or name in EVERYWHERE
         for source in module.stars:
             star = self.sources.module(source)
             if star is None or (source, name) in self._stars:
@@ -292,7 +241,7 @@ class Walk:
 
     def _follow_import(self, source: Import, rest: tuple[str, ...]) -> None:
         path = (*source.module.split("."), *([source.name] if source.name else []), *rest)
-        for unseen in _UNSEEN_IMPORTS.intersection((path[0], ".".join(path[:2]))):
+        for unseen in UNSEEN_IMPORTS.intersection((path[0], ".".join(path[:2]))):
             self._cannot_see(unseen)
         if not self.sources.has(path[0]):
             self._enter_import(path[0])
@@ -364,87 +313,3 @@ class Walk:
                 self.files[str(path.relative_to(self.sources.folder))] = self.sources.digest(path)
             else:
                 self.absent.add(path)
-
-
-def _without_what_decides_nothing(statement: Statement) -> Statement:
-    """A step without the defaults of its parameters, which count by themselves, and its columns."""
-    node = statement.node
-    if not isinstance(node, ast.FunctionDef):
-        return statement
-    decorators = [_without_what_is_told(each, statement.module) for each in node.decorator_list]
-    if not node.args.kwonlyargs and decorators == node.decorator_list:
-        return statement  # nothing is left out
-    arguments = ast.arguments(
-        **{**dict(ast.iter_fields(node.args)), "kw_defaults": [None] * len(node.args.kwonlyargs)}
-    )
-    changed = {"args": arguments, "decorator_list": decorators}
-    bare = ast.FunctionDef(**{**dict(ast.iter_fields(node)), **changed})
-    return Statement(ast.fix_missing_locations(bare), statement.module, statement.index)
-
-
-_TOLD = {"columns", "timeout", "retries", "backoff", "cpus", "gpus", "memory"}
-
-
-def _without_what_is_told(decorator: ast.expr, module: Module) -> ast.expr:
-    """`@step(columns=..., memory=...)` as `@step`: what they say decides no value."""
-    if not isinstance(decorator, ast.Call):
-        return decorator
-    sources = module.imports.get(next(iter(chain_of(decorator.func)), ""), [])
-    if not sources or any(source.module.partition(".")[0] != "cd4ml" for source in sources):
-        return decorator  # somebody else's, who may do with it as they like
-    kept = [each for each in decorator.keywords if each.arg not in _TOLD]
-    if not (kept or decorator.args):
-        return decorator.func
-    return ast.copy_location(ast.Call(decorator.func, decorator.args, kept), decorator)
-
-
-def _in_one_order(statements: list[Statement], *, is_plain: bool) -> list[str]:
-    """Texts in the order of the file; sorted where their order does not matter."""
-    names = [name for statement in statements for name in statement.names]
-    if not is_plain or len(set(names)) < len(names):
-        return [statement.text for statement in statements]
-    return sorted(statement.text for statement in statements)
-
-
-def _told_or_filled(node: ast.stmt, names: list[str]) -> set[str]:
-    """What is told of classes that are made, or filled, by whoever knows of it."""
-    found = {
-        each.name
-        for each in ast.walk(node)
-        if isinstance(each, ast.FunctionDef) and each.name in _UNSEEN_METHODS
-    }
-    if isinstance(node, ast.ClassDef) and "type" in _bases(node):
-        found |= {"a metaclass"}
-    if _is_empty_container(node):
-        found |= {f"what fills {', '.join(names)}"}
-    return found
-
-
-def _is_empty_container(node: ast.stmt) -> bool:
-    """`REGISTRY = {}`: an empty container exists to be filled by somebody."""
-    value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
-    if isinstance(value, ast.Dict):
-        return not value.keys
-    if isinstance(value, ast.List | ast.Set):
-        return not value.elts
-    if isinstance(value, ast.Call):
-        name = value.func.attr if isinstance(value.func, ast.Attribute) else ""
-        name = value.func.id if isinstance(value.func, ast.Name) else name
-        return name == "defaultdict" or (name in _EMPTY_CALLS and not value.args)
-    return False
-
-
-def _bases(node: ast.ClassDef) -> set[str]:
-    return {base.id for base in node.bases if isinstance(base, ast.Name)}
-
-
-def whole(path: Path) -> str:
-    """A whole file without comments, formatting and docstrings; as it is, if it is not Python.
-
-    Raises:
-        OSError: If it cannot be read.
-    """
-    try:
-        return address_of_record(ast.dump(parsed(path.read_bytes(), path)))
-    except (SyntaxError, ValueError, RecursionError):
-        return address_of_file(path)

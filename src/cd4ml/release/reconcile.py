@@ -15,12 +15,13 @@ from cd4ml.records.approval import StandingApproval
 from cd4ml.records.release import WAITING, Release
 from cd4ml.records.rollout import RolloutEvidence
 from cd4ml.records.verdict import Verdict
-from cd4ml.release import approvals, plans, releases, reversals, standing
+from cd4ml.release import decisions, plans, releases, reversals, standing
 from cd4ml.release.champion import move_champion, unlike_champion
 from cd4ml.release.content import verdict_address
 from cd4ml.release.environments import Environments, settings_of
 from cd4ml.release.standing import Known
 from cd4ml.release.states import Facts, Transition, Waiting, advance
+from cd4ml.release.vouching import require_vouched
 from cd4ml.store import rows
 
 _STOPS = {
@@ -108,7 +109,7 @@ def _facts(tick: _Tick, release: Release) -> Facts:
         settings=settings,
         verdict=_verdict_now(tick.connection, release),
         unlike_champion=_unlike_champion(tick, release),
-        approvals=tuple(approvals.of_release(tick.connection, release)),
+        approvals=tuple(decisions.of_release(tick.connection, release)),
         standing=tuple(given),
         known=_known(tick.connection, release, given),
         evidence=tick.evidence,
@@ -135,7 +136,7 @@ def _known(connection: sa.Connection, release: Release, given: list[StandingAppr
     return Known(
         roles=roles,
         agreed=standing.agreed_to(
-            others, {each.number: approvals.of_release(connection, each) for each in others}
+            others, {each.number: decisions.of_release(connection, each) for each in others}
         ),
         findings=verdict.findings,
         beside=verdict.champion,
@@ -160,7 +161,7 @@ def _unlike_champion(tick: _Tick, release: Release) -> str:
 def _carry_out(tick: _Tick, release: Release, outcome: Transition) -> Release:
     if outcome.state == "rolling_out":
         if release.state in WAITING:
-            approvals.require_vouched(tick.connection, release, outcome.standing)
+            require_vouched(tick.connection, release, outcome.standing)
         return _enter_step(tick, release, outcome)
     if outcome.state == "released":
         return _take_charge(tick, release, outcome)
@@ -192,7 +193,7 @@ def _enter_step(tick: _Tick, release: Release, outcome: Transition) -> Release:
     plan = plans.make_plan(tick.connection, release, arms, serves=serves, at=tick.now)
     # After the plan has its number: whoever holds the ledger must not wait for another counter.
     for given in outcome.standing:
-        approvals.rest_on(
+        decisions.rest_on(
             tick.connection,
             release,
             given,

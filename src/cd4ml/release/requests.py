@@ -9,14 +9,10 @@ import sqlalchemy as sa
 from cd4ml.errors import (
     AlreadyExists,
     Conflict,
-    Inconclusive,
-    InvalidInput,
     NotAllowed,
     Refused,
 )
-from cd4ml.models import registry
 from cd4ml.records.actor import Actor
-from cd4ml.records.finding import Finding, Outcome, worst
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.records.release import WAITING, Release
 from cd4ml.records.run import Run
@@ -28,11 +24,11 @@ from cd4ml.release.content import (
     decides,
     is_same,
     plan_address,
-    verdict_address,
 )
+from cd4ml.release.emergency import refuse_emergency, take_over
 from cd4ml.release.environments import Environments, settings_of
-from cd4ml.release.releases import change, hold, in_charge, missing_before, rolling_out
-from cd4ml.release.reversals import go_back
+from cd4ml.release.readiness import refuse_unless_before, refuse_unless_passed, require_verdict
+from cd4ml.release.releases import change, hold, in_charge, rolling_out
 from cd4ml.store import ledger, lineage, people, rows, vouched
 
 _UNDER_WAY = {*WAITING, "rolling_out"}
@@ -82,11 +78,8 @@ def request_release(
     """
     settings = settings_of(environments, environment)
     if is_emergency:
-        _refuse_emergency(version, environment, settings, by, reason)
-    verdict = _require_verdict(connection, version)
-    vouched.require(connection, version, subject=version.ref)
-    vouched.require(connection, verdict, subject=verdict.ref)
-    _refuse_unless_passed(version, verdict, environment, settings)
+        refuse_emergency(version, environment, settings, by, reason)
+    verdict = _passed(connection, version, environment, settings)
     if is_retrained and by.kind != "system":
         raise NotAllowed(f"{by.name} may not request {version.ref} as retrained by the system")
     refuse_unless_before(connection, version, environment, environments)
@@ -99,12 +92,9 @@ def request_release(
         return under_way
     number = rows.next_number(connection, Release)  # from here to commit nobody else requests
     there = in_charge(connection, version.model, environment)
-    if there is not None and is_same(there.decides, digests):
-        same = f"{there.model}/{there.version}"
-        what = same if same == version.ref else f"{same}, which is the same as {version.ref},"
-        raise AlreadyExists(f"{what} is in charge in {environment} already, by {there.ref}")
+    _refuse_if_there(version, environment, there, digests)
     if is_emergency:
-        _take_over(connection, version, environment, by, reason, at)
+        take_over(connection, version, environment, by, reason, at)
     _refuse_if_taken(connection, version, environment, content)
     release = Release(
         number=number,
@@ -127,6 +117,29 @@ def request_release(
     )
     _add(connection, release, verdict, there)
     return release
+
+
+def _passed(
+    connection: sa.Connection,
+    version: ModelVersion,
+    environment: str,
+    settings: EnvironmentSettings,
+) -> Verdict:
+    """The verdict by which a version may go on; both are what the ledger says of them."""
+    verdict = require_verdict(connection, version)
+    vouched.require(connection, version, subject=version.ref)
+    vouched.require(connection, verdict, subject=verdict.ref)
+    refuse_unless_passed(version, verdict, environment, settings)
+    return verdict
+
+
+def _refuse_if_there(
+    version: ModelVersion, environment: str, there: Release | None, digests: dict[str, str]
+) -> None:
+    if there is not None and is_same(there.decides, digests):
+        same = f"{there.model}/{there.version}"
+        what = same if same == version.ref else f"{same}, which is the same as {version.ref},"
+        raise AlreadyExists(f"{what} is in charge in {environment} already, by {there.ref}")
 
 
 def ask_again(
@@ -202,128 +215,10 @@ def withdraw(
     )
 
 
-def refuse_other_verdict(
-    connection: sa.Connection, version: ModelVersion, release: Release
-) -> None:
-    """Let nobody agree to evidence that is no longer what the gates say.
-
-    Raises:
-        Refused: If the version was judged again and the gates found something else.
-    """
-    verdict = registry.verdict_about(connection, version)
-    if verdict is not None and verdict_address(verdict) != release.decides["verdict"]:
-        msg = (
-            f"{release.ref} was not approved: {version.ref} was judged again since it was requested,"
-            f" and {verdict.ref} says something else than verdict/{release.verdict}"
-        )
-        raise Refused(msg, hint=f"cd4ml release withdraw {release.ref}, and request it anew")
-
-
-def refuse_unless_before(
-    connection: sa.Connection, version: ModelVersion, environment: str, environments: Environments
-) -> None:
-    """Let no version into an environment that is not in charge in those before.
-
-    Raises:
-        Refused: Naming the environment, and what is in charge there.
-    """
-    missing = missing_before(
-        connection, version.model, version.number, environment, environments=environments
-    )
-    if missing:
-        msg = f"{version.ref} was not released to {environment}: {missing.words}"
-        raise Refused(msg, hint=f"cd4ml release {version.ref} --to {missing.environment}")
-
-
-def _require_verdict(connection: sa.Connection, version: ModelVersion) -> Verdict:
-    """What was said last about this very model: gates may have been tightened since it came in."""
-    if version.deleted_at is not None:
-        msg = f"{version.ref} was not released: it was deleted on {version.deleted_at:%Y-%m-%d}"
-        raise Refused(msg, hint=f"cd4ml model restore {version.ref}")
-    if not version.artifact:
-        msg = f"{version.ref} was not released: it is not packaged yet, so nobody could answer"
-        raise Refused(msg, hint=f"cd4ml model package {version.ref}")
-    if not version.run:
-        msg = f"{version.ref} was not released: no run of this project says what it was made of"
-        raise Refused(msg, hint="cd4ml model add brings a model with the rows of a run")
-    verdict = registry.verdict_about(connection, version)
-    if verdict is None:
-        msg = f"{version.ref} was not released: it was never judged by a gate"
-        raise Refused(msg, hint=f"cd4ml gate {version.ref}")
-    return verdict
-
-
-def _refuse_emergency(
-    version: ModelVersion, environment: str, settings: EnvironmentSettings, by: Actor, reason: str
-) -> None:
-    what = f"release {version.ref} to {environment} in an emergency"
-    if settings.emergency is None:
-        msg = f"{by.name} may not {what}: the policy allows none there"
-        hint = f"[environments.{environment}.emergency] with roles, in cd4ml.toml, allows it"
-        raise NotAllowed(msg, hint=hint)
-    if by.kind != "person":
-        raise NotAllowed(f"{by.name} may not {what}: only a person knows of one")
-    people.require_role(by, settings.emergency.roles, what=what)
-    if not reason.strip():
-        raise InvalidInput("an emergency release says why", hint="what happens if it waits?")
-
-
 def _refuse_unless_requester(release: Release, by: Actor, what: str) -> None:
     if by.name != release.requested_by and release.requested_by != people.SYSTEM:
         msg = f"{by.name} may not {what} {release.ref}: {release.requested_by} requested it"
         raise NotAllowed(msg, hint=f"cd4ml release abort {release.ref} stops it for everybody")
-
-
-def _refuse_unless_passed(
-    version: ModelVersion, verdict: Verdict, environment: str, settings: EnvironmentSettings
-) -> None:
-    if (verdict.model, verdict.artifact) != (version.model, version.artifact):
-        raise Refused(f"{version.ref} was not released: {verdict.ref} is about another artifact")
-    if settings.verdicts is not None:
-        _refuse_unless_required_passed(version, verdict, environment, settings.verdicts)
-        return
-    _refuse_unless_pass(version, verdict.ref, verdict.outcome, verdict)
-
-
-def _refuse_unless_required_passed(
-    version: ModelVersion, verdict: Verdict, environment: str, required: tuple[str, ...]
-) -> None:
-    """Each required gate was asked, and passed; others may say what they like."""
-    for name in required:
-        asked = [each for each in verdict.findings if each.is_gated and is_of_gate(each, name)]
-        if not asked:
-            msg = (
-                f"{version.ref} was not released: {environment} requires the verdict of the gate"
-                f" {name!r}, and {verdict.ref} has no finding of it"
-            )
-            gates = dict.fromkeys(each.gate for each in verdict.findings if each.is_gated)
-            raise Refused(msg, hint=f"it has: {', '.join(gates) or 'none'}")
-        what = f"{name} in {verdict.ref}"
-        _refuse_unless_pass(version, what, worst(tuple(each.outcome for each in asked)), verdict)
-
-
-def is_of_gate(finding: Finding, name: str) -> bool:
-    """Whether a finding is of the gate that `verdicts` names: by kind, metric, or what it asks.
-
-    Examples:
-        >>> floor = Finding(gate="auc at least 0.58", metric="auc", outcome="pass")
-        >>> is_of_gate(floor, "auc"), is_of_gate(floor, "auc at least 0.58")
-        (True, True)
-        >>> is_of_gate(floor, "metric"), is_of_gate(floor, "brier")
-        (True, False)
-    """
-    return name in (finding.kind, finding.metric, finding.gate)
-
-
-def _refuse_unless_pass(
-    version: ModelVersion, what: str, outcome: Outcome, verdict: Verdict
-) -> None:
-    hint = f"cd4ml gate show {verdict.ref}"
-    if outcome == "inconclusive":
-        raise Inconclusive(f"{version.ref} was not released: {what} is inconclusive", hint=hint)
-    if outcome != "pass":
-        msg = f"{version.ref} was not released: {what} is {outcome}, needs pass"
-        raise Refused(msg, hint=hint)
 
 
 def _under_way(
@@ -354,33 +249,6 @@ def _refuse_if_taken(
             f" way into {environment}"
         )
         raise Conflict(msg, hint=f"wait until it has ended, or: cd4ml release abort {rival.ref}")
-
-
-def _take_over(
-    connection: sa.Connection,
-    version: ModelVersion,
-    environment: str,
-    by: Actor,
-    reason: str,
-    at: datetime,
-) -> None:
-    """End what is in an emergency's way: what rolls out there, and requests of its version."""
-    why = f"an emergency of {by.name} took its place: {reason}"
-    rolling = rolling_out(connection, version.model, environment)
-    if rolling is not None and rolling.replaces:  # the first has nothing to go back to
-        go_back(connection, hold(connection, rolling.number), reason=why, actor=by.name, at=at)
-    of_model = rows.find(connection, Release, model=version.model, environment=environment)
-    for each in of_model:
-        if each.version == version.number and each.state in WAITING:
-            change(
-                connection,
-                hold(connection, each.number),
-                actor=by.name,
-                action="release.withdrawn",
-                reason=why,
-                at=at,
-                state="withdrawn",
-            )
 
 
 def _add(

@@ -28,8 +28,8 @@ from cd4ml.records.release import WAITING, Release, ReleaseState
 from cd4ml.records.rollout import RolloutEvidence, RolloutStep
 from cd4ml.records.settings import EnvironmentSettings
 from cd4ml.release.agreement import Agreement, Voice, agreement
-from cd4ml.release.approvals import decision_of, valid
 from cd4ml.release.content import plan_address
+from cd4ml.release.decisions import decision_of, valid
 from cd4ml.release.freeze import frozen
 from cd4ml.release.plans import steps_of
 from cd4ml.release.standing import Known, covers, still

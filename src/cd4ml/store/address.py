@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from cd4ml.errors import NotFound
 from cd4ml.store.digest import PREFIX, address_of, address_of_file, digest_of, short
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "address_of_record",
     "canonical",
     "digest_of",
+    "key_of",
     "short",
 ]
 
@@ -32,3 +34,16 @@ def canonical(thing: Any) -> bytes:
 def address_of_record(thing: Any) -> str:
     """The content address of a record, through its canonical JSON."""
     return address_of(canonical(thing))
+
+
+def key_of(address: str) -> str:
+    """The name under which the bytes of an address lie in their store.
+
+    Raises:
+        NotFound: If it is no address.
+    """
+    digest = address.removeprefix(PREFIX)
+    if len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
+        msg = f"expected a content address blake3:<64 hex digits>, got {address!r}"
+        raise NotFound(msg)
+    return f"{digest[:2]}/{digest[2:]}"

@@ -19,11 +19,11 @@ import msgspec
 from cd4ml.errors import Corrupted
 from cd4ml.records.checkpoint import Checkpoint
 from cd4ml.store.address import address_of_record, canonical
-from cd4ml.store.blobs import S3_RETRIES, first_line, no_store_at, reaching
+from cd4ml.store.disk import READ_ONLY, sync
+from cd4ml.store.object_store import local_folder, reaching, s3_store
 from cd4ml.store.signing import is_signed, key_id, public_of, sign
 
 _NAME = re.compile(r"(\d{12})\.json")
-_READ_ONLY = 0o444
 
 
 class Checkpoints:
@@ -120,18 +120,9 @@ def open_checkpoints(url: str) -> Checkpoints:
     Raises:
         ConfigurationError: If the URL names neither.
     """
-    from obstore.exceptions import BaseError
-    from obstore.store import S3Store
-
-    if url.startswith("s3://"):
-        try:
-            store = S3Store.from_url(url, retry_config=S3_RETRIES)
-        except BaseError as error:
-            raise no_store_at(url, first_line(error)) from None
-        return Checkpoints(store, url=url, folder=None)
-    if "://" in url:
-        raise no_store_at(url)
-    folder = Path(url).absolute()
+    folder = local_folder(url)
+    if folder is None:
+        return Checkpoints(s3_store(url), url=url, folder=None)
     return Checkpoints(None, url=str(folder), folder=folder)
 
 
@@ -233,17 +224,13 @@ def _created(path: Path, content: bytes) -> bool:
             file.write(content)
             file.flush()
             os.fsync(descriptor)
-            os.fchmod(descriptor, _READ_ONLY)
+            os.fchmod(descriptor, READ_ONLY)
         path.hardlink_to(name)
     except FileExistsError:
         return False
     finally:
         Path(name).unlink()
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync(path.parent)
     return True
 
 

@@ -22,7 +22,9 @@ from typing import TYPE_CHECKING, Any
 
 from cd4ml.errors import Conflict, Unavailable
 from cd4ml.records.log_file import LogFile
-from cd4ml.store.blobs import Blobs, first_line, key_of
+from cd4ml.store.address import key_of
+from cd4ml.store.blobs import Blobs
+from cd4ml.store.object_store import first_line
 
 if TYPE_CHECKING:
     import polars as pl

@@ -19,17 +19,15 @@ from typing import IO, Any, Literal, NamedTuple
 
 from blake3 import blake3
 
-from cd4ml.errors import InvalidInput, NotFound, Unavailable
+from cd4ml.errors import InvalidInput, NotFound
 from cd4ml.store.address import PREFIX, address_of_file, digest_of
-from cd4ml.store.blobs import S3_RETRIES, first_line, no_store_at, reaching
 from cd4ml.store.copying import copied, write
+from cd4ml.store.disk import READ_ONLY, sync
+from cd4ml.store.object_store import CHUNK, CONNECTIONS, local_folder, made, reaching, s3_store
 
 Way = Literal["copy", "hardlink"]
 
 _FICLONE = 0x40049409  # linux/fs.h: share the blocks of another file (btrfs, xfs, ...)
-_CHUNK = 8 * 2**20  # bytes; S3 wants parts of at least 5 MiB
-_CONNECTIONS = 4
-_READ_ONLY = 0o444
 _PART = ".part"  # what is being written
 _NAME = re.compile(r"[0-9a-f]{2}/[0-9a-f]{30}(\.part)?")
 
@@ -136,7 +134,7 @@ class Objects:
         import obstore
 
         with self._reaching(name):
-            for chunk in obstore.get(self._store, _checked(name)).stream(min_chunk_size=_CHUNK):
+            for chunk in obstore.get(self._store, _checked(name)).stream(min_chunk_size=CHUNK):
                 yield bytes(chunk)
 
     def digest(self, name: str) -> str:
@@ -204,7 +202,7 @@ class Objects:
         import obstore
 
         try:
-            obstore.put(self._store, name, content, chunk_size=_CHUNK, max_concurrency=_CONNECTIONS)
+            obstore.put(self._store, name, content, chunk_size=CHUNK, max_concurrency=CONNECTIONS)
         except FileNotFoundError as error:  # S3 says so if the bucket is missing
             raise OSError(str(error)) from None
 
@@ -222,24 +220,10 @@ def open_objects(url: str) -> Objects:
         ConfigurationError: If the URL names neither.
         Unavailable: If the folder cannot be made.
     """
-    from obstore.exceptions import BaseError
-    from obstore.store import LocalStore, S3Store
-
-    if url.startswith("s3://"):
-        try:
-            store = S3Store.from_url(url, retry_config=S3_RETRIES)
-        except BaseError as error:
-            raise no_store_at(url, first_line(error)) from None
-        return Objects(store, url=url, folder=None)
-    if "://" in url:
-        raise no_store_at(url)
-    folder = Path(url).absolute()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        msg = f"the folder {folder} cannot be made: {error.strerror}"
-        raise Unavailable(msg, hint="choose another with CD4ML_BLOBS or `[store] blobs`") from None
-    return Objects(LocalStore(prefix=folder), url=str(folder), folder=folder)
+    folder = local_folder(url)
+    if folder is None:
+        return Objects(s3_store(url), url=url, folder=None)
+    return Objects(made(folder, what="the folder"), url=str(folder), folder=folder)
 
 
 def _fresh_name() -> str:
@@ -272,7 +256,7 @@ def _written(path: Path) -> Iterator[int]:
     """A descriptor to write to; the file has its name when the block has ended well."""
     _make_folder(path.parent)
     fresh = path.with_name(f"{path.name}{_PART}")
-    descriptor = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL, _READ_ONLY)
+    descriptor = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL, READ_ONLY)
     try:
         yield descriptor
         os.fsync(descriptor)
@@ -282,14 +266,14 @@ def _written(path: Path) -> Iterator[int]:
         raise
     finally:
         os.close(descriptor)
-    _sync(path.parent)
+    sync(path.parent)
 
 
 def _link(source: Path | str, path: Path) -> None:
     _make_folder(path.parent)
     try:
         path.hardlink_to(os.path.realpath(source))
-        path.chmod(_READ_ONLY)
+        path.chmod(READ_ONLY)
     except OSError as error:
         path.unlink(missing_ok=True)
         if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK):
@@ -299,22 +283,14 @@ def _link(source: Path | str, path: Path) -> None:
         )
         hint = 'that takes one file system and your own files; store = "copy" takes neither'
         raise InvalidInput(msg, hint=hint) from None
-    _sync(path)
-    _sync(path.parent)
+    sync(path)
+    sync(path.parent)
 
 
 def _make_folder(folder: Path) -> None:
     if not folder.is_dir():
         folder.mkdir(parents=True, exist_ok=True)
-        _sync(folder.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync(folder.parent)
 
 
 def _cloned(origin: int, target: int) -> bool:
@@ -344,7 +320,7 @@ class _Passing:
         self.size = 0
 
     def __iter__(self) -> Iterator[bytes]:
-        while chunk := self._source.read(_CHUNK):
+        while chunk := self._source.read(CHUNK):
             self._hasher.update(chunk)
             self.size += len(chunk)
             yield chunk

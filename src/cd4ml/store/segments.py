@@ -21,6 +21,7 @@ from pathlib import Path
 from threading import Lock
 
 from cd4ml.errors import InvalidInput
+from cd4ml.store.disk import sync
 
 _log = logging.getLogger(__name__)
 
@@ -168,7 +169,7 @@ class Segment:
                     descriptors.append(os.dup(self._descriptor))
             _sync_all(descriptors)
             if has_new_file:
-                _sync_folder(self._folder)
+                sync(self._folder)  # a file that no folder knows after a power cut is lost
         except OSError:
             self._unsynced_since = since
             raise
@@ -219,15 +220,6 @@ def _sync_all(descriptors: list[int]) -> None:
             os.close(descriptor)
     if failed is not None:
         raise failed
-
-
-def _sync_folder(folder: Path) -> None:
-    """A file that no folder knows after a power cut is lost with all its lines."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def segments_in(folder: Path) -> list[Path]:

@@ -18,8 +18,10 @@ from cd4ml.errors import Cd4mlError
 from cd4ml.loop import Project
 from cd4ml.loop.runs import file_of
 from cd4ml.loop.status import is_simulated
-from cd4ml.web.pages import PAGES, Page, content_type
+from cd4ml.web.page import Page
+from cd4ml.web.pages import PAGES
 from cd4ml.web.render import fill
+from cd4ml.web.runs import content_type
 
 STATIC = Path(__file__).parent / "static"
 

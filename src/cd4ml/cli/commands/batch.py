@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cd4ml.cli.cluster import RAY, is_on_ray, takes_cluster
+from cd4ml.cli.cluster import takes_cluster, where_of
 from cd4ml.cli.commands.model_names import ANY_REF
 from cd4ml.cli.given import Answer, Given
 from cd4ml.cli.words import Commands, at_most_a_million
@@ -66,11 +66,10 @@ def add_to(commands: Commands) -> None:
 def predict(given: Given) -> Answer[Scored]:
     """Files become files with answers."""
     from cd4ml.cli.screen import files
-    from cd4ml.loop.executors import Where
     from cd4ml.loop.predict import predict as score
 
     words = given.words
-    kind = RAY if is_on_ray(words) else "processes" if words.workers else "in-process"
+    otherwise = "processes" if words.workers else "in-process"
     with files(is_quiet=given.is_json) as tell:
         scored = score(
             given.project,
@@ -82,7 +81,7 @@ def predict(given: Given) -> Answer[Scored]:
             column=words.column,
             piece_rows=words.rows,
             dataset=words.dataset,
-            where=Where(executor=kind, workers=words.workers, ray=words.ray),
+            where=where_of(words, otherwise=otherwise, workers=words.workers),
             tell=tell,
             actor=given.actor,
         )

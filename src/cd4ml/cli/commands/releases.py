@@ -11,8 +11,8 @@ from cd4ml.cli.words import Commands, Parser, UsageError, day_or_time
 
 if TYPE_CHECKING:
     from cd4ml.cli.screen import Screen
-    from cd4ml.loop.promote import ReleaseDetails
     from cd4ml.loop.release_evidence import ReleaseEvidence
+    from cd4ml.loop.releases import ReleaseDetails
     from cd4ml.loop.restored import Restored
     from cd4ml.records.approval import StandingApproval
     from cd4ml.records.release import Release
@@ -129,7 +129,7 @@ def approve(given: Given) -> Answer[Release] | Answer[StandingApproval]:
     if not given.words.release:
         raise UsageError("cd4ml approve: which release?", hint="cd4ml release list")
     from cd4ml.loop.promote import approve as agree
-    from cd4ml.loop.promote import release_details
+    from cd4ml.loop.releases import release_details
 
     words = given.words
     release = agree(
@@ -150,7 +150,7 @@ def _show_agreed(screen: Screen, release: Release, waits: str) -> None:
 
 
 def _stand(given: Given) -> Answer[StandingApproval]:
-    from cd4ml.loop.promote import stand
+    from cd4ml.loop.standing import stand
 
     words = given.words
     if not (words.model and words.environment and words.until) or words.release:
@@ -194,7 +194,7 @@ def reject(given: Given) -> Answer[Release]:
 
 def revoke(given: Given) -> Answer[StandingApproval]:
     """End a standing approval."""
-    from cd4ml.loop.promote import revoke as take_back
+    from cd4ml.loop.standing import revoke as take_back
 
     words = given.words
     approval = take_back(given.project, words.approval, reason=words.reason, actor=given.actor)
@@ -203,7 +203,7 @@ def revoke(given: Given) -> Answer[StandingApproval]:
 
 def abort(given: Given) -> Answer[Release]:
     """Stop a rollout."""
-    from cd4ml.loop.promote import abort as stop
+    from cd4ml.loop.undo import abort as stop
 
     words = given.words
     release = stop(given.project, words.release, reason=words.reason, actor=given.actor)
@@ -212,8 +212,8 @@ def abort(given: Given) -> Answer[Release]:
 
 def undo(given: Given) -> Answer[Restored]:
     """Go back to the version before."""
-    from cd4ml.loop.promote import undo as go_back
     from cd4ml.loop.restored import restored
+    from cd4ml.loop.undo import undo as go_back
 
     words = given.words
     release = go_back(
@@ -228,14 +228,14 @@ def undo(given: Given) -> Answer[Restored]:
 
 def list_releases(given: Given) -> Answer[list[Release]]:
     """All releases."""
-    from cd4ml.loop.promote import releases
+    from cd4ml.loop.releases import releases
 
     return Answer(releases(given.project)[::-1], _show_releases)
 
 
 def show(given: Given) -> Answer[ReleaseDetails]:
     """One release."""
-    from cd4ml.loop.promote import release_details
+    from cd4ml.loop.releases import release_details
 
     return Answer(release_details(given.project, given.words.release), _show_details)
 

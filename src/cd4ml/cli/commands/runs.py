@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from cd4ml.cli import assignments
 from cd4ml.cli.again import taken_apart
+from cd4ml.cli.cluster import is_on_ray, takes_cluster, where_of
 from cd4ml.cli.given import Answer, Given
-from cd4ml.cli.words import Commands, Parser, UsageError, at_most_a_million, day_or_time
+from cd4ml.cli.run_options import takes_data, takes_moment, takes_settings
+from cd4ml.cli.words import Commands, Parser, UsageError, at_most_a_million
 
 if TYPE_CHECKING:
     from cd4ml.cli.screen import Screen
@@ -35,22 +37,10 @@ def add(commands: Commands) -> None:
 
 
 def _add_what_to_run(parser: Parser) -> None:
-    parser.add_argument(
-        "--set",
-        dest="settings",
-        metavar="STEP.PARAMETER=VALUE",
-        type=assignments.setting,
-        action="append",
-        default=[],
-        help="another value than the code's; may be repeated",
-    )
-    parser.add_argument(
-        "--data",
-        dest="datasets",
+    takes_settings(parser)
+    takes_data(
+        parser,
         metavar="NAME=VERSION|NAME|PATH",
-        type=assignments.pair,
-        action="append",
-        default=[],
         help="other data than the newest version: flights=flights@2 (or @TAG, @2013-03),\n"
         "another dataset, a file or folder; may be repeated",
     )
@@ -61,13 +51,7 @@ def _add_what_to_run(parser: Parser) -> None:
         metavar="NAME",
         help="with the data and parameters of [environments.NAME]",
     )
-    parser.add_argument(
-        "--as-of",
-        dest="as_of",
-        metavar="MOMENT",
-        type=day_or_time,
-        help="on what was known then: the versions published, the rows arrived by 2013-03-01",
-    )
+    takes_moment(parser)
     parser.add_argument(
         "--for-each",
         dest="for_each",
@@ -108,12 +92,7 @@ def _add_search(parser: Parser) -> None:
         action="store_true",
         help="compute the steps in this process, for a debugger: no timeouts, no limits",
     )
-    parser.add_argument(
-        "--ray",
-        metavar="ADDRESS",
-        default="",
-        help="compute the steps, or the trials of a grid, on this Ray cluster; auto finds one, local starts one here",
-    )
+    takes_cluster(parser)
 
 
 def run(
@@ -135,10 +114,13 @@ def run(
         raise UsageError("cd4ml run: --trials needs --grid", hint="cd4ml run --help")
     if words.for_each:
         return _for_each(given, settings, datasets)
-    from cd4ml.loop.executors import Where, open_executor
+    if words.in_process and is_on_ray(words):
+        msg = "cd4ml run: --in-process and --on ray (or --ray) go one at a time"
+        raise UsageError(msg, hint="cd4ml run --help")
+    from cd4ml.loop.executors import open_executor
 
-    kind = "in-process" if words.in_process else ""
-    where = Where(executor=kind, workers=words.workers, ray=words.ray)
+    otherwise = "in-process" if words.in_process else ""
+    where = where_of(words, otherwise=otherwise, workers=words.workers)
     with open_executor(given.project, where) as executor:
         return _run_once(given, executor, settings, datasets)
 
@@ -173,7 +155,6 @@ def _search(
 ) -> Answer[SearchReport]:
     from cd4ml.cli.commands.searches import answer
     from cd4ml.cli.screen import trials
-    from cd4ml.loop.executors import Where
     from cd4ml.loop.search import search
     from cd4ml.records.settings import SearchSettings
 
@@ -194,7 +175,7 @@ def _search(
             as_of=words.as_of,
             actor=given.actor,
             progress=tell,
-            where=Where(ray=words.ray),
+            where=where_of(words),
         )
     return answer(report)
 

@@ -133,13 +133,29 @@ def model_file(
     Returns:
         Path -> content.
     """
-    environment = {"conda": "conda.yaml", "virtualenv": "python_env.yaml"}
+    file = {
+        "flavors": _flavors(python, libraries, is_sklearn=is_sklearn),
+        "signature": _signature_of(contract),
+        "metadata": dict(facts),
+        "model_size_bytes": n_bytes,
+        "utc_time_created": made_at,
+    }
+    return {
+        FILE: _written(file),
+        "contract.json": msgspec.json.encode(contract),
+        f"code/{_LOADER}.py": _loader(),
+        **_environment(python, libraries),
+    }
+
+
+def _flavors(python: str, libraries: Mapping[str, str], *, is_sklearn: bool) -> dict[str, Any]:
+    """How it can be loaded: as a function of tables, and as what scikit-learn fitted."""
     flavors: dict[str, Any] = {
         "python_function": {
             "loader_module": _LOADER,
             "code": "code",
             "data": ".",
-            "env": environment,
+            "env": {"conda": "conda.yaml", "virtualenv": "python_env.yaml"},
             "python_version": python,
         }
     }
@@ -150,39 +166,35 @@ def model_file(
             "sklearn_version": libraries.get("scikit-learn", ""),
             "code": "code",
         }
-    file = {
-        "flavors": flavors,
-        "signature": {
-            "inputs": json.dumps([_column(field) for field in contract.fields]),
-            "outputs": json.dumps(
-                [{"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1]}}]
-            ),
-            "params": None,
-        },
-        "metadata": dict(facts),
-        "model_size_bytes": n_bytes,
-        "utc_time_created": made_at,
-    }
-    needed = [f"{name}=={version}" for name, version in sorted(libraries.items())]
+    return flavors
+
+
+def _signature_of(contract: Contract) -> dict[str, Any]:
+    answer = {"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1]}}
     return {
-        FILE: _written(file),
-        "contract.json": msgspec.json.encode(contract),
-        f"code/{_LOADER}.py": _loader(),
+        "inputs": json.dumps([_column(field) for field in contract.fields]),
+        "outputs": json.dumps([answer]),
+        "params": None,
+    }
+
+
+def _environment(python: str, libraries: Mapping[str, str]) -> dict[str, bytes]:
+    """The files from which MLflow makes an environment for the model."""
+    needed = [f"{name}=={version}" for name, version in sorted(libraries.items())]
+    virtualenv = {
+        "python": python,
+        "build_dependencies": ["pip"],
+        "dependencies": ["-r requirements.txt"],
+    }
+    conda = {
+        "name": "mlflow-env",
+        "channels": ["conda-forge"],
+        "dependencies": [f"python={python}", "pip", {"pip": ["mlflow", *needed]}],
+    }
+    return {
         "requirements.txt": "".join(f"{line}\n" for line in needed).encode(),
-        "python_env.yaml": _written(
-            {
-                "python": python,
-                "build_dependencies": ["pip"],
-                "dependencies": ["-r requirements.txt"],
-            }
-        ),
-        "conda.yaml": _written(
-            {
-                "name": "mlflow-env",
-                "channels": ["conda-forge"],
-                "dependencies": [f"python={python}", "pip", {"pip": ["mlflow", *needed]}],
-            }
-        ),
+        "python_env.yaml": _written(virtualenv),
+        "conda.yaml": _written(conda),
     }
 
 

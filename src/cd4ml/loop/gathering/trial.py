@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cd4ml.errors import Unavailable
+from cd4ml.loop.child_process import ended_after
 from cd4ml.loop.gathering.asked import Asked
 from cd4ml.models.manifest import Manifest
 from cd4ml.models.trust import is_ours, word_for
@@ -137,17 +138,8 @@ def _process(folder: Path, project: Path) -> Iterator[subprocess.Popen[bytes]]:
             stderr=log,
             env=_environment(folder),
         )
-    try:
+    with ended_after(child, grace_s=_GRACE_S):
         yield child
-    finally:
-        child.terminate()
-        try:
-            child.wait(_GRACE_S)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
-        if child.stdin is not None:
-            child.stdin.close()
 
 
 def _environment(folder: Path) -> dict[str, str]:

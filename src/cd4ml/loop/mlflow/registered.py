@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
     from cd4ml.store.project import Project
 
-_IS_PROMPT = "mlflow.prompt.is_prompt"
-_RUN_LINK = "mlflow.run_link"
-_USUAL_MODELS, _USUAL_VERSIONS, _MOST = 100, 10_000, 200_000
+IS_PROMPT = "mlflow.prompt.is_prompt"
+RUN_LINK = "mlflow.run_link"
+MOST = 200_000  # models or versions of a page
 
 Answered = dict[str, object]
 
@@ -75,8 +75,8 @@ def told_versions(
             source=version.source or f"{ARTIFACTS}/versions/{version.ref}",
             run_id=ids[version.run] if version.run else "",
             model_id=model_id_in(version.source),
-            run_link=version.tags.get(_RUN_LINK, ""),
-            tags=key_values({k: v for k, v in version.tags.items() if k != _RUN_LINK}),
+            run_link=version.tags.get(RUN_LINK, ""),
+            tags=key_values({k: v for k, v in version.tags.items() if k != RUN_LINK}),
             aliases=pointing.get((version.model, version.number), []),
         )
         for version in versions

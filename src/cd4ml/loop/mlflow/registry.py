@@ -21,6 +21,9 @@ from cd4ml.engines.mlflow.search_language import (
 from cd4ml.errors import InvalidInput
 from cd4ml.loop.mlflow.paging import page_of
 from cd4ml.loop.mlflow.registered import (
+    IS_PROMPT,
+    MOST,
+    Answered,
     orders_in,
     pairs_of,
     refuse_champion,
@@ -35,11 +38,7 @@ from cd4ml.records.model_version import RegisteredModel
 if TYPE_CHECKING:
     from cd4ml.store.project import Project
 
-_IS_PROMPT = "mlflow.prompt.is_prompt"
-_RUN_LINK = "mlflow.run_link"
-_USUAL_MODELS, _USUAL_VERSIONS, _MOST = 100, 10_000, 200_000
-
-Answered = dict[str, object]
+_USUAL = 100  # models of a page
 
 
 def create_model(project: Project, asked: messages.CreateRegisteredModel, actor: str) -> Answered:
@@ -51,7 +50,7 @@ def create_model(project: Project, asked: messages.CreateRegisteredModel, actor:
         NotOffered: If it is a prompt.
     """
     tags = pairs_of(asked.tags)
-    if tags.get(_IS_PROMPT) == "true":
+    if tags.get(IS_PROMPT) == "true":
         raise NotOffered(
             "cd4ml does not offer MLflow's prompts", hint="keep them in the repository"
         )
@@ -122,7 +121,7 @@ def search_models(project: Project, asked: messages.Search, actor: str) -> Answe
     """
     comparisons = parse_filter(asked.filter, REGISTERED_MODELS)
     orders = orders_in(asked.order_by, REGISTERED_MODELS)
-    page = page_of(asked.page_token, asked.max_results, usual=_USUAL_MODELS, most=_MOST)
+    page = page_of(asked.page_token, asked.max_results, usual=_USUAL, most=MOST)
     with project.database.read() as connection:
         fitting = [
             each
@@ -226,7 +225,7 @@ def version_by_alias(project: Project, asked: messages.AliasAsked, actor: str) -
 
 def _of_model(model: RegisteredModel, asked: Comparison | Order) -> Any:
     if asked.kind == "tag":
-        is_prompt = {_IS_PROMPT: "false"}  # what cd4ml registers is none
+        is_prompt = {IS_PROMPT: "false"}  # what cd4ml registers is none
         return {**is_prompt, **model.tags}.get(asked.key)
     return {
         "name": model.name,

@@ -20,6 +20,10 @@ from cd4ml.loop.mlflow.folders import model_files
 from cd4ml.loop.mlflow.ids import run_of
 from cd4ml.loop.mlflow.paging import page_of
 from cd4ml.loop.mlflow.registered import (
+    IS_PROMPT,
+    MOST,
+    RUN_LINK,
+    Answered,
     orders_in,
     pairs_of,
     refuse_champion,
@@ -39,11 +43,7 @@ if TYPE_CHECKING:
 
     from cd4ml.store.project import Project
 
-_IS_PROMPT = "mlflow.prompt.is_prompt"
-_RUN_LINK = "mlflow.run_link"
-_USUAL_MODELS, _USUAL_VERSIONS, _MOST = 100, 10_000, 200_000
-
-Answered = dict[str, object]
+_USUAL = 10_000  # versions of a page
 
 
 def create_version(project: Project, asked: messages.CreateModelVersion, actor: str) -> Answered:
@@ -53,7 +53,7 @@ def create_version(project: Project, asked: messages.CreateModelVersion, actor: 
         NotFound: If there is no such model, run or source.
         InvalidInput: If cd4ml does not have the source's files.
     """
-    tags = pairs_of(asked.tags) | ({_RUN_LINK: asked.run_link} if asked.run_link else {})
+    tags = pairs_of(asked.tags) | ({RUN_LINK: asked.run_link} if asked.run_link else {})
     registry.require_tags(tags)
     with project.database.read() as connection:
         registry.model(connection, asked.name)
@@ -125,7 +125,7 @@ def search_versions(project: Project, asked: messages.Search, actor: str) -> Ans
     """
     comparisons = parse_filter(asked.filter, MODEL_VERSIONS)
     orders = orders_in(asked.order_by, MODEL_VERSIONS)
-    page = page_of(asked.page_token, asked.max_results, usual=_USUAL_VERSIONS, most=_MOST)
+    page = page_of(asked.page_token, asked.max_results, usual=_USUAL, most=MOST)
     with project.database.read() as connection:
         found = registry.versions(connection, _only_name(comparisons))
         told = told_versions(connection, found)
@@ -183,7 +183,7 @@ def _pointing(connection: Connection, version: ModelVersion) -> list[Alias]:
 
 def _of_version(version: entities.ModelVersion, asked: Comparison | Order) -> Any:
     if asked.kind == "tag":
-        is_prompt = {_IS_PROMPT: "false"}
+        is_prompt = {IS_PROMPT: "false"}
         return {**is_prompt, **{tag.key: tag.value for tag in version.tags}}.get(asked.key)
     if asked.key in ("version", "version_number"):
         return int(version.version)

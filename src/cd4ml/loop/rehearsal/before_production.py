@@ -12,11 +12,13 @@ from cd4ml.loop.catalog import catalog
 from cd4ml.loop.compare import compare, runs
 from cd4ml.loop.evaluate import Judgement, evaluate, judgement_of
 from cd4ml.loop.ingest import ingest, show_dataset
-from cd4ml.loop.promote import approve, releases, request, stand
+from cd4ml.loop.promote import approve, request
 from cd4ml.loop.rehearsal import findings
 from cd4ml.loop.rehearsal.stage import MANAGER, SCIENTIST, Stage, endpoint, expect
+from cd4ml.loop.releases import releases
 from cd4ml.loop.roll_out import roll_out
 from cd4ml.loop.search import search
+from cd4ml.loop.standing import stand
 from cd4ml.loop.train import RunReport, train
 from cd4ml.models.manifest import Manifest
 from cd4ml.records.approval import StandingApproval

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cd4ml.errors import Unavailable
+from cd4ml.loop.child_process import ended_after
 
 _GRACE_S = 10.0
 _RETRY_S = 0.1
@@ -45,17 +46,8 @@ def process(
             stderr=output,
             env={**os.environ, "CD4ML_PROJECT": str(folder.absolute())},
         )
-    try:
+    with ended_after(child, grace_s=_GRACE_S):
         yield child
-    finally:
-        child.terminate()
-        try:
-            child.wait(_GRACE_S)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
-        if child.stdin is not None:
-            child.stdin.close()
 
 
 def _wait_until_free(host: str, port: int) -> None:

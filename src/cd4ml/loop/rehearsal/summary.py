@@ -9,9 +9,9 @@ import msgspec
 
 from cd4ml.loop.audit import verify
 from cd4ml.loop.candidate import runtime_of
-from cd4ml.loop.promote import releases
 from cd4ml.loop.rehearsal.production import ENVIRONMENT, months_of
 from cd4ml.loop.rehearsal.stage import Stage, expect
+from cd4ml.loop.releases import releases
 from cd4ml.loop.watch import alerts
 from cd4ml.loop.why import why
 from cd4ml.measures.ranking import auc

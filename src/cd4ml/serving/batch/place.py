@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from cd4ml.errors import NotFound, Unavailable
-from cd4ml.store.blobs import S3_RETRIES, no_store_at, reaching
+from cd4ml.store.object_store import S3_RETRIES, no_store_at, reaching
 
 T = TypeVar("T")
 

@@ -14,6 +14,7 @@ from cd4ml.records.experiment import Experiment
 from cd4ml.records.run import Run
 from cd4ml.store import ledger, rows
 from cd4ml.store.tables import TABLES
+from cd4ml.store.tracking.described import changes_between, described
 
 _EXPERIMENTS, _RUNS = TABLES[Experiment], TABLES[Run]
 _SHOWN = 10  # names in a hint
@@ -114,21 +115,13 @@ def change_experiment(
         AlreadyExists: If another one has the name.
     """
     old = rows.get(connection, Experiment, number, lock=True)
-    kept = {key: value for key, value in old.tags.items() if key not in untag}
-    changes: dict[str, Any] = {"tags": {**kept, **(tags or {})}}
-    changes |= {} if note is None else {"note": note}
-    changes |= {} if name is None else {"name": name}
-    new = msgspec.structs.replace(old, **changes)
+    new = described(old, name=name, note=note, tags=tags, untag=untag)
     if new == old:
         return old
     if new.name != old.name:
         _rename(connection, old, new.name)
     rows.replace(connection, new)
-    fields = ("name", "note", "tags")
-    details = {
-        each: getattr(new, each) for each in fields if getattr(new, each) != getattr(old, each)
-    }
-    _enter(connection, "changed", new, at, actor, details)
+    _enter(connection, "changed", new, at, actor, changes_between(old, new))
     return new
 
 

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from cd4ml.records.run import Run
 from cd4ml.store import ledger, lineage, rows
+from cd4ml.store.tracking.described import changes_between, described
 from cd4ml.store.tracking.experiments import ensure_experiment
 
 Ending = Literal["finished", "failed", "killed"]
@@ -129,20 +130,13 @@ def change_run(
         NotFound: If there is none.
     """
     old = rows.get(connection, Run, number, lock=True)
-    kept = {key: value for key, value in old.tags.items() if key not in untag}
-    changes: dict[str, Any] = {"tags": {**kept, **(tags or {})}}
-    changes |= {} if note is None else {"note": note}
-    changes |= {} if name is None else {"name": name}
-    new = msgspec.structs.replace(old, **changes)
+    new = described(old, name=name, note=note, tags=tags, untag=untag)
     if new == old:
         return old
     rows.replace(connection, new)
     if new.state != "running":
-        fields = ("name", "note", "tags")
-        changed = {
-            each: getattr(new, each) for each in fields if getattr(new, each) != getattr(old, each)
-        }
-        _enter(connection, "changed", new, at, actor, details=changed)
+        details = changes_between(old, new)
+        _enter(connection, "changed", new, at, actor, details=details)
     return new
 
 
