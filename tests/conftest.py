@@ -12,7 +12,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("POLARS_MAX_THREADS", "2")
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -95,12 +96,20 @@ def postgres_template(postgres_databases: postgres.Databases) -> Iterator[str]:
     postgres_databases.drop(url)
 
 
+@pytest.fixture(scope="session")
+def postgres_copies(postgres_server: str, postgres_template: str) -> Iterator[postgres.Copies]:
+    """Copies of that database, the next one always made already."""
+    copies = postgres.Copies(postgres_server, postgres_template)
+    yield copies
+    copies.close()
+
+
 @pytest.fixture
-def postgres_url(postgres_databases: postgres.Databases, postgres_template: str) -> Iterator[str]:
+def postgres_url(postgres_copies: postgres.Copies) -> Iterator[str]:
     """URL of a migrated PostgreSQL database of this test alone."""
-    url = postgres_databases.create(template=postgres_template)
+    url = postgres_copies.take()
     yield url
-    postgres_databases.drop(url)
+    postgres_copies.drop(url)
 
 
 @pytest.fixture
@@ -142,6 +151,29 @@ def database(database_url: str) -> "Iterator[Database]":
     opened = open_database(database_url)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def shared_databases(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> "Iterator[Callable[[], Database]]":
+    """Makes migrated databases that a module fills and its tests only read; each kind in turn."""
+    from cd4ml.store.database import open_database
+
+    with ExitStack() as stack:
+
+        def make() -> "Database":
+            if request.param == "postgres":
+                copies: postgres.Copies = request.getfixturevalue("postgres_copies")
+                url = copies.take()
+                stack.callback(copies.drop, url)
+            else:
+                path = tmp_path_factory.mktemp("shared") / "cd4ml.db"
+                shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
+                url = f"sqlite:///{path}"
+            return stack.enter_context(closing(open_database(url)))
+
+        yield make
 
 
 @pytest.fixture(scope="session")

@@ -41,7 +41,8 @@ def kill_at_every_step(
     attempt: Callable[[int], Work],
     is_watched: IsWatched,
     *,
-    afterwards: Callable[[int], object] = lambda n: None,
+    afterwards: Callable[[int], object] | None = None,
+    is_apart: bool = False,
 ) -> int:
     """Let children work, each killed at a step that none before was killed at; how many were.
 
@@ -49,13 +50,35 @@ def kill_at_every_step(
         attempt: Prepares the n-th attempt in its child, and gives the work to be killed in.
         is_watched: Of which functions every line is a step.
         afterwards: What follows the n-th kill, in a child that lives.
+        is_apart: Whether no attempt has to do with another: then the next one goes on meanwhile.
     """
     seen: set[Step] = set()
+    following = _Following()
     while (step := _killed(partial(attempt, len(seen)), is_watched, seen)) is not None:
-        status = _run(partial(afterwards, len(seen)))
-        assert status == 0, (step, status)
+        if afterwards is not None:
+            following.begin(partial(afterwards, len(seen)), step)
+        if not is_apart:
+            following.end()
         seen.add(step)
+    following.end()
     return len(seen)
+
+
+class _Following:
+    """What follows a kill, in a child; there is one of them at a time."""
+
+    def __init__(self) -> None:
+        self._child: tuple[int, Step] | None = None
+
+    def begin(self, work: Work, step: Step) -> None:
+        self.end()
+        self._child = _begun(work), step
+
+    def end(self) -> None:
+        if self._child is not None:
+            (child, step), self._child = self._child, None
+            status = os.waitpid(child, 0)[1]
+            assert status == 0, (step, status)
 
 
 def _killed(attempt: Callable[[], Work], is_watched: IsWatched, seen: set[Step]) -> Step | None:
@@ -74,11 +97,16 @@ def _killed(attempt: Callable[[], Work], is_watched: IsWatched, seen: set[Step])
 
 
 def _run(work: Work) -> int:
+    return os.waitpid(_begun(work), 0)[1]
+
+
+def _begun(work: Work) -> int:
+    """The process of a child that works."""
     child = os.fork()
     if child == 0:
         work()
         os._exit(0)
-    return os.waitpid(child, 0)[1]
+    return child
 
 
 def _traced(work: Work, is_watched: IsWatched, seen: set[Step], report: int) -> None:

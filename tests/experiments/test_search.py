@@ -226,7 +226,9 @@ def kill_searches(folder: str, template: str) -> None:
         # each finished run belongs to one trial, and each trial has one
         assert sorted(finished) == sorted(trial.run for trial in found)
 
-    sys.stdout.write(str(kill_at_every_step(prepare, _is_watched, afterwards=afterwards)))
+    sys.stdout.write(
+        str(kill_at_every_step(prepare, _is_watched, afterwards=afterwards, is_apart=True))
+    )
 
 
 @pytest.mark.crash

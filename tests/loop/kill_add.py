@@ -17,13 +17,16 @@ from cd4ml.data import removal, taking
 from cd4ml.loop import open_project
 from cd4ml.loop.ingest import ingest
 from cd4ml.loop.versions import gc
-from cd4ml.store import delivery, file_store, objects
+from cd4ml.store import delivery, disk, file_store, object_store, objects
 from tests.killing import Work, kill_at_every_step
 from tests.loop.world import ANN
 
 WATCHED = {
-    "copy": {module.__file__ for module in (objects, delivery, file_store, taking, removal)},
-    "hardlink": {objects.__file__},
+    "copy": {
+        module.__file__
+        for module in (objects, disk, object_store, delivery, file_store, taking, removal)
+    },
+    "hardlink": {objects.__file__, disk.__file__, object_store.__file__},
 }
 
 

@@ -212,6 +212,7 @@ class TestCheckpoints:
                 and code.co_name in ("checkpoint", "put", "_created", "_write_down")
             ),
             afterwards=goes_on,
+            is_apart=True,
         )
 
         assert killed > 20

@@ -20,7 +20,7 @@ from cd4ml.models import registry
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.store import rows
 from tests.loop.test_evaluate import change
-from tests.loop.test_promote import accept, ask_for_production, second
+from tests.loop.test_promote import accept, ask_for_production, first, second
 from tests.loop.world import ANN, BEGIN, DAY, EVE, HOUR, MAX, actions, entries, move, move_to
 
 URGENT = """[environments.production.emergency]
@@ -63,16 +63,14 @@ class TestEvidence:
         assert asked.details["verdict"] == "verdict/2"
 
     def test_the_first_is_compared_with_nothing(self, project: Project) -> None:
-        accept(project)
-        release = ask_for_production(project)
+        release = first(project)
 
         evidence = release_details(project, release.ref).evidence
 
         assert (evidence.compared_with, evidence.changes) == ("", ())
 
     def test_an_approval_after_the_evidence_changed_is_refused(self, project: Project) -> None:
-        accept(project)
-        release = ask_for_production(project)
+        release = first(project)
         judged_again(project)
         before = actions(project)
 
@@ -92,16 +90,14 @@ class TestEvidence:
     def test_judging_again_and_finding_the_same_is_the_same_evidence(
         self, project: Project
     ) -> None:
-        accept(project)
-        release = ask_for_production(project)
+        release = first(project)
         evaluate(project, "delay/1", actor=EVE)
 
         assert approve(project, release.ref, reason="good", actor=MAX).state == "released"
 
     @pytest.mark.parametrize("digits", [12, 64, 71])
     def test_what_was_looked_at_may_be_said(self, project: Project, digits: int) -> None:
-        accept(project)
-        release = ask_for_production(project)
+        release = first(project)
         content = release.content if digits == 71 else release.content.removeprefix("blake3:")
 
         with pytest.raises(Refused) as refused:
@@ -118,8 +114,7 @@ class TestEvidence:
 
 class TestRounds:
     def test_it_waits_until_it_is_asked_for_again(self, project: Project) -> None:
-        accept(project)
-        release = ask_for_production(project)
+        release = first(project)
 
         sent_back = request_changes(project, release.ref, reason="write the card", actor=MAX)
         assert sent_back.state == "changes_requested"
@@ -134,8 +129,7 @@ class TestRounds:
         assert approve(project, release.ref, reason="thanks", actor=MAX).state == "released"
 
     def test_a_request_is_taken_back(self, project: Project) -> None:
-        accept(project)
-        release = ask_for_production(project)
+        release = first(project)
 
         assert withdraw(project, release.ref, reason="too early", actor=ANN).state == "withdrawn"
         with pytest.raises(Conflict):

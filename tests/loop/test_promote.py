@@ -50,6 +50,12 @@ def ask_for_production(project: Project, version: str = "delay/1") -> Release:
     return request(project, version, to="production", reason="good", actor=ANN)
 
 
+def first(project: Project) -> Release:
+    """delay/1, requested for production."""
+    accept(project)
+    return ask_for_production(project)
+
+
 def second(released: Project) -> Release:
     """delay/2, requested for production."""
     add_flights(released, 30)
@@ -136,7 +142,7 @@ class TestADamagedModel:
         assert releases(project) == []
 
     def test_is_not_approved(self, project: Project) -> None:
-        release = ask_for_production(project, accept(project))
+        release = first(project)
         damage(project, "delay/1")
 
         with pytest.raises(Refused) as refused:
@@ -202,8 +208,7 @@ def test_where_somebody_has_to_agree_it_waits(project: Project) -> None:
 
 
 def test_asking_again_while_it_waits_is_the_same_release(project: Project) -> None:
-    accept(project)
-    release = ask_for_production(project)
+    release = first(project)
     before = actions(project)
 
     assert request(project, "delay/1", to="production", actor=ANN) == release
@@ -211,8 +216,7 @@ def test_asking_again_while_it_waits_is_the_same_release(project: Project) -> No
 
 
 def test_who_asks_does_not_agree(project: Project) -> None:
-    accept(project)
-    release = ask_for_production(project)
+    release = first(project)
     before = actions(project)
 
     with pytest.raises(NotAllowed) as refused:
@@ -226,8 +230,7 @@ def test_who_asks_does_not_agree(project: Project) -> None:
 
 
 def test_who_lacks_the_role_does_not_agree(project: Project) -> None:
-    accept(project)
-    release = ask_for_production(project)
+    release = first(project)
 
     with pytest.raises(NotAllowed) as refused:
         approve(project, release.ref, reason="why not", actor=EVE)

@@ -407,7 +407,8 @@ def kill_tellers(root: str) -> None:
             verify(project)
 
     os.environ["CHAT_SECRET"] = KEY
-    sys.stdout.write(str(kill_at_every_step(attempt, _is_watched, afterwards=afterwards)))
+    n = kill_at_every_step(attempt, _is_watched, afterwards=afterwards, is_apart=True)
+    sys.stdout.write(str(n))
 
 
 def _is_watched(code: CodeType) -> bool:

@@ -35,6 +35,9 @@ _SETTINGS = {
     "max_connections": "100",
 }
 
+_CREATE = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+_DROP = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+
 
 def programs() -> Path:
     """The folder of `initdb` and `postgres`, newest version first.
@@ -124,8 +127,70 @@ def _answers(url: str) -> bool:
 
 def _connect(url: str) -> "psycopg.Connection[tuple[object, ...]]":
     """A connection in autocommit: CREATE and DROP DATABASE refuse to run in a transaction."""
-    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-    return psycopg.connect(plain, autocommit=True, connect_timeout=5)
+    return psycopg.connect(_plain(url), autocommit=True, connect_timeout=5)
+
+
+def _plain(url: str) -> str:
+    """A URL as PostgreSQL's own library takes it."""
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def _fresh_name() -> str:
+    return f"cd4ml_test_{uuid4().hex}"
+
+
+class _Behind:
+    """A connection that is given a statement, and waited for only when it is given the next one."""
+
+    def __init__(self, server_url: str) -> None:
+        self._connection = psycopg.pq.PGconn.connect(_plain(server_url).encode())
+        if self._connection.status != psycopg.pq.ConnStatus.OK:
+            raise psycopg.OperationalError(self._connection.error_message.decode())
+
+    def send(self, statement: sql.Composed) -> None:
+        self.wait()
+        self._connection.send_query(statement.as_bytes())
+
+    def wait(self) -> None:
+        while result := self._connection.get_result():
+            if result.status != psycopg.pq.ExecStatus.COMMAND_OK:
+                raise psycopg.OperationalError(result.error_message.decode())
+
+    def close(self) -> None:
+        self.wait()
+        self._connection.finish()
+
+
+class Copies:
+    """Copies of one database, made ahead and dropped behind: no test waits for either."""
+
+    def __init__(self, server_url: str, template: str) -> None:
+        self._url = make_url(server_url)
+        self._template = Databases.name_in(template)
+        self._making, self._dropping = _Behind(server_url), _Behind(server_url)
+        self._next = self._made()
+
+    def take(self) -> str:
+        """URL of a database that nobody has had."""
+        taken, self._next = self._next, self._made()
+        return self._url.set(database=taken).render_as_string(hide_password=False)
+
+    def drop(self, url: str) -> None:
+        """Removes a database soon, also when a test left connections open."""
+        self._dropping.send(_DROP.format(sql.Identifier(Databases.name_in(url))))
+
+    def close(self) -> None:
+        """Removes what was made ahead, and ends the connections."""
+        self._making.close()
+        self.drop(self._next)
+        self._dropping.close()
+
+    def _made(self) -> str:
+        """The name of a database that will be there when the one after it is being made."""
+        name = _fresh_name()
+        names = sql.Identifier(name), sql.Identifier(self._template)
+        self._making.send(_CREATE.format(*names))
+        return name
 
 
 class Databases:
@@ -137,17 +202,14 @@ class Databases:
 
     def create(self, *, template: str = "template1") -> str:
         """URL of a new database, a copy of the template."""
-        name = f"cd4ml_test_{uuid4().hex}"
-        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
-        self._connection.execute(
-            statement.format(sql.Identifier(name), sql.Identifier(self.name_in(template)))
-        )
+        name = _fresh_name()
+        names = sql.Identifier(name), sql.Identifier(self.name_in(template))
+        self._connection.execute(_CREATE.format(*names))
         return self._url.set(database=name).render_as_string(hide_password=False)
 
     def drop(self, url: str) -> None:
         """Removes the database, also when a test left connections open."""
-        statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
-        self._connection.execute(statement.format(sql.Identifier(self.name_in(url))))
+        self._connection.execute(_DROP.format(sql.Identifier(self.name_in(url))))
 
     def close(self) -> None:
         """Ends the connection; databases not dropped stay until the server goes."""

@@ -43,6 +43,33 @@ def test_a_database_made_from_a_template_has_its_rows(
     postgres_databases.drop(template)
 
 
+def test_copies_are_made_ahead_share_nothing_and_are_gone_afterwards(
+    postgres_databases: postgres.Databases, postgres_server: str
+) -> None:
+    template = postgres_databases.create()
+    _query(template, "CREATE TABLE fares AS SELECT 12 AS fare")
+    copies = postgres.Copies(postgres_server, template)
+
+    first, second = copies.take(), copies.take()
+
+    _query(first, "DELETE FROM fares")
+    assert _query(second, "SELECT fare FROM fares") == [(12,)]
+    for copy in (first, second):
+        copies.drop(copy)
+    copies.close()
+    for copy in (first, second):
+        with pytest.raises(psycopg.OperationalError, match="does not exist"):
+            _query(copy, "SELECT 1")
+    postgres_databases.drop(template)
+
+
+def test_a_copy_that_cannot_be_made_is_no_copy(postgres_server: str) -> None:
+    copies = postgres.Copies(postgres_server, "no_such_database")
+
+    with pytest.raises(psycopg.OperationalError, match='"no_such_database" does not exist'):
+        copies.take()
+
+
 def test_a_bucket_is_empty_at_first_and_keeps_what_is_put(s3_url: str) -> None:
     store = obstore.store.from_url(s3_url)
     assert list(obstore.list(store)) == []

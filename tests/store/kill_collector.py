@@ -4,9 +4,10 @@
 
 FOLDER holds `before/`, a log that waits to be collected. Each attempt works on a copy,
 `killed-0/`, `killed-1/`...; a step is a source line of the store that no earlier attempt was
-killed at. Prints how many attempts were killed. The copy left last was collected undisturbed.
+killed at. Prints each attempt's number when it has ended. The one that ended last was undisturbed.
 """
 
+import os
 import shutil
 import sys
 from functools import partial
@@ -22,11 +23,14 @@ from cd4ml.store import (
     answer_counts,
     blobs,
     delta_log,
+    disk,
     forgetting,
     growing_table,
     ledger,
     lines,
     log,
+    named_objects,
+    object_store,
     segments,
     shipped,
 )
@@ -37,7 +41,10 @@ from tests.killing import Work, kill_at_every_step
 from tests.store.answers import START, log_in
 
 WATCHED = {
-    "collect": (answer_counts, blobs, delta_log, growing_table, lines, log, segments, shipped),
+    "collect": (
+        *(answer_counts, delta_log, growing_table, lines, log, segments, shipped),
+        *(blobs, disk, named_objects, object_store),
+    ),
     "forget": (delta_log, forgetting, growing_table),
 }
 
@@ -62,13 +69,19 @@ def main(root: Path, work: str) -> None:
     """Kill at each step in turn, until an attempt comes to its end."""
 
     def attempt(n: int) -> Work:
+        if n:
+            _say(n - 1)
         folder = root / f"killed-{n}"
         shutil.copytree(root / "before", folder)
         log = log_in(folder)
         return log.collect if work == "collect" else partial(forget_ada, log)
 
     watched = {module.__file__ for module in WATCHED[work]}
-    sys.stdout.write(str(kill_at_every_step(attempt, lambda code: code.co_filename in watched)))
+    _say(kill_at_every_step(attempt, lambda code: code.co_filename in watched))
+
+
+def _say(n: int) -> None:
+    os.write(sys.stdout.fileno(), b"%d\n" % n)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -34,29 +35,37 @@ def counted(log: PredictionLog) -> int:
         return sum(each.n for each in answered_by(connection, [("delay", 1)]))
 
 
-def kill_at_every_step_of(work: str, folder: Path) -> int:
-    """Kill it in copies of `before`; returns how often."""
+def killed_at_every_step_of(work: str, folder: Path) -> Iterator[int]:
+    """Kill it in copies of `before`, and give the number of each; the last one ends by itself.
+
+    What is done with one happens while the next ones are killed.
+    """
     program = [sys.executable, str(HERE / "kill_collector.py"), str(folder), work]
-    finished = subprocess.run(program, capture_output=True, text=True, check=True, env=PATHS)
-    return int(finished.stdout)
+    n = -1
+    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True, env=PATHS) as process:
+        assert process.stdout is not None
+        for n, line in enumerate(process.stdout):
+            assert line == f"{n}\n"
+            yield n
+    assert process.returncode == 0
+    assert n > 50
 
 
 def test_a_collector_killed_at_any_step_counts_each_line_once(tmp_path: Path) -> None:
     before = tmp_path / "before"
-    log_in(before)  # makes the database once, not in each copy
+    waiting = log_in(before)  # makes the database once, not in each copy
     for i in range(3):
         segment = Segment(before / "segments", f"worker-{i}")
         segment.append(line(answer(i)))
         segment.append(b"not a prediction")
         segment.close()
 
-    objects = log_in(before)._blobs.below(FOLDER)
+    objects = waiting._blobs.below(FOLDER)
     for i in (1, 2):
         objects.create(name_of("0" * 16, i), line(answer(2 + i)) + b"\n")
+    waiting.database.close()  # nothing changes while it is copied
 
-    n_killed = kill_at_every_step_of("collect", tmp_path)
-    assert n_killed > 50
-    for i in range(n_killed + 1):
+    for i in killed_at_every_step_of("collect", tmp_path):
         log = log_in(tmp_path / f"killed-{i}")
         log.collect()
         assert ids(log) == [prediction_id(k) for k in range(5)]
@@ -75,11 +84,9 @@ def test_who_forgets_and_is_killed_at_any_step_has_forgotten_after_the_same_call
     append(before.segments, answer(1, key="Ada"), answer(2, key="Bo"))
     before.collect()
     before.add_labels(pl.DataFrame([label(1), label(2)]), "batch")
+    before.database.close()  # nothing changes while it is copied
 
-    n_killed = kill_at_every_step_of("forget", tmp_path)
-
-    assert n_killed > 50
-    for i in range(n_killed + 1):
+    for i in killed_at_every_step_of("forget", tmp_path):
         log = log_in(tmp_path / f"killed-{i}")
         forget_ada(log)
         assert ids(log) == [prediction_id(2)]

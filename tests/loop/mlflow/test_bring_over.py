@@ -201,6 +201,7 @@ def kill_imports(database: str, into: str) -> None:
         attempt,
         lambda code: code.co_name in watched and code.co_filename.endswith("bring_over.py"),
         afterwards=afterwards,
+        is_apart=True,
     )
     with opened(n_kills + 1) as project:
         bring_over(project, source, actor=ANA)

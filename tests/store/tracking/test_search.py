@@ -1,5 +1,6 @@
 """Filters, orders, pages and groups, on both databases."""
 
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from math import inf, isnan, nan
 from typing import TYPE_CHECKING, Any
@@ -71,10 +72,17 @@ RUNS: tuple[tuple[dict[str, Any], dict[str, float | None]], ...] = (
 )
 
 
-@pytest.fixture
-def filled(database: "Database") -> "Database":
+Logged = Iterable[tuple[dict[str, Any], dict[str, float | None]]]
+
+
+@pytest.fixture(scope="module")
+def filled(shared_databases: "Callable[[], Database]") -> "Database":
+    return fill(shared_databases(), RUNS)
+
+
+def fill(database: "Database", runs: Logged) -> "Database":
     with database.write() as connection:
-        for number, (changes, metrics) in enumerate(RUNS, 1):
+        for number, (changes, metrics) in enumerate(runs, 1):
             rows.insert(connection, run(number, **changes))
             points = [Point(name, value) for name, value in metrics.items()]
             log_metrics(connection, number, points)
@@ -354,31 +362,26 @@ def test_a_text_counts_as_a_number_where_it_is_one(
 
 
 @pytest.fixture(scope="module")
-def many() -> list[tuple[dict[str, Any], dict[str, float | None]]]:
+def crowded(shared_databases: "Callable[[], Database]") -> "Database":
     """Sixty runs: values that many share, some that are none, and some runs without the metric."""
     values = [nan, None, inf, -inf, 0.1, 0.2, 0.3, 0.4]
-    return [
+    runs: Logged = [
         (
             {"parameters": {"rate": i % 3}, "deleted_at": NOW if i % 7 == 0 else None},
             {"auc": values[i % len(values)]} if i % 5 else {"loss": float(i)},
         )
         for i in range(60)
     ]
+    return fill(shared_databases(), runs)
 
 
 @pytest.mark.parametrize("sort", ["metrics.auc desc", "metrics.auc asc", "metrics.loss"])
 @pytest.mark.parametrize("where", ["", "params.rate = 1", "metrics.auc > 0.15", "number < 9"])
 def test_a_page_by_a_metric_is_that_part_of_the_whole_list(
-    database: "Database", many: list[Any], where: str, sort: str
+    crowded: "Database", where: str, sort: str
 ) -> None:
-    with database.write() as connection:
-        for number, (changes, metrics) in enumerate(many, 1):
-            rows.insert(connection, run(number, **changes))
-            points = [Point(name, value) for name, value in metrics.items()]
-            log_metrics(connection, number, points)
-
-    whole = numbers(database, where, sort)
+    whole = numbers(crowded, where, sort)
 
     for limit, offset in ((1, 0), (5, 0), (5, 3), (20, 10), (100, 0)):
-        found = numbers(database, where, sort, limit=limit, offset=offset)
+        found = numbers(crowded, where, sort, limit=limit, offset=offset)
         assert found == whole[offset : offset + limit]
