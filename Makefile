@@ -36,7 +36,7 @@ demo: install ## Run the whole loop on a year of New York flights (MONTHS=4, POR
 test: install ## Run every test on what is there: SQLite and files, PostgreSQL and S3 if they can be started
 	$(BIN)/python -m pytest $(ARGS)
 
-fuzz: install ## Send an endpoint ten thousand requests that nobody should (REQUESTS=10000); `make test` sends 400
+fuzz: install ## Send an endpoint ten thousand requests that nobody should (REQUESTS=10000); `make test` sends 800
 	CD4ML_FUZZ=$(or $(REQUESTS),10000) $(BIN)/python -m pytest tests/serving/test_fuzz.py -q
 
 soak: install ## Ten minutes of load with swaps, killed workers and full disks: every answer once (SOAK_S=600)

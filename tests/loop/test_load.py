@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 
@@ -110,6 +112,39 @@ def test_a_whole_float_is_an_integer_in_rows_and_frames(registered: Registered) 
     assert [(v.path, v.got) for v in refusal.value.violations] == [("$.rows[1].hour", "18.5")]
 
 
+def test_numbers_of_numpy_are_taken_as_plain_ones(registered: Registered) -> None:
+    row = ROW | {"hour": np.int64(17), "temp": np.float32(40.5), "carrier": np.str_("AA")}
+    with cd4ml.load("delay/1", project=registered.folder) as model:
+        assert model.predict(row) == model.predict(ROW)
+        assert model.predict([row, row]) == model.predict([ROW, ROW])
+        assert model.predict(row, contributions=True) == model.predict(ROW, contributions=True)
+        assert model.warnings_of([row]) == []
+        with pytest.raises(RowsRefused) as refusal:
+            model.predict(row | {"hour": np.int64(24), "wind": np.bool_(True)})
+
+    assert type(row["hour"]) is np.int64  # the caller's own row is left alone
+    assert [each.got for each in refusal.value.violations] == ["24", "true"]
+
+
+def test_a_lazy_frame_is_collected_and_one_of_pandas_is_read_by_its_columns(
+    registered: Registered,
+) -> None:
+    frame = flights().head(20)
+    table = pd.DataFrame(frame.to_dict(as_series=False), index=range(100, 120))
+    with cd4ml.load("delay/1", project=registered.folder) as model:
+        expected = model.predict(frame).to_list()
+        assert model.predict(frame.lazy()).to_list() == expected
+        assert model.predict(table).to_list() == expected
+        assert model.predict(table.astype({"carrier": "category", "hour": "Int64"})).to_list() == (
+            expected
+        )
+        assert model.predict(table, contributions=True) == model.predict(frame, contributions=True)
+        with pytest.raises(InvalidInput) as refusal:
+            model.predict(pd.concat([table, table[["hour"]]], axis=1))
+
+    assert str(refusal.value).startswith("the frame has more than one column called hour")
+
+
 def test_each_answer_may_come_taken_apart(registered: Registered) -> None:
     rows = to_rows(CONTRACT, flights().head(4))
     with cd4ml.load("delay/1", project=registered.folder) as model:
@@ -157,7 +192,7 @@ def test_what_is_no_row_is_refused(registered: Registered, rows: Any) -> None:
             model.predict(rows)
         assert repr(model) == "<delay/1: delay/1>"
     assert str(refusal.value) == (
-        f"expected a row, a list of rows or a Polars frame, got {type(rows).__name__}\n"
+        f"expected a row, a list of rows, or a frame of Polars or pandas, got {type(rows).__name__}\n"
         "  hint: a row is a dictionary, {'hour': 17}"
     )
 

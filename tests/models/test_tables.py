@@ -100,3 +100,12 @@ def test_reasons_are_the_violations_of_an_endpoint() -> None:
         '{"field":"wind","path":"$.wind","expected":"a number of at least 0","got":"null"}]',
         "[]",
     ]
+
+
+def test_a_float_that_may_have_been_rounded_is_no_integer_in_a_table() -> None:
+    contract = Contract(name="c", fields=(Field("n", "integer"),))
+    whole = pl.DataFrame({"n": [2.0**53 - 1, 2.0**53, -(2.0**53) + 1, -(2.0**53), 1e300]})
+
+    assert kept(contract, whole).to_list() == [True, False, True, False, False]
+    assert reasons(contract, whole)[0] == "[]"
+    assert "2^53" in reasons(contract, whole)[1]

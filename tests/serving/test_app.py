@@ -194,15 +194,28 @@ def test_who_closes_the_connection_reads_why_a_large_body_is_refused(running: Se
     assert json.load(refusal.value)["error"] == "the body is larger than 10 MB"
 
 
-def test_a_compressed_body_is_refused_as_that(caller: Caller) -> None:
-    reply = caller.ask(gzip.compress(BODY), content_encoding="gzip")
+@pytest.mark.parametrize("body", [gzip.compress(BODY), BODY])
+def test_a_compressed_body_is_refused_as_that_whatever_is_in_it(
+    body: bytes, caller: Caller
+) -> None:
+    reply = caller.ask(body, content_encoding="gzip")
 
-    assert reply.status == 400
+    assert reply.status == 415
     assert reply.json == {
         "error": "the body is compressed (gzip), which is not read",
         "hint": "send it as it is, without content-encoding",
         "violations": [],
     }
+
+
+def test_a_body_that_says_that_it_is_not_compressed_is_read(caller: Caller) -> None:
+    assert caller.ask(content_encoding="Identity").status == 200
+
+
+def test_blanks_around_a_key_are_no_part_of_it(caller: Caller, released: Released) -> None:
+    caller.ask(cd4ml_key="  ada lovelace \t ")
+
+    assert released.captured()[-1]["key"] == "ada lovelace"
 
 
 def test_a_large_body_within_the_limit_is_read(caller: Caller) -> None:

@@ -6,6 +6,7 @@
 import collections
 import json
 import os
+import random
 import socket
 import subprocess
 import time
@@ -23,10 +24,12 @@ from hypothesis import HealthCheck, given, settings
 from jsonschema import Draft202012Validator
 from schemathesis import GenerationMode
 
+from cd4ml.serving.protocols.arrow import ARROW
 from tests.journeys.command_line import CD4ML, free_ports
 from tests.models.builders import ROW, boosted
 from tests.serving.builders import Caller, Released, arm, until
 from tests.serving.fuzzing import GOOD, INFER, REQUESTS, Sent, Wire
+from tests.serving.streams import mutated
 
 N = int(os.environ.get("CD4ML_FUZZ", "400"))
 BY_SCHEMA = max(24, N // 20)  # schemathesis takes a tenth of a second for one
@@ -125,6 +128,19 @@ def test_no_request_that_can_be_made_up_is_an_error_of_the_server(attacked: Atta
     attacked.refuse_harm()
     assert attacked.memory() - before < GROWTH
     assert {200, 400, 404, 405, 422} <= set(attacked.answered)
+
+
+def test_no_arrow_stream_that_a_stranger_damaged_ends_it_or_makes_it_grow(
+    attacked: Attacked,
+) -> None:
+    dice = random.Random(N)
+    before = attacked.memory()
+
+    with closing(Wire(attacked.port)) as wire:
+        for _ in range(N):
+            attacked.take(Sent("/predict", mutated(dice), ARROW.decode()), wire)
+    attacked.refuse_harm()
+    assert attacked.memory() - before < GROWTH
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode))
@@ -260,7 +276,9 @@ def test_what_is_no_http_is_refused_by_the_server_beneath(sent: bytes, attacked:
         except OSError:  # it was closed meanwhile
             answer = b""
 
-    assert not answer or answer.split()[1] in (b"400", b"404", b"405", b"413", b"422", b"431"), answer
+    assert not answer or answer.split()[1] in (b"400", b"404", b"405", b"413", b"422", b"431"), (
+        answer
+    )
     attacked.refuse_harm()
 
 

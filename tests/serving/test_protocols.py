@@ -9,7 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cd4ml.records.contract import Field, FieldType
 from cd4ml.serving.protocols.arrow import ARROW
+from cd4ml.serving.protocols.columns import rows_of_texts
 from tests.models.builders import CONTRACT, ROW
 from tests.serving.builders import Caller, Released, Reply
 
@@ -253,6 +255,74 @@ def test_a_tensor_that_is_missing_or_too_many_is_told_once(caller: Caller) -> No
         },
         {"field": "gate", "path": "$.inputs[2]", "expected": "no such field", "got": "an input"},
     ]
+
+
+def test_a_violation_of_a_table_says_where_its_value_is(caller: Caller) -> None:
+    bad = ROWS[0] | {"hour": 24}
+    names = [name for name in NAMES[::-1] if name != "wind"]
+    split = {
+        "columns": [*names, "gate"],
+        "data": [[row[name] for name in names] + ["B12"] for row in (ROWS[0], bad, bad)],
+    }
+    columns = {name: [row[name] for row in (ROWS[0], bad)] for name in names}
+    hour = {"field": "hour", "expected": "an integer from 0 to 23", "got": "24"}
+    gate = {"field": "gate", "expected": "no such field", "got": "a column"}
+    wind = {"field": "wind", "expected": "a number of at least 0", "got": "nothing"}
+
+    told = invoke(caller, json.dumps({"dataframe_split": split}).encode())
+    by_name = invoke(caller, json.dumps({"inputs": columns | {"gate": ["B12"] * 2}}).encode())
+
+    assert (told.status, by_name.status) == (422, 422)
+    assert told.json["error"] == "the request does not keep the contract 'delay': 4 violations"
+    assert told.json["violations"] == [
+        wind | {"path": "$.dataframe_split.columns"},
+        gate | {"path": "$.dataframe_split.columns[4]"},
+        hour | {"path": "$.dataframe_split.data[1][1]"},
+        hour | {"path": "$.dataframe_split.data[2][1]"},
+    ]
+    assert by_name.json["violations"] == [
+        wind | {"path": "$.inputs"},
+        gate | {"path": "$.inputs.gate"},
+        hour | {"path": "$.inputs.hour[1]"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "value"),
+    [
+        ("17", "integer", 17),
+        ("17.0", "integer", 17),
+        (" -1.70e1\t", "integer", -17),
+        ("9007199254740993", "integer", 2**53 + 1),
+        ("9007199254740993.0", "integer", 2**53 + 1),
+        ("-9223372036854775808", "integer", -(2**63)),
+        ("0e999999999", "integer", 0),
+        ("17.5", "integer", 17.5),
+        ("9007199254740993.5", "integer", "9007199254740993.5"),
+        ("9223372036854775808", "integer", 2**63),
+        ("1e-999999999", "integer", 0),
+        ("1_000", "integer", "1_000"),
+        ("\u0661\u0662", "integer", "\u0661\u0662"),
+        ("+17", "integer", "+17"),
+        ("017", "integer", "017"),
+        ("0x11", "integer", "0x11"),
+        ("1_0.5", "number", "1_0.5"),
+        ("\u0661.5", "number", "\u0661.5"),
+        (".5", "number", ".5"),
+        ("5.", "number", "5."),
+        ("nan", "number", "nan"),
+        ("inf", "number", "inf"),
+        ("-0.5E-1", "number", -0.05),
+        ("", "number", None),
+        ("TRUE", "boolean", True),
+    ],
+)
+def test_a_number_of_a_csv_is_written_as_json_writes_it(
+    text: str, kind: FieldType, value: Any
+) -> None:
+    ((got,),) = (row.values() for row in rows_of_texts((Field("n", kind),), ["n"], [[text]]))
+
+    assert (got, type(got)) == (value, type(value))
 
 
 def test_text_in_a_number_of_a_csv_is_a_violation(caller: Caller) -> None:

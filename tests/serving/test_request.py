@@ -67,6 +67,33 @@ def test_times_are_checked_and_kept_as_they_came() -> None:
     ]
 
 
+def test_an_empty_text_is_no_time_however_it_is_read() -> None:
+    row: dict[str, Any] = {"leaves:at": "", "gate": ""}
+    expected = "a time with its zone, such as 2013-02-01T05:00:00Z, or null"
+
+    assert listed(json.dumps(row), TIMES_READER) == [("$.leaves:at", expected, '""')]
+    assert listed(json.dumps({"rows": [row]}), TIMES_READER) == [
+        ("$.rows[0].leaves:at", expected, '""')
+    ]
+    with pytest.raises(RequestRefused) as refusal:  # as other protocols ask
+        TIMES_READER.take([row], "$.inputs")
+    assert [each.got for each in refusal.value.violations] == ['""']
+
+
+@pytest.mark.parametrize("text", ["9007199254740993.5", "9007199254740993.0", "1e18"])
+def test_a_float_that_may_have_been_rounded_is_no_integer(text: str) -> None:
+    """The nearest float to 9007199254740993.5 is whole, and no number that anybody sent."""
+    contract = Contract(name="c", fields=(Field("n", "integer"),))
+    reader = RequestReader(CompiledContract(contract))
+
+    ((path, expected, got),) = listed('{"n": ' + text + "}", reader)
+
+    assert (path, expected) == ("$.n", "an integer")
+    assert got.endswith(", which may have been rounded (beyond 2^53 write it without a fraction)")
+    assert read(b'{"n": 9007199254740993}', reader) == [{"n": 9007199254740993}]
+    assert read(b'{"n": 9007199254740991.0}', reader) == [{"n": 9007199254740991}]
+
+
 def test_a_field_that_may_be_left_out_is_still_not_given_twice() -> None:
     gate = Field("gate:no", "string", nullable=True, optional=True)
     reader = RequestReader(CompiledContract(Contract(name="c", fields=(gate, TIMES.fields[1]))))
@@ -210,7 +237,7 @@ def test_a_field_may_be_called_rows() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "taken"), [("17.0", 17), ("1.7e1", 17), ("-0.0", 0), ("9007199254740992.0", 2**53)]
+    ("said", "taken"), [("17.0", 17), ("1.7e1", 17), ("-0.0", 0), ("9007199254740991.0", 2**53 - 1)]
 )
 def test_a_whole_float_is_an_integer_where_one_is_wanted(said: str, taken: int) -> None:
     fields = (Field("n", "integer"), Field("x", "number"))

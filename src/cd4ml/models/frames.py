@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 
 from cd4ml.errors import InvalidInput
@@ -40,6 +41,35 @@ def to_rows(contract: Contract, frame: pl.DataFrame) -> list[dict[str, Any]]:
         InvalidInput: If a column of the contract is missing.
     """
     return frame.select(to_plain(column) for column in requested(contract, frame)).to_dicts()
+
+
+def from_pandas(frame: Any) -> pl.DataFrame:
+    """The columns of a pandas frame, without its index; what is missing (NaN, NA, NaT) is null.
+
+    Raises:
+        InvalidInput: If two columns are called alike, or one holds what no column of Polars does.
+    """
+    names = [str(name) for name in frame.columns]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        msg = f"the frame has more than one column called {', '.join(twice)}"
+        raise InvalidInput(msg, hint="each field is one column")
+    return pl.DataFrame(_from_pandas(name, frame.iloc[:, i]) for i, name in enumerate(names))
+
+
+def _from_pandas(name: str, column: Any) -> pl.Series:
+    if getattr(column.dtype, "tz", None) is not None:
+        column = column.dt.tz_convert("UTC").dt.tz_localize(None)
+    if (kind := getattr(column.dtype, "kind", "O")) == "M":
+        return pl.Series(name, column.to_numpy("datetime64[us]"))
+    if isinstance(column.dtype, np.dtype) and kind in "iufb":
+        return pl.Series(name, column.to_numpy())
+    pairs = zip(column.tolist(), column.isna().tolist(), strict=True)
+    try:
+        return pl.Series(name, [None if is_missing else each for each, is_missing in pairs])
+    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:
+        msg = f"the column {name!r} of the frame cannot be read: {error}"
+        raise InvalidInput(msg, hint="a column has values of one type") from None
 
 
 def requested(

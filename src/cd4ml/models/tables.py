@@ -17,7 +17,7 @@ from cd4ml.models.contract import forgiving
 from cd4ml.models.frames import to_rows
 from cd4ml.models.leniency import is_lenient, mender
 from cd4ml.models.violations import (
-    LARGEST_INTEGER,
+    LARGEST_EXACT,
     Kind,
     is_closed,
     is_moment,
@@ -160,8 +160,8 @@ def _within(field: Field, column: pl.Series) -> pl.Series:
 
 
 def _are_integers(column: pl.Series) -> pl.Series:
-    """Whether each float is a whole number that 64 bits hold; False for nulls."""
-    is_whole = (column == column.floor()) & (column < float(LARGEST_INTEGER))
+    """Whether each float is a whole number that stands for one integer; False for nulls."""
+    is_whole = (column == column.floor()) & (column.abs() <= float(LARGEST_EXACT))
     return is_whole.fill_null(value=False)
 
 

@@ -23,6 +23,7 @@ Kind = Literal["null", "unknown", "outside"]
 # A compiled model computes in single precision; what does not fit would silently be infinite.
 LARGEST_NUMBER = 3.4028234663852886e38
 LARGEST_INTEGER = 2**63 - 1
+LARGEST_EXACT = 2**53 - 1  # beyond it a float may stand for several integers, or for a fraction
 
 # PostgreSQL and C strings end at NUL; half a surrogate pair is no UTF-8
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
@@ -78,7 +79,8 @@ def integers_in(fields: Iterable[Field], row: object) -> dict[str, int]:
     """What stands for each whole float of a decoded JSON row where an integer is wanted.
 
     Many who send whole numbers have floats only: a table with a null in the column, JavaScript's
-    arithmetic. So 17.0 is 17, in every protocol; 17.5 is no integer, nor is what 64 bits do not hold.
+    arithmetic. So 17.0 is 17, in every protocol; 17.5 is no integer, nor is a float beyond 2^53,
+    which may be the nearest one to another number.
 
     Examples:
         >>> from cd4ml.records.contract import Field
@@ -100,14 +102,14 @@ def integers_in(fields: Iterable[Field], row: object) -> dict[str, int]:
 
 
 def as_integer(value: float) -> float:
-    """A whole float that 64 bits hold as the integer that it is; any other as it came.
+    """A whole float that can stand for one integer only as that; any other as it came.
 
     Examples:
-        >>> as_integer(17.0), as_integer(17.5), as_integer(1e300)
-        (17, 17.5, 1e+300)
+        >>> as_integer(17.0), as_integer(17.5), as_integer(2.0**53)
+        (17, 17.5, 9007199254740992.0)
     """
-    is_held = -LARGEST_INTEGER - 1 <= value < LARGEST_INTEGER  # as floats: 2**63 is too much
-    return int(value) if is_held and value.is_integer() else value
+    is_exact = -LARGEST_EXACT <= value <= LARGEST_EXACT
+    return int(value) if is_exact and value.is_integer() else value
 
 
 def with_integers(fields: Iterable[Field], row: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -165,9 +167,18 @@ def _got(field: Field, value: object) -> str:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if field.type == "number" and is_number and LARGEST_NUMBER < abs(value) < math.inf:  # type: ignore[arg-type]
         return f"{shown(value)}, which single precision cannot hold (at most 3.4e38)"
+    if field.type == "integer" and _may_be_rounded(value):
+        return (
+            f"{shown(value)}, which may have been rounded (beyond 2^53 write it without a fraction)"
+        )
     if field.type == "integer" and isinstance(value, int) and abs(value) > LARGEST_INTEGER:
         return f"{shown(value)}, which 64 bits cannot hold (at most {LARGEST_INTEGER})"
     return shown(value)
+
+
+def _may_be_rounded(value: object) -> bool:
+    """Whether a float is a whole number that 64 bits hold, and perhaps not the one that was meant."""
+    return isinstance(value, float) and LARGEST_EXACT < abs(value) < LARGEST_INTEGER
 
 
 def printable(text: str) -> str:

@@ -157,8 +157,6 @@ class Answering:
         """Read and check a request's rows; what becomes of it, if that is settled thereby."""
         try:
             return self._taken(call, at_us)
-        except RequestRefused as error:
-            return self.refusal(_compressed(call.request, error))
         except BaseException as error:  # the others of its turn go on
             return self.refusal(error)
 
@@ -244,6 +242,7 @@ class Answering:
         protocol, path, request, endpoint = call
         if endpoint is None:
             endpoint = self.endpoint_for(protocol, path, request.headers)
+        _refuse_compressed(request)
         rows = protocol.read(endpoint, request)
         is_explained = asks_for_contributions(request.query) or protocol.asks(endpoint, request)
         if is_explained:
@@ -294,10 +293,9 @@ class Answering:
         return Outcome(response, given, recorded)
 
 
-def _compressed(request: Request, error: RequestRefused) -> RequestRefused:
-    """What is wrong with a body that cannot be read because it is compressed."""
-    encoding = request.header(b"content-encoding").decode("latin-1")
-    if error.status != 400 or encoding.lower() in ("", "identity"):
-        return error
-    msg = f"the body is compressed ({encoding[:50]}), which is not read"
-    return RequestRefused(400, msg, hint="send it as it is, without content-encoding")
+def _refuse_compressed(request: Request) -> None:
+    """Let no body through that its caller calls compressed, whether or not it is."""
+    encoding = request.header(b"content-encoding").decode("latin-1").strip(" \t")
+    if encoding.lower() not in ("", "identity"):
+        msg = f"the body is compressed ({encoding[:50]}), which is not read"
+        raise RequestRefused(415, msg, hint="send it as it is, without content-encoding")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
-from cd4ml.errors import Cd4mlError, ContractViolated
+from cd4ml.errors import Cd4mlError, ContractViolated, InvalidInput
 from cd4ml.models.contract import CompiledContract
 from cd4ml.models.explain.asking import explained_by_asking
 from cd4ml.models.leniency import ContractWarning, Warned, said
@@ -46,6 +46,18 @@ def _refused_again(message: str, hint: str, violations: tuple[Violation, ...]) -
     return RowsRefused(message, hint=hint, violations=violations)
 
 
+class PandasFrame(Protocol):
+    """What of a pandas frame is asked for; pandas itself is not needed."""
+
+    @property
+    def columns(self) -> Any:
+        """The names of its columns."""
+
+    @property
+    def iloc(self) -> Any:
+        """Its columns by their number."""
+
+
 class InForce(NamedTuple):
     """One version whole: what a call takes once."""
 
@@ -53,6 +65,29 @@ class InForce(NamedTuple):
     runtime: Runtime
     contract: CompiledContract
     usual: list[dict[str, Any]]  # rows that it was packaged with
+
+
+def as_asked(contract: Contract, rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Rows as a request would have them: NumPy's numbers as plain ones, whole floats as integers.
+
+    Examples:
+        >>> import numpy as np
+        >>> hour = Contract(name="c", fields=(Field("hour", "integer"),))
+        >>> as_asked(hour, [{"hour": np.int64(17)}, {"hour": 18.0}])
+        [{'hour': 17}, {'hour': 18}]
+    """
+    return [with_integers(contract.fields, _without_numpy(row)) for row in rows]
+
+
+def _without_numpy(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    import numpy as np
+
+    kinds = (np.number, np.bool_, np.str_)
+    if not isinstance(row, Mapping) or not any(isinstance(each, kinds) for each in row.values()):
+        return row
+    return {
+        name: value.item() if isinstance(value, kinds) else value for name, value in row.items()
+    }
 
 
 def answered(
@@ -71,7 +106,7 @@ def answered(
         Cd4mlError: If the model fails.
     """
     contract = in_force.contract
-    rows = [with_integers(contract.contract.fields, row) for row in rows]
+    rows = as_asked(contract.contract, rows)
     found = [v for row, path in zip(rows, paths, strict=True) for v in contract.check(row, path)]
     if found:
         raise _refused(in_force, found)
@@ -88,8 +123,8 @@ def explained(
 
     As an endpoint takes it apart, where that was packaged; else by asking about mixtures of rows.
     """
-    fields, runtime = in_force.contract.contract.fields, in_force.runtime
-    rows = [with_integers(fields, row) for row in rows]
+    runtime = in_force.runtime
+    rows = as_asked(in_force.contract.contract, rows)
     answers = answered(in_force, rows, paths, depth=depth)
     if not rows:
         return []
@@ -108,6 +143,32 @@ def explained(
             raise Cd4mlError(msg, hint="ask without contributions")
     pairs = zip(found, answers, strict=True)
     return [msgspec.structs.replace(each, answer=answer) for each, answer in pairs]
+
+
+def as_frame(rows: object) -> pl.DataFrame:
+    """A frame of whatever kind as one of Polars.
+
+    Raises:
+        InvalidInput: If it is none.
+    """
+    import polars as pl
+
+    from cd4ml.models.frames import from_pandas
+
+    if isinstance(rows, pl.LazyFrame):
+        return rows.collect()
+    if isinstance(rows, pl.DataFrame):
+        return rows
+    if hasattr(rows, "iloc") and hasattr(rows, "columns"):
+        return from_pandas(rows)
+    msg = f"expected a row, a list of rows, or a frame of Polars or pandas, got {_named(rows)}"
+    raise InvalidInput(msg, hint="a row is a dictionary, {'hour': 17}")
+
+
+def _named(rows: object) -> str:
+    kind = type(rows)
+    place = kind.__module__.partition(".")[0]
+    return kind.__name__ if place == "builtins" else f"{place}.{kind.__name__}"
 
 
 def frame_explained(in_force: InForce, frame: pl.DataFrame) -> list[Explained]:

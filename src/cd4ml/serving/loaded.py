@@ -21,13 +21,15 @@ from cd4ml.models.manifest import PROBES, Manifest, Probes
 from cd4ml.models.own_code import CODE
 from cd4ml.models.runtime import load
 from cd4ml.models.trust import trusted_in
-from cd4ml.models.violations import with_integers
 from cd4ml.records.contract import Contract
 from cd4ml.records.explanation import Explained
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.serving.in_force import (
     InForce,
+    PandasFrame,
     answered,
+    as_asked,
+    as_frame,
     explained,
     frame_answered,
     frame_explained,
@@ -37,6 +39,8 @@ from cd4ml.store.project import Project
 
 if TYPE_CHECKING:
     import polars as pl
+
+    Frame = pl.DataFrame | pl.LazyFrame | PandasFrame
 
 _log = logging.getLogger(__name__)
 
@@ -105,26 +109,25 @@ class LoadedModel:
         self, rows: Sequence[Mapping[str, Any]], *, contributions: Literal[False] = False
     ) -> list[float]: ...
     @overload
-    def predict(
-        self, rows: pl.DataFrame, *, contributions: Literal[False] = False
-    ) -> pl.Series: ...
+    def predict(self, rows: Frame, *, contributions: Literal[False] = False) -> pl.Series: ...
     @overload
     def predict(self, rows: Mapping[str, Any], *, contributions: Literal[True]) -> Explained: ...
     @overload
     def predict(
-        self, rows: Sequence[Mapping[str, Any]] | pl.DataFrame, *, contributions: Literal[True]
+        self, rows: Sequence[Mapping[str, Any]] | Frame, *, contributions: Literal[True]
     ) -> list[Explained]: ...
 
     def predict(
         self,
-        rows: Mapping[str, Any] | Sequence[Mapping[str, Any]] | pl.DataFrame,
+        rows: Mapping[str, Any] | Sequence[Mapping[str, Any]] | Frame,
         *,
         contributions: bool = False,
     ) -> float | list[float] | pl.Series | Explained | list[Explained]:
         """The answer to a row, to each of some rows, or to each row of a frame.
 
         Args:
-            rows: As a request has them; a frame may have further columns.
+            rows: As a request has them; their numbers may be NumPy's. A frame may have further
+                columns; it may also be a lazy one, which is collected, or one of pandas.
             contributions: Whether each answer comes taken apart into what each field added to
                 it: at once, as an endpoint does it, else by some hundred questions to the model.
 
@@ -147,18 +150,15 @@ class LoadedModel:
             return answer(in_force, [rows], ["$"])[0]
         if isinstance(rows, Sequence) and not isinstance(rows, str | bytes):
             return answer(in_force, rows, [f"$.rows[{i}]" for i in range(len(rows))])
-        if not hasattr(rows, "columns"):
-            msg = f"expected a row, a list of rows or a Polars frame, got {type(rows).__name__}"
-            raise InvalidInput(msg, hint="a row is a dictionary, {'hour': 17}")
-        if contributions:
-            return frame_explained(in_force, rows)
-        return frame_answered(in_force, rows)
+        frame = as_frame(rows)
+        return (
+            frame_explained(in_force, frame) if contributions else frame_answered(in_force, frame)
+        )
 
     def warnings_of(self, rows: Sequence[Mapping[str, Any]]) -> list[Warned]:
         """What the contract forgives in rows that `predict` answers, at most 100 of it."""
         contract = self._in_force.contract
-        asked = [with_integers(contract.contract.fields, row) for row in rows]
-        return contract.warnings_of(asked)[:LISTED]
+        return contract.warnings_of(as_asked(contract.contract, rows))[:LISTED]
 
     def refresh(self) -> ModelVersion:
         """Look at once where the name points, and follow it; returns the version that answers.

@@ -20,7 +20,7 @@ _REFUSED = {
     "403": "The token is good for something else",
     "404": "No such model, or version, answers here",
     "413": "The body has too many bytes or rows",
-    "415": "The content type cannot be read",
+    "415": "The content type, or how the body is compressed, cannot be read",
     "422": "The rows do not keep the contract; everything that is wrong with them",
     "500": "The version in charge failed on a row that keeps its contract",
     "503": "Nothing is released yet, or the answer could not be recorded",
@@ -111,7 +111,6 @@ def _predictions(contract: Contract, example: dict[str, Any], model: str) -> dic
                 **arrow,
             },
             {_JSON: {"schema": ref("Scores")}, **arrow},
-            also=("415",),
         ),
         infer: _post(
             "Score tensors as the Open Inference Protocol (version 2) asks",
@@ -129,7 +128,7 @@ def _post(
     *,
     also: tuple[str, ...] = (),
 ) -> dict[str, Any]:
-    usual = ("400", "401", "403", "413", "422", "500", "503")
+    usual = ("400", "401", "403", "413", "415", "422", "500", "503")
     names = (f"#/components/parameters/{name}" for name in _PARAMETERS)
     operation = {
         "summary": summary,

@@ -161,7 +161,9 @@ class RequestReader:
             return None
         if not 1 <= len(rows) <= MAX_ROWS or not self._has_each_name_once(body, rows, is_list):
             return None
-        if self._times and not all(is_moment(t) for row in rows for t in self._times(row) if t):
+        if self._times and not all(
+            is_moment(t) for row in rows for t in self._times(row) if t is not None
+        ):
             return None
         return rows
 

@@ -141,7 +141,7 @@ def request_of(body: bytes, headers: Iterable[tuple[bytes, bytes]], query: bytes
         if name == b"content-type":
             kind = value
         elif name == b"cd4ml-key":
-            key = _text(value)
+            key = _text(value.strip(b" \t"))  # no part of a value: RFC 9110, 5.5
     return Request(body, key, kind, headers, query)
 
 

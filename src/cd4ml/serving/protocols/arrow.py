@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from cd4ml.models.leniency import Warned
+from cd4ml.models.violations import Violation, expected_of, printable
+from cd4ml.records.contract import Contract
 from cd4ml.serving.beside import Beside, amounts
 from cd4ml.serving.endpoint import Endpoint
 from cd4ml.serving.protocols import Answered
-from cd4ml.serving.protocols.columns import rows_of_columns
-from cd4ml.serving.request import RequestRefused, Row, refuse_too_many
+from cd4ml.serving.protocols.arrow_messages import read_messages
+from cd4ml.serving.protocols.arrow_stream import ColumnReader
+from cd4ml.serving.protocols.arrow_types import Column
+from cd4ml.serving.protocols.columns import rows_of_columns, told
+from cd4ml.serving.protocols.flatbuffers import Damaged
+from cd4ml.serving.request import RequestRefused, Row, refuse_too_many, refused
 from cd4ml.serving.wire import Request, Response
 
 if TYPE_CHECKING:
@@ -25,22 +33,42 @@ def rows_of_arrow(endpoint: Endpoint, request: Request) -> list[Row]:
     """The rows of a stream of record batches, whose columns are the contract's fields.
 
     Raises:
-        RequestRefused: If it is no such stream (400), or the rows do not keep the contract.
+        RequestRefused: If it is no such stream (400), holds more than a request may (413), or
+            does not keep the contract (422).
     """
-    import polars as pl
-
-    from cd4ml.models.frames import to_plain
-
+    contract = endpoint.contract.contract
     try:
-        frame = pl.read_ipc_stream(io.BytesIO(request.body))
-    except Exception as error:  # polars raises classes of several kinds
-        reason = next(iter(str(error).splitlines()), "")[:200]
-        msg = f"the body is not an Arrow stream: {reason}"
+        stream = read_messages(request.body)
+        refuse_too_many(stream.n_rows)
+        if found := _impossible(contract, stream.columns):
+            raise refused(contract.name, found)
+        names = told(contract.names, (column.name for column in stream.columns))
+        columns = ColumnReader(stream, frozenset(names)).read()
+    except Damaged as error:
+        msg = f"the body is not an Arrow stream: {error}"
         raise RequestRefused(400, msg, hint="write it with an IPC stream writer") from None
-    refuse_too_many(frame.height)
-    columns = {column.name: to_plain(column).to_list() for column in frame.iter_columns()}
-    fields = endpoint.contract.contract.fields
-    return endpoint.reader.take(rows_of_columns(fields, columns), "$")
+    rows = rows_of_columns(contract.fields, {name: columns[name] for name in names})
+    return endpoint.reader.take(rows, "$")
+
+
+def _impossible(contract: Contract, columns: Sequence[Column]) -> list[Violation]:
+    """The columns that stand twice, and those of types that no row can have."""
+    fields = {field.name: field for field in contract.fields}
+    counted = Counter(column.name for column in columns)
+    found = []
+    for name, n in counted.items():
+        if n > 1:
+            name = printable(name)
+            got = f"{n} columns"
+            found.append(Violation(name, f"$.{name}", "each name once", got))
+    for column in columns:
+        if column.kind.form == "none":
+            field = fields.get(column.name)
+            expected = "no such field" if field is None else expected_of(field)
+            name = printable(column.name)
+            got = f"a column of Arrow's type {column.kind.name}"
+            found.append(Violation(name, f"$.{name}", expected, got))
+    return found
 
 
 def write_arrow(endpoint: Endpoint, answered: Answered, beside: Beside) -> Response:

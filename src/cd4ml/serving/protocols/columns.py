@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from decimal import Decimal
+from typing import Any, NamedTuple
 
-from cd4ml.models.violations import as_integer
+from cd4ml.models.violations import LARGEST_INTEGER, Violation, as_integer, printable
 from cd4ml.records.contract import Field
+from cd4ml.serving.request import LISTED, RequestRefused, refused
 
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")  # RFC 8259, 6
+_DIGITS = re.compile(r"-?[0-9]{1,1000}")
 _OTHERS = 100  # columns that no field is called like
 
 
@@ -38,7 +44,8 @@ def rows_of_texts(
 ) -> list[dict[str, Any]]:
     """The rows of a table of texts, each read as the contract's type; an empty one is null.
 
-    A text that cannot be read so stays a text, and is a violation.
+    Numbers are written as JSON writes them. A text that cannot be read so stays a text, and is a
+    violation.
 
     Examples:
         >>> rows_of_texts((Field("hour", "integer"),), ["hour"], [["17"], [""], ["noon"]])
@@ -61,6 +68,56 @@ def told(known: Collection[str], names: Iterable[str]) -> list[str]:
     return found
 
 
+class Places(NamedTuple):
+    """Where in a request the columns of its rows are.
+
+    Args:
+        rows: The path under which the rows were checked.
+        missing: The path of what lacks a column.
+        columns: By name, the path of a column.
+        values: By name, what stands before and after a row's number in the path of a value.
+        noun: What a column is called.
+    """
+
+    rows: str
+    missing: str
+    columns: Mapping[str, str]
+    values: Mapping[str, tuple[str, str]]
+    noun: str = "a column"
+
+    def of(self, violation: Violation) -> Violation:
+        """A violation of a row, with the path that it has in the request."""
+        row = re.match(rf"{re.escape(self.rows)}\[(\d+)\]", violation.path)
+        if row is None:
+            return violation
+        name = violation.field
+        if name not in self.columns:
+            return dataclasses.replace(violation, path=self.missing)
+        if violation.expected == "no such field":
+            return dataclasses.replace(violation, path=self.columns[name], got=self.noun)
+        before, after = self.values[name]
+        return dataclasses.replace(violation, path=f"{before}{row[1]}{after}")
+
+
+def numbered(names: Iterable[str], refusal: RequestRefused) -> dict[str, int]:
+    """The number of each column that a refusal is about, by the name that it gives to it."""
+    told = {violation.field for violation in refusal.violations}
+    few = ((i, name) for i, name in enumerate(names) if name in told or printable(name) in told)
+    return {printable(name): i for i, name in few}
+
+
+def by_column(contract: str, refusal: RequestRefused, places: Places) -> RequestRefused:
+    """A refusal of rows as one of columns: a missing one is said once, a value by its place."""
+    if not refusal.violations:
+        return refusal
+    moved = list(dict.fromkeys(map(places.of, refusal.violations)))
+    if len(refusal.violations) < LISTED:  # they are all there, and can be counted
+        return refused(contract, moved)
+    return RequestRefused(
+        refusal.status, refusal.message, hint=refusal.hint, violations=tuple(moved)
+    )
+
+
 def _plain(value: Any, kind: str | None) -> Any:
     if isinstance(value, float):
         if math.isnan(value):
@@ -77,10 +134,18 @@ def _read(text: str, kind: str | None) -> Any:
         return {"true": True, "false": False}.get(text.lower(), text)
     if kind not in ("integer", "number"):
         return text
-    try:
-        number = float(text)
-        return _plain(
-            int(text) if kind == "integer" and text.lstrip("-").isdigit() else number, kind
-        )
-    except ValueError:
+    plain = text.strip(" \t")
+    if not _NUMBER.fullmatch(plain):
         return text
+    return _integer_of(plain) if kind == "integer" else float(plain)
+
+
+def _integer_of(text: str) -> Any:
+    """A number as the integer that it is; itself, or its text, if it is none."""
+    value = float(text)
+    if not abs(value) <= LARGEST_INTEGER:
+        return int(text) if _DIGITS.fullmatch(text) else value
+    exact = Decimal(text) if value else Decimal(0)  # 0e999999999 is 0 at once
+    if exact == exact.to_integral_value():
+        return int(exact)
+    return text if value.is_integer() else value

@@ -15,7 +15,14 @@ from cd4ml.serving.beside import Beside
 from cd4ml.serving.endpoint import Endpoint
 from cd4ml.serving.protocols import Answered, Protocol
 from cd4ml.serving.protocols.arrow import ARROW, rows_of_arrow, write_arrow
-from cd4ml.serving.protocols.columns import rows_of_columns, rows_of_texts, told
+from cd4ml.serving.protocols.columns import (
+    Places,
+    by_column,
+    numbered,
+    rows_of_columns,
+    rows_of_texts,
+    told,
+)
 from cd4ml.serving.request import RequestRefused, Row, parsed
 from cd4ml.serving.wire import Request, Response, in_json
 
@@ -42,8 +49,15 @@ def _read(endpoint: Endpoint, request: Request) -> list[Row]:
         msg = f"expected exactly one of {', '.join(FORMS)}, got {got}"
         raise RequestRefused(400, msg, hint=_HINT)
     (form,) = forms
-    rows = _split(content[form]) if form == "dataframe_split" else _listed(endpoint, content[form])
-    return endpoint.reader.take(rows, f"$.{form}")
+    table = content[form]
+    rows = _split(table) if form == "dataframe_split" else _listed(endpoint, table)
+    try:
+        return endpoint.reader.take(rows, f"$.{form}")
+    except RequestRefused as refusal:
+        if not isinstance(table, dict):
+            raise
+        places = _places(form, table, refusal)
+        raise by_column(endpoint.contract.contract.name, refusal, places) from None
 
 
 def _split(table: Any) -> list[dict[str, Any]]:
@@ -57,6 +71,19 @@ def _split(table: Any) -> list[dict[str, Any]]:
             msg = f"row {i} of dataframe_split's data has not one value for each of its columns"
             raise RequestRefused(400, msg, hint=f"there are {len(names)} columns")
     return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def _places(form: str, table: dict[str, Any], refusal: RequestRefused) -> Places:
+    """Where the values of a table are, which is no list of rows."""
+    path = f"$.{form}"
+    if form == "dataframe_split":
+        names = numbered(table["columns"], refusal)
+        columns = {name: f"{path}.columns[{i}]" for name, i in names.items()}
+        values = {name: (f"{path}.data[", f"][{i}]") for name, i in names.items()}
+        return Places(path, f"{path}.columns", columns, values)
+    columns = {name: f"{path}.{name}" for name in numbered(table, refusal)}
+    values = {name: (f"{column}[", "]") for name, column in columns.items()}
+    return Places(path, path, columns, values)
 
 
 def _are_names(names: Any) -> TypeGuard[list[str]]:

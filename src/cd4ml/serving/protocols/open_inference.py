@@ -10,8 +10,6 @@ Source:
 
 from __future__ import annotations
 
-import dataclasses
-import re
 import struct
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
@@ -19,14 +17,13 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
-from cd4ml.models.violations import Violation
 from cd4ml.records.contract import FieldType
 from cd4ml.serving.answers import Score
 from cd4ml.serving.beside import Beside, amounts
 from cd4ml.serving.endpoint import Endpoint
 from cd4ml.serving.protocols import Answered, Protocol
-from cd4ml.serving.protocols.columns import rows_of_columns
-from cd4ml.serving.request import LISTED, RequestRefused, Row, refuse_too_many, refused
+from cd4ml.serving.protocols.columns import Places, by_column, numbered, rows_of_columns
+from cd4ml.serving.request import RequestRefused, Row, refuse_too_many
 from cd4ml.serving.wire import Request, Response, in_json
 
 CONTRIBUTIONS = "contributions"  # an output that is there when it is asked for
@@ -53,7 +50,6 @@ _NUMPY = {
     "FP32": "<f4",
     "FP64": "<f8",
 }
-_ROW = re.compile(r"\$\.inputs\[(\d+)\]")
 _HINT = "GET /v2/models/MODEL lists the inputs"
 
 Datatype = Literal[
@@ -132,34 +128,11 @@ def _read(endpoint: Endpoint, request: Request) -> list[Row]:
     try:
         return endpoint.reader.take(rows, "$.inputs")
     except RequestRefused as refusal:
-        places = {tensor.name: i for i, tensor in enumerate(asked.inputs)}
-        raise _by_column(endpoint, refusal, places) from None
-
-
-def _by_column(
-    endpoint: Endpoint, refusal: RequestRefused, places: dict[str, int]
-) -> RequestRefused:
-    """A refusal of rows as one of columns: a missing one is said once, a value by its place."""
-    if not refusal.violations:
-        return refusal
-    moved = dict.fromkeys(_moved(violation, places) for violation in refusal.violations)
-    if len(refusal.violations) < LISTED:  # they are all there, and can be counted
-        return refused(endpoint.contract.contract.name, list(moved))
-    return RequestRefused(
-        refusal.status, refusal.message, hint=refusal.hint, violations=tuple(moved)
-    )
-
-
-def _moved(violation: Violation, places: dict[str, int]) -> Violation:
-    row = _ROW.match(violation.path)
-    if row is None:
-        return violation
-    path, place = "$.inputs", places.get(violation.field)
-    if place is not None:
-        is_known = violation.expected != "no such field"
-        path = f"$.inputs[{place}].data[{row[1]}]" if is_known else f"$.inputs[{place}]"
-    got = violation.got if place is None or is_known else "an input"
-    return dataclasses.replace(violation, path=path, got=got)
+        places = numbered((tensor.name for tensor in asked.inputs), refusal)
+        tensors = {name: f"$.inputs[{i}]" for name, i in places.items()}
+        values = {name: (f"{path}.data[", "]") for name, path in tensors.items()}
+        there = Places("$.inputs", "$.inputs", tensors, values, "an input")
+        raise by_column(endpoint.contract.contract.name, refusal, there) from None
 
 
 def _parts(request: Request) -> tuple[Inference, Iterator[memoryview]]:
