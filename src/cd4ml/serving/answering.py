@@ -295,7 +295,7 @@ class Answering:
 
 def _refuse_compressed(request: Request) -> None:
     """Let no body through that its caller calls compressed, whether or not it is."""
-    encoding = request.header(b"content-encoding").decode("latin-1").strip(" \t")
-    if encoding.lower() not in ("", "identity"):
-        msg = f"the body is compressed ({encoding[:50]}), which is not read"
+    if request.encoding:
+        encoding = request.encoding[:50].decode("latin-1")
+        msg = f"the body is compressed ({encoding}), which is not read"
         raise RequestRefused(415, msg, hint="send it as it is, without content-encoding")

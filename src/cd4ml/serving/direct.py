@@ -119,7 +119,7 @@ class DirectProtocol(Connection):
 
     def _answer(self, head: Head, body: bytes) -> None:
         self._n_waiting += 1
-        _, key, kind, headers, _ = head.request
+        _, key, kind, headers, *_ = head.request
         self._turn.put(self, Call(head.protocol, head.path, Request(body, key, kind, headers)))
 
     def respond(self, response: Response, date: bytes, now: float, *, is_draining: bool) -> None:
@@ -170,7 +170,8 @@ class DirectProtocol(Connection):
         protocol = protocol_of(path) if "?" not in path else None
         if protocol is None or not 0 <= length <= LARGE:
             return None
-        return Head(protocol, path, request_of(b"", self.headers), length)
+        request = request_of(b"", self.headers)
+        return None if request.encoding else Head(protocol, path, request, length)
 
     def _end_if_idle(self) -> None:
         """Close the connection after a while in which nothing came; uvicorn's timer is for ASGI."""

@@ -37,13 +37,17 @@ class Response(NamedTuple):
 
 
 class Request(NamedTuple):
-    """What came from the caller; `key` is the header `cd4ml-key`, "" without one."""
+    """What came from the caller.
+
+    `key` is the header `cd4ml-key`, "" without one; `encoding` how the body is said to be compressed.
+    """
 
     body: bytes
     key: str
     kind: bytes  # the content type
     headers: Iterable[tuple[bytes, bytes]]
     query: bytes = b""
+    encoding: bytes = b""
 
     def header(self, name: bytes) -> bytes:
         """A header's value; empty without one."""
@@ -136,13 +140,15 @@ class Incoming:
 
 def request_of(body: bytes, headers: Iterable[tuple[bytes, bytes]], query: bytes = b"") -> Request:
     """A request that is here whole."""
-    key, kind = "", b""
+    key, kind, encoding = "", b"", b""
     for name, value in headers:
         if name == b"content-type":
             kind = value
+        elif name == b"content-encoding" and value.strip().lower() != b"identity":
+            encoding = value.strip()
         elif name == b"cd4ml-key":
             key = _text(value.strip(b" \t"))  # no part of a value: RFC 9110, 5.5
-    return Request(body, key, kind, headers, query)
+    return Request(body, key, kind, headers, query, encoding)
 
 
 def length_in(headers: Iterable[tuple[bytes, bytes]]) -> int:
