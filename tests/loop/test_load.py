@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -108,6 +109,19 @@ def test_a_whole_float_is_an_integer_in_rows_and_frames(registered: Registered) 
             model.predict(frame)
 
     assert [(v.path, v.got) for v in refusal.value.violations] == [("$.rows[1].hour", "18.5")]
+
+
+def test_what_numpy_computed_is_a_number(registered: Registered) -> None:
+    row = ROW | {"hour": np.int64(17), "wind": np.float32(8.0)}
+    with cd4ml.load("delay/1", project=registered.folder) as model:
+        assert model.predict(row) == model.predict([row])[0] == model.predict(ROW)
+        assert model.predict(row, contributions=True) == model.predict(ROW, contributions=True)
+        assert model.warnings_of([row]) == []
+        with pytest.raises(RowsRefused) as refusal:
+            model.predict({1: np.int64(2), **ROW})  # type: ignore[dict-item]
+
+    (found,) = refusal.value.violations
+    assert (found.field, found.expected, found.got) == ("1 (int)", "no such field", "2")
 
 
 def test_each_answer_may_come_taken_apart(registered: Registered) -> None:

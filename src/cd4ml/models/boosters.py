@@ -98,7 +98,7 @@ def answers(booster: Any, facts: Facts, frame: pl.DataFrame) -> NDArray[np.float
     Raises:
         InvalidInput: If the frame lacks a column, or a column of texts was none of categories.
     """
-    return answers_to(booster, facts, _matrix(facts, frame))
+    return answers_to(booster, facts, matrix_of(facts, frame))
 
 
 def answers_to(booster: Any, facts: Facts, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -248,7 +248,12 @@ def _texts(categories: Iterable[Any]) -> tuple[str, ...]:
     return found
 
 
-def _matrix(facts: Facts, frame: pl.DataFrame) -> NDArray[np.float64]:
+def matrix_of(facts: Facts, frame: pl.DataFrame) -> NDArray[np.float64]:
+    """The booster's own columns of each row of a frame, shape (rows, columns).
+
+    Raises:
+        InvalidInput: If the frame lacks one, or one of texts was none of categories.
+    """
     names = names_in(facts, frame.columns)
     missing = [name for name in names if name not in frame.columns]
     if missing:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
 
-from cd4ml.errors import Cd4mlError, ContractViolated
+from cd4ml.errors import ContractViolated, ModelFailed
 from cd4ml.models.contract import CompiledContract
 from cd4ml.models.explain.asking import explained_by_asking
 from cd4ml.models.leniency import ContractWarning, Warned, said
+from cd4ml.models.plain import plain
 from cd4ml.models.runtime import Runtime
 from cd4ml.models.violations import Kind, Violation, expected_of, with_integers
 from cd4ml.records.contract import Contract, Field
@@ -68,10 +69,10 @@ def answered(
 
     Raises:
         RowsRefused: With everything that is wrong with them.
-        Cd4mlError: If the model fails.
+        ModelFailed: If the model fails.
     """
     contract = in_force.contract
-    rows = [with_integers(contract.contract.fields, row) for row in rows]
+    rows = [with_integers(contract.contract.fields, plain(row)) for row in rows]
     found = [v for row, path in zip(rows, paths, strict=True) for v in contract.check(row, path)]
     if found:
         raise _refused(in_force, found)
@@ -89,7 +90,7 @@ def explained(
     As an endpoint takes it apart, where that was packaged; else by asking about mixtures of rows.
     """
     fields, runtime = in_force.contract.contract.fields, in_force.runtime
-    rows = [with_integers(fields, row) for row in rows]
+    rows = [with_integers(fields, plain(row)) for row in rows]
     answers = answered(in_force, rows, paths, depth=depth)
     if not rows:
         return []
@@ -105,7 +106,7 @@ def explained(
     for each, answer in zip(found, answers, strict=True):
         if not abs(each.answer - answer) <= _APART * max(1.0, abs(answer)):
             msg = f"the parts of an answer add up to {each.answer:.6g}, not to {answer:.6g}"
-            raise Cd4mlError(msg, hint="ask without contributions")
+            raise ModelFailed(msg, hint="ask without contributions")
     pairs = zip(found, answers, strict=True)
     return [msgspec.structs.replace(each, answer=answer) for each, answer in pairs]
 
@@ -170,7 +171,7 @@ def _scored(in_force: InForce, score: Callable[[], list[float]]) -> list[float]:
     msg = f"the model {ref} failed on rows that keep its contract"
     answers = _tried(msg, score)
     if not all(map(math.isfinite, answers)):
-        raise Cd4mlError(msg, hint="its answer is not a finite number")
+        raise ModelFailed(msg, hint="its answer is not a finite number")
     return answers
 
 
@@ -178,7 +179,8 @@ def _tried(message: str, ask: Callable[[], _Given]) -> _Given:
     try:
         return ask()
     except Exception as error:  # whatever a model raises
-        raise Cd4mlError(message, hint=f"it said: {error}") from error
+        words = getattr(error, "message", error)  # cd4ml's own have a hint of their own
+        raise ModelFailed(message, hint=f"it said: {words}") from error
 
 
 def _refused(in_force: InForce, found: list[Violation]) -> RowsRefused:

@@ -19,6 +19,7 @@ from cd4ml.models.kept import KeptModels
 from cd4ml.models.leniency import LISTED, Warned
 from cd4ml.models.manifest import PROBES, Manifest, Probes
 from cd4ml.models.own_code import CODE
+from cd4ml.models.plain import plain
 from cd4ml.models.runtime import load
 from cd4ml.models.trust import trusted_in
 from cd4ml.models.violations import with_integers
@@ -136,7 +137,7 @@ class LoadedModel:
 
         Raises:
             RowsRefused: With everything that is wrong with them.
-            Cd4mlError: If the model fails on a row that keeps its contract.
+            ModelFailed: If the model fails on a row that keeps its contract.
         """
         if self._process != os.getpid():
             self._process = os.getpid()
@@ -157,7 +158,7 @@ class LoadedModel:
     def warnings_of(self, rows: Sequence[Mapping[str, Any]]) -> list[Warned]:
         """What the contract forgives in rows that `predict` answers, at most 100 of it."""
         contract = self._in_force.contract
-        asked = [with_integers(contract.contract.fields, row) for row in rows]
+        asked = [with_integers(contract.contract.fields, plain(row)) for row in rows]
         return contract.warnings_of(asked)[:LISTED]
 
     def refresh(self) -> ModelVersion:

@@ -24,8 +24,9 @@ from cd4ml.store.blobs import Blobs
 
 _DISTRIBUTION = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
 _RECORDS = "from cd4ml.records.contract"
-_OF_MODELS = ("violations", "leniency", "encoding")
+_OF_MODELS = ("violations", "leniency", "encoding", "plain", "complaints")
 _OF_EXPLAIN = ("adding", "mixtures", "tree_paths")
+_OF_SERVER = ("server", "forms", "lines", "given_wheel")
 _EMBEDDED = "cd4ml.serving.packaging.embedded"
 
 
@@ -102,9 +103,7 @@ def contents_of(blobs: Blobs, version: ModelVersion, *, name: str = "") -> Conte
         **{f"_{n}.py": _source("cd4ml.models", n, package) for n in _OF_MODELS},
         **{f"_{n}.py": _source("cd4ml.models.explain", n, package) for n in _OF_EXPLAIN},
         **{f"_{n}.py": _source(_EMBEDDED, n, package) for n in ("model", "explaining", "struct")},
-        **{
-            f"_{name}.py": _source(_EMBEDDED, name, package) for name in (scorer, "server", "lines")
-        },
+        **{f"_{name}.py": _source(_EMBEDDED, name, package) for name in (scorer, *_OF_SERVER)},
         **_needed(manifest, package),
         "__main__.py": f"from {package}._server import main\n\nmain({package!r})\n",
     }
@@ -141,7 +140,7 @@ def _needed(manifest: Manifest, module: str) -> dict[str, str]:
     """The modules of cd4ml that open the model's own estimator in the wheel."""
     if manifest.kind == "onnx":
         return {}
-    names = ["boosters"]
+    names = ["boosters", "estimator_answers"]
     names += ["graph"] if manifest.estimator_file == FILES["onnx"] else []
     names += ["carried"] if CODE in manifest.files else []
     return {f"_{name}.py": _source("cd4ml.models", name, module) for name in names}
