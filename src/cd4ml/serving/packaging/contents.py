@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from importlib.resources import files
+from keyword import iskeyword
 from typing import NamedTuple
 
 import msgspec
@@ -18,7 +20,13 @@ from cd4ml.models.own_code import CODE, OwnCode
 from cd4ml.records.contract import Contract
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.serving.packaging.embedded.model import RECIPE
-from cd4ml.serving.packaging.requirements import for_compiled, for_native, normal
+from cd4ml.serving.packaging.requirements import (
+    SERVED_BY,
+    for_compiled,
+    for_native,
+    normal,
+    taken_by,
+)
 from cd4ml.serving.packaging.typed import module, stub
 from cd4ml.store.blobs import Blobs
 
@@ -61,7 +69,7 @@ def distribution_of(model: str, name: str = "") -> str:
     """
     wanted = normal(name) if name else f"{re.sub('[^a-z0-9]+', '-', model.lower())}-model"
     found = wanted if name else wanted.strip("-")
-    if not _DISTRIBUTION.fullmatch(found):
+    if not _DISTRIBUTION.fullmatch(found) or iskeyword(found):
         msg = f"expected a name of letters, digits and '-', got {name or found!r}"
         raise InvalidInput(msg, hint="name it: --name delay-model")
     return found
@@ -76,7 +84,7 @@ def contents_of(blobs: Blobs, version: ModelVersion, *, name: str = "") -> Conte
         name: What it is installed as; by default the model's name with "-model".
 
     Raises:
-        InvalidInput: If it is no name.
+        InvalidInput: If it is no name, or that of a module which the model needs.
         Refused: If the estimator needs code that no distribution brings.
     """
     distribution = distribution_of(version.model, name)
@@ -84,6 +92,9 @@ def contents_of(blobs: Blobs, version: ModelVersion, *, name: str = "") -> Conte
     contract = blobs.get_record(manifest.files[CONTRACT], Contract)
     is_compiled = manifest.kind == "onnx"
     data = _data(blobs, manifest, contract)
+    requires = for_compiled() if is_compiled else _for_native(blobs, manifest)
+    if name:
+        _refuse_taken(distribution, requires, version.model)
     package, scorer = distribution.replace("-", "_"), "compiled" if is_compiled else "native"
     init = module(
         contract,
@@ -116,9 +127,16 @@ def contents_of(blobs: Blobs, version: ModelVersion, *, name: str = "") -> Conte
             f"{package}/{path}": content
             for path, content in (data | {k: v.encode() for k, v in code.items()}).items()
         },
-        requires=for_compiled() if is_compiled else _for_native(blobs, manifest),
+        requires=requires,
         is_compiled=is_compiled,
     )
+
+
+def _refuse_taken(distribution: str, requires: Iterable[str], model: str) -> None:
+    owner = taken_by(distribution.replace("-", "_"), (*requires, *SERVED_BY))
+    if owner:
+        msg = f"the name {distribution!r} is that of {owner}: the model would take its place"
+        raise InvalidInput(msg, hint=f"name it: --name {distribution_of(model)}")
 
 
 def _data(blobs: Blobs, manifest: Manifest, contract: Contract) -> dict[str, bytes]:
