@@ -278,6 +278,27 @@ def test_what_is_not_there_or_cannot_be_meant_is_refused(
         write_wheel(project, "delay/99", to=tmp_path, actor="ann")
     with pytest.raises(InvalidInput, match="expected a name of letters, digits and '-'"):
         write_wheel(project, "delay/1", to=tmp_path, name="../x", actor="ann")
+    for name, owner in (
+        ("numpy", "the distribution numpy, which it needs"),
+        ("google", "the distribution protobuf, which it needs"),
+        ("uvicorn", "the distribution uvicorn, which it needs"),
+        ("cd4ml", "the distribution cd4ml, which it needs"),
+        ("json", "Python's own library"),
+    ):
+        with pytest.raises(InvalidInput) as refusal:
+            write_wheel(project, "delay/1", to=tmp_path, name=name, actor="ann")
+        assert str(refusal.value) == (
+            f"the name {name!r} is that of {owner}: the model would take its place\n"
+            "  hint: name it: --name delay-model"
+        )
+    with pytest.raises(InvalidInput, match="expected a name of letters, digits and '-'"):
+        write_wheel(project, "delay/1", to=tmp_path, name="class", actor="ann")
+    with pytest.raises(NotFound) as unknown:
+        write_wheel(project, "nope@champion", to=tmp_path, actor="ann")
+    assert str(unknown.value) == "no model named 'nope'\n  hint: known: delay"
+    with pytest.raises(NotFound) as pointless:
+        write_wheel(project, "delay@nope", to=tmp_path, actor="ann")
+    assert str(pointless.value) == ("no alias named 'delay@nope'\n  hint: known: delay@champion")
     (tmp_path / "file").write_text("")
     with pytest.raises(InvalidInput, match="is a file"):
         write_wheel(project, "delay/1", to=tmp_path / "file", actor="ann")
