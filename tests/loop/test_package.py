@@ -441,6 +441,12 @@ def test_a_container_answers_as_sagemaker_asks(
             400,
             "the columns of inputs have different lengths",
         ),
+        (
+            b'{"rows": [{}], "explian": true}',
+            422,
+            "expected rows, and explain, got 'explian' beside them",
+        ),
+        (b'{"rows": [{}], "explain": 1}', 422, "expected explain to be true or false, got '1'"),
         (b'{"inputs": 5}', 422, "expected a list of at least one row at $.inputs"),
         (
             b'{"rows": [], "inputs": []}',

@@ -156,6 +156,10 @@ def test_a_container_takes_answers_apart_and_refuses_a_query_that_nobody_knows(
         async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
             return [await client.post(path, json=ROW) for path in paths]
 
+    async def inside() -> httpx.Response:
+        async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+            return await client.post("/predict", json={"rows": [ROW], "explain": True})
+
     own, own_apart, plain, apart, unknown, odd = asyncio.run(
         asked(
             "/predict",
@@ -173,6 +177,7 @@ def test_a_container_takes_answers_apart_and_refuses_a_query_that_nobody_knows(
     assert "explanation" not in own.json()["predictions"][0]
     assert plain.json() == {"predictions": [prediction["score"]], "model_version": ["delay/1"]}
     assert apart.json() == plain.json() | {"explanations": [prediction["explanation"]]}
+    assert asyncio.run(inside()).json() == own_apart.json()
     assert (unknown.status_code, unknown.json()["error"]) == (
         400,
         "the query parameter 'explain' means nothing here",

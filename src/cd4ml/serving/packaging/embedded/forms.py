@@ -25,17 +25,31 @@ class Unreadable(ValueError):
         self.status = status
 
 
-def rows_in(body: bytes, kind: str, fields: list[dict[str, Any]]) -> Any:
-    """One row, or a list: as lines, or as JSON."""
+def rows_in(body: bytes, kind: str, fields: list[dict[str, Any]]) -> tuple[Any, bool]:
+    """One row, or a list, as lines or as JSON; and whether the body asks for explanations."""
     if kind == CSV:
         try:
             rows = rows_of_csv(body, fields)
         except (ValueError, csv.Error) as error:
             raise Unreadable(400, f"the body is not CSV in UTF-8: {error}") from None
-        return _listed(rows, CSV)
+        return _listed(rows, CSV), False
     if kind in JSON_LINES:
-        return _listed(rows_of_json_lines(body, _decoded), kind)
-    return _rows_of_json(_decoded(body), {field["name"] for field in fields})
+        return _listed(rows_of_json_lines(body, _decoded), kind), False
+    content, names = _decoded(body), {field["name"] for field in fields}
+    rows = _rows_of_json(content, names)
+    has_rows = rows is not content and "rows" in content
+    return rows, has_rows and _asks_to_explain(content)
+
+
+def _asks_to_explain(content: dict[str, Any]) -> bool:
+    """What `explain` beside the rows says; nothing else may stand there."""
+    unknown = [name for name in content if name not in ("rows", "explain")]
+    if unknown:
+        raise Unreadable(422, f"expected rows, and explain, got {unknown[0][:80]!r} beside them")
+    asked = content.get("explain", False)
+    if not isinstance(asked, bool):
+        raise Unreadable(422, f"expected explain to be true or false, got {str(asked)[:80]!r}")
+    return asked
 
 
 def _decoded(text: bytes) -> Any:

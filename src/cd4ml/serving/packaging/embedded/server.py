@@ -127,9 +127,10 @@ async def _replied(model: Any, scope: Message, receive: Receive) -> Reply:
         try:
             is_explained = _asks_for_contributions(scope)
             body = await _body(receive)
-            rows = rows_in(body, _header(scope, b"content-type"), model.contract()["fields"])
+            fields = model.contract()["fields"]
+            rows, asks_inside = rows_in(body, _header(scope, b"content-type"), fields)
             write = _as_mlflow if path == "/invocations" else _as_own
-            return _answer(model, rows, write, is_explained=is_explained)
+            return _answer(model, rows, write, is_explained=is_explained or asks_inside)
         except Unreadable as error:
             return error.status, _explained(str(error))
     return 404, _explained("ask GET /ping, GET /contract or POST /invocations")
