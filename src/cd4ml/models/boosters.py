@@ -73,7 +73,20 @@ def booster_in(estimator: Any) -> Any:
 def _best(booster: Any) -> Any:
     """The trees up to the best round, which is where scikit-learn's interface stops."""
     best = booster.attr("best_iteration")
-    return booster if best is None else booster[: int(best) + 1]
+    if best is None or int(best) + 1 >= booster.num_boosted_rounds():
+        return booster
+    cut = booster[: int(best) + 1]
+    return _with_categories_of(booster, cut) if "c" in (booster.feature_types or ()) else cut
+
+
+def _with_categories_of(whole: Any, cut: Any) -> Any:
+    """Some of a booster's rounds that know the names of its categories: XGBoost 3.2 forgets them."""
+    found, told = (json.loads(bytes(each.save_raw("json"))) for each in (whole, cut))
+    model = found["learner"]["gradient_booster"]["model"]
+    told["learner"]["gradient_booster"]["model"]["cats"] = model.get("cats")
+    again = type(whole)({"nthread": 1})
+    again.load_model(bytearray(json.dumps(told).encode()))
+    return again
 
 
 def facts_of(booster: Any) -> Facts:

@@ -112,6 +112,16 @@ def wrapped_xgboost() -> Any:
     )
 
 
+def stopped_xgboost() -> Any:
+    """Its last rounds are too many, and not asked."""
+    model = XGBClassifier(n_estimators=60, enable_categorical=True, early_stopping_rounds=2)
+    frame, late = flights(), flights()["late"].to_numpy()
+    seen, unseen = frame.head(300), frame.tail(100)
+    return model.fit(
+        in_enums(seen), late[:300], eval_set=[(in_enums(unseen), late[300:])], verbose=False
+    )
+
+
 def answers_of(model: Any, values: Values) -> Any:
     return np.array(NativeScorer(model, CONTRACT).score(values))
 
@@ -164,7 +174,21 @@ def test_a_scaler_behind_a_column_transformer_moves_no_amount(scalers: Any) -> N
         assert [by_name[name] for name in slow.names] == pytest.approx(amounts.tolist(), abs=1e-9)
 
 
-@pytest.mark.parametrize("make", [by_lightgbm, by_xgboost, wrapped_lightgbm, wrapped_xgboost])
+BOOSTERS = [by_lightgbm, by_xgboost, wrapped_lightgbm, wrapped_xgboost, stopped_xgboost]
+
+
+def test_a_wrapper_that_stopped_early_answers_by_its_best_round() -> None:
+    model = stopped_xgboost()
+    frame = flights().select(FEW.names)
+
+    answers = NativeScorer(model, FEW).score(frame.rows())
+
+    assert model.best_iteration + 1 < model.get_booster().num_boosted_rounds()
+    expected = model.predict_proba(in_enums(flights()))[:, 1]
+    assert answers == pytest.approx(expected.tolist(), abs=1e-6)
+
+
+@pytest.mark.parametrize("make", BOOSTERS)
 def test_a_booster_that_knows_categories_is_taken_apart_by_its_library(make: Any) -> None:
     model = make()
     frame = flights().select(FEW.names)
