@@ -58,6 +58,9 @@ RULES = """
                 raise ValueError(f"no airport {frame['dest'][0]}")
             if 7.0625 in asked:
                 return np.column_stack([table, late])
+            if 9.0625 in asked:
+                import time
+                time.sleep(0.3)
             if 8.0625 in asked:
                 sys.exit(0)
             return table
@@ -231,6 +234,27 @@ def test_a_container_answers_500_and_its_log_has_the_reason(
     failed = "the model delay/1 failed on a request that keeps its contract: "
     assert said.startswith(failed + WHY.get(temp, KINDS.get(temp, "")))
     assert "SECRET" not in said
+
+
+def test_a_container_whose_model_takes_long_says_meanwhile_that_it_is_there(wheel: Any) -> None:
+    ended: list[str] = []
+
+    async def asked() -> None:
+        transport = httpx.ASGITransport(server.app_of(wheel))
+        async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+
+            async def predict() -> None:
+                answer = await client.post("/invocations", json=ROW | {"temp": 9.0625})
+                ended.append(f"predict {answer.status_code}")
+
+            waiting = asyncio.create_task(predict())
+            await asyncio.sleep(0.05)
+            ended.append(f"ping {(await client.get('/ping')).status_code}")
+            await waiting
+
+    asyncio.run(asked())
+
+    assert ended == ["ping 200", "predict 200"]
 
 
 def test_what_is_said_of_one_kind_does_not_silence_another() -> None:

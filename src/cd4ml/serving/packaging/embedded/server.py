@@ -7,13 +7,16 @@ command. SAGEMAKER_BIND_TO_PORT names the port. A wheel below CD4ML_MODEL_DIR or
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
 import sys
 import warnings
 from collections.abc import Awaitable, Callable, MutableMapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -54,13 +57,17 @@ _complaints = Complaints()
 
 
 def app_of(model: Any) -> App:
-    """The ASGI application of a packaged model's module."""
+    """The ASGI application of a packaged model's module.
+
+    One thread asks the model, one request after the other; /ping does not wait for it.
+    """
+    asking = ThreadPoolExecutor(1, thread_name_prefix="model")
 
     async def app(scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await _live(model, receive, send)
             return
-        status, content = await _replied(model, scope, receive)
+        status, content = await _replied(model, scope, receive, asking)
         kind, body = _written(status, content, scope)
         headers = [
             (b"content-type", kind.encode()),
@@ -117,7 +124,7 @@ async def _live(model: Any, receive: Receive, send: Send) -> None:
             return
 
 
-async def _replied(model: Any, scope: Message, receive: Receive) -> Reply:
+async def _replied(model: Any, scope: Message, receive: Receive, asking: Executor) -> Reply:
     method, path = scope["method"], scope["path"]
     if method == "GET" and path in ("/ping", "/health"):
         return 200, {"model": model.MODEL, "number": model.NUMBER}
@@ -130,7 +137,9 @@ async def _replied(model: Any, scope: Message, receive: Receive) -> Reply:
             fields = model.contract()["fields"]
             rows, asks_inside = rows_in(body, _header(scope, b"content-type"), fields)
             write = _as_mlflow if path == "/invocations" else _as_own
-            return _answer(model, rows, write, is_explained=is_explained or asks_inside)
+            answer = partial(_answer, is_explained=is_explained or asks_inside)
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(asking, answer, model, rows, write)
         except Unreadable as error:
             return error.status, _explained(str(error))
     return 404, _explained("ask GET /ping, GET /contract or POST /invocations")
