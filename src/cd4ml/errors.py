@@ -94,6 +94,12 @@ class TimedOut(Cd4mlError):
     http_status: ClassVar[int] = 504
 
 
+class ModelFailed(Cd4mlError):
+    """A model could not answer rows that keep its contract."""
+
+    http_status: ClassVar[int] = 500
+
+
 class Refused(Cd4mlError):
     """A gate or a missing approval stands in the way."""
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cd4ml.cli.commands import FAMILIES
+from cd4ml.cli.commands import FAMILIES, services
 from cd4ml.cli.words import language
 from cd4ml.loop import Project
 from cd4ml.store import rows
@@ -204,6 +204,24 @@ def test_a_variable_that_is_no_port_is_named(
         "hint": "correct it, or say --port",
     }
     assert shell.code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "port", "host"),
+    [
+        ("", "", "127.0.0.1"),
+        ("", "8080", "0.0.0.0"),
+        ("--port 9000", "8080", "0.0.0.0"),
+        ("--host 127.0.0.2", "8080", "127.0.0.2"),
+    ],
+)
+def test_where_sagemaker_names_the_port_an_endpoint_is_heard_from_outside(
+    words: str, port: str, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAGEMAKER_BIND_TO_PORT", port)
+    typed = language(FAMILIES).parser.parse_args(["serve", "--in", "production", *words.split()])
+
+    assert services._endpoint_host(typed) == host
 
 
 def test_a_run_takes_only_what_the_pipeline_knows(shell: Shell) -> None:

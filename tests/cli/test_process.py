@@ -141,6 +141,26 @@ def test_an_endpoint_says_how_it_was_ended(folder: Path, ended_by: int, code: in
     assert "Traceback" not in error
 
 
+@pytest.mark.parametrize("words", [[], ["--workers", "1"]], ids=["alone", "workers"])
+@pytest.mark.parametrize("pause_s", [0.02, 0.1, 0.2])
+def test_a_second_ctrl_c_ends_an_endpoint_without_a_traceback(
+    folder: Path, words: list[str], pause_s: float
+) -> None:
+    command = [*CD4ML, "serve", "--in", "staging", "--port", "0", *words]
+    ready = "accepts connections" if words else "answers with plan"
+    with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as ran:
+        assert ran.stderr is not None
+        while ready not in ran.stderr.readline():
+            assert ran.poll() is None
+        ran.send_signal(signal.SIGINT)
+        time.sleep(pause_s)
+        ran.send_signal(signal.SIGINT)
+        error = ran.stderr.read()
+
+    assert "Traceback" not in error, error
+    assert ran.returncode in (0, 130, -signal.SIGINT)
+
+
 def test_an_endpoint_of_workers_ends_when_they_have_ended(folder: Path) -> None:
     words = ["serve", "--in", "staging", "--port", "0", "--workers", "1"]
     with subprocess.Popen([*CD4ML, *words], cwd=folder, stderr=subprocess.PIPE, text=True) as ran:

@@ -89,7 +89,7 @@ def test_the_same_rows_are_answered_identically_in_all_ways(folder: Path, tmp_pa
     environment["PATH"] = f"{python.parent}:{environment['PATH']}"
     url = f"http://127.0.0.1:{first + 1}"
     with answering([context / "serve"], url, "/ping", env=environment) as client:
-        by_container = scores(client, "/invocations", rows)
+        by_container = scores(client, "/predict", rows)
 
     taken = subprocess.run(
         [sys.executable, "-c", AS_DATA, json.dumps(rows)],

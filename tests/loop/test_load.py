@@ -145,6 +145,19 @@ def test_a_lazy_frame_is_collected_and_one_of_pandas_is_read_by_its_columns(
     assert str(refusal.value).startswith("the frame has more than one column called hour")
 
 
+def test_what_numpy_computed_is_a_number(registered: Registered) -> None:
+    row = ROW | {"hour": np.int64(17), "wind": np.float32(8.0)}
+    with cd4ml.load("delay/1", project=registered.folder) as model:
+        assert model.predict(row) == model.predict([row])[0] == model.predict(ROW)
+        assert model.predict(row, contributions=True) == model.predict(ROW, contributions=True)
+        assert model.warnings_of([row]) == []
+        with pytest.raises(RowsRefused) as refusal:
+            model.predict({1: np.int64(2), **ROW})  # type: ignore[dict-item]
+
+    (found,) = refusal.value.violations
+    assert (found.field, found.expected, found.got) == ("1 (int)", "no such field", "2")
+
+
 def test_each_answer_may_come_taken_apart(registered: Registered) -> None:
     rows = to_rows(CONTRACT, flights().head(4))
     with cd4ml.load("delay/1", project=registered.folder) as model:

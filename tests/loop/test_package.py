@@ -278,6 +278,27 @@ def test_what_is_not_there_or_cannot_be_meant_is_refused(
         write_wheel(project, "delay/99", to=tmp_path, actor="ann")
     with pytest.raises(InvalidInput, match="expected a name of letters, digits and '-'"):
         write_wheel(project, "delay/1", to=tmp_path, name="../x", actor="ann")
+    for name, owner in (
+        ("numpy", "the distribution numpy, which it needs"),
+        ("google", "the distribution protobuf, which it needs"),
+        ("uvicorn", "the distribution uvicorn, which it needs"),
+        ("cd4ml", "the distribution cd4ml, which it needs"),
+        ("json", "Python's own library"),
+    ):
+        with pytest.raises(InvalidInput) as refusal:
+            write_wheel(project, "delay/1", to=tmp_path, name=name, actor="ann")
+        assert str(refusal.value) == (
+            f"the name {name!r} is that of {owner}: the model would take its place\n"
+            "  hint: name it: --name delay-model"
+        )
+    with pytest.raises(InvalidInput, match="expected a name of letters, digits and '-'"):
+        write_wheel(project, "delay/1", to=tmp_path, name="class", actor="ann")
+    with pytest.raises(NotFound) as unknown:
+        write_wheel(project, "nope@champion", to=tmp_path, actor="ann")
+    assert str(unknown.value) == "no model named 'nope'\n  hint: known: delay"
+    with pytest.raises(NotFound) as pointless:
+        write_wheel(project, "delay@nope", to=tmp_path, actor="ann")
+    assert str(pointless.value) == ("no alias named 'delay@nope'\n  hint: known: delay@champion")
     (tmp_path / "file").write_text("")
     with pytest.raises(InvalidInput, match="is a file"):
         write_wheel(project, "delay/1", to=tmp_path / "file", actor="ann")
@@ -358,7 +379,7 @@ def test_a_wheel_in_the_model_folder_answers_in_place_of_the_one_installed(
     write_wheel(registered.project, version.ref, to=tmp_path, actor="ann")
 
     with started(context, python, site, CD4ML_MODEL_DIR=str(tmp_path)) as client:
-        answer = client.post("/invocations", json=ROW).json()["predictions"][0]
+        answer = client.post("/predict", json=ROW).json()["predictions"][0]
 
     expected = runtime_of(registered.project, version).score([ROW])[0]
     assert (answer["number"], answer["score"]) == (version.number, expected)
@@ -379,10 +400,22 @@ def test_a_container_answers_as_sagemaker_asks(
     expected = {"score": score, "model": "delay", "number": 1, "artifact": version.artifact}
     split = {"columns": list(ROW), "data": [list(ROW.values())]}
 
-    one = container.post("/invocations", json=ROW)
+    one = container.post("/predict", json=ROW)
     assert one.json() == {"predictions": [expected]}
-    for form in ({"rows": [ROW]}, {"dataframe_records": [ROW]}, {"dataframe_split": split}):
-        assert container.post("/invocations", json=form).json() == {"predictions": [expected]}
+    answer = {"predictions": [score], "model_version": ["delay/1"]}
+    forms: list[dict[str, Any]] = [
+        ROW,
+        {"rows": [ROW]},
+        {"instances": [ROW]},
+        {"dataframe_records": [ROW]},
+        {"dataframe_split": split},
+        {"inputs": [ROW]},
+        {"inputs": ROW},
+        {"inputs": {name: [value] for name, value in ROW.items()}},
+        {"inputs": {name: [[value]] for name, value in ROW.items()}},
+    ]
+    for form in forms:
+        assert container.post("/invocations", json=form).json() == answer
     assert container.get("/contract").json()["name"] == "delay"
 
 
@@ -403,6 +436,23 @@ def test_a_container_answers_as_sagemaker_asks(
             "each row of dataframe_split needs 1 values",
         ),
         (b'{"rows": [%s]}' % b",".join([b"{}"] * 1001), 413, "the request has 1001 rows"),
+        (
+            b'{"inputs": {"a": [1], "b": [1, 2]}}',
+            400,
+            "the columns of inputs have different lengths",
+        ),
+        (
+            b'{"rows": [{}], "explian": true}',
+            422,
+            "expected rows, and explain, got 'explian' beside them",
+        ),
+        (b'{"rows": [{}], "explain": 1}', 422, "expected explain to be true or false, got '1'"),
+        (b'{"inputs": 5}', 422, "expected a list of at least one row at $.inputs"),
+        (
+            b'{"rows": [], "inputs": []}',
+            400,
+            "expected one of rows, instances, dataframe_records, inputs, dataframe_split, got rows and",
+        ),
         (b'{"wind": NaN}', 422, "the request does not keep the contract 'delay': 5 violations"),
     ],
 )
@@ -462,7 +512,7 @@ def test_a_container_takes_lines_as_batch_transform_sends_them(
     assert [json.loads(line)["score"] for line in answered.text.splitlines()] == expected
     kinds["accept"] = "application/json"
     told = container.post("/invocations", content=lines, headers=kinds).json()
-    assert [each["score"] for each in told["predictions"]] == expected
+    assert told["predictions"] == expected
 
 
 @pytest.mark.parametrize(
@@ -525,7 +575,50 @@ def test_sagemakers_own_variable_names_the_folder_of_the_model(
         answer = client.post("/invocations", json=ROW)
 
     assert answer.headers[ATTRIBUTES] == f"cd4ml-model={version.ref}"
-    assert answer.json()["predictions"][0]["number"] == version.number
+    assert answer.json()["model_version"] == [version.ref]
+
+
+def refused_start(context: Path, python: Path, site: Path, **variables: str) -> str:
+    """What a container says that does not start."""
+    done = subprocess.run(
+        [context / "serve"],
+        env=bare(site, **variables, PATH=f"{python.parent}:{bare(site)['PATH']}"),
+        cwd=site,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    return done.stderr.strip()
+
+
+def test_a_container_with_a_model_folder_that_is_no_good_does_not_start(
+    registered: Registered, context: Path, python: Path, site: Path, tmp_path: Path
+) -> None:
+    def said_with(**variables: str) -> str:
+        return refused_start(context, python, site, **variables)
+
+    for name in ("CD4ML_MODEL_DIR", "SM_MODEL_DIR"):
+        away = tmp_path / "away"
+        assert (
+            said_with(**{name: str(away)}) == f"{name} names the folder {away}, which is not there"
+        )
+    (torn := tmp_path / "torn").mkdir()
+    whole = (context / "delay_model-1-py3-none-any.whl").read_bytes()
+    (torn / "delay.whl").write_bytes(whole[: len(whole) // 2])
+    assert said_with(CD4ML_MODEL_DIR=str(torn)) == (
+        f"the wheel {torn / 'delay.whl'} cannot be unpacked: File is not a zip file; is it damaged?"
+        " copy it again"
+    )
+    taken = write_wheel(registered.project, "delay/1", to=tmp_path / "o", name="other", actor="ann")
+    assert said_with(CD4ML_MODEL_DIR=str(tmp_path / "o")) == (
+        f"the wheel {taken.files[0]} has no module delay_model: package it under the same name"
+    )
+    shutil.copy(taken.files[0], torn)
+    assert said_with(CD4ML_MODEL_DIR=str(torn)) == (
+        f"expected one wheel in {torn}, got delay.whl, other-1-py3-none-any.whl"
+    )
 
 
 def test_a_container_whose_model_is_damaged_never_says_it_is_well(

@@ -146,7 +146,39 @@ def test_rows_that_break_the_contract_end_the_batch_with_their_place(
         "  - row 3, hour: expected an integer from 0 to 23, got 24\n"
         "  hint: correct them, or have such rows set aside: --on-violation aside"
     )
-    assert list((registered.folder / "scored").glob("*.parquet")) == []
+    assert not (registered.folder / "scored").exists()
+
+
+def test_after_a_refusal_the_corrected_files_are_scored_by_the_same_command(
+    registered: Registered,
+) -> None:
+    whole = (registered.folder / "in" / "a.parquet").read_bytes()
+    break_rows(registered)
+    (registered.folder / "scored").mkdir()
+    with pytest.raises(ContractViolated):
+        scored(registered)
+    (registered.folder / "in" / "a.parquet").write_bytes(whole)
+
+    found = scored(registered)
+
+    assert (found.n_before, found.n_scored) == (0, 400)
+    assert output(registered.folder / "scored")["score"].to_list() == expected(registered)
+
+
+def test_what_was_written_before_a_refusal_stays_with_the_plan_it_was_written_by(
+    registered: Registered,
+) -> None:
+    path = registered.folder / "in" / "b.parquet"
+    whole = path.read_bytes()
+    pl.read_parquet(path).with_columns(hour=24).write_parquet(path)
+    with pytest.raises(ContractViolated):
+        scored(registered)
+    path.write_bytes(whole)
+
+    with pytest.raises(Conflict, match="another batch was begun: other files were read"):
+        scored(registered)
+
+    assert len(list((registered.folder / "scored").glob("*.parquet"))) == 3
 
 
 def test_or_they_are_set_aside_with_the_reasons(registered: Registered) -> None:

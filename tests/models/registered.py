@@ -64,7 +64,10 @@ class Registered(Released):
 
     def version(self, estimator: Any, *, contract: Contract = REQUEST) -> ModelVersion:
         """The next version of `delay`."""
-        artifact = self.model(estimator, contract=contract)
+        return self.version_of(self.model(estimator, contract=contract))
+
+    def version_of(self, artifact: str) -> ModelVersion:
+        """The next version of `delay`, of a model that was packaged."""
         manifest = self.project.blobs.get_record(artifact, Manifest)
         with self.project.database.write() as connection:
             number = len(rows.find(connection, ModelVersion)) + 1

@@ -152,18 +152,32 @@ def test_a_container_takes_answers_apart_and_refuses_a_query_that_nobody_knows(
     made.project.close()
     transport = httpx.ASGITransport(server.app_of(module))
 
-    async def asked(*queries: str) -> list[httpx.Response]:
+    async def asked(*paths: str) -> list[httpx.Response]:
         async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
-            return [await client.post(f"/invocations{query}", json=ROW) for query in queries]
+            return [await client.post(path, json=ROW) for path in paths]
 
-    plain, apart, unknown, odd = asyncio.run(
-        asked("", "?contributions=1", "?explain=1", "?contributions=please")
+    async def inside() -> httpx.Response:
+        async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+            return await client.post("/predict", json={"rows": [ROW], "explain": True})
+
+    own, own_apart, plain, apart, unknown, odd = asyncio.run(
+        asked(
+            "/predict",
+            "/predict?contributions=1",
+            "/invocations",
+            "/invocations?contributions=1",
+            "/invocations?explain=1",
+            "/invocations?contributions=please",
+        )
     )
 
-    (prediction,) = apart.json()["predictions"]
-    assert prediction["score"] == plain.json()["predictions"][0]["score"]
+    (prediction,) = own_apart.json()["predictions"]
+    assert prediction["score"] == own.json()["predictions"][0]["score"]
     assert {each["field"] for each in prediction["explanation"]["contributions"]} == set(ROW)
-    assert "explanation" not in plain.json()["predictions"][0]
+    assert "explanation" not in own.json()["predictions"][0]
+    assert plain.json() == {"predictions": [prediction["score"]], "model_version": ["delay/1"]}
+    assert apart.json() == plain.json() | {"explanations": [prediction["explanation"]]}
+    assert asyncio.run(inside()).json() == own_apart.json()
     assert (unknown.status_code, unknown.json()["error"]) == (
         400,
         "the query parameter 'explain' means nothing here",
@@ -172,6 +186,63 @@ def test_a_container_takes_answers_apart_and_refuses_a_query_that_nobody_knows(
         400,
         "expected contributions=1 or contributions=0, got 'please'",
     )
+
+
+def test_a_container_lists_its_environment_variables(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["serve", "serve", "--help"])
+
+    server.main("taken_away")
+
+    assert (
+        capsys.readouterr().out
+        == """\
+usage: python -m taken_away serve
+
+Answers GET /ping, GET /contract, POST /invocations and POST /predict until it is told to end.
+
+environment variables:
+  SAGEMAKER_BIND_TO_PORT  the port (8080)
+  CD4ML_MODEL_DIR         a folder; a wheel in it, of the same name, answers instead
+  SM_MODEL_DIR            the same, where the first is not set (/opt/ml/model)
+  CD4ML_WORKERS           how many processes (1)
+  CD4ML_HOST              the address to listen on (0.0.0.0)
+"""
+    )
+
+
+def test_what_numpy_computed_is_a_number_to_a_wheel(
+    taken: Taken, tmp_path: Path, sqlite_template: Path
+) -> None:
+    made = Registered(tmp_path / "project", sqlite_template)
+    module: Any = taken(made.project.blobs, made.version(boosted()))
+    made.project.close()
+    row = ROW | {"hour": np.int64(17), "wind": np.float32(8.0), "temp": np.float64(40.5)}
+
+    assert module.predict(row) == module.predict(ROW)
+    assert module.predict_many([row]) == module.predict_many([ROW])
+    assert module.warnings_of([row]) == []
+    with pytest.raises(module.ContractViolated) as refused:
+        module.predict(ROW | {"hour": np.int64(24), "wind": np.bool_(True)})
+    assert [(each.path, each.got) for each in refused.value.violations] == [
+        ("$.hour", "24"),
+        ("$.wind", "true"),
+    ]
+
+
+def test_a_name_that_is_no_text_is_no_field(
+    taken: Taken, tmp_path: Path, sqlite_template: Path
+) -> None:
+    made = Registered(tmp_path / "project", sqlite_template)
+    module: Any = taken(made.project.blobs, made.version(boosted()))
+    made.project.close()
+
+    with pytest.raises(module.ContractViolated) as refused:
+        module.predict(ROW | {1: 2})
+
+    (found,) = refused.value.violations
+    assert (found.field, found.expected, found.got) == ("1 (int)", "no such field", "2")
 
 
 @pytest.mark.parametrize("variable", ["SAGEMAKER_BIND_TO_PORT", "CD4ML_WORKERS"])

@@ -1,5 +1,6 @@
 """What a contract forgives, every protocol forgives alike: scored as it says, told, counted, kept as asked."""
 
+import asyncio
 import csv
 import importlib
 import io
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import polars as pl
 import pytest
 
@@ -194,6 +196,12 @@ def test_a_model_as_data_warns_and_tells(lenient: Registered, scores: list[float
     assert listed == [each["kind"] for each in WARNED]
 
 
+async def posted(app: Any, content: dict[str, Any]) -> httpx.Response:
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+        return await client.post("/invocations", json=content)
+
+
 def test_a_wheel_warns_and_tells_the_same(
     lenient: Registered, scores: list[float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,8 +219,8 @@ def test_a_wheel_warns_and_tells_the_same(
     assert {each.filename for each in told} == {__file__}
     with pytest.warns(model.ContractWarning):
         assert model.predict(AMISS) == scores[1]
-    status, answer = served._answer(model, json.dumps({"rows": ROWS}).encode(), "application/json")
-    assert (status, answer["warnings"]) == (200, WARNED)
+    answer = asyncio.run(posted(served.app_of(model), {"rows": ROWS}))
+    assert (answer.status_code, answer.json()["warnings"]) == (200, WARNED)
     assert "cd4ml" not in {
         value.__module__.partition(".")[0] for value in (model.Warned, model.ContractWarning)
     }

@@ -42,12 +42,22 @@ def main(typed: Sequence[str] | None = None) -> int:
     except Cd4mlError as error:
         return _explain(error, is_json=is_json)
     except KeyboardInterrupt as interrupt:
+        _end_at_once_if_told_again()
         if interrupt.args:
             print(_printable(str(interrupt)), file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         give_up()
         return PIPE_CLOSED
+
+
+def _end_at_once_if_told_again() -> None:
+    """Let another Ctrl-C end the process, and not what it does in the end with a traceback."""
+    import signal
+    import threading
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _run(typed: list[str]) -> int:

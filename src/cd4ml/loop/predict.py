@@ -32,6 +32,7 @@ from cd4ml.serving.batch.plan import (
     Source,
     begun,
     done,
+    forget_unless_written,
     note_finished,
 )
 from cd4ml.serving.batch.scoring import reading, scan, score_piece
@@ -90,7 +91,7 @@ def predict(
 
     Memory is bounded by a piece (on each worker), however large the files are. Each piece is
     one file of the output, which is there whole or not at all, under a name that only
-    depends on the piece.
+    depends on the piece. A batch that ends before anything was written leaves no trace.
 
     Args:
         project: Whose model.
@@ -136,7 +137,11 @@ def predict(
     plan = begun(place, wanted)
     batch = _Batch(str(project.folder), plan, place.url, policy)
     before = done(place)
-    ended = before | _score(project, batch, before, where, tell)
+    try:
+        ended = before | _score(project, batch, before, where, tell)
+    except BaseException:  # whatever ended it: nobody works on a piece any more
+        forget_unless_written(place)
+        raise
     note_finished(place, [ended[piece.name] for piece in plan.pieces])
     scored = Scored(
         ref=plan.version.ref,

@@ -73,7 +73,20 @@ def booster_in(estimator: Any) -> Any:
 def _best(booster: Any) -> Any:
     """The trees up to the best round, which is where scikit-learn's interface stops."""
     best = booster.attr("best_iteration")
-    return booster if best is None else booster[: int(best) + 1]
+    if best is None or int(best) + 1 >= booster.num_boosted_rounds():
+        return booster
+    cut = booster[: int(best) + 1]
+    return _with_categories_of(booster, cut) if "c" in (booster.feature_types or ()) else cut
+
+
+def _with_categories_of(whole: Any, cut: Any) -> Any:
+    """Some of a booster's rounds that know the names of its categories: XGBoost 3.2 forgets them."""
+    found, told = (json.loads(bytes(each.save_raw("json"))) for each in (whole, cut))
+    model = found["learner"]["gradient_booster"]["model"]
+    told["learner"]["gradient_booster"]["model"]["cats"] = model.get("cats")
+    again = type(whole)({"nthread": 1})
+    again.load_model(bytearray(json.dumps(told).encode()))
+    return again
 
 
 def facts_of(booster: Any) -> Facts:
@@ -98,7 +111,7 @@ def answers(booster: Any, facts: Facts, frame: pl.DataFrame) -> NDArray[np.float
     Raises:
         InvalidInput: If the frame lacks a column, or a column of texts was none of categories.
     """
-    return answers_to(booster, facts, _matrix(facts, frame))
+    return answers_to(booster, facts, matrix_of(facts, frame))
 
 
 def answers_to(booster: Any, facts: Facts, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -248,7 +261,12 @@ def _texts(categories: Iterable[Any]) -> tuple[str, ...]:
     return found
 
 
-def _matrix(facts: Facts, frame: pl.DataFrame) -> NDArray[np.float64]:
+def matrix_of(facts: Facts, frame: pl.DataFrame) -> NDArray[np.float64]:
+    """The booster's own columns of each row of a frame, shape (rows, columns).
+
+    Raises:
+        InvalidInput: If the frame lacks one, or one of texts was none of categories.
+    """
     names = names_in(facts, frame.columns)
     missing = [name for name in names if name not in frame.columns]
     if missing:

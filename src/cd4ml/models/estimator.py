@@ -13,24 +13,17 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from cd4ml.errors import InvalidInput
 from cd4ml.models import boosters
 from cd4ml.models import graph as graphs
+from cd4ml.models.estimator_answers import asked, unless_asked_to_end
 from cd4ml.models.formats import format_of
 from cd4ml.models.pickled import dumps
 
 if TYPE_CHECKING:
+    import numpy as np
     import polars as pl
     from numpy.typing import NDArray
-
-
-_ROUNDING = 1e-6  # of probabilities that somebody multiplied or calibrated
-
-
-class ProcessEnds(RuntimeError):
-    """An estimator called `sys.exit`: taken at its word, a gate would end as if all were well."""
 
 
 def dump(estimator: Any) -> bytes:
@@ -82,7 +75,7 @@ def load(data: bytes, *, is_joblib: bool = False, unpickle: Unpickle = pickle.lo
             return joblib.load(io.BytesIO(data))
         return unpickle(data)  # callers have compared the digest, see above
     except SystemExit as ended:
-        raise _unless_asked_to_end(ended) from ended
+        raise unless_asked_to_end(ended) from ended
     except (
         pickle.UnpicklingError,
         EOFError,
@@ -122,7 +115,7 @@ def asking(estimator: Any) -> Callable[[pl.DataFrame], NDArray[np.float64]]:
         return estimator.predict
     booster = boosters.booster_in(estimator)
     if booster is None:
-        return partial(_asked, estimator)
+        return partial(asked, estimator)
     return partial(boosters.answers, booster, boosters.facts_of(booster))
 
 
@@ -143,55 +136,3 @@ def score_frame(estimator: Any, frame: pl.DataFrame) -> NDArray[np.float64]:
         ProcessEnds: If it asks the process to end instead of answering.
     """
     return asking(estimator)(frame)
-
-
-def _asked(estimator: Any, frame: pl.DataFrame) -> NDArray[np.float64]:
-    known = getattr(estimator, "feature_names_in_", frame.columns)
-    rows = frame.select(name for name in known if name in frame.columns)
-    if not is_classifier(estimator):
-        _refuse_bare_classifier(estimator)
-        return _of_each_row(_answers(estimator.predict, rows).reshape(-1), frame)
-    probabilities = _answers(estimator.predict_proba, rows)
-    if probabilities.ndim != 2 or probabilities.shape[1] != 2:
-        classes = list(getattr(estimator, "classes_", []))
-        msg = f"expected a classifier of two classes, got one of {len(classes)}: {classes[:5]}"
-        raise InvalidInput(msg, hint="does the target have both values in the training rows?")
-    return _within_one(_of_each_row(probabilities[:, 1], frame))
-
-
-def _answers(ask: Callable[[pl.DataFrame], Any], rows: pl.DataFrame) -> NDArray[np.float64]:
-    """What the estimator says; it is somebody's code, and must not end the process that asks."""
-    try:
-        return np.asarray(ask(rows), dtype=np.float64)
-    except SystemExit as ended:
-        raise _unless_asked_to_end(ended) from ended
-
-
-def _unless_asked_to_end(ended: SystemExit) -> BaseException:
-    """A signal's way to end this process stays one: it is a class of its own."""
-    if type(ended) is not SystemExit:
-        return ended
-    return ProcessEnds(f"SystemExit: {ended.code}, though a model may end no process")
-
-
-def _of_each_row(answers: NDArray[np.float64], frame: pl.DataFrame) -> NDArray[np.float64]:
-    if len(answers) != frame.height:
-        msg = f"the estimator gave {len(answers):,} answers to {frame.height:,} rows"
-        raise InvalidInput(msg, hint="one answer to each row, in their order")
-    return answers
-
-
-def _within_one(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-    outside = (probabilities < -_ROUNDING) | (probabilities > 1 + _ROUNDING)  # NaN is neither
-    if outside.any():
-        worst = probabilities[int(np.argmax(outside))]
-        msg = f"the estimator answered {worst:g} as a probability, which lies between 0 and 1"
-        raise InvalidInput(msg, hint="predict_proba gives the shares of the two classes")
-    return probabilities
-
-
-def _refuse_bare_classifier(estimator: Any) -> None:
-    if hasattr(estimator, "classes_"):
-        steps = getattr(estimator, "steps", [("", estimator)])  # of a Pipeline, the last decides
-        msg = f"the classifier {type(steps[-1][1]).__name__} gives no probabilities"
-        raise InvalidInput(msg, hint="wrap it in sklearn.calibration.CalibratedClassifierCV")

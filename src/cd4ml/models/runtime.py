@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from cd4ml.models.manifest import (
 )
 from cd4ml.models.native import NativeScorer
 from cd4ml.models.onnx import CompiledScorer
+from cd4ml.models.pace import Pace
 from cd4ml.models.treelite import TreeScorer
 from cd4ml.models.trust import IsTrusted
 from cd4ml.records.contract import Contract
@@ -46,7 +48,7 @@ class Runtime:
     `onnx`, `treelite` or `native`. Rows are not checked here; what their contract forgives is
     scored as it says, clipped or as its default.
     `example` is one of those it was packaged with. `explainer` takes answers apart; it is None
-    where that takes too long, and `unexplained` says why.
+    where that takes too long, and `unexplained` says why. `pace` says how long its calls take.
     """
 
     def __init__(
@@ -66,13 +68,25 @@ class Runtime:
         self.artifact = artifact
         self.contract = contract
         self.kind = kind
-        self.score_values = scorer.score  # rows as tuples in the order of the contract's fields
+        self.pace = Pace()
+        # rows as tuples in the order of the contract's fields; what is compiled always takes the same
+        self.score_values = self.pace.watching(scorer.score) if kind == "native" else scorer.score
         self.score_frame: Callable[[pl.DataFrame], NDArray[np.float64]] = scorer.score_frame
         mend = mender(contract.fields)
         if mend is not None:  # whoever asks, and however: rows are scored as the contract says
-            self.score_values = lambda values: scorer.score([mend(row) for row in values])
+            score = self.score_values
+            self.score_values = lambda values: score([mend(row) for row in values])
             self.score_frame = lambda frame: scorer.score_frame(_mended(contract, frame))
         self._get = _getter(contract.names)
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether a call of a few rows takes so little that others may wait for it meanwhile.
+
+        A native model tells by its last hundred calls, a compiled one by the row that was tried when
+        it was loaded.
+        """
+        return self.pace.is_quick
 
     def score(self, rows: Sequence[Mapping[str, Any]]) -> list[float]:
         """The answer to each row of JSON values.
@@ -120,7 +134,15 @@ def load(blobs: Blobs, artifact: str, *, is_trusted: IsTrusted) -> Runtime:
         unexplained=manifest.unexplained or "nothing was packaged that could",
     )
     _refuse_unless_same(runtime, manifest, known)
+    _time(runtime)
     return runtime
+
+
+def _time(runtime: Runtime) -> None:
+    """Let its pace begin with one row: the probes are many, and the first call loads libraries."""
+    begun = perf_counter()
+    runtime.score([runtime.example])
+    runtime.pace.begin(perf_counter() - begun)
 
 
 def _explainer(blobs: Blobs, manifest: Manifest, contract: Contract) -> Explainer | None:

@@ -9,8 +9,9 @@ from typing import Any
 
 import msgspec
 
-from cd4ml.errors import Cd4mlError
+from cd4ml import errors
 from cd4ml.models.assignment import canary_of, champion_of, position, shadows
+from cd4ml.models.complaints import Complaints, times
 from cd4ml.models.contract import CompiledContract
 from cd4ml.models.runtime import Runtime
 from cd4ml.records.plan import Arm, Plan
@@ -21,12 +22,11 @@ from cd4ml.serving.request import RequestReader, Row
 __all__ = ["Answer", "Answers", "Endpoint", "ModelFailed", "Version", "build", "scores"]
 
 _log = logging.getLogger(__name__)
+_complaints = Complaints()
 
 
-class ModelFailed(Cd4mlError):
+class ModelFailed(errors.ModelFailed):
     """The version in charge could not answer a request that keeps its contract."""
-
-    http_status = 500
 
     def __init__(self, arm: Arm) -> None:
         self.arm = arm
@@ -64,6 +64,12 @@ class Endpoint:
         for i, score in zip(rest, self._by_champion([rows[i] for i in rest]), strict=True):
             given[i], versions[i] = score, self.champion
         return Answers(versions, [given[i] for i in range(len(rows))], failed)
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether those that answer take so little time that others may wait for them meanwhile."""
+        answering = (self.champion, self.canary)
+        return all(self.runtimes[v.arm.artifact].is_quick for v in answering if v is not None)
 
     def _by_champion(self, rows: list[Row]) -> list[Score]:
         answered = scores(self.champion, rows)
@@ -121,4 +127,12 @@ def scores(version: Version, rows: list[Row]) -> list[Score]:
         return [None]
     if all(map(math.isfinite, answered)):
         return answered  # type: ignore[return-value]
+    _say_not_finite(version.arm, answered)
     return [score if math.isfinite(score) else None for score in answered]
+
+
+def _say_not_finite(arm: Arm, answered: list[float]) -> None:
+    wrong = next(score for score in answered if not math.isfinite(score))
+    if n := _complaints.due((arm.artifact, str(wrong))):
+        msg = "%s answered %s, which is no finite number, to a request that keeps its contract%s"
+        _log.error(msg, arm.ref, wrong, times(n))

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
-from cd4ml.errors import Cd4mlError, ContractViolated, InvalidInput
+from cd4ml.errors import ContractViolated, InvalidInput, ModelFailed
 from cd4ml.models.contract import CompiledContract
 from cd4ml.models.explain.asking import explained_by_asking
 from cd4ml.models.leniency import ContractWarning, Warned, said
+from cd4ml.models.plain import plain
 from cd4ml.models.runtime import Runtime
 from cd4ml.models.violations import Kind, Violation, expected_of, with_integers
 from cd4ml.records.contract import Contract, Field
@@ -76,18 +77,7 @@ def as_asked(contract: Contract, rows: Sequence[Mapping[str, Any]]) -> list[Mapp
         >>> as_asked(hour, [{"hour": np.int64(17)}, {"hour": 18.0}])
         [{'hour': 17}, {'hour': 18}]
     """
-    return [with_integers(contract.fields, _without_numpy(row)) for row in rows]
-
-
-def _without_numpy(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    import numpy as np
-
-    kinds = (np.number, np.bool_, np.str_)
-    if not isinstance(row, Mapping) or not any(isinstance(each, kinds) for each in row.values()):
-        return row
-    return {
-        name: value.item() if isinstance(value, kinds) else value for name, value in row.items()
-    }
+    return [with_integers(contract.fields, plain(row)) for row in rows]
 
 
 def answered(
@@ -103,7 +93,7 @@ def answered(
 
     Raises:
         RowsRefused: With everything that is wrong with them.
-        Cd4mlError: If the model fails.
+        ModelFailed: If the model fails.
     """
     contract = in_force.contract
     rows = as_asked(contract.contract, rows)
@@ -140,7 +130,7 @@ def explained(
     for each, answer in zip(found, answers, strict=True):
         if not abs(each.answer - answer) <= _APART * max(1.0, abs(answer)):
             msg = f"the parts of an answer add up to {each.answer:.6g}, not to {answer:.6g}"
-            raise Cd4mlError(msg, hint="ask without contributions")
+            raise ModelFailed(msg, hint="ask without contributions")
     pairs = zip(found, answers, strict=True)
     return [msgspec.structs.replace(each, answer=answer) for each, answer in pairs]
 
@@ -231,7 +221,7 @@ def _scored(in_force: InForce, score: Callable[[], list[float]]) -> list[float]:
     msg = f"the model {ref} failed on rows that keep its contract"
     answers = _tried(msg, score)
     if not all(map(math.isfinite, answers)):
-        raise Cd4mlError(msg, hint="its answer is not a finite number")
+        raise ModelFailed(msg, hint="its answer is not a finite number")
     return answers
 
 
@@ -239,7 +229,8 @@ def _tried(message: str, ask: Callable[[], _Given]) -> _Given:
     try:
         return ask()
     except Exception as error:  # whatever a model raises
-        raise Cd4mlError(message, hint=f"it said: {error}") from error
+        words = getattr(error, "message", error)  # cd4ml's own have a hint of their own
+        raise ModelFailed(message, hint=f"it said: {words}") from error
 
 
 def _refused(in_force: InForce, found: list[Violation]) -> RowsRefused:

@@ -139,7 +139,7 @@ class LoadedModel:
 
         Raises:
             RowsRefused: With everything that is wrong with them.
-            Cd4mlError: If the model fails on a row that keeps its contract.
+            ModelFailed: If the model fails on a row that keeps its contract.
         """
         if self._process != os.getpid():
             self._process = os.getpid()

@@ -112,7 +112,7 @@ def answer(
     server = _Server(_configuration(app, project), app, counts, project, post)
     app.count_in_flight(server.server_state.tasks.__len__)
     when_built()
-    with _short_turns(), _seldom_collecting():
+    with _short_turns(), _seldom_collecting(), server.hearing_signals():
         server.run(sockets=[listening])
 
 
@@ -185,6 +185,9 @@ class _Server(uvicorn.Server):
             await self._stop_accepting(sockets or [])
         await self._hear_out()
         await super().shutdown(sockets)
+        if self.force_exit:  # uvicorn lets go of the application then, and logs that as an error
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.lifespan.shutdown(), _LAST_S)
 
     async def _stop_accepting(self, sockets: list[socket.socket]) -> None:
         loop = asyncio.get_running_loop()
@@ -224,6 +227,11 @@ class _Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
+        """Leave the signals to `hearing_signals`: the event loop still closes after this."""
+        yield
+
+    @contextmanager
+    def hearing_signals(self) -> Iterator[None]:
         """End gracefully on SIGTERM and SIGINT; what Ctrl-C ended says so afterwards.
 
         uvicorn's own would raise SIGTERM again after everything was finished.
@@ -235,6 +243,8 @@ class _Server(uvicorn.Server):
         try:
             yield
         finally:
+            if self._captured_signals:  # told again by Ctrl-C, the process ends at once
+                before[signal.SIGINT] = signal.SIG_DFL
             for which, handler in before.items():
                 signal.signal(which, handler)
         if signal.SIGINT in self._captured_signals:

@@ -32,6 +32,9 @@ def main(orders: str) -> None:
     except Cd4mlError as error:
         _say(control, Said(error=error.message, hint=error.hint))
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:  # ended by SIGINT, and nothing else to say about it
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
 
 
 def _answer(given: Orders, control: socket.socket) -> None:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import lightgbm
 import numpy as np
 import polars as pl
 import pytest
@@ -46,6 +47,7 @@ from tests.models.builders import (
     flights,
     logistic,
 )
+from tests.models.test_boosters import FEW, QUIET, by_lightgbm, by_xgboost, in_enums, in_pandas
 
 Values = list[tuple[Any, ...]]
 ROWS: Values = flights().select(CONTRACT.names).rows()
@@ -98,6 +100,28 @@ MODELS: dict[str, tuple[Callable[[], Any], str, str]] = {
 }
 
 
+def wrapped_lightgbm() -> Any:
+    return LGBMClassifier(n_estimators=10, verbose=-1).fit(
+        in_pandas(flights()), flights()["late"].to_numpy()
+    )
+
+
+def wrapped_xgboost() -> Any:
+    return XGBClassifier(n_estimators=10, enable_categorical=True).fit(
+        in_enums(flights()), flights()["late"].to_numpy()
+    )
+
+
+def stopped_xgboost() -> Any:
+    """Its last rounds are too many, and not asked."""
+    model = XGBClassifier(n_estimators=60, enable_categorical=True, early_stopping_rounds=2)
+    frame, late = flights(), flights()["late"].to_numpy()
+    seen, unseen = frame.head(300), frame.tail(100)
+    return model.fit(
+        in_enums(seen), late[:300], eval_set=[(in_enums(unseen), late[300:])], verbose=False
+    )
+
+
 def answers_of(model: Any, values: Values) -> Any:
     return np.array(NativeScorer(model, CONTRACT).score(values))
 
@@ -123,6 +147,79 @@ def test_the_parts_of_each_answer_add_up_to_it(name: str) -> None:
         )
         sizes = [abs(part) for part in parts]
         assert sizes == sorted(sizes, reverse=True)
+
+
+@pytest.mark.parametrize(
+    "scalers",
+    [
+        (StandardScaler(),),
+        (StandardScaler(with_mean=False),),
+        (StandardScaler(with_std=False), StandardScaler()),
+    ],
+)
+def test_a_scaler_behind_a_column_transformer_moves_no_amount(scalers: Any) -> None:
+    plain = logistic()
+    encoders, last = plain[:-1], plain[-1]
+    frame, late = flights().select(CONTRACT.names), flights()["late"].to_numpy()
+    model = make_pipeline(encoders[0], *scalers, type(last)(max_iter=5000)).fit(frame, late)
+    answers = answers_of(model, [*ROWS, *ODD[:2]])
+
+    data = compile_explainer(model, CONTRACT, [*ROWS, *ODD[:2]], answers, usual=ROWS)
+    found = open_explainer(data, CONTRACT).explained(ROWS[:20])
+
+    slow = contributions(model, to_frame(CONTRACT, ROWS[:20]), background=frame)
+    assert (found[0].method, found[0].unit, slow.method) == ("linear", "log-odds", "linear")
+    for each, amounts in zip(found, slow.amounts, strict=True):
+        by_name = {part.field: part.amount for part in each.contributions}
+        assert [by_name[name] for name in slow.names] == pytest.approx(amounts.tolist(), abs=1e-9)
+
+
+BOOSTERS = [by_lightgbm, by_xgboost, wrapped_lightgbm, wrapped_xgboost, stopped_xgboost]
+
+
+def test_a_wrapper_that_stopped_early_answers_by_its_best_round() -> None:
+    model = stopped_xgboost()
+    frame = flights().select(FEW.names)
+
+    answers = NativeScorer(model, FEW).score(frame.rows())
+
+    assert model.best_iteration + 1 < model.get_booster().num_boosted_rounds()
+    expected = model.predict_proba(in_enums(flights()))[:, 1]
+    assert answers == pytest.approx(expected.tolist(), abs=1e-6)
+
+
+@pytest.mark.parametrize("make", BOOSTERS)
+def test_a_booster_that_knows_categories_is_taken_apart_by_its_library(make: Any) -> None:
+    model = make()
+    frame = flights().select(FEW.names)
+    rows: Values = [*frame.rows(), ("ZZ", 5, None, 3.0), ("UA", 9, 130.0, 0.0)]
+    answers = np.array(NativeScorer(model, FEW).score(rows))
+
+    data = compile_explainer(model, FEW, rows, answers, usual=rows)
+    found = open_explainer(data, FEW).explained(rows)
+
+    slow = contributions(model, frame, background=frame)
+    library = "lightgbm" if "lightgbm" in type(model).__module__ else "xgboost"
+    assert (slow.method, found[0].method, found[0].unit) == (library, library, "log-odds")
+    for each, answer in zip(found, answers, strict=True):
+        assert each.answer == pytest.approx(answer, abs=1e-6)
+    for each, amounts in zip(found, slow.amounts, strict=False):
+        by_name = {part.field: part.amount for part in each.contributions}
+        assert [by_name[name] for name in slow.names] == pytest.approx(amounts.tolist(), abs=1e-6)
+    assert max(abs(part.amount) for part in found[0].contributions if part.field == "carrier") > 0
+
+
+def test_a_booster_of_trees_for_each_class_is_refused_in_words() -> None:
+    known = lightgbm.Dataset(in_pandas(flights()), flights()["late"].to_numpy())
+    model = lightgbm.train({"objective": "multiclass", "num_class": 2, **QUIET}, known, 3)
+    rows: Values = flights().select(FEW.names).rows()
+
+    with pytest.raises(NotFast) as found:
+        compile_explainer(
+            model, FEW, rows, np.array(NativeScorer(model, FEW).score(rows)), usual=rows
+        )
+
+    assert str(found.value) == "the lightgbm model has trees for each class"
 
 
 @pytest.mark.parametrize("last", [LogisticRegression(), GradientBoostingClassifier()])

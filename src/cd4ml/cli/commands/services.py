@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cd4ml.cli.screen import Screen
     from cd4ml.loop.work import WorkReport
 
-HOST = "127.0.0.1"
+HOST, EVERYWHERE = "127.0.0.1", "0.0.0.0"
 CONSOLE_PORT, ENDPOINT_PORT = 8400, 8401
 
 _SAGEMAKER_PORT = "SAGEMAKER_BIND_TO_PORT"  # how SageMaker tells a container its port
@@ -91,7 +91,7 @@ def serve(given: Given) -> Answer[None]:
     answer_requests(
         given.project,
         environment=words.environment,
-        host=words.host,
+        host=_endpoint_host(words),
         port=_endpoint_port(words),
         needs_token=words.tokens,
         workers=words.workers,
@@ -110,7 +110,7 @@ def _serve_on_ray(given: Given) -> Answer[None]:
     serve_on_ray(
         given.project,
         environment=words.environment,
-        host=words.host,
+        host=_endpoint_host(words),
         port=_endpoint_port(words),
         needs_token=words.tokens,
         address=words.ray,
@@ -157,10 +157,23 @@ def _takes_replicas(parser: Parser) -> None:
 
 
 def _takes_address(parser: Parser, port: int, *, or_in: str = "") -> None:
-    parser.add_argument("--host", default=HOST, help=f"the address to listen on (default: {HOST})")
-    default = None if or_in else port
+    host = f"{HOST}; {EVERYWHERE}, if the variable {or_in} is set" if or_in else HOST
     known = f"{port}; or the variable {or_in}" if or_in else f"{port}"
-    parser.add_argument("--port", type=_port, default=default, help=f"(default: {known})")
+    parser.add_argument(
+        "--host",
+        default=None if or_in else HOST,
+        help=f"the address to listen on (default: {host})",
+    )
+    parser.add_argument(
+        "--port", type=_port, default=None if or_in else port, help=f"(default: {known})"
+    )
+
+
+def _endpoint_host(words: argparse.Namespace) -> str:
+    """What was said; in a container of SageMaker's, whose requests come from outside, all of them."""
+    if words.host is not None:
+        return str(words.host)
+    return EVERYWHERE if os.environ.get(_SAGEMAKER_PORT) else HOST
 
 
 def _endpoint_port(words: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cd4ml.errors import InvalidInput
+from cd4ml.models import boosters
 from cd4ml.models.estimator import score_frame
 from cd4ml.models.explain.linear import is_linear, linear_parts
 from cd4ml.models.explain.origins import SEVERAL, NotNumbers, encoded, origins
@@ -110,9 +111,13 @@ def _exact(
 ) -> Iterator[Parts]:
     """Exact parts that give the very answers, in no more than one way."""
     encoders, last = _taken_apart(estimator)
+    booster = boosters.booster_in(last) if encoders is None else None
     try:
-        rows, usual = encoded(encoders, frame), encoded(encoders, background)
-        names = origins(encoders, background.vstack(frame.cast(dict(background.schema))))  # type: ignore[arg-type]
+        if booster is not None:
+            last, (rows, usual, names) = booster, _columns_of(booster, frame, background)
+        else:
+            rows, usual = encoded(encoders, frame), encoded(encoders, background)
+            names = origins(encoders, background.vstack(frame.cast(dict(background.schema))))  # type: ignore[arg-type]
     except NotNumbers:
         return
     for method, added in _ways(last, rows, usual):
@@ -121,6 +126,15 @@ def _exact(
         unit = unit_of(raw, answers)
         if unit is not None:
             yield Parts(of, by_field, added[1], unit, method)
+
+
+def _columns_of(
+    booster: Any, frame: pl.DataFrame, background: pl.DataFrame
+) -> tuple[Floats, Floats, list[str]]:
+    """Its own columns of the rows and of the usual ones, categories as codes, and the fields."""
+    facts = boosters.facts_of(booster)
+    rows, usual = (boosters.matrix_of(facts, each) for each in (frame, background))
+    return rows, usual, list(boosters.names_in(facts, frame.columns))
 
 
 def _ways(last: Any, rows: Floats, usual: Floats) -> Iterator[tuple[Method, _Added]]:

@@ -13,12 +13,15 @@ import msgspec
 import numpy as np
 
 from cd4ml.errors import ConfigurationError, Corrupted, InvalidInput
+from cd4ml.models import boosters
+from cd4ml.models.booster_columns import encoding_of_booster
 from cd4ml.models.encoding import Encoding, encoder, encoding_of, fields_of, only_known
 from cd4ml.models.explain.adding import Add, Linear, Trees, adding
 from cd4ml.models.explain.linear import is_linear
 from cd4ml.models.explain.parts import LINKS, TOLERANCE, Floats, gap, unit_of
 from cd4ml.models.explain.sklearn_trees import trees_of
 from cd4ml.models.explain.tree_paths import paths_of
+from cd4ml.models.explain.trees import added_by_xgboost
 from cd4ml.models.leniency import mender
 from cd4ml.records.contract import Contract
 from cd4ml.records.explanation import Contribution, Explained, Unit
@@ -165,26 +168,62 @@ class Explainer:
 
 
 def _recipe(fitted: Any, contract: Contract, usual: Sequence[Sequence[Any]]) -> Recipe:
+    if (booster := boosters.booster_in(fitted)) is not None:
+        return _of_booster(booster, contract)
     wrapped = getattr(fitted, "best_estimator_", fitted)  # of a search
     if type(wrapped).__name__ == "TransformedTargetRegressor":
         wrapped = wrapped.regressor_
     *steps, last = [step for _, step in getattr(wrapped, "steps", [("", wrapped)])]
     names = list(getattr(wrapped, "feature_names_in_", contract.names))
+    if is_linear(last):
+        return _of_linear(last, steps, contract, names, usual)
     encoding = encoding_of(steps, contract, names)
     library = type(last).__module__.partition(".")[0]
-    if is_linear(last):
-        return Recipe(
-            encoding, _linear(last, encoder(encoding, contract.names)(usual).mean(axis=0))
-        )
     if library in ("lightgbm", "xgboost"):
         return Recipe(encoding, _boosted(last, library))
     return _of_trees(last, encoding)
 
 
-def _linear(last: Any, usual: Floats) -> Linear:
+def _of_linear(
+    last: Any,
+    steps: Sequence[Any],
+    contract: Contract,
+    names: Sequence[str],
+    usual: Sequence[Sequence[Any]],
+) -> Recipe:
+    """Coefficients of the columns before they were scaled all together."""
+    before, scalers = _without_scalers(steps)
+    encoding = encoding_of(before, contract, names)
     intercept = float(np.asarray(last.intercept_, np.float64).reshape(-1)[0])
     coefficients = np.asarray(last.coef_, np.float64).reshape(-1)
-    return Linear(tuple(coefficients.tolist()), tuple(usual.tolist()), intercept)
+    for scaler in reversed(scalers):
+        if scaler.scale_ is not None:
+            coefficients = coefficients / scaler.scale_
+        if scaler.mean_ is not None and scaler.with_mean:
+            intercept -= float(coefficients @ scaler.mean_)
+    means = encoder(encoding, contract.names)(usual).mean(axis=0)
+    return Recipe(encoding, Linear(tuple(coefficients.tolist()), tuple(means.tolist()), intercept))
+
+
+def _without_scalers(steps: Sequence[Any]) -> tuple[Sequence[Any], list[Any]]:
+    """The steps up to a column transformer, and the scalers of all columns behind it."""
+    has_transformer = len(steps) > 1 and hasattr(steps[0], "transformers_")
+    behind = list(steps[1:]) if has_transformer else []
+    if all(type(step).__name__ == "StandardScaler" for step in behind):
+        return steps[: len(steps) - len(behind)], behind
+    return steps, []
+
+
+def _of_booster(booster: Any, contract: Contract) -> Recipe:
+    """One that is asked by its own columns, names of categories being codes."""
+    facts = boosters.facts_of(booster)
+    if facts.n_classes > 1:
+        raise InvalidInput(f"the {facts.library} model has trees for each class")
+    library: Literal["lightgbm", "xgboost"] = (
+        "lightgbm" if facts.library == "lightgbm" else "xgboost"
+    )
+    model = boosters.dump(booster)
+    return Recipe(encoding_of_booster(facts, contract), Boosted(library, model))
 
 
 def _boosted(last: Any, library: str) -> Boosted:
@@ -257,11 +296,8 @@ def _lightgbm(of: Boosted) -> Callable[[Floats], Any]:
 
 
 def _xgboost(of: Boosted) -> Callable[[Floats], Any]:
-    from xgboost import Booster, DMatrix
+    from xgboost import Booster
 
     booster = Booster({"nthread": 1})
     booster.load_model(bytearray(of.model))
-    names, until = booster.feature_names, (0, of.rounds)
-    return lambda columns: booster.predict(
-        DMatrix(columns, feature_names=names, nthread=1), pred_contribs=True, iteration_range=until
-    )
+    return lambda columns: added_by_xgboost(booster, columns, rounds=of.rounds)

@@ -36,14 +36,33 @@ def xgboost_parts(estimator: Any, rows: Floats) -> tuple[Floats, float] | None:
     """
     if type(estimator).__module__.partition(".")[0] != "xgboost":
         return None
+    is_wrapped = hasattr(estimator, "get_booster")
+    booster = estimator.get_booster() if is_wrapped else estimator
+    rounds = estimator.best_iteration + 1 if is_wrapped and _stopped_early(estimator) else 0
+    added = added_by_xgboost(booster, rows, rounds=rounds)
+    return _split(np.asarray(added, dtype=np.float64))
+
+
+def added_by_xgboost(booster: Any, columns: Floats, *, rounds: int = 0) -> Any:
+    """What each column adds, and the base as one more column; shape (rows, columns + 1).
+
+    Args:
+        booster: XGBoost's own.
+        columns: Those it was fitted on, categories as their codes.
+        rounds: Of its trees; 0: all.
+    """
     from xgboost import DMatrix
 
-    booster = estimator.get_booster()
-    rounds = getattr(estimator, "best_iteration", None) if _stopped_early(estimator) else None
-    until = (0, rounds + 1) if rounds is not None else (0, 0)
-    matrix = DMatrix(rows, feature_names=booster.feature_names)
-    added = booster.predict(matrix, pred_contribs=True, iteration_range=until)
-    return _split(np.asarray(added, dtype=np.float64))
+    kinds = booster.feature_types or ()
+    has_categories = "c" in kinds
+    matrix = DMatrix(
+        columns,
+        feature_names=booster.feature_names,
+        feature_types=kinds if has_categories else None,
+        enable_categorical=has_categories,
+        nthread=1,
+    )
+    return booster.predict(matrix, pred_contribs=True, iteration_range=(0, rounds))
 
 
 def shap_parts(estimator: Any, rows: Floats) -> tuple[Floats, float] | None:

@@ -143,6 +143,8 @@ def find_version(connection: sa.Connection, ref: str) -> ModelVersion:
     """
     if "@" in ref:
         name, _, alias = ref.partition("@")
+        if aliases.alias(connection, name, alias) is None:
+            model(connection, name)  # that there is none of this name is said first
         pointed = aliases.require_alias(connection, name, alias)
         return version(connection, name, pointed.number)
     if "/" not in ref:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -38,6 +39,17 @@ class Place:
 
         with self._reaching(missing=f"{self.url} is not there"):
             obstore.put(self._store, name, data)
+
+    def remove(self, name: str) -> None:
+        """Take an object away, with the folders that it leaves empty; nothing, if it is not there."""
+        import obstore
+
+        with suppress(NotFound), self._reaching(missing=name):
+            obstore.delete(self._store, name)
+        if "://" not in self.url:
+            with suppress(OSError):  # something else is in there
+                for each in ((Path(self.url) / name).parent, Path(self.url)):
+                    each.rmdir()
 
     def read(self, name: str, kind: type[T]) -> T | None:
         """A record that was put; None if there is none."""

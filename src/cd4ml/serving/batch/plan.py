@@ -89,6 +89,12 @@ def begun(place: Place, wanted: Plan) -> Plan:
     return known
 
 
+def forget_unless_written(place: Place) -> None:
+    """Let a batch that ended before any row was written be begun otherwise."""
+    if place.names() == [_PLAN]:
+        place.remove(_PLAN)
+
+
 def done(place: Place) -> dict[str, Done]:
     """Name -> how it ended, of all pieces that did."""
     finished = place.read(_FINISHED, tuple[Done, ...])

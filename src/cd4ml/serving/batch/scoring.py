@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from cd4ml.errors import Cd4mlError, ContractViolated, InvalidInput, NotFound, Unavailable
+from cd4ml.errors import ContractViolated, InvalidInput, ModelFailed, NotFound, Unavailable
 from cd4ml.models.tables import forgiven, kept, reasons, typed
 from cd4ml.serving.batch.place import Place
 from cd4ml.serving.batch.plan import Done, Piece, Plan, Policy, note_done
@@ -61,7 +61,7 @@ def score_piece(
     Raises:
         ContractViolated: If rows do not keep the contract, and are to be refused.
         InvalidInput: If a column is missing, or the column of the answers is there already.
-        Cd4mlError: If the model fails on a row that keeps the contract.
+        ModelFailed: If the model fails on a row that keeps the contract.
     """
     frame = reading(piece.url, scan(piece.url).slice(piece.first, piece.n_rows).collect)
     if plan.score in frame.columns:
@@ -89,9 +89,10 @@ def _answers(runtime: Runtime, piece: Piece, good: pl.DataFrame) -> Any:
     try:
         answers = runtime.score_frame(typed(runtime.contract, good))
     except Exception as error:  # whatever a model raises
-        raise Cd4mlError(msg, hint=f"it said: {error}") from error
+        words = getattr(error, "message", error)  # cd4ml's own have a hint of their own
+        raise ModelFailed(msg, hint=f"it said: {words}") from error
     if not np.isfinite(answers).all():
-        raise Cd4mlError(msg, hint="its answer is not a finite number")
+        raise ModelFailed(msg, hint="its answer is not a finite number")
     return answers
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from importlib.resources import files
+from keyword import iskeyword
 from typing import NamedTuple
 
 import msgspec
@@ -18,14 +20,21 @@ from cd4ml.models.own_code import CODE, OwnCode
 from cd4ml.records.contract import Contract
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.serving.packaging.embedded.model import RECIPE
-from cd4ml.serving.packaging.requirements import for_compiled, for_native, normal
+from cd4ml.serving.packaging.requirements import (
+    SERVED_BY,
+    for_compiled,
+    for_native,
+    normal,
+    taken_by,
+)
 from cd4ml.serving.packaging.typed import module, stub
 from cd4ml.store.blobs import Blobs
 
 _DISTRIBUTION = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
 _RECORDS = "from cd4ml.records.contract"
-_OF_MODELS = ("violations", "leniency", "encoding")
+_OF_MODELS = ("violations", "leniency", "encoding", "plain", "complaints")
 _OF_EXPLAIN = ("adding", "mixtures", "tree_paths")
+_OF_SERVER = ("server", "forms", "lines", "given_wheel")
 _EMBEDDED = "cd4ml.serving.packaging.embedded"
 
 
@@ -60,7 +69,7 @@ def distribution_of(model: str, name: str = "") -> str:
     """
     wanted = normal(name) if name else f"{re.sub('[^a-z0-9]+', '-', model.lower())}-model"
     found = wanted if name else wanted.strip("-")
-    if not _DISTRIBUTION.fullmatch(found):
+    if not _DISTRIBUTION.fullmatch(found) or iskeyword(found):
         msg = f"expected a name of letters, digits and '-', got {name or found!r}"
         raise InvalidInput(msg, hint="name it: --name delay-model")
     return found
@@ -75,7 +84,7 @@ def contents_of(blobs: Blobs, version: ModelVersion, *, name: str = "") -> Conte
         name: What it is installed as; by default the model's name with "-model".
 
     Raises:
-        InvalidInput: If it is no name.
+        InvalidInput: If it is no name, or that of a module which the model needs.
         Refused: If the estimator needs code that no distribution brings.
     """
     distribution = distribution_of(version.model, name)
@@ -83,6 +92,9 @@ def contents_of(blobs: Blobs, version: ModelVersion, *, name: str = "") -> Conte
     contract = blobs.get_record(manifest.files[CONTRACT], Contract)
     is_compiled = manifest.kind == "onnx"
     data = _data(blobs, manifest, contract)
+    requires = for_compiled() if is_compiled else _for_native(blobs, manifest)
+    if name:
+        _refuse_taken(distribution, requires, version.model)
     package, scorer = distribution.replace("-", "_"), "compiled" if is_compiled else "native"
     init = module(
         contract,
@@ -102,9 +114,7 @@ def contents_of(blobs: Blobs, version: ModelVersion, *, name: str = "") -> Conte
         **{f"_{n}.py": _source("cd4ml.models", n, package) for n in _OF_MODELS},
         **{f"_{n}.py": _source("cd4ml.models.explain", n, package) for n in _OF_EXPLAIN},
         **{f"_{n}.py": _source(_EMBEDDED, n, package) for n in ("model", "explaining", "struct")},
-        **{
-            f"_{name}.py": _source(_EMBEDDED, name, package) for name in (scorer, "server", "lines")
-        },
+        **{f"_{name}.py": _source(_EMBEDDED, name, package) for name in (scorer, *_OF_SERVER)},
         **_needed(manifest, package),
         "__main__.py": f"from {package}._server import main\n\nmain({package!r})\n",
     }
@@ -117,9 +127,16 @@ def contents_of(blobs: Blobs, version: ModelVersion, *, name: str = "") -> Conte
             f"{package}/{path}": content
             for path, content in (data | {k: v.encode() for k, v in code.items()}).items()
         },
-        requires=for_compiled() if is_compiled else _for_native(blobs, manifest),
+        requires=requires,
         is_compiled=is_compiled,
     )
+
+
+def _refuse_taken(distribution: str, requires: Iterable[str], model: str) -> None:
+    owner = taken_by(distribution.replace("-", "_"), (*requires, *SERVED_BY))
+    if owner:
+        msg = f"the name {distribution!r} is that of {owner}: the model would take its place"
+        raise InvalidInput(msg, hint=f"name it: --name {distribution_of(model)}")
 
 
 def _data(blobs: Blobs, manifest: Manifest, contract: Contract) -> dict[str, bytes]:
@@ -141,7 +158,7 @@ def _needed(manifest: Manifest, module: str) -> dict[str, str]:
     """The modules of cd4ml that open the model's own estimator in the wheel."""
     if manifest.kind == "onnx":
         return {}
-    names = ["boosters"]
+    names = ["boosters", "estimator_answers"]
     names += ["graph"] if manifest.estimator_file == FILES["onnx"] else []
     names += ["carried"] if CODE in manifest.files else []
     return {f"_{name}.py": _source("cd4ml.models", name, module) for name in names}

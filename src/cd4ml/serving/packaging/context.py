@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 
 from cd4ml.serving.packaging.contents import Contents
-from cd4ml.serving.packaging.requirements import Hashes, locked
+from cd4ml.serving.packaging.requirements import SERVED_BY, Hashes, locked
 
-SERVER = "uvicorn"
 _PORT = 8080
 
 
@@ -23,7 +22,7 @@ def context_of(contents: Contents, wheel: str, hashes: Hashes) -> dict[str, str]
         ConfigurationError: If something that it needs is not installed here.
     """
     roots = [each.replace(">", "=").partition("=")[0] for each in contents.requires]
-    lines = locked([*roots, SERVER], hashes)
+    lines = locked([*roots, *SERVED_BY], hashes)
     has_all = all("--hash=" in line for line in lines)
     return {
         "requirements.txt": "\n".join([*_head(lines), *lines, ""]),

@@ -19,6 +19,7 @@ from cd4ml.models.graph import Graph
 from cd4ml.models.own_code import imported_by
 from cd4ml.models.pickled import dumps
 
+SERVED_BY = ("uvicorn",)  # what a container needs besides the model's own requirements
 _NAME = re.compile(r"^([A-Za-z0-9._-]+)")
 _EXTRA = re.compile(r";.*\bextra\b")
 _SERIES = re.compile(r"^\d+(\.\d+)?")
@@ -105,18 +106,48 @@ def locked(roots: Iterable[str], hashes: Hashes) -> list[str]:
     Raises:
         ConfigurationError: If a root is not installed here.
     """
-    installed: dict[str, str] = {}
-    waiting = [normal(name) for name in roots]
-    for name in waiting:
+    wanted = [normal(name) for name in roots]
+    for name in wanted:
         if not _is_installed(name):
             msg = f"{name} is not installed here, so its version cannot be locked"
             raise ConfigurationError(msg, hint=f"pip install {name}")
+    return [_line(name, metadata.version(name), hashes) for name in sorted(_all_needed(wanted))]
+
+
+def _all_needed(roots: Iterable[str]) -> set[str]:
+    """The roots and everything that they need, as far as it is installed here."""
+    found: set[str] = set()
+    waiting = [normal(name) for name in roots]
     while waiting:
         name = waiting.pop()
-        if name not in installed and _is_installed(name):
-            installed[name] = metadata.version(name)
+        if name not in found and _is_installed(name):
+            found.add(name)
             waiting += _required_by(name)
-    return [_line(name, installed[name], hashes) for name in sorted(installed)]
+    return found
+
+
+def taken_by(module: str, requires: Iterable[str]) -> str:
+    """Whose name a module has: Python's own library or a distribution that is needed; "" if it is free.
+
+    Args:
+        module: As it would be imported.
+        requires: As PEP 508 writes them; what these need counts, too.
+
+    Examples:
+        >>> taken_by("json", ()), taken_by("numpy", ("numpy>=2",)), taken_by("delay", ())
+        ("Python's own library", 'the distribution numpy, which it needs', '')
+    """
+    if module in sys.stdlib_module_names:
+        return "Python's own library"
+    needed = {"cd4ml", *_all_needed(_root(each) for each in requires)}
+    offered = {*map(normal, metadata.packages_distributions().get(module, ())), normal(module)}
+    found = sorted(offered & needed)
+    return f"the distribution {found[0]}, which it needs" if found else ""
+
+
+def _root(required: str) -> str:
+    found = _NAME.match(required)
+    return found[1] if found else required
 
 
 def own_locks() -> tuple[Path, ...]:

@@ -153,7 +153,10 @@ class Warned:
     scored: str
 
 class ModelFailed(RuntimeError):
-    """The model could not answer a row that keeps its contract."""
+    """The model could not answer a row that keeps its contract: `message`, and the `reason`."""
+
+    message: str
+    reason: str
 
 class Damaged(RuntimeError):
     """A file of the model is not what was packaged, or other libraries answer otherwise."""

@@ -12,6 +12,8 @@ from threading import Lock
 from types import SimpleNamespace
 from typing import Any, Literal, overload
 
+from cd4ml.errors import InvalidInput
+from cd4ml.models.complaints import place_of
 from cd4ml.models.leniency import (
     LISTED,
     ContractWarning,
@@ -22,6 +24,7 @@ from cd4ml.models.leniency import (
     said,
     warnings_of,
 )
+from cd4ml.models.plain import plain
 from cd4ml.models.violations import Violation, violations_of, with_integers
 from cd4ml.serving.packaging.embedded.explaining import Explained, Explainer
 
@@ -45,7 +48,15 @@ class ContractViolated(ValueError):
 
 
 class ModelFailed(RuntimeError):
-    """The model could not answer a row that keeps its contract."""
+    """The model could not answer a row that keeps its contract.
+
+    `message` says which model, `reason` why it is thought so, without values of the row.
+    """
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(f"{message}: {reason}")
+        self.message = message
+        self.reason = reason
 
 
 class Damaged(RuntimeError):
@@ -109,7 +120,7 @@ class Model:
             Damaged: If the model is not what was packaged.
         """
         _, fields, _ = self._load()
-        row = with_integers(fields, row)
+        row = with_integers(fields, plain(row))
         self._refuse(violations_of(fields, row))
         self._warn([row])
         answers = self._score([row])
@@ -128,7 +139,7 @@ class Model:
     ) -> list[float] | list[Explained]:
         """The answer to each row; raises as `predict` does."""
         _, fields, _ = self._load()
-        rows = [with_integers(fields, row) for row in rows]
+        rows = [with_integers(fields, plain(row)) for row in rows]
         self._refuse(
             [
                 found
@@ -143,7 +154,9 @@ class Model:
     def warnings_of(self, rows: Sequence[Mapping[str, Any]]) -> list[Warned]:
         """What the contract forgives in rows that `predict_many` answers, at most 100 of it."""
         _, fields, _ = self._load()
-        return warnings_of(self._lenient, [with_integers(fields, row) for row in rows])[:LISTED]
+        return warnings_of(self._lenient, [with_integers(fields, plain(row)) for row in rows])[
+            :LISTED
+        ]
 
     def _warn(self, rows: Sequence[Mapping[str, Any]]) -> None:
         found = warnings_of(self._lenient, rows) if self._lenient else []
@@ -165,9 +178,12 @@ class Model:
         try:
             answers = score(self._mended(_values(fields, rows)))
         except Exception as error:  # whatever an estimator raises
-            raise ModelFailed(msg) from error
-        if not all(map(math.isfinite, answers)):
-            raise ModelFailed(msg)
+            raise ModelFailed(msg, _reason(error)) from error
+        if len(answers) != len(rows):
+            raise ModelFailed(msg, f"it gave {len(answers):,} answers to {len(rows):,} rows")
+        wrong = next((answer for answer in answers if not math.isfinite(answer)), None)
+        if wrong is not None:
+            raise ModelFailed(msg, f"it answered {wrong}, which is no finite number")
         return answers
 
     def _mended(self, values: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
@@ -191,11 +207,12 @@ class Model:
             found = self._explainer.explained(asked, self._mended(asked), answers)
         except Exception as error:  # whatever an estimator raises
             msg = f"the model {self._ref} failed while its answers were taken apart"
-            raise ModelFailed(msg) from error
+            raise ModelFailed(msg, _reason(error)) from error
         for each in found:
             if not abs(each.of_parts - each.answer) <= _APART * max(1.0, abs(each.answer)):
-                msg = f"the parts of an answer add up to {each.of_parts:.6g}, not to {each.answer:.6g}"
-                raise ModelFailed(msg)
+                msg = f"the model {self._ref} failed while its answers were taken apart"
+                reason = f"the parts add up to {each.of_parts:.6g}, not to {each.answer:.6g}"
+                raise ModelFailed(msg, reason)
         return found
 
     def _load(self) -> tuple[dict[str, Any], tuple[Any, ...], Score]:
@@ -233,6 +250,11 @@ class Model:
                 f" {self._tolerance:g}; it was packaged with {self._packaged_with}"
             )
             raise Damaged(msg)
+
+
+def _reason(error: Exception) -> str:
+    """Words of cd4ml's own tell no value of a row; those of an estimator may."""
+    return error.message if isinstance(error, InvalidInput) else place_of(error)
 
 
 def _field(said: dict[str, Any]) -> Any:

@@ -9,10 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
 
 from cd4ml.models.boosters import answers, booster_in, facts_of, load
+from cd4ml.models.estimator_answers import asked
 from cd4ml.models.violations import moment_of
 
 if TYPE_CHECKING:
@@ -44,17 +44,9 @@ def _asking(estimator: Any) -> Callable[[pl.DataFrame], Any]:
     if booster is not None:
         return partial(answers, booster, facts_of(booster))
     if not hasattr(estimator, "inputs"):
-        return partial(_asked, estimator)
+        return partial(asked, estimator)
     graph: Callable[[pl.DataFrame], Any] = estimator.predict
     return graph
-
-
-def _asked(estimator: Any, frame: pl.DataFrame) -> Any:
-    names = getattr(estimator, "feature_names_in_", frame.columns)
-    rows = frame.select(name for name in names if name in frame.columns)
-    if hasattr(estimator, "predict_proba"):
-        return np.asarray(estimator.predict_proba(rows), np.float64)[:, 1]
-    return np.asarray(estimator.predict(rows), np.float64).reshape(-1)
 
 
 def _estimator(folder: Path) -> Any:

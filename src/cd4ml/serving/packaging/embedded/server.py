@@ -7,30 +7,41 @@ command. SAGEMAKER_BIND_TO_PORT names the port. A wheel below CD4ML_MODEL_DIR or
 
 from __future__ import annotations
 
-import csv
+import asyncio
 import json
+import logging
 import os
 import sys
 import warnings
 from collections.abc import Awaitable, Callable, MutableMapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict
+from functools import partial
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import parse_qs
 
-from cd4ml.serving.packaging.embedded.lines import (
-    CSV,
-    JSON_LINES,
-    answers_as,
-    rows_of_csv,
-    rows_of_json_lines,
-)
+from cd4ml.models.complaints import Complaints, times
+from cd4ml.serving.packaging.embedded.forms import Unreadable, rows_in
+from cd4ml.serving.packaging.embedded.given_wheel import MODEL_DIRS, unpack, wheel_given
+from cd4ml.serving.packaging.embedded.lines import CSV, JSON_LINES, answers_as
 
-PORT, WORKERS = "SAGEMAKER_BIND_TO_PORT", "CD4ML_WORKERS"
-MODEL_DIRS = ("CD4ML_MODEL_DIR", "SM_MODEL_DIR")
-_MODULE = "CD4ML_MODEL_MODULE"  # how the workers know whose they are
-_MAX_ROWS = 1000
+PORT, WORKERS, HOST = "SAGEMAKER_BIND_TO_PORT", "CD4ML_WORKERS", "CD4ML_HOST"
+_MODULE, _UNPACKED = "CD4ML_MODEL_MODULE", "CD4ML_MODEL_UNPACKED"  # how workers know what is theirs
+_HELP = f"""\
+usage: python -m {{module}} serve
+
+Answers GET /ping, GET /contract, POST /invocations and POST /predict until it is told to end.
+
+environment variables:
+  {PORT}  the port (8080)
+  {MODEL_DIRS[0]}         a folder; a wheel in it, of the same name, answers instead
+  {MODEL_DIRS[1]}            the same, where the first is not set (/opt/ml/model)
+  {WORKERS}           how many processes (1)
+  {HOST}              the address to listen on (0.0.0.0)
+"""
 _MAX_BYTES = 10 * 2**20
 
 Message = MutableMapping[str, Any]
@@ -38,25 +49,25 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 Reply = tuple[int, dict[str, Any]]
+Write = Callable[[Any, list[float], list[dict[str, Any]]], dict[str, Any]]
 JSON = "application/json"
 
-
-class Unreadable(ValueError):
-    """A request that has no rows to answer."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
+_log = logging.getLogger("uvicorn.error")  # which uvicorn writes to stderr
+_complaints = Complaints()
 
 
 def app_of(model: Any) -> App:
-    """The ASGI application of a packaged model's module."""
+    """The ASGI application of a packaged model's module.
+
+    One thread asks the model, one request after the other; /ping does not wait for it.
+    """
+    asking = ThreadPoolExecutor(1, thread_name_prefix="model")
 
     async def app(scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await _live(model, receive, send)
             return
-        status, content = await _replied(model, scope, receive)
+        status, content = await _replied(model, scope, receive, asking)
         kind, body = _written(status, content, scope)
         headers = [
             (b"content-type", kind.encode()),
@@ -88,8 +99,14 @@ def _written(status: int, content: dict[str, Any], scope: Message) -> tuple[str,
     kind = _header(scope, b"accept")
     kind = _header(scope, b"content-type") if kind in ("", "*/*") else kind
     if status == 200 and "predictions" in content and kind in (CSV, *JSON_LINES):
-        return kind, answers_as(kind, [each["score"] for each in content["predictions"]])
+        given = content["predictions"]
+        return kind, answers_as(kind, [_score(each) for each in given])
     return JSON, json.dumps(content).encode()
+
+
+def _score(prediction: Any) -> float:
+    found: float = prediction["score"] if isinstance(prediction, dict) else prediction
+    return found
 
 
 async def _live(model: Any, receive: Receive, send: Send) -> None:
@@ -107,7 +124,7 @@ async def _live(model: Any, receive: Receive, send: Send) -> None:
             return
 
 
-async def _replied(model: Any, scope: Message, receive: Receive) -> Reply:
+async def _replied(model: Any, scope: Message, receive: Receive, asking: Executor) -> Reply:
     method, path = scope["method"], scope["path"]
     if method == "GET" and path in ("/ping", "/health"):
         return 200, {"model": model.MODEL, "number": model.NUMBER}
@@ -117,7 +134,12 @@ async def _replied(model: Any, scope: Message, receive: Receive) -> Reply:
         try:
             is_explained = _asks_for_contributions(scope)
             body = await _body(receive)
-            return _answer(model, body, _header(scope, b"content-type"), is_explained=is_explained)
+            fields = model.contract()["fields"]
+            rows, asks_inside = rows_in(body, _header(scope, b"content-type"), fields)
+            write = _as_mlflow if path == "/invocations" else _as_own
+            answer = partial(_answer, is_explained=is_explained or asks_inside)
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(asking, answer, model, rows, write)
         except Unreadable as error:
             return error.status, _explained(str(error))
     return 404, _explained("ask GET /ping, GET /contract or POST /invocations")
@@ -147,28 +169,54 @@ async def _body(receive: Receive) -> bytes:
             return body
 
 
-def _answer(model: Any, body: bytes, kind: str, *, is_explained: bool = False) -> Reply:
-    rows = _rows_in(body, kind, model.contract()["fields"])
+def _answer(model: Any, rows: Any, write: Write, *, is_explained: bool) -> Reply:
     many = [rows] if isinstance(rows, dict) else rows
     try:
         with warnings.catch_warnings():  # they are in the answer
             warnings.simplefilter("ignore", model.ContractWarning)
-            is_one = isinstance(rows, dict)
-            answers = [model.predict(rows)] if is_one else model.predict_many(rows)
-            apart = model.predict_many(many, contributions=True) if is_explained else []
+            scores, apart = _asked(model, rows, is_explained=is_explained)
     except model.ContractViolated as error:
         names = ("field", "path", "expected", "got")
         listed = [{name: getattr(each, name) for name in names} for each in error.violations]
         return 422, _explained(str(error)) | {"violations": listed}
     except model.ModelFailed as error:
-        return 500, _explained(str(error))
-    said = {"model": model.MODEL, "number": model.NUMBER, "artifact": model.ARTIFACT}
+        _log_failure(error)
+        hint = "nothing was answered; the server's log has the reason"
+        return 500, {"error": error.message, "hint": hint}
     warned = [asdict(each) for each in model.warnings_of(many)]
-    predictions: list[dict[str, Any]] = [{"score": score, **said} for score in answers]
+    content = write(model, scores, [asdict(each) for each in apart])
+    return 200, content | ({"warnings": warned} if warned else {})
+
+
+def _asked(model: Any, rows: Any, *, is_explained: bool) -> tuple[list[float], list[Any]]:
+    """The answers; and taken apart, if that is asked for."""
+    is_one = isinstance(rows, dict)
+    if not is_explained:
+        return ([model.predict(rows)] if is_one else model.predict_many(rows)), []
+    one = [model.predict(rows, contributions=True)] if is_one else []
+    apart = one or model.predict_many(rows, contributions=True)
+    return [each.answer for each in apart], apart
+
+
+def _as_mlflow(model: Any, scores: list[float], apart: list[dict[str, Any]]) -> dict[str, Any]:
+    """As `/invocations` of an endpoint answers, and MLflow's servers."""
+    found = {"predictions": scores, "model_version": [f"{model.MODEL}/{model.NUMBER}"]}
+    return found | ({"explanations": apart} if apart else {})
+
+
+def _as_own(model: Any, scores: list[float], apart: list[dict[str, Any]]) -> dict[str, Any]:
+    """As `/predict` of an endpoint answers, without what only that knows."""
+    said = {"model": model.MODEL, "number": model.NUMBER, "artifact": model.ARTIFACT}
+    predictions: list[dict[str, Any]] = [{"score": score, **said} for score in scores]
     for prediction, each in zip(predictions, apart, strict=False):
-        prediction["explanation"] = asdict(each)
-    answer: dict[str, Any] = {"predictions": predictions}
-    return 200, answer | ({"warnings": warned} if warned else {})
+        prediction["explanation"] = each
+    return {"predictions": predictions}
+
+
+def _log_failure(error: Any) -> None:
+    """Why nothing was answered, without values of the rows."""
+    if n := _complaints.due(str(error)):
+        _log.error("%s%s", error, times(n))
 
 
 def _explained(message: str) -> dict[str, Any]:
@@ -176,95 +224,24 @@ def _explained(message: str) -> dict[str, Any]:
     return {"error": message, "hint": hint, "violations": []}
 
 
-def _rows_in(body: bytes, kind: str, fields: list[dict[str, Any]]) -> Any:
-    """One row, or a list: as lines, or as JSON."""
-    if kind == CSV:
-        try:
-            rows = rows_of_csv(body, fields)
-        except (ValueError, csv.Error) as error:
-            raise Unreadable(400, f"the body is not CSV in UTF-8: {error}") from None
-        return _listed(rows, CSV)
-    if kind in JSON_LINES:
-        return _listed(rows_of_json_lines(body, _decoded), kind)
-    return _rows_of_json(_decoded(body), {field["name"] for field in fields})
-
-
-def _decoded(text: bytes) -> Any:
-    try:
-        return json.loads(text, object_pairs_hook=_object)
-    except Unreadable:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise Unreadable(400, f"the body is not JSON: {error}") from None
-
-
-def _rows_of_json(content: Any, fields: set[str]) -> Any:
-    """Rows under `rows`, or in the forms of MLflow and of SageMaker's examples."""
-    if not isinstance(content, dict):
-        raise Unreadable(422, "expected an object with a row, or with rows")
-    given = next((n for n in ("rows", "instances", "dataframe_records") if n in content), None)
-    if given is not None and (given not in fields or isinstance(content[given], list)):
-        return _listed(content[given], given)
-    split = content.get("dataframe_split")
-    if "dataframe_split" not in fields and isinstance(split, dict):
-        columns, data = split.get("columns"), split.get("data")
-        if not (isinstance(columns, list) and isinstance(data, list)):
-            raise Unreadable(422, "dataframe_split needs columns and data, which are lists")
-        return _listed([_row(columns, values) for values in data], "dataframe_split.data")
-    return content
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise Unreadable(422, f"the name {twice!r} stands more than once in one object")
-    return content
-
-
-def _row(columns: list[Any], values: Any) -> Any:
-    if not isinstance(values, list) or len(values) != len(columns):
-        raise Unreadable(422, f"each row of dataframe_split needs {len(columns)} values")
-    return {str(name): value for name, value in zip(columns, values, strict=True)}
-
-
-def _listed(rows: Any, name: str) -> list[Any]:
-    if not isinstance(rows, list) or not rows:
-        raise Unreadable(422, f"expected a list of at least one row at $.{name}")
-    if len(rows) > _MAX_ROWS:
-        raise Unreadable(413, f"the request has {len(rows)} rows, at most {_MAX_ROWS} are answered")
-    return rows
-
-
 def application() -> App:
     """The application of a worker."""
-    named = (os.environ[name] for name in MODEL_DIRS if os.environ.get(name))
-    folder = Path(next(named, "/opt/ml/model"))
-    wheels = sorted(folder.glob("*.whl"))
-    if len(wheels) > 1:
-        sys.exit(f"expected one wheel in {folder}, got {', '.join(each.name for each in wheels)}")
-    name = os.environ[_MODULE]
-    for wheel in wheels:
-        sys.path.insert(0, _unpacked(wheel))
+    name, folder = os.environ[_MODULE], os.environ.get(_UNPACKED)
+    if folder:
+        sys.path.insert(0, folder)
         for known in [each for each in sys.modules if each.partition(".")[0] == name]:
             del sys.modules[known]  # this very program came from the one that is installed
-    return app_of(import_module(name))
-
-
-def _unpacked(wheel: Path) -> str:
-    import tempfile
-    import zipfile
-
-    # a model's files are opened by their path, which they have not within an archive
-    folder = tempfile.mkdtemp(prefix="model-")
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(folder)
-    return folder
+    try:
+        return app_of(import_module(name))
+    except ImportError as error:
+        sys.exit(f"the model cannot be imported: {error}")
 
 
 def main(module: str) -> None:
     """`serve` until the process is told to end."""
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        sys.stdout.write(_HELP.format(module=module))
+        return
     if sys.argv[1:] != ["serve"]:
         sys.exit(f"usage: python -m {module} serve")
     port, workers = _number(PORT, 8080, most=65535), _number(WORKERS, 1, most=256)
@@ -273,15 +250,19 @@ def main(module: str) -> None:
     except ModuleNotFoundError:
         sys.exit("answering over HTTP needs uvicorn, which is not installed: pip install uvicorn")
     os.environ[_MODULE] = module
-    uvicorn.run(
-        f"{module}._server:application",
-        factory=True,
-        lifespan="on",  # else a model that cannot be loaded would answer /ping
-        host=os.environ.get("CD4ML_HOST", "0.0.0.0"),
-        port=port,
-        workers=workers,
-        access_log=False,
-    )
+    with TemporaryDirectory(prefix="model-") as folder:
+        if (wheel := wheel_given(os.environ)) is not None:
+            unpack(wheel, module, Path(folder))
+            os.environ[_UNPACKED] = folder
+        uvicorn.run(
+            f"{module}._server:application",
+            factory=True,
+            lifespan="on",  # else a model that cannot be loaded would answer /ping
+            host=os.environ.get(HOST) or "0.0.0.0",
+            port=port,
+            workers=workers,
+            access_log=False,
+        )
 
 
 def _number(name: str, default: int, *, most: int) -> int:
