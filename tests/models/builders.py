@@ -1,5 +1,6 @@
 """Small models of late flights, for tests of packaging and serving."""
 
+import time
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -104,6 +105,9 @@ def native_boosted() -> Pipeline:
     return fit(boosting, texts=ordinal, numbers=FunctionTransformer())
 
 
+SLOW_S = 0.4
+
+
 class Panic(BaseException):
     """What a library written in Rust raises when it gives up; `except Exception` lets it pass."""
 
@@ -114,6 +118,8 @@ class Fragile(LogisticRegression):  # type: ignore[misc]
     def predict_proba(self, X: Any) -> Any:
         if X[:, -1].max() == 99.75:
             raise Panic
+        if X[:, -1].max() == 99.25:
+            time.sleep(SLOW_S)
         if X[:, -1].max() == 99.5:  # the wind
             msg = "no wind blows like that"
             raise ArithmeticError(msg)
@@ -121,7 +127,7 @@ class Fragile(LogisticRegression):  # type: ignore[misc]
 
 
 def fragile() -> Pipeline:
-    """A model that fails on a wind of exactly 99.5, worse on 99.75, and answers everything else."""
+    """A model that fails on a wind of exactly 99.5, worse on 99.75, and takes its time for 99.25."""
     return fit(Fragile(max_iter=500), numbers=SimpleImputer())
 
 

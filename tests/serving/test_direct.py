@@ -25,8 +25,8 @@ from cd4ml.serving.together import answers_to
 from cd4ml.serving.turns import Turns
 from cd4ml.serving.watcher import Watcher
 from cd4ml.serving.wire import request_of
-from tests.models.builders import ROW
-from tests.serving.builders import BODY, Caller, Released, Server, until
+from tests.models.builders import ROW, fragile
+from tests.serving.builders import BODY, Caller, Released, Server, arm, until
 
 KEEP_ALIVE_S = 0.3
 LARGE = json.dumps({"rows": [ROW] * 900}).encode()
@@ -301,6 +301,28 @@ def test_the_next_request_of_a_connection_has_to_end(
         time.sleep(0.05)
         assert [look(here, patience, at) for at in (200, 200 + limit_s)] == [0, 0]
         assert look(here, patience, 201 + limit_s) == 1
+
+
+def test_a_slow_model_keeps_nobody_else_waiting(project: Released) -> None:
+    project.plan(arm(project.model(fragile())))
+    slow = json.dumps(ROW | {"wind": 99.25}).encode()
+    ended: list[str] = []
+
+    def ask_slow() -> None:
+        assert replies(here.port, request(slow))[0].status == 200
+        ended.append("slow")
+
+    with local(project) as here:
+        ask_slow()  # nobody could know
+        thread = threading.Thread(target=ask_slow)
+        thread.start()
+        time.sleep(0.1)
+        with Caller(here.port) as caller:
+            assert caller.get("/live").status == 200
+        ended.append("live")
+        thread.join()
+
+    assert ended == ["slow", "live", "slow"]
 
 
 def test_a_wish_for_http_2_is_not_heard_and_the_request_answered(here: Local) -> None:

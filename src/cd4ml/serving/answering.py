@@ -195,6 +195,12 @@ class Answering:
         self.counts.add_request(answers, seconds)
 
     @property
+    def is_quick(self) -> bool:
+        """Whether the event loop may wait for the models that answer now."""
+        endpoint = self._watcher.endpoint
+        return endpoint is None or endpoint.is_quick
+
+    @property
     def is_draining(self) -> bool:
         """Whether the process was told to end: each answer is the last one of its connection."""
         return self._watcher.is_draining

@@ -158,7 +158,8 @@ class DirectProtocol(Connection):
     @property
     def _is_free(self) -> bool:
         """Whether a request may be answered at once: answers keep the order of requests."""
-        return not (self._is_with_asgi or self._is_ending or self.flow.write_paused)
+        is_kept = self._is_with_asgi or self._is_ending or self.flow.write_paused
+        return not is_kept and self.answering.is_quick
 
     def _plain_head(self) -> Head | None:
         parser = self.parser

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from cd4ml import errors
 from cd4ml.models.assignment import canary_of, champion_of, position, shadows
 from cd4ml.models.complaints import Complaints, times
 from cd4ml.models.contract import CompiledContract
+from cd4ml.models.pace import Pace
 from cd4ml.models.runtime import Runtime
 from cd4ml.records.plan import Arm, Plan
 from cd4ml.serving.answers import Answer, Answers, Score, Version
@@ -22,6 +24,8 @@ from cd4ml.serving.request import RequestReader, Row
 __all__ = ["Answer", "Answers", "Endpoint", "ModelFailed", "Version", "build", "scores"]
 
 _log = logging.getLogger(__name__)
+
+_is_quick = attrgetter("is_quick")
 _complaints = Complaints()
 
 
@@ -46,6 +50,7 @@ class Endpoint:
     shadows: tuple[Version, ...]
     example: dict[str, Any]  # a row of those that the champion was packaged with
     runtimes: dict[str, Runtime]  # by artifact, so that the next plan need not load them again
+    paces: tuple[Pace, ...] = ()  # of champion and canary
 
     def answers(self, rows: list[Row], keys: list[str]) -> Answers:
         """The answers to each row, last the one that counts; before it that of a failed canary.
@@ -68,8 +73,7 @@ class Endpoint:
     @property
     def is_quick(self) -> bool:
         """Whether those that answer take so little time that others may wait for them meanwhile."""
-        answering = (self.champion, self.canary)
-        return all(self.runtimes[v.arm.artifact].is_quick for v in answering if v is not None)
+        return all(map(_is_quick, self.paces))
 
     def _by_champion(self, rows: list[Row]) -> list[Score]:
         answered = scores(self.champion, rows)
@@ -108,6 +112,7 @@ def build(plan: Plan, runtimes: dict[str, Runtime]) -> Endpoint:
         shadows=tuple(version(arm) for arm in shadows(plan)),
         example=runtimes[champion.artifact].example,
         runtimes=runtimes,
+        paces=tuple(runtimes[a.artifact].pace for a in (champion, canary) if a is not None),
     )
 
 

@@ -1,6 +1,7 @@
 """Requests of one turn of the event loop are answered at its end, all together.
 
-A large one is scored in a thread of its own meanwhile, so that small ones need not wait for it.
+A large one is scored in a thread of its own meanwhile, so that small ones need not wait for it, and
+so is every one while a model that answers is slow: then all but predictions go on.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Turns:
 
     async def outcome(self, call: Call) -> Outcome:
         """What becomes of a request."""
-        if len(call.request.body) > LARGE:
+        if len(call.request.body) > LARGE or not self._answering.is_quick:
             return await self._aside(call)
         if not self._waiting and self._in_flight() <= 1:
             return self._answering.outcomes([call])[0]
