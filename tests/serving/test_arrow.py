@@ -152,6 +152,15 @@ def test_a_stream_that_was_cut_off_is_refused_wherever_it_was_cut(data: bytes) -
             read(data[:n])
 
 
+def test_nulls_that_nothing_says_where_are_refused() -> None:
+    data = stream(pl.DataFrame([ROW] * 9))
+    node = struct.pack("<qq", 9, 0)
+    assert data.count(node) == len(ROW)
+
+    with pytest.raises(Damaged, match="has nulls, and does not say where"):
+        read(data.replace(node, struct.pack("<qq", 9, 1), 1))
+
+
 def test_a_stream_without_the_mark_of_its_end_is_told_that(caller: Caller) -> None:
     frame = pl.DataFrame([ROW])
     data = batches(frame, frame)

@@ -31,6 +31,7 @@ class Batch(NamedTuple):
 
     Args:
         n_rows: How many.
+        n_null: How many of each column's values are null.
         cuts: Where its buffers lie in the body, from byte to byte.
         n_more: How many buffers more each view has.
         codec: How they are compressed, "" if not.
@@ -38,6 +39,7 @@ class Batch(NamedTuple):
     """
 
     n_rows: int
+    n_null: Sequence[int]
     cuts: Sequence[tuple[int, int]]
     n_more: Sequence[int]
     codec: str
@@ -136,7 +138,8 @@ def _unmarked(data: bytes, place: int) -> str:
 
 def _batch(header: Table, body: memoryview, n_columns: int) -> Batch:
     n_rows = header.number(0, LONG)
-    if header.length(1) != n_columns or any(n != n_rows for n, _ in header.vector(1, _PAIR)):
+    columns = list(header.vector(1, _PAIR)) if header.length(1) == n_columns else []
+    if len(columns) != n_columns or any(n != n_rows for n, _ in columns):
         raise Damaged("a batch has not one length for each column")
     if header.length(2) > _MOST_BUFFERS or header.length(4) > n_columns:
         raise Damaged("a batch has not the buffers that its columns need")
@@ -145,6 +148,7 @@ def _batch(header: Table, body: memoryview, n_columns: int) -> Batch:
         raise Damaged("a batch has bytes outside of the stream")
     return Batch(
         n_rows,
+        [n for _, n in columns],
         cuts,
         [n for (n,) in header.vector(4, LONG)],
         _codec(header.table(3)),

@@ -8,7 +8,7 @@ sees what came.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from cd4ml.serving.protocols.arrow_compression import decompressed
@@ -27,6 +27,11 @@ class _Cut(NamedTuple):
     kind: Kind
     n: int
     buffers: list[memoryview]
+
+
+def _is_empty(cuts: Sequence[tuple[int, int]]) -> bool:
+    """Whether the first of some buffers has no bytes."""
+    return not cuts or cuts[0][0] == cuts[0][1]
 
 
 class ColumnReader:
@@ -95,12 +100,14 @@ class ColumnReader:
         """The buffers of each wanted column of a batch."""
         n_more = iter(batch.n_more)
         place, wanted = 0, []
-        for column in columns:
+        for column, n_null in zip(columns, batch.n_null, strict=True):
             more = next(n_more, -1) if column.stored.form == "view" else 0
             if more < 0:
                 raise Damaged("a batch does not say where its texts are")
             end = place + column.stored.n_buffers + more
             if column.name in self._names:
+                if n_null and column.stored.form != "null" and _is_empty(batch.cuts[place:end]):
+                    raise Damaged("a column has nulls, and does not say where")
                 wanted.append((column, slice(place, end)))
             place = end
         if place != len(batch.cuts) or next(n_more, None) is not None:
