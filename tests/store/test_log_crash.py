@@ -43,16 +43,16 @@ def kill_at_every_step_of(work: str, folder: Path) -> int:
 
 def test_a_collector_killed_at_any_step_counts_each_line_once(tmp_path: Path) -> None:
     before = tmp_path / "before"
-    log_in(before)  # makes the database once, not in each copy
+    log = log_in(before)  # makes the database once, not in each copy
+    objects = log._blobs.below(FOLDER)
+    objects.create(name_of("0" * 16, 2), line(answer(4)) + b"\n")
+    log.collect()
+    objects.create(name_of("0" * 16, 1), line(answer(3)) + b"\n")  # arrives late
     for i in range(3):
         segment = Segment(before / "segments", f"worker-{i}")
         segment.append(line(answer(i)))
         segment.append(b"not a prediction")
         segment.close()
-
-    objects = log_in(before)._blobs.below(FOLDER)
-    for i in (1, 2):
-        objects.create(name_of("0" * 16, i), line(answer(2 + i)) + b"\n")
 
     n_killed = kill_at_every_step_of("collect", tmp_path)
     assert n_killed > 50

@@ -61,6 +61,7 @@ class Blobs:
         self._folder = folder
         self._cache = cache
         self._settled: set[Path] = set()  # folders whose own names are on disk
+        self._root = folder  # what is never made anew
 
     @property
     def is_remote(self) -> bool:
@@ -78,7 +79,10 @@ class Blobs:
 
     def below(self, name: str) -> Blobs:
         """Another store of its own in a folder, or below a prefix, of this one."""
-        return open_blobs(f"{self._url.rstrip('/')}/{name}", cache=self._cache / name)
+        self._require_root()
+        there = open_blobs(f"{self._url.rstrip('/')}/{name}", cache=self._cache / name)
+        there._root = self._root
+        return there
 
     def put(self, data: bytes, *, is_settled: bool = True) -> str:
         """Store bytes; returns their address. On disk when this returns, unless `settle` sees to it."""
@@ -178,6 +182,7 @@ class Blobs:
         import obstore
         from obstore.exceptions import AlreadyExistsError
 
+        self._require_root()
         with self._reaching(name):
             try:
                 obstore.put(self._store, name, data, mode="create")
@@ -191,6 +196,7 @@ class Blobs:
         """Store bytes under a name that nobody has, without keeping the event loop waiting."""
         import obstore
 
+        self._require_root()
         with self._reaching(name):
             await obstore.put_async(self._store, name, data, mode="create")
             if self._folder is not None:
@@ -237,6 +243,7 @@ class Blobs:
         """
         import obstore
 
+        self._require_root()
         with self._reaching(name):
             if self._folder is None:
                 obstore.put(self._store, f"{_ENTRIES}/{name}", data)
@@ -262,6 +269,7 @@ class Blobs:
     def _create(
         self, address: str, content: bytes | Iterator[bytes], *, is_settled: bool = True
     ) -> None:
+        self._require_root()
         with self._reaching(address):
             found = self._found(address)
             if found != address and self._folder is not None and isinstance(content, bytes):
@@ -364,6 +372,12 @@ class Blobs:
         finally:
             fresh.unlink(missing_ok=True)
         return path
+
+    def _require_root(self) -> None:
+        """Writing would make the folder anew, and what was in it would look lost."""
+        if self._root is not None and not self._root.is_dir():
+            msg = f"the folder of the blobs {self._root} is gone, and nothing is made in its place"
+            raise Unavailable(msg, hint="bring it back")
 
     def _reaching(self, address: str) -> AbstractContextManager[None]:
         missing = f"the blob store has nothing at {address}"

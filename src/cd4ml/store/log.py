@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from cd4ml.errors import Conflict, Unavailable
+from cd4ml.errors import Conflict, NotFound, Unavailable
 from cd4ml.records.prediction import Prediction
 from cd4ml.store import answer_counts, shipped
 from cd4ml.store.growing_table import DAY, GrowingTable
@@ -115,10 +115,12 @@ class PredictionLog:
                 store.remove(each.name)
             if not fresh:
                 return n_rows
-            rows = self._frame(self._lines((each.worker, store.read(each.name)) for each in fresh))
-            marks = {each.mark: each.sequence for each in fresh}  # the last of each worker
+            rows = self._frame(self._lines((_aside(each), _read_of(store, each)) for each in fresh))
+            taken = shipped.taken(fresh, seen)
             count = partial(answer_counts.add, counts=answer_counts.counted(rows))
-            self._predictions.append(rows, marks, seen=seen, beside=count)
+            self._predictions.append(
+                rows, taken.marks, seen=seen, replaced=taken.replaced, beside=count
+            )
             n_rows += rows.height
 
     def predictions(
@@ -349,6 +351,18 @@ class PredictionLog:
         del schema[DAY]
         rows = pl.DataFrame(columns, schema=schema).with_columns(moment)
         return rows.with_columns(pl.col("answered_at").dt.date().alias(DAY))
+
+
+def _aside(each: shipped.Shipped) -> str:
+    return each.name.replace("/", "-")
+
+
+def _read_of(store: Blobs, each: shipped.Shipped) -> bytes:
+    try:
+        return store.read(each.name)
+    except NotFound:
+        msg = f"another collector took the answers in {each.name} first"
+        raise Conflict(msg, hint="repeat: what it took will be skipped") from None
 
 
 def _batches(drained: Mapping[Path, int]) -> Iterator[list[_Piece]]:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from cd4ml.errors import Unavailable
 
+FILE = "stores"
+
 
 def require(path: Path, what: str, *, seen: Path) -> None:
     """Refuse a file that is missing or empty, or a folder that is missing, if it was there before.
@@ -40,6 +42,22 @@ def require(path: Path, what: str, *, seen: Path) -> None:
         return
     msg = f"{what} is gone, and nothing is made in its place"
     raise Unavailable(msg, hint=f"bring it back; to begin anew, remove {seen}")
+
+
+def make(folder: Path, *, seen: Path | None) -> None:
+    """Make a folder; with `seen`, not one that was there before and is gone."""
+    if seen is None:
+        folder.mkdir(parents=True, exist_ok=True)
+        return
+    if str(folder) not in _lines(seen):
+        folder.mkdir(parents=True, exist_ok=True)
+    if folder.is_dir():
+        remember(folder, seen=seen)
+
+
+def beside(folder: Path) -> Path:
+    """The file that remembers the stores of a project, by a folder in its state."""
+    return folder.with_name(FILE)
 
 
 def remember(path: Path, *, seen: Path) -> None:
