@@ -53,9 +53,9 @@ def page(watcher: Watcher, method: str, path: str) -> Response:
         msg = f"answers cannot be recorded, so none is given: {obstacle}"
         return explained(503, Unavailable(msg))
     if path == "/openapi.json":
-        return in_json(openapi(endpoint, needs_token=watcher.needs_token))
+        return in_json(openapi(endpoint, needs_token=watcher.needs_token, private=watcher.private))
     if path == "/":
-        html = try_page(endpoint, needs_token=watcher.needs_token)
+        html = try_page(endpoint, needs_token=watcher.needs_token, private=watcher.private)
         return Response(200, html.encode(), (b"content-type", b"text/html; charset=utf-8"))
     return _WITH_PLAN[path](endpoint) if path in _WITH_PLAN else _of_model(endpoint, path)
 

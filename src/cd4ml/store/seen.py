@@ -67,6 +67,15 @@ def remember(path: Path, *, seen: Path) -> None:
             file.write(f"{path}\n")
 
 
+def moved(before: Path, after: Path, *, seen: Path) -> None:
+    """Note that a project is now somewhere else, with the stores that lie in it."""
+    lines = _lines(seen)
+    if lines:
+        begin = f"{before}/"
+        new = (str(after / x.removeprefix(begin)) if x.startswith(begin) else x for x in lines)
+        seen.write_text("".join(f"{line}\n" for line in new))
+
+
 def _lines(seen: Path) -> list[str]:
     try:
         return seen.read_text().splitlines()
