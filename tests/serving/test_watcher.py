@@ -1,13 +1,17 @@
 """What an endpoint says while it has no plan, and of the one that it knows from before."""
 
+import json
 import logging
 from pathlib import Path
 
 import pytest
 
+from cd4ml.serving import trouble
+from cd4ml.serving.pages import page
 from cd4ml.serving.watcher import Watcher
+from cd4ml.store.clock import SimulatedClock
 from cd4ml.store.project import open_project
-from tests.models.builders import boosted
+from tests.models.builders import AT, boosted
 from tests.serving.builders import Released, arm, server, until
 
 
@@ -18,23 +22,51 @@ def watcher(folder: Path) -> Watcher:
 
 
 def test_callers_learn_no_paths_of_a_database_that_is_away(
-    project: Released, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    project: Released, tmp_path: Path
 ) -> None:
-    away = f"sqlite:///{tmp_path}/nowhere/cd4ml.db"
-    with server(project.folder, CD4ML_DATABASE=away) as running, running.caller() as caller:
-        until(lambda: "cannot be asked" in caller.ask().json["error"])
-        refused = caller.ask()
+    (tmp_path / "no folder").write_text("")
+    away = f"sqlite:///{tmp_path}/no folder/cd4ml.db"
+    with server(project.folder, plan=None, CD4ML_DATABASE=away) as running:
+        with running.caller() as caller:
+            until(lambda: "cannot be asked" in caller.get("/ready").json["error"])
+        with running.caller() as caller:
+            refused = caller.ask()
         log = (project.folder / "server.log").read_text()
 
     assert refused.status == 503
     assert str(tmp_path) in log
     assert str(tmp_path) not in refused.body.decode()
     assert refused.json == {
-        "error": "what is released in production cannot be asked: "
-        "Unavailable: the database does not work",
+        "error": "what is released in production cannot be asked: a store of the project is away",
         "hint": "the server's log has the whole reason; wait for GET /ready",
         "violations": [],
     }
+
+
+def test_a_process_that_cannot_record_is_not_ready_and_says_why(
+    project: Released, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trouble, "_PATIENCE_S", 0.0)
+    project.plan(arm(project.model(boosted(max_iter=2))))
+    seen = watcher(project.folder)
+    until(lambda: seen.endpoint is not None)
+    seen.stop()
+    seen.trouble = trouble.Trouble(SimulatedClock(AT))
+    asked = ("/ready", "/ping", "/v2/health/ready", "/v2/models/delay/ready", "/live", "/contract")
+
+    def statuses() -> list[int]:
+        return [page(seen, "GET", path).status for path in asked]
+
+    well = statuses()
+    seen.trouble.happens("No space left on device", n=3)
+    full, said = statuses(), page(seen, "GET", "/ready").body
+    seen.trouble.is_over()
+
+    assert well == statuses() == [200] * 6
+    assert full == [503, 503, 503, 503, 200, 200]
+    assert json.loads(said)["error"] == (
+        "answers cannot be recorded, so none is given: No space left on device"
+    )
 
 
 def test_a_plan_that_is_known_from_before_is_named_in_the_log(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import threading
 import time
 from collections.abc import Callable
 from functools import partial
 
+from cd4ml.errors import Cd4mlError, Unavailable
 from cd4ml.models.runtime import load
 from cd4ml.models.trust import IsTrusted, trusted_in
 from cd4ml.records.plan import Plan
@@ -30,7 +30,6 @@ from cd4ml.store.rows import find, put
 _log = logging.getLogger(__name__)
 
 POLL_S = 0.2
-_PLACE = re.compile(r"[A-Za-z0-9+]+://\S*[^\s:,.;]|(?<!\S)/\S*[^\s:,.;]")
 _REPORT_S = 2.0  # between two reports of the same plan
 _FAREWELL_S = 5.0  # for the last report, when the database may be away
 _LONGEST_WAIT_S = 2.0  # between two attempts that fail
@@ -273,24 +272,22 @@ class Watcher:
         text = f"{type(error).__name__}: {error}"
         if text != self._complaint:  # once, not with every attempt
             _log.warning("%s keeps its plan: %s", self.environment, text)
-        self._complaint, self._told = text, _without_places(text)
+        self._complaint, self._told = text, _for_callers(error)
 
 
 def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
-def _without_places(text: str) -> str:
-    """An error's first line for callers: they learn no paths and hosts of the server.
+def _for_callers(error: Exception) -> str:
+    """What is wrong, without paths and hosts of the server.
 
     Examples:
-        >>> _without_places("Unavailable: the database sqlite:////srv/a.db is gone")
-        'Unavailable: the database is gone'
-        >>> _without_places("Unavailable: the blob store /srv/b does not work: /srv/b: no")
-        'Unavailable: the blob store does not work'
+        >>> _for_callers(Unavailable("the database sqlite:////srv/a.db is gone"))
+        'a store of the project is away'
+        >>> _for_callers(PermissionError(13, "Permission denied", "/srv/a"))
+        'PermissionError'
     """
-    line = text.splitlines()[0]
-    if line.startswith("Unavailable"):
-        begin, does_not, _ = line.partition(" does not work")
-        line = begin + does_not
-    return " ".join(_PLACE.sub("", line).split())
+    if isinstance(error, Unavailable):
+        return "a store of the project is away"
+    return _first_line(error) if isinstance(error, Cd4mlError) else type(error).__name__
