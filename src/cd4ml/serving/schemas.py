@@ -67,10 +67,9 @@ def example_of(
     """A known row, or one that keeps the contract; values of private fields are made up.
 
     Examples:
-        >>> name, hour = Field("name", "string", categories=("Ada",)), Field("hour", "integer")
-        >>> example_of(
-        ...     Contract(name="c", fields=(name, hour)), {"name": "Ada", "hour": 7}, ["name"]
-        ... )
+        >>> name = Field("name", "string", categories=("Ada",), open=True)
+        >>> contract = Contract(name="c", fields=(name, Field("hour", "integer")))
+        >>> example_of(contract, {"name": "Ada", "hour": 7}, ["name"])
         {'name': 'text', 'hour': 7}
     """
     made_up = example_row(contract) | {
