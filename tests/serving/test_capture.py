@@ -280,7 +280,9 @@ def test_a_server_on_a_full_disk_refuses_says_so_and_recovers_by_itself(project:
             filler = fill(disk)
             statuses = [caller.ask().status for _ in range(80)]
             until(lambda: len(alerts()) == 1)
+            until(lambda: caller.get("/ready").status == 503)  # nobody asks for an answer
             filler.unlink()
+            until(lambda: caller.get("/ready").status == 200)
             assert caller.ask().status == 200
         n_recorded = len(project.captured())
 

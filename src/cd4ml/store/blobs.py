@@ -23,6 +23,7 @@ from blake3 import blake3
 
 from cd4ml.errors import ConfigurationError, Corrupted, InvalidInput, NotFound, Unavailable
 from cd4ml.store.address import PREFIX, address_of, address_of_file, canonical
+from cd4ml.store.seen import is_gone
 
 R = TypeVar("R")
 
@@ -375,7 +376,7 @@ class Blobs:
 
     def _require_root(self) -> None:
         """Writing would make the folder anew, and what was in it would look lost."""
-        if self._root is not None and not self._root.is_dir():
+        if self._root is not None and is_gone(self._root):
             msg = f"the folder of the blobs {self._root} is gone, and nothing is made in its place"
             raise Unavailable(msg, hint="bring it back")
 

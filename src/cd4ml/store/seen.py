@@ -6,6 +6,8 @@ there would take what endpoints answered, and nobody would find it again.
 
 from __future__ import annotations
 
+import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -51,8 +53,23 @@ def make(folder: Path, *, seen: Path | None) -> None:
         return
     if str(folder) not in _lines(seen):
         folder.mkdir(parents=True, exist_ok=True)
-    if folder.is_dir():
+    if not is_gone(folder):
         remember(folder, seen=seen)
+
+
+def is_gone(folder: Path) -> bool:
+    """Whether there is no folder; of one that cannot be looked at nobody knows."""
+    try:
+        return not stat.S_ISDIR(os.stat(folder).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+
+
+def is_missed(folder: Path, *, seen: Path) -> bool:
+    """Whether a folder was there before and is gone."""
+    return is_gone(folder) and str(folder) in _lines(seen)
 
 
 def beside(folder: Path) -> Path:

@@ -25,7 +25,7 @@ from threading import Lock
 from typing import NamedTuple
 
 from cd4ml.errors import InvalidInput
-from cd4ml.store.seen import make
+from cd4ml.store.seen import is_gone, make
 
 _log = logging.getLogger(__name__)
 
@@ -226,7 +226,7 @@ class Segment:
             is_missed = is_away and self._size > 0
             if is_away:
                 self._give_up()
-        if not self._folder.is_dir():
+        if is_gone(self._folder):
             return GONE
         return TAKEN if is_missed else ""
 
@@ -247,7 +247,7 @@ class Segment:
     def _written_again(self, removed: _Nameless) -> _Nameless | None:
         """None if it has its name again, else what is left to do."""
         try:
-            if not self._folder.is_dir() or not _write_again(self._folder / removed.name, removed):
+            if is_gone(self._folder) or not _write_again(self._folder / removed.name, removed):
                 return removed
         except OSError as error:
             return _held(removed) if error.errno in _FULL and not removed.is_held else removed
@@ -263,7 +263,7 @@ class Segment:
             FolderGone: If there is no folder.
             OSError: If the disk does not take it.
         """
-        if not self._folder.is_dir():
+        if is_gone(self._folder):
             raise FolderGone(GONE)
         path = self._folder / f".{self._worker}-{secrets.token_hex(4)}.tried"
         try:
