@@ -63,6 +63,57 @@ def test_the_evidence_of_every_kind_is_judged_again_as_it_was(released: Project)
     assert judge(policy.gates, stored_evidence(opened.blobs, verdict)) == verdict.findings
 
 
+def masking(project: Project, policy: str, more: str = "") -> Project:
+    return change(project, BEFORE, f"[capture]\n{policy}\n\n{GATE}{more}\n{BEFORE}")
+
+
+def test_fields_that_are_not_on_record_are_left_out(released: Project) -> None:
+    """A null that `[capture]` wrote is none that a caller sent."""
+    opened = masking(released, 'redact = ["wind"]\nhash = ["carrier"]')
+    live(opened, 20, n_labelled=0)
+
+    judgement = judged(opened)
+
+    seen = by_metric(judgement)
+    assert judgement.version is not None
+    assert seen["refused requests"].outcome == "pass"
+    assert seen["refused requests"].reason == "2 fields are masked by [capture]: carrier, wind"
+    assert "failed requests" not in seen
+    moved = seen["moved answers"]
+    assert (moved.outcome, moved.is_gated) == ("inconclusive", False)
+    assert moved.reason == (
+        "no request on record is whole: 2 fields are masked by [capture]: carrier, wind"
+    )
+
+
+def test_a_limit_on_moved_answers_is_undecided_where_no_request_is_whole(
+    released: Project,
+) -> None:
+    opened = masking(released, 'redact = ["wind"]', "moved_at_most = 0.1\n")
+    live(opened, 20, n_labelled=0)
+
+    judgement = judged(opened)
+
+    moved = by_metric(judgement)["moved answers"]
+    assert (judgement.version, moved.outcome, moved.is_gated) == (None, "inconclusive", True)
+
+
+def test_a_masked_field_that_the_contract_no_longer_has_is_refused_all_the_same(
+    released: Project,
+) -> None:
+    opened = masking(released, 'redact = ["wind"]')
+    live(opened, 20, n_labelled=0)
+    fields = "tuple(f for f in FIELDS if f.name != 'wind')"
+    new = f'Request = Contract(name="request", version="2.0.0", fields={fields})'
+    change(opened, OLD, new, "contracts.py")
+    change(opened, ', "wind"]', "]", "pipeline.py")
+
+    refused = by_metric(judged(opened))["refused requests"]
+
+    assert (refused.value, refused.is_gated) == (1.0, False)
+    assert refused.reason.startswith("wind: expected no such field (20 requests)")
+
+
 def test_a_narrower_contract_of_the_same_version_is_refused(released: Project) -> None:
     live(released, 30, n_labelled=0, stormy=True)
 

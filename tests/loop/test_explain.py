@@ -3,12 +3,16 @@
 import msgspec
 import pytest
 
-from cd4ml.errors import ContractViolated, InvalidInput, NotFound
+from cd4ml.errors import ContractViolated, InvalidInput, NotFound, Refused
 from cd4ml.loop import Project
-from cd4ml.loop.explain import _sentence, explain_prediction, explain_rows
+from cd4ml.loop.explain import _refuse_unless_given, _sentence, explain_prediction, explain_rows
 from cd4ml.loop.graduate import package_version
 from cd4ml.loop.log_model import log_model
+from cd4ml.loop.why import why
 from cd4ml.records.explanation import Contribution, Explained
+from cd4ml.records.prediction import Prediction
+from cd4ml.store.project import open_project
+from tests.loop.test_evaluate import change
 from tests.loop.test_log_model import begun, fitted
 from tests.loop.world import ANN, BEGIN, flights, live
 
@@ -27,6 +31,57 @@ def test_a_prediction_is_explained_by_the_version_that_answered_it(released: Pro
     assert sum(each.amount for each in found.explained.contributions) == pytest.approx(
         found.explained.raw - found.explained.base
     )
+
+
+CAPTURE = "[capture]\n{}\n[environments.staging]"
+
+
+def masking(project: Project, policy: str) -> Project:
+    return change(project, "[environments.staging]", CAPTURE.format(policy))
+
+
+def test_a_row_of_which_a_field_is_not_on_record_is_not_explained(released: Project) -> None:
+    """`wind` decides, and the record has none."""
+    (prediction_id,) = live(masking(released, 'redact = ["wind"]'), 1, n_labelled=0)
+    opened = open_project(released.folder)
+
+    with pytest.raises(Refused) as refused:
+        explain_prediction(opened, prediction_id)
+
+    assert str(refused.value) == (
+        "the row on record is not the row that was answered (redacted: wind)\n"
+        "  hint: an endpoint says at once what each field adds: POST /predict?contributions=1"
+    )
+    said = dict(why(opened, prediction_id).sentences)
+    assert '"wind":"redacted"' in said["request"]
+    assert said["masked"] == "by [capture], redacted: wind"
+
+
+def test_a_row_that_gives_another_answer_than_the_one_on_record_is_not_explained(
+    released: Project,
+) -> None:
+    """A hash of a carrier is one that the model does not know: it answers, and otherwise."""
+    (prediction_id,) = live(masking(released, 'hash = ["carrier"]'), 1, n_labelled=0)
+    opened = open_project(released.folder)
+    (recorded,) = opened.log.prediction(prediction_id) or collected(opened, prediction_id)
+    answer = msgspec.structs.replace(recorded, score=0.75)
+
+    with pytest.raises(Refused) as refused:
+        _refuse_unless_given(answer, 0.25, {"carrier": "hashed"})
+    with pytest.raises(Refused, match=r"nothing that .capture. names today is missing in it"):
+        _refuse_unless_given(answer, 0.25, {})
+    _refuse_unless_given(answer, 0.750_000_1, {})
+
+    assert refused.value.message == (
+        "the row on record is not the row that was answered (hashed: carrier): "
+        "the caller was given 0.75, and it gives 0.25"
+    )
+    assert dict(why(opened, prediction_id).sentences)["request"].startswith('{"carrier":"hashed"')
+
+
+def collected(project: Project, prediction_id: str) -> list[Prediction]:
+    project.log.collect()
+    return project.log.prediction(prediction_id)
 
 
 def test_rows_are_explained_in_words(released: Project) -> None:

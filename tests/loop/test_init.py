@@ -39,6 +39,21 @@ def test_a_project_has_settings_data_a_history_and_an_admin(tmp_path: Path) -> N
     assert hidden(tmp_path) == set()
 
 
+def test_it_remembers_its_stores_where_they_are(tmp_path: Path) -> None:
+    """Not where it was laid out before it was moved there."""
+    (tmp_path / "here").mkdir()
+    begin(tmp_path / "here", actor="ann")
+    init(tmp_path / "mine", actor="ann")
+
+    for folder in (tmp_path / "here", tmp_path / "mine"):
+        seen = (folder / ".cd4ml" / "stores").read_text()
+        assert f"{folder}/.cd4ml/cd4ml.db\n" in seen
+        assert ".cd4ml-init-" not in seen
+    (tmp_path / "mine/.cd4ml/cd4ml.db").rename(tmp_path / "away")
+    with open_project(tmp_path / "mine") as project, pytest.raises(Unavailable, match="is gone"):
+        people(project)
+
+
 def test_its_first_run_is_of_a_clean_revision(tmp_path: Path) -> None:
     init(tmp_path / "mine", actor="ann")
 

@@ -14,6 +14,7 @@ from cd4ml.loop.train import train
 from cd4ml.loop.watch import collect
 from cd4ml.records.finding import Finding
 from cd4ml.store.lines import seal
+from cd4ml.store.project import open_project
 from cd4ml.store.segments import Segment
 from tests.loop.test_evaluate import change
 from tests.loop.test_ingest import add_flights
@@ -119,6 +120,48 @@ def test_the_policy_names_an_environment_that_there_is(project: Project) -> None
     assert refused.value.message == (
         "cd4ml.toml: there is no environment 'moon' - at `gate.environment`"
     )
+
+
+def masking(project: Project, policy: str, more: str = "") -> Project:
+    return change(project, BEFORE, f"[capture]\n{policy}\n\n{GATE}{more}\n{BEFORE}")
+
+
+def test_what_is_not_on_record_is_not_held_against_a_candidate(released: Project) -> None:
+    """Half of the requests came before the field was masked: those are asked again."""
+    live(released, 20, apart=MINUTE, n_labelled=0)
+    opened = masking(released, 'redact = ["wind"]')
+    live(opened, 20, apart=MINUTE, n_labelled=0, seed=2)
+
+    seen = found(opened)
+
+    assert seen["types of requests as in training"].reason == (
+        "the newest 40 requests in production; 1 field is masked by [capture]: wind"
+    )
+    again = seen["answers asked again within 1e-05 (delay/1)"]
+    assert (again.outcome, again.n_rows, again.reason) == (
+        "pass",
+        20,
+        "20 more cannot be asked again: 1 field is masked by [capture]: wind",
+    )
+    assert seen["values of requests as in training"].reason == "2 columns"
+
+
+def test_where_no_request_is_whole_the_answers_are_undecided_unless_that_is_allowed(
+    released: Project,
+) -> None:
+    opened = masking(released, 'hash = ["carrier"]\nredact = ["wind"]')
+    live(opened, 20, apart=MINUTE, n_labelled=0)
+    asked = "answers asked again within 1e-05 (delay/1)"
+
+    undecided = found(opened)[asked]
+    change(opened, GATE, f'{GATE}allow = {{ carrier = "the law", wind = "the law" }}\n')
+    allowed = found(open_project(released.folder))[asked]
+
+    assert (undecided.outcome, undecided.is_gated) == ("inconclusive", True)
+    assert undecided.reason == (
+        "no request on record is whole: 2 fields are masked by [capture]: carrier, wind"
+    )
+    assert (allowed.outcome, allowed.is_gated) == ("inconclusive", False)
 
 
 FEATURES = """
@@ -280,3 +323,32 @@ def test_stored_rows_of_a_step_are_found_by_the_callers_key(project: Project) ->
         f"{asked} (wind)": ("pass", 0.0),
         f"{asked} (km)": ("pass", 0.0),
     }
+
+
+def test_a_step_is_not_held_against_requests_that_are_not_on_record(project: Project) -> None:
+    more = 'step = "features"\ntakes = "flights"\n'
+    opened = with_features(project, more)
+    opened = change(opened, BEFORE, f'[capture]\nredact = ["distance"]\n\n{BEFORE}')
+    release_first(opened)
+    live(opened, 10, apart=MINUTE, n_labelled=0, made=in_km(1.609))
+
+    made = found(opened)["columns made again by features"]
+
+    assert (made.outcome, made.reason) == (
+        "inconclusive",
+        "no request on record is whole: 1 field is masked by [capture]: distance",
+    )
+
+
+def test_requests_are_not_found_by_a_callers_key_that_is_masked(project: Project) -> None:
+    opened = with_features(project, 'step = "features"\nkey = "carrier"\n')
+    opened = change(opened, BEFORE, f'[capture]\nhash = ["cd4ml-key"]\n\n{BEFORE}')
+    release_first(opened)
+    live(opened, 10, apart=MINUTE, n_labelled=0, made=in_km(1.609))
+
+    made = found(opened)["columns made again by features"]
+
+    assert (made.outcome, made.reason) == (
+        "inconclusive",
+        "no request on record is whole: 1 field is masked by [capture]: cd4ml-key",
+    )

@@ -26,7 +26,6 @@ from cd4ml.serving.endpoint import build
 from cd4ml.serving.lines import Asked, lines_of
 from cd4ml.store import ledger, rows
 from cd4ml.store.clock import SharedClock, microseconds
-from cd4ml.store.masking import Mask
 from cd4ml.store.segments import Segment
 
 SMALL = Path(__file__).parent / "small"
@@ -135,7 +134,7 @@ def _answer(
         for version in endpoint.shadows
     ]
     for group in [*answers.groups(), *shadows]:
-        segment.append_all(lines_of(asked, group, Mask()))
+        segment.append_all(lines_of(asked, group, project.mask))
     return prediction_id
 
 

@@ -2,6 +2,8 @@
 
 import logging
 import os
+import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -24,7 +26,7 @@ from cd4ml.store.clock import SimulatedClock, microseconds
 from cd4ml.store.database import Database
 from cd4ml.store.lines import read_lines
 from cd4ml.store.masking import Mask
-from cd4ml.store.segments import complete_lines, segments_in
+from cd4ml.store.segments import complete_lines, remove_if_abandoned, segments_in
 from tests.models.builders import AT, boosted
 from tests.serving.builders import Released, arm, server, until
 from tests.serving.small_disk import fill, small_disk
@@ -143,7 +145,7 @@ def test_a_disk_that_is_full_in_the_middle_of_a_line_keeps_nothing_of_it(disk: P
     filler.unlink()
     worker.answers(60)
 
-    assert [line.prediction_id[-2:] for line in worker.recorded()][-1] == "3c"
+    assert "3c" in {line.prediction_id[-2:] for line in worker.recorded()}
     for path in segments_in(disk):
         assert path.stat().st_size == len(complete_lines(path, 0))
     worker.capture.stop()
@@ -278,7 +280,9 @@ def test_a_server_on_a_full_disk_refuses_says_so_and_recovers_by_itself(project:
             filler = fill(disk)
             statuses = [caller.ask().status for _ in range(80)]
             until(lambda: len(alerts()) == 1)
+            until(lambda: caller.get("/ready").status == 503)  # nobody asks for an answer
             filler.unlink()
+            until(lambda: caller.get("/ready").status == 200)
             assert caller.ask().status == 200
         n_recorded = len(project.captured())
 
@@ -301,3 +305,173 @@ def test_a_name_that_no_request_has_is_said(project: Released) -> None:
         "[capture] names 'carier', which requests to delay/1 do not have: a field that is meant by "
         "it is recorded as it comes"
     ) in log
+
+
+def test_a_folder_that_was_moved_is_missed_within_a_second_and_not_made_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker = Worker(tmp_path / "segments", sync_every_ms=5)
+    worker.capture.start()
+    worker.answers(0, 3)
+    (file,) = (path for path in segments_in(worker.folder) if path.stat().st_size)
+    worker.folder.rename(tmp_path / "away")
+
+    until(lambda: worker.answers(3) == 1)
+    with pytest.raises(RequestRefused) as refused:
+        worker.record(given(4))
+    assert not worker.folder.exists()
+    (tmp_path / "away").rename(worker.folder)
+    assert worker.answers(5, 3) == 0
+    worker.capture.stop()
+
+    assert str(refused.value).startswith(
+        "the answer could not be recorded, so it is not given: "
+        "the folder in which answers are recorded is gone\n"
+    )
+    (incident,) = worker.capture.trouble.untold()
+    assert incident.reason == "the folder in which answers are recorded is gone"
+    assert {line.prediction_id[-1:] for line in worker.recorded()} >= set("012567")
+    assert [line.prediction_id[-1:] for line in read_lines(file.read_bytes()).good][:3] == [*"012"]
+    (moved,) = (each.getMessage() for each in caplog.records if " was moved: " in each.getMessage())
+    assert moved == (
+        f"{file.name} was moved: what was answered until now is in the file with inode "
+        f"{file.stat().st_ino}, {tmp_path / 'away' / file.name}"
+    )
+
+
+@pytest.mark.parametrize("is_copied", [False, True])
+def test_what_was_answered_to_a_file_that_was_removed_is_written_again_under_its_name(
+    tmp_path: Path, is_copied: bool
+) -> None:
+    """Under its name: a collector goes on where it was, and takes no line twice."""
+    worker = Worker(tmp_path / "segments", sync_every_ms=5)
+    worker.answers(0, 3)
+    (file,) = (path for path in segments_in(worker.folder) if path.stat().st_size)
+    whole = file.read_bytes()
+    if is_copied:  # somebody brings a part of it back from a copy
+        shutil.rmtree(worker.folder)
+    else:
+        file.unlink()
+    worker.answers(3)  # on its way into a file that nobody can read
+
+    worker.capture.start()
+    if is_copied:
+        until(lambda: worker.answers(4) == 1)  # answered until it is noticed
+        worker.folder.mkdir()
+        file.write_bytes(whole[: len(whole) // 2])
+    until(lambda: file.exists() and file.stat().st_size > len(whole))
+
+    assert worker.answers(5) == 0
+    worker.capture.stop()
+    recorded = sorted(line.prediction_id[-1:] for line in worker.recorded())
+    assert [each for each in recorded if each != "4"] == [*"01235"]
+    assert file.read_bytes().startswith(whole)
+    assert worker.capture.trouble.untold()
+
+
+def test_of_a_removed_file_that_cannot_be_written_again_the_log_says_how_much_is_lost(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker = Worker(tmp_path / "segments")
+    worker.answers(0, 3)
+    shutil.rmtree(worker.folder)
+
+    worker.capture.stop()
+
+    (said,) = (each.getMessage() for each in caplog.records if "are lost" in each.getMessage())
+    assert re.fullmatch(
+        r"\d+ bytes of answers are lost: their files were removed, and cannot be made", said
+    )
+
+
+def test_a_folder_that_is_gone_when_a_worker_starts_is_not_made_anew(tmp_path: Path) -> None:
+    Worker(tmp_path / "segments").capture.stop()
+    (tmp_path / "segments").rename(tmp_path / "away")
+
+    worker = Worker(tmp_path / "segments")
+
+    assert worker.answers(0) == 1
+    assert not worker.folder.exists()
+    (tmp_path / "away").rename(worker.folder)
+    assert worker.answers(1) == 0
+    worker.capture.stop()
+
+
+def test_by_policy_what_was_not_recorded_for_want_of_a_folder_is_counted(tmp_path: Path) -> None:
+    worker = Worker(tmp_path / "segments", when_unwritable="drop", sync_every_ms=5)
+    worker.capture.start()
+    shutil.rmtree(worker.folder)
+    until(lambda: worker.capture.trouble.is_there)
+
+    assert worker.answers(0, 3) == 0
+
+    worker.capture.stop()
+    assert worker.counts.missing == 3
+    assert worker.capture.trouble.obstacle == ""  # it answers
+
+
+def test_a_worker_is_not_ready_after_some_seconds_of_refusals_and_finds_out_when_it_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody asks a process that says it is not ready, so it tries for itself."""
+    now = [100.0]
+    monkeypatch.setattr("cd4ml.serving.trouble.time.monotonic", lambda: now[0])
+    worker = Worker(tmp_path / "segments")
+    worker.folder.rename(tmp_path / "away")
+    capture = worker.capture
+    obstacles = []
+    for _ in range(3):
+        capture._look()
+        obstacles.append(capture.trouble.obstacle)
+        now[0] += 3
+
+    (tmp_path / "away").rename(worker.folder)
+    capture._look()
+    obstacles.append(capture.trouble.obstacle)
+    now[0] += 31
+    capture._look()
+    capture._look()
+
+    gone = "the folder in which answers are recorded is gone"
+    assert obstacles == ["", "", gone, ""]
+    assert not capture.trouble.is_there
+    told = [each.getMessage() for each in caplog.records if "recorded again" in each.getMessage()]
+    assert told == ["answers are recorded again: 0 rows were refused, 0 are missing"]
+    assert [path.name for path in worker.folder.iterdir() if path.suffix == ".tried"] == []
+    capture.stop()
+
+
+def test_a_small_disk_has_room_again_once_what_is_on_it_was_collected(disk: Path) -> None:
+    worker = Worker(disk)
+    n_refused = worker.answers(0, 400)
+    assert 0 < n_refused < 400
+    worker.capture._sync()
+
+    gone = [remove_if_abandoned(path, path.stat().st_size) for path in segments_in(disk)]
+
+    assert gone.count(True) >= 1
+    assert worker.answers(400, 5) == 0
+    worker.capture.stop()
+
+
+def test_a_full_disk_whose_segments_were_removed_takes_answers_once_they_were_collected(
+    disk: Path,
+) -> None:
+    """What was removed is held in memory, so that its room is free, and written again."""
+    worker = Worker(disk)
+    filler = fill(disk)
+    os.truncate(filler, filler.stat().st_size - 40_960)
+    n_answered = 0
+    while worker.capture._segment._size < 20_000:
+        n_answered += 1 - worker.answers(n_answered)
+    (file,) = (path for path in segments_in(disk) if path.stat().st_size)
+    whole = file.read_bytes()
+    file.unlink()
+    fill(disk)  # no room for a second copy of it
+
+    for _ in range(3):
+        worker.capture._look()
+
+    assert file.read_bytes() == whole
+    assert len(worker.recorded()) == n_answered
+    worker.capture.stop()

@@ -118,3 +118,26 @@ def test_versions_that_need_more_than_requests_carry_are_refused(
         "requests of the contract 'delay' lack dest2\n"
         "  hint: the versions of one plan must take the same requests"
     )
+
+
+def test_a_log_shows_no_value_of_a_masked_field(
+    weak: Packaged, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = endpoint([weak], arm(weak.artifact))
+
+    def log_of(hidden: set[str]) -> str:
+        monkeypatch.setattr("cd4ml.store.masking._HIDDEN", hidden)
+        caplog.clear()
+        with pytest.raises(ModelFailed):
+            given.answers(rows(given, BREAKING), ["any"])
+        return caplog.text
+
+    shown, masked = log_of(set()), log_of({"wind", "unknown"})
+
+    assert '"wind":99.5' in shown
+    assert '"wind":"***"' in masked
+    assert "99.5" not in masked
+    assert "what it says is not shown, it may quote the row" in masked
+    assert f'"hour":{ROW["hour"]}' in masked
+    assert "Traceback" in shown
+    assert 'File "' in masked

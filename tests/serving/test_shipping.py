@@ -39,7 +39,7 @@ def test_a_store_that_is_away_refuses_and_is_used_again_once_it_is_back(tmp_path
         await shipper.ship([b"before"])
         (tmp_path / "shipped").rename(tmp_path / "away")
         (tmp_path / "shipped").write_text("no folder")
-        with pytest.raises(Unavailable, match=r"the blob store .* does not work"):
+        with pytest.raises(Unavailable, match=r"the folder of the blobs .* is gone"):
             await shipper.ship([b"lost"])
         (tmp_path / "shipped").unlink()
         (tmp_path / "away").rename(tmp_path / "shipped")
@@ -48,6 +48,54 @@ def test_a_store_that_is_away_refuses_and_is_used_again_once_it_is_back(tmp_path
     asyncio.run(ask())
 
     assert lines_in(blobs) == [b"before", b"after"]
+
+
+def test_a_folder_of_blobs_that_is_gone_is_not_made_anew(tmp_path: Path) -> None:
+    blobs = open_blobs(str(tmp_path / "blobs"))
+    shipper = Shipper(blobs.below("shipped"), patience_s=10)
+    (tmp_path / "blobs").rename(tmp_path / "away")
+
+    with pytest.raises(Unavailable) as refused:
+        asyncio.run(shipper.ship([b"lost"]))
+    for write in (
+        shipper.try_out,
+        lambda: blobs.put(b"a"),
+        lambda: blobs.put_entry("a", b"b"),
+        lambda: blobs.below("other"),
+    ):
+        with pytest.raises(Unavailable, match="is gone, and nothing is made in its place"):
+            write()
+
+    assert not (tmp_path / "blobs").exists()
+    assert refused.value.message == (
+        f"the folder of the blobs {tmp_path / 'blobs'} is gone, and nothing is made in its place"
+    )
+    assert refused.value.discreet == "the blob store does not work"  # callers are given no paths
+    (tmp_path / "away").rename(tmp_path / "blobs")
+    shipper.try_out()
+    asyncio.run(shipper.ship([b"after"]))
+    assert lines_in(blobs.below("shipped")) == [b"after"]
+
+
+@pytest.mark.slow
+def test_answers_are_refused_while_the_folder_of_the_blobs_is_gone(project: Released) -> None:
+    project.plan(arm(project.model(boosted(max_iter=2))))
+    settings = project.folder / "cd4ml.toml"
+    settings.write_text(settings.read_text() + '[capture]\nship = "before-answer"\n')
+    blobs, away = project.folder / ".cd4ml/blobs", project.folder / "away"
+
+    with server(project.folder) as running, running.caller() as caller:
+        caller.ask()
+        blobs.rename(away)
+        refused = caller.ask()
+        is_made = blobs.exists()
+        away.rename(blobs)
+        again = caller.ask()
+
+    assert (refused.status, is_made, again.status) == (503, False, 200)
+    assert refused.json["error"] == (
+        "the answer could not be recorded, so it is not given: the blob store does not work"
+    )
 
 
 @pytest.mark.slow

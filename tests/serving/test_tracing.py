@@ -12,6 +12,8 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from cd4ml.errors import ConfigurationError
+from cd4ml.serving.tracing import Tracer
 from tests.models.builders import boosted
 from tests.serving.builders import Released, arm, server, until
 
@@ -132,3 +134,13 @@ def test_who_wants_no_traces_loads_nothing_for_them() -> None:
 
     assert "cd4ml.serving.tracing" in done.stdout.split()
     assert not [name for name in done.stdout.split() if name.startswith("opentelemetry")]
+
+
+def test_what_is_no_url_is_no_collector() -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        Tracer("nonsense", environment="production", worker="worker")
+
+    assert str(refused.value) == (
+        "expected the URL of a collector of traces, got 'nonsense'\n"
+        "  hint: CD4ML_TRACES=http://127.0.0.1:4318, or [serving] traces"
+    )

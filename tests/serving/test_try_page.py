@@ -14,9 +14,12 @@ import pytest
 from cd4ml.records.contract import Contract, Field
 from cd4ml.records.plan import Plan
 from cd4ml.serving.endpoint import Endpoint, build
+from cd4ml.serving.openapi import openapi
 from cd4ml.serving.try_page import try_page
+from cd4ml.serving.watcher import Watcher
+from cd4ml.store.project import open_project
 from tests.models.builders import AT, CONTRACT, LENIENT, boosted, fit, packaged
-from tests.serving.builders import Caller, arm
+from tests.serving.builders import Caller, Released, arm
 
 
 class Seen(HTMLParser):
@@ -171,3 +174,54 @@ def test_the_script_sends_values_as_the_contract_has_them() -> None:
         'qu"ote': 'a"b\\',
         "is_late": True,
     }
+
+
+def test_no_value_of_a_real_row_is_shown_of_a_private_field(tmp_path: Path) -> None:
+    """Neither as the example, nor among the texts that an open field was seen with."""
+    fields = tuple(
+        msgspec.structs.replace(field, open=True, categories=(*field.categories, "ZZ-483"))
+        if field.name == "carrier"
+        else field
+        for field in CONTRACT.fields
+    )
+    opened = msgspec.structs.replace(CONTRACT, fields=fields)
+    made = packaged(tmp_path, boosted(), contract=opened)
+    plan = Plan(
+        number=1,
+        environment="production",
+        model="delay",
+        arms=(arm(made.artifact),),
+        release=1,
+        made_at=AT,
+    )
+    endpoint = build(plan, {made.artifact: made.load()})
+    endpoint.example.update(carrier="ZZ-483", temp=31.25)
+
+    public = try_page(endpoint) + json.dumps(openapi(endpoint))
+    private = {"carrier", "temp"}
+    page = try_page(endpoint, private=private)
+    described = json.dumps(openapi(endpoint, private=private))
+
+    assert "ZZ-483" in public
+    assert "31.25" in public
+    for text in (page, described):
+        assert "ZZ-483" not in text
+        assert "31.25" not in text
+    assert '"carrier": "text"' in described
+    assert (
+        endpoint.example["hour"]
+        == json.loads(described)["paths"]["/predict"]["post"]["requestBody"]["content"][
+            "application/json"
+        ]["example"]["rows"][0]["hour"]
+    )
+
+
+def test_masked_and_personal_fields_are_private(project: Released) -> None:
+    (project.folder / "cd4ml.toml").write_text(
+        '[project]\nname = "flights"\n[capture]\nredact = ["temp"]\nhash = ["carrier"]\n'
+        '[data.flights]\npath = "flights.csv"\npersonal = ["dest"]\n'
+    )
+
+    watcher = Watcher(open_project(project.folder), "production", "worker", "http://127.0.0.1:1")
+
+    assert watcher.private == {"temp", "carrier", "dest"}

@@ -1,7 +1,9 @@
 """The prediction log is a Delta table that other engines read as it lies."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -176,3 +178,15 @@ def test_a_delta_log_that_cannot_be_read_keeps_no_row_out_of_the_log(
     path.write_bytes(whole)
     again.collect()
     assert ids_in(log) == [prediction_id(1), prediction_id(2)]
+
+
+def test_the_manuals_way_to_read_it_works(log: PredictionLog) -> None:
+    collected(log, answer(1), answer(2))
+    text = (Path(__file__).parents[2] / "docs" / "capture.md").read_text()
+    (code,) = (each for each in re.findall(r"```python\n(.*?)```", text, re.S) if "duckdb" in each)
+    lines = code.replace(".cd4ml/blobs/tables/predictions", log.tables[0].delta.url).splitlines()
+    found: dict[str, Any] = {}
+
+    exec("\n".join([*lines[:-1], f"days = {lines[-1]}.fetchall()"]), found)  # noqa: S102  # the manual is ours
+
+    assert [n for _, n in found["days"]] == [2]

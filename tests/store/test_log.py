@@ -18,6 +18,7 @@ from cd4ml.store.blobs import Blobs
 from cd4ml.store.database import Database
 from cd4ml.store.lines import seal
 from cd4ml.store.log import PredictionLog
+from cd4ml.store.seen import beside, remember
 from cd4ml.store.segments import Segment, segments_in
 from tests.store.answers import (
     START,
@@ -462,3 +463,19 @@ def test_thirty_thousand_lines_are_drained_within_two_seconds(log: PredictionLog
     started = perf_counter()
     assert log.collect() == 30_000
     assert perf_counter() - started < 2.0
+
+
+def test_a_folder_of_segments_that_is_gone_is_missed_once(
+    log: PredictionLog, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    append(log.segments, answer(1))
+    remember(log.segments, seen=beside(log.segments))
+    log.segments.rename(tmp_path / "away")
+
+    assert [log.collect(), log.collect()] == [0, 0]
+    (tmp_path / "away").rename(log.segments)
+
+    assert log.collect() == 1
+    assert [each.getMessage() for each in caplog.records] == [
+        f"{log.segments} is gone: what endpoints answered there is not collected until it is back"
+    ]

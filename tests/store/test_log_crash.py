@@ -54,15 +54,16 @@ def killed_at_every_step_of(work: str, folder: Path) -> Iterator[int]:
 def test_a_collector_killed_at_any_step_counts_each_line_once(tmp_path: Path) -> None:
     before = tmp_path / "before"
     waiting = log_in(before)  # makes the database once, not in each copy
+    objects = waiting._blobs.below(FOLDER)
+    objects.create(name_of("0" * 16, 2), line(answer(4)) + b"\n")
+    waiting.collect()
+    objects.create(name_of("0" * 16, 1), line(answer(3)) + b"\n")  # arrives late
     for i in range(3):
         segment = Segment(before / "segments", f"worker-{i}")
         segment.append(line(answer(i)))
         segment.append(b"not a prediction")
         segment.close()
 
-    objects = waiting._blobs.below(FOLDER)
-    for i in (1, 2):
-        objects.create(name_of("0" * 16, i), line(answer(2 + i)) + b"\n")
     waiting.database.close()  # nothing changes while it is copied
 
     for i in killed_at_every_step_of("collect", tmp_path):

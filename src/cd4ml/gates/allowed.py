@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from cd4ml.gates.refusal import refused
 from cd4ml.records.finding import Finding
+from cd4ml.store.masking import listed
 
 
 def require_reasons(allow: Mapping[str, str], path: str) -> None:
@@ -34,6 +35,18 @@ def require_share(value: float | None, path: str) -> None:
     """
     if value is not None and not 0 <= value <= 1:
         raise refused(f"a share of rows lies between 0 and 1, got {value:g}", path)
+
+
+def left_out(masked: Sequence[str]) -> str:
+    """Which fields of requests on record a gate does not look at.
+
+    Examples:
+        >>> left_out(["customer"]), left_out(["hour", "holiday"])
+        ('1 field is masked by [capture]: customer', '2 fields are masked by [capture]: hour, holiday')
+    """
+    n = len(masked)
+    fields = "1 field is" if n == 1 else f"{n} fields are"
+    return f"{fields} masked by [capture]: {listed(masked)}"
 
 
 def unless_allowed(finding: Finding, allow: Mapping[str, str], *names: str) -> Finding:

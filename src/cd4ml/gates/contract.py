@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from cd4ml.gates.allowed import require_share
+from cd4ml.gates.allowed import left_out, require_share
 from cd4ml.gates.refusal import refused
 from cd4ml.records.finding import Finding, Outcome
 
@@ -106,6 +106,8 @@ def _replayed(gate: ContractGate, seen: ContractEvidence) -> Iterator[Finding]:
         )
     if seen.moves is not None:
         yield _moved(gate, seen)
+    elif seen.masked:
+        yield _not_comparable(gate, seen)
     elif gate.moved_at_most is not None:
         reason = "no request on record was answered by both"
         yield Finding(gate=_asked_moved(gate), metric=MOVED, outcome="error", reason=reason)
@@ -130,6 +132,8 @@ def _refused_requests(gate: ContractGate, seen: ContractEvidence) -> Finding:
         f"{r.field}: expected {r.expected} ({r.n_requests:,} requests)"
         for r in seen.refusals[:_SHOWN]
     ]
+    if seen.masked:
+        told.append(left_out(seen.masked))
     if seen.is_major_raised and seen.n_refused:
         told.append("the major version is raised: consumers are to change")
     return Finding(
@@ -143,6 +147,17 @@ def _refused_requests(gate: ContractGate, seen: ContractEvidence) -> Finding:
         is_gated=not seen.is_major_raised,
         outcome="pass" if share.value <= gate.refused_at_most else "fail",
         reason="; ".join(told) or f"the newest requests in {seen.environment}",
+    )
+
+
+def _not_comparable(gate: ContractGate, seen: ContractEvidence) -> Finding:
+    """No request is whole: that holds nobody up whose policy did not ask."""
+    return Finding(
+        gate=_asked_moved(gate),
+        metric=MOVED,
+        outcome="inconclusive",
+        is_gated=gate.moved_at_most is not None,
+        reason=f"no request on record is whole: {left_out(seen.masked)}",
     )
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from cd4ml.gates.allowed import require_reasons, require_share, unless_allowed
+from cd4ml.gates.allowed import left_out, require_reasons, require_share, unless_allowed
 from cd4ml.gates.refusal import refused
 from cd4ml.records.finding import Finding, Outcome
 
@@ -80,6 +80,8 @@ def judge(gate: SkewGate, evidence: Evidence) -> list[Finding]:
 
 
 def _types(seen: SkewEvidence) -> Finding:
+    looked_at = f"the newest {seen.n_requests:,} requests in {seen.environment}"
+    told = (seen.misfit or looked_at, left_out(seen.masked) if seen.masked else "")
     return Finding(
         gate=f"{TYPES} as in training",
         metric=TYPES,
@@ -87,7 +89,7 @@ def _types(seen: SkewEvidence) -> Finding:
         limit=0.0,
         n_rows=seen.n_requests,
         outcome="fail" if seen.n_misfit else "pass",
-        reason=seen.misfit or f"the newest {seen.n_requests:,} requests in {seen.environment}",
+        reason="; ".join(filter(None, told)),
     )
 
 
@@ -95,6 +97,8 @@ def _answers(gate: SkewGate, again: AskedAgain) -> Finding:
     asked = f"{ANSWERS} within {gate.answers_within:g} ({again.version})"
     if again.problem:
         return Finding(gate=asked, metric=ANSWERS, outcome="error", reason=again.problem)
+    if not again.n_answers:
+        return _not_comparable(gate, asked, ANSWERS, again.masked)
     n_far = sum(difference > gate.answers_within for difference in again.differences)
     n_beyond = n_far + again.n_undefined
     largest = max(again.differences, default=None)
@@ -110,8 +114,22 @@ def _answers(gate: SkewGate, again: AskedAgain) -> Finding:
         reason=f"{at_least}{n_beyond:,} of {again.n_answers:,} answers on record are not those"
         " of the fitted estimator"
         if n_beyond
-        else "",
+        else _not_asked(again),
     )
+
+
+def _not_asked(again: AskedAgain) -> str:
+    if not again.n_masked:
+        return ""
+    return f"{again.n_masked:,} more cannot be asked again: {left_out(again.masked)}"
+
+
+def _not_comparable(gate: SkewGate, asked: str, metric: str, masked: Sequence[str]) -> Finding:
+    """Nothing could be compared; who allows each of the fields knows that."""
+    reason = f"no request on record is whole: {left_out(masked)}"
+    finding = Finding(gate=asked, metric=metric, outcome="inconclusive", reason=reason)
+    is_allowed = all(name in gate.allow for name in masked)
+    return unless_allowed(finding, gate.allow, *masked) if is_allowed else finding
 
 
 def _made(gate: SkewGate, seen: SkewEvidence) -> Iterator[Finding]:
@@ -120,11 +138,13 @@ def _made(gate: SkewGate, seen: SkewEvidence) -> Iterator[Finding]:
         yield Finding(gate=f"{MADE} by {gate.step}", metric=MADE, outcome="error", reason=reason)
     for each in seen.made:
         if each.step == gate.step:
-            yield unless_allowed(_on_made(each), gate.allow, each.column)
+            yield unless_allowed(_on_made(gate, each), gate.allow, each.column)
 
 
-def _on_made(made: MadeAgain) -> Finding:
+def _on_made(gate: SkewGate, made: MadeAgain) -> Finding:
     asked = f"{MADE} by {made.step}"
+    if made.masked:
+        return _not_comparable(gate, asked, MADE, made.masked)
     if made.problem:
         return Finding(gate=asked, metric=MADE, outcome="error", reason=made.problem)
     told = f"{made.n_different:,} of {made.n_rows:,} requests have another value in"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from cd4ml.errors import ConfigurationError, InvalidInput, NotFound, Refused
+from cd4ml.errors import ConfigurationError, ContractViolated, InvalidInput, NotFound, Refused
 from cd4ml.loop.candidate import candidate_behind, modules_for, runtime_of, table
 from cd4ml.loop.gathering.spread import spread
 from cd4ml.loop.watch import collect
@@ -25,6 +25,7 @@ from cd4ml.records.explanation import Contribution, Explained
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.records.prediction import Prediction
 from cd4ml.store import rows as records
+from cd4ml.store.masking import in_words, masked_in
 from cd4ml.store.project import Project
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 BACKGROUND = 500  # rows that say what is usual
 MOST_ROWS = 1_000
 
+_SAME = 1e-4  # relative above 1: what arithmetic may do to an answer given again
+_ASK = "an endpoint says at once what each field adds: POST /predict?contributions=1"
 _NAMED = 3  # fields in a sentence, of those that raise and of those that lower
 _WORTH = 0.05  # of everything added or taken away: less is not worth a word
 
@@ -53,18 +56,41 @@ class ExplainedAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def explain_prediction(project: Project, prediction_id: str) -> ExplainedAnswer:
-    """Why production answered as it did: by the version that answered, on the row as it came.
+    """Why production answered as it did: by the version that answered, on the row on record.
 
     Raises:
         NotFound: If there is no such prediction, or its version is gone.
         InvalidInput: If this is not the form of a prediction id.
-        Refused: If that version has no estimator that may be loaded.
+        Refused: If that version has no estimator that may be loaded, or the row on record does not
+            give the answer on record.
     """
     answer = _answer(project, prediction_id.lower())
     with project.database.read() as connection:
         version = records.get(connection, ModelVersion, answer.model, answer.number)
-    (found,) = _explained(project, version, [answer.inputs])
-    return msgspec.structs.replace(found, prediction_id=answer.prediction_id)
+    masked = masked_in(answer.inputs, project.settings.capture)
+    try:
+        (found,) = _explained(project, version, [answer.inputs])
+    except ContractViolated:
+        if not masked:
+            raise
+        msg = f"the row on record is not the row that was answered ({in_words(masked)})"
+        raise Refused(msg, hint=_ASK) from None
+    _refuse_unless_given(answer, found.explained.answer, masked)
+    words = f"{found.words} (on record, {in_words(masked)})" if masked else found.words
+    return msgspec.structs.replace(found, prediction_id=answer.prediction_id, words=words)
+
+
+def _refuse_unless_given(answer: Prediction, again: float, masked: dict[str, str]) -> None:
+    """An explanation of another answer than the caller was given would be a story."""
+    given = answer.score
+    if given is None or abs(again - given) <= _SAME * max(1.0, abs(given)):
+        return
+    why = in_words(masked) or "nothing that [capture] names today is missing in it"
+    msg = (
+        f"the row on record is not the row that was answered ({why}): "
+        f"the caller was given {_number(given)}, and it gives {_number(again)}"
+    )
+    raise Refused(msg, hint=_ASK)
 
 
 def explain_rows(

@@ -17,6 +17,8 @@ from cd4ml.errors import AlreadyExists, InvalidInput, NotFound, PipelineError, U
 from cd4ml.loop.people import add_person
 from cd4ml.pipeline.module import imported
 from cd4ml.store.project import FILE, STATE, open_project
+from cd4ml.store.seen import FILE as SEEN
+from cd4ml.store.seen import moved
 
 STARTER = "starter"
 
@@ -91,7 +93,7 @@ def begin(folder: Path, *, name: str = "", actor: str) -> Layout:
         with tempfile.TemporaryDirectory(dir=folder, prefix=".cd4ml-init-") as scratch:
             draft = Path(scratch)
             (draft / FILE).write_text(f'[project]\nname = "{name}"\n')
-            _begin_state(draft, actor)
+            _begin_state(draft, actor, into=folder)
             for part in (STATE, FILE):  # it is a project once the settings are there
                 (draft / part).rename(folder / part)
     except OSError as error:
@@ -148,7 +150,7 @@ def _lay_out(folder: Path, name: str, source: Path, actor: str) -> None:
         shutil.copytree(source, draft, ignore=shutil.ignore_patterns("__pycache__"))
         _rename(draft / FILE, name)
         _lay_out_data(draft, source.name)
-        _begin_state(draft, actor)
+        _begin_state(draft, actor, into=folder)
         _begin_history(draft, actor, into=folder)
         _put(draft, folder)
 
@@ -171,12 +173,13 @@ def _lay_out_data(folder: Path, example: str) -> None:
         raise Unavailable(msg, hint="nothing was laid out") from None
 
 
-def _begin_state(folder: Path, actor: str) -> None:
+def _begin_state(draft: Path, actor: str, *, into: Path) -> None:
     """The folder where cd4ml keeps what it knows, outside of git, with the first person in it."""
-    (folder / STATE).mkdir()
-    (folder / STATE / ".gitignore").write_text("*\n")
-    with open_project(folder) as project:
+    (draft / STATE).mkdir()
+    (draft / STATE / ".gitignore").write_text("*\n")
+    with open_project(draft) as project:
         add_person(project, actor, roles=(), actor=actor)
+    moved(draft.absolute(), into.absolute(), seen=draft / STATE / SEEN)
 
 
 def _put(draft: Path, folder: Path) -> None:

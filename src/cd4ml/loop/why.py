@@ -26,6 +26,7 @@ from cd4ml.records.run import Run
 from cd4ml.records.verdict import Verdict
 from cd4ml.store import lineage, rows
 from cd4ml.store.address import short
+from cd4ml.store.masking import in_words, masked_in
 from cd4ml.store.project import Project
 
 _DECISIONS = ("release", "verdict", "plan")  # what they are about says what came of it
@@ -128,9 +129,12 @@ def _prediction(project: Project, prediction_id: str) -> list[Sentence]:
     except Unavailable as error:
         return _without_row(project, named, error)
     answer = answers[0]
+    masked = masked_in(answer.inputs, project.settings.capture)
+    request = {name: masked.get(name, value) for name, value in answer.inputs.items()}
     sentences = [
         ("prediction", _answer_text(answer)),
-        ("request", msgspec.json.encode(answer.inputs).decode()),
+        ("request", msgspec.json.encode(request).decode()),
+        *((("masked", f"by [capture], {in_words(masked)}"),) if masked else ()),
         ("truth", _truth(project, answer)),
         *(("shadow", _answer_text(shadow)) for shadow in answers[1:]),
     ]

@@ -70,7 +70,8 @@ class ContractEvidence(msgspec.Struct, frozen=True, kw_only=True):
     """The candidate's contract, runtime and answers beside the version in charge.
 
     `before` is that version, "" without one; the changes are those from its contract. `problem`
-    says why one of the versions cannot be told.
+    says why one of the versions cannot be told. Values of `masked` fields are not held against
+    the contract, and requests that have such a field are not answered again.
     """
 
     name: str
@@ -89,6 +90,7 @@ class ContractEvidence(msgspec.Struct, frozen=True, kw_only=True):
     refusals: tuple[Refusal, ...] = ()
     n_failed: int = 0  # requests that are taken, and then not answered
     moves: Moves | None = None
+    masked: tuple[str, ...] = ()  # fields that `[capture]` keeps from the record of requests
     latency_ms: float | None = None  # 99 of 100 single answers of the bare runtime
     latency_budget_ms: float | None = None
     n_timed: int = 0

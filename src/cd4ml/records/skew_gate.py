@@ -62,13 +62,17 @@ class AskedAgain(msgspec.Struct, frozen=True, kw_only=True):
     """The answers of one version on record beside those of its fitted estimator.
 
     `differences` has the largest differences, relative above 1, in falling order: at most 100 of
-    them. `n_undefined` are answers that the estimator does not give as a number.
+    them. `n_undefined` are answers that the estimator does not give as a number, `n_masked` those
+    that cannot be given again, because the fields `masked` of their requests are not on record;
+    they are not among the `n_answers`.
     """
 
     version: str
     n_answers: int
     differences: tuple[float, ...] = ()
     n_undefined: int = 0
+    n_masked: int = 0
+    masked: tuple[str, ...] = ()
     problem: str = ""
 
 
@@ -79,6 +83,7 @@ class MadeAgain(msgspec.Struct, frozen=True, kw_only=True):
     column: str = ""
     n_rows: int = 0
     n_different: int = 0
+    masked: tuple[str, ...] = ()  # why there is no request to compare
     problem: str = ""
 
 
@@ -94,6 +99,7 @@ class SkewEvidence(msgspec.Struct, frozen=True, kw_only=True):
     last_at: datetime | None = None
     n_misfit: int = 0
     misfit: str = ""
+    masked: tuple[str, ...] = ()  # fields that `[capture]` keeps from the record of requests
     columns: tuple[ServedColumn, ...] = ()
     answers: tuple[AskedAgain, ...] = ()
     made: tuple[MadeAgain, ...] = ()

@@ -129,8 +129,7 @@ class Answering:
             self._guests.refuse_strangers(headers)
         endpoint = self._watcher.endpoint
         if endpoint is None:
-            hint = "cd4ml release; then wait for GET /ready"
-            raise RequestRefused(503, self._watcher.absence, hint=hint)
+            raise RequestRefused(503, self._watcher.absence, hint=self._watcher.remedy)
         if protocol is INFER:
             asked_model(endpoint, path)
         return endpoint

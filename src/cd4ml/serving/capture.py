@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
+import time
 import zlib
 from collections.abc import Sequence
 from itertools import islice
@@ -21,9 +23,13 @@ from cd4ml.serving.shipping import Shipper
 from cd4ml.serving.trouble import Trouble
 from cd4ml.store.clock import Clock
 from cd4ml.store.masking import Mask
+from cd4ml.store.seen import beside
 from cd4ml.store.segments import PartlyWritten, Segment
 
+_log = logging.getLogger(__name__)
+
 _CHANCES = 2**32
+_LOOK_S = 1.0  # between two looks whether what is written to can still be found, at most
 _REMEDY = "make room on the server's disk, or wait until what records answers is back"
 _NOTHING = Mask()
 _ALL_THERE: tuple[bytes, ...] = ()
@@ -43,7 +49,8 @@ class Capture:
     """Records a worker's answers by the project's policy.
 
     `record_all` and `record_shadows` belong to one thread each. What they appended is synced by a
-    thread of its own, `sync_every_ms` after it at the latest, and as long as the disk takes.
+    thread of its own, `sync_every_ms` after it at the latest, and as long as the disk takes. At the
+    same times, and once a second at least, this thread looks whether the files are still there.
     """
 
     def __init__(
@@ -70,9 +77,8 @@ class Capture:
         self._syncing = threading.Thread(target=self._keep_synced, name="sync", daemon=True)
 
     def start(self) -> None:
-        """Begin to sync, if not each answer is synced by itself."""
-        if self._settings.sync_every_ms:
-            self._syncing.start()
+        """Begin to look after what is recorded, and to sync it if not each answer is by itself."""
+        self._syncing.start()
 
     def stop(self) -> None:
         """Sync what was recorded, and end; call it when nothing is recorded any more."""
@@ -82,6 +88,10 @@ class Capture:
         for segment in (self._segment, self._shadow):
             segment.close()
         self._sync()
+        for segment in (self._segment, self._shadow):
+            if not segment.bring_back():
+                words = "%d bytes of answers are lost: their files were removed, and cannot be made"
+                _log.error(words, segment.n_nameless_bytes)
 
     def record_all(self, requests: Sequence[Given]) -> list[Recorded]:
         """Record the answers of several requests with one write.
@@ -97,6 +107,7 @@ class Capture:
             self._segment.append_all([line for each in lines for line in each])
             if not self._settings.sync_every_ms:
                 self._segment.sync()
+                self._refuse_lost()
         except OSError as error:
             return self._some_missing(error, requests, lines)
         self.trouble.is_over()
@@ -115,7 +126,7 @@ class Capture:
     ) -> list[Recorded]:
         """What becomes of each request: those whose lines all came before the end are there."""
         n_there = error.n_lines if isinstance(error, PartlyWritten) else 0
-        reason = os.strerror(error.errno) if error.errno else str(error)  # no paths for callers
+        reason = _reason(error)
         recorded: list[Recorded] = []
         end = 0
         for given, its in zip(requests, lines, strict=True):
@@ -138,7 +149,7 @@ class Capture:
         try:
             await self._shipper.ship(list(lines))
         except Unavailable as error:
-            recorded = self._missing(given, str(error))
+            recorded = self._missing(given, error.message, told=error.discreet)
             if isinstance(recorded, RequestRefused):
                 raise recorded from None
         else:
@@ -174,20 +185,31 @@ class Capture:
         """How old the oldest answer is that a power cut would take, in seconds."""
         return max(self._segment.unsynced_s, self._shadow.unsynced_s)
 
-    def _missing(self, given: Given, reason: str) -> Recorded:
-        is_refused = self._settings.when_unwritable == "refuse"
-        self.trouble.happens(reason, n=len(given.asked.ids), is_refused=is_refused)
-        if is_refused:
-            msg = f"the answer could not be recorded, so it is not given: {reason}"
+    def _missing(self, given: Given, reason: str, *, told: str = "") -> Recorded:
+        """Refuse, or count, what could not be recorded; `told` is the reason for callers."""
+        self._happens(reason, n=len(given.asked.ids))
+        if self._is_refusing:
+            msg = f"the answer could not be recorded, so it is not given: {told or reason}"
             return RequestRefused(503, msg, hint=_REMEDY)
         self._counts.missing += given.answers.n
         return _ALL_THERE
 
+    @property
+    def _is_refusing(self) -> bool:
+        return self._settings.when_unwritable == "refuse"
+
+    def _happens(self, reason: str, *, n: int = 0) -> None:
+        self.trouble.happens(reason, n=n, is_refused=self._is_refusing)
+
     def _refuse_late(self) -> None:
         late_s = self._segment.unsynced_s
-        if late_s > self._late_s and self._settings.when_unwritable == "refuse":
+        if late_s > self._late_s and self._is_refusing:
             msg = f"the disk has not taken anything for {late_s:.0f} s"
             raise OSError(msg)
+
+    def _refuse_lost(self) -> None:
+        if lost := self._segment.look():
+            raise OSError(lost)
 
     def _sampled(self, asked: Asked, group: Group) -> Group:
         if self._settings.sample >= 1:
@@ -208,17 +230,52 @@ class Capture:
             rotate_bytes=self._settings.rotate_mb * 2**20,
             rotate_after_s=self._settings.rotate_after_minutes * 60,
             is_synced=True,
+            seen=beside(self._folder),
         )
 
     def _keep_synced(self) -> None:
-        while not self._is_ending.wait(self._settings.sync_every_ms / 1000):
-            self._sync()
+        sync_s = self._settings.sync_every_ms / 1000
+        synced_at = time.monotonic()
+        while not self._is_ending.wait(min(sync_s or _LOOK_S, _LOOK_S)):
+            self._look()
+            if sync_s <= _LOOK_S or time.monotonic() - synced_at >= sync_s:
+                self._sync()
+                synced_at = time.monotonic()
             if self.unsynced_s > self._late_s:
-                self.trouble.happens(f"the disk is {self.unsynced_s:.0f} s late")
+                self._happens(f"the disk is {self.unsynced_s:.0f} s late")
+
+    def _look(self) -> None:
+        """Notice what is gone, bring back what was removed, and find out whether it is over."""
+        for segment in (self._segment, self._shadow):
+            if lost := segment.look():
+                self._happens(lost)
+            segment.bring_back()
+        if self.trouble.is_there:
+            self._try_out()
+
+    def _try_out(self) -> None:
+        # who says that it is not ready is not asked, and would never find out
+        try:
+            if self._shipper is not None:
+                self._shipper.try_out()
+            else:
+                self._refuse_late()
+                self._segment.try_out()
+        except (OSError, Unavailable) as error:
+            self._happens(_reason(error))
+        else:
+            self.trouble.is_over()
 
     def _sync(self) -> None:
         for segment in (self._segment, self._shadow):
             try:
                 segment.sync()
             except OSError as error:
-                self.trouble.happens(f"what was recorded cannot be synced: {error.strerror}")
+                self._happens(f"what was recorded cannot be synced: {error.strerror}")
+
+
+def _reason(error: OSError | Unavailable) -> str:
+    """Why, without paths."""
+    if isinstance(error, Unavailable):
+        return error.discreet or error.message
+    return os.strerror(error.errno) if error.errno else str(error)

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
-import msgspec
-
 from cd4ml import errors
 from cd4ml.models.assignment import canary_of, champion_of, position, shadows
 from cd4ml.models.complaints import Complaints, times
@@ -20,6 +18,7 @@ from cd4ml.records.plan import Arm, Plan
 from cd4ml.serving.answers import Answer, Answers, Score, Version
 from cd4ml.serving.lines import said, told
 from cd4ml.serving.request import RequestReader, Row
+from cd4ml.store.masking import discreet
 
 __all__ = ["Answer", "Answers", "Endpoint", "ModelFailed", "Version", "build", "scores"]
 
@@ -127,8 +126,7 @@ def scores(version: Version, rows: list[Row]) -> list[Score]:
             raise
         if len(rows) > 1:
             return [score for row in rows for score in scores(version, [row])]
-        row = msgspec.json.encode(rows[0]).decode()
-        _log.exception("%s failed on %s", version.arm.ref, row)
+        _log.error("%s failed on %s\n%s", version.arm.ref, *discreet(rows[0], error))
         return [None]
     if all(map(math.isfinite, answered)):
         return answered  # type: ignore[return-value]

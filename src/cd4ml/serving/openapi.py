@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from cd4ml.records.contract import Contract
@@ -41,17 +42,20 @@ _PARAMETERS = {
 }
 
 
-def openapi(endpoint: Endpoint, *, needs_token: bool = False) -> dict[str, Any]:
+def openapi(
+    endpoint: Endpoint, *, needs_token: bool = False, private: Collection[str] = ()
+) -> dict[str, Any]:
     """The description of what an endpoint takes and gives, OpenAPI 3.1.
 
     Args:
         endpoint: With the contract, and an example of a row.
         needs_token: Whether only who shows a token is answered.
+        private: Fields of which the example has a value that is made up.
     """
     contract = endpoint.contract.contract
     # a row of the training data is not for those who may not ask
     known = {} if needs_token else endpoint.example
-    example = known or schemas.example_row(contract)
+    example = schemas.example_of(contract, known, private)
     model = endpoint.plan.model
     described: dict[str, Any] = {
         "openapi": "3.1.0",

@@ -49,12 +49,21 @@ def page(watcher: Watcher, method: str, path: str) -> Response:
         return explained(503, Unavailable("this process ends, and finishes what it has begun"))
     if endpoint is None:
         return explained(503, Unavailable(watcher.absence))
+    if obstacle := _obstacle(watcher, path):
+        msg = f"answers cannot be recorded, so none is given: {obstacle}"
+        return explained(503, Unavailable(msg))
     if path == "/openapi.json":
-        return in_json(openapi(endpoint, needs_token=watcher.needs_token))
+        return in_json(openapi(endpoint, needs_token=watcher.needs_token, private=watcher.private))
     if path == "/":
-        html = try_page(endpoint, needs_token=watcher.needs_token)
+        html = try_page(endpoint, needs_token=watcher.needs_token, private=watcher.private)
         return Response(200, html.encode(), (b"content-type", b"text/html; charset=utf-8"))
     return _WITH_PLAN[path](endpoint) if path in _WITH_PLAN else _of_model(endpoint, path)
+
+
+def _obstacle(watcher: Watcher, path: str) -> str:
+    """Why a process that has a plan is not ready, if it is asked and is not."""
+    is_asked = path in _READY or path.endswith("/ready")
+    return watcher.trouble.obstacle if is_asked and watcher.trouble is not None else ""
 
 
 def asked_model(endpoint: Endpoint, path: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from cd4ml.models.contract import forgiving
@@ -58,6 +59,27 @@ def example_row(contract: Contract) -> dict[str, Any]:
         {'hour': 5, 'late': True}
     """
     return {field.name: _example(field) for field in contract.fields}
+
+
+def example_of(
+    contract: Contract, known: dict[str, Any], private: Collection[str]
+) -> dict[str, Any]:
+    """A known row, or one that keeps the contract; values of private fields are made up.
+
+    Examples:
+        >>> name = Field("name", "string", categories=("Ada",), open=True)
+        >>> contract = Contract(name="c", fields=(name, Field("hour", "integer")))
+        >>> example_of(contract, {"name": "Ada", "hour": 7}, ["name"])
+        {'name': 'text', 'hour': 7}
+    """
+    made_up = example_row(contract) | {
+        field.name: "text"  # an open list has what was seen, a closed one what may be sent
+        for field in contract.fields
+        if field.name in private and field.type == "string" and not is_closed(field)
+    }
+    if not known:
+        return made_up
+    return {name: made_up[name] if name in private else known[name] for name in known}
 
 
 def row(contract: Contract) -> Schema:

@@ -10,6 +10,9 @@ from cd4ml.errors import Unavailable
 from cd4ml.store.blobs import Blobs
 from cd4ml.store.shipped import name_of
 
+_SILENT = "the blob store does not answer"
+_AWAY = "the blob store does not work"
+
 
 class _Waiting(NamedTuple):
     lines: list[bytes]
@@ -66,6 +69,17 @@ class Shipper:
         self._sending = None
 
     def _fail(self, batch: list[_Waiting], error: Exception) -> None:
-        reason = str(error).splitlines()[0] if str(error) else "the blob store does not answer"
+        reason = error.message if isinstance(error, Unavailable) else _SILENT
+        told = _AWAY if isinstance(error, Unavailable) else _SILENT
         for each in batch:
-            each.is_there.set_exception(Unavailable(reason))
+            each.is_there.set_exception(Unavailable(reason, discreet=told))
+
+    def try_out(self) -> None:
+        """Create an object that no collector takes for answers, and remove it; blocks.
+
+        Raises:
+            Unavailable: If the store does not take it.
+        """
+        name = f"tried/{self._token}-{secrets.token_hex(4)}"
+        self._store.create(name, b"")
+        self._store.remove(name)

@@ -9,6 +9,7 @@ from typing import Any
 
 from cd4ml.errors import ConfigurationError
 from cd4ml.serving.capture import Given
+from cd4ml.store.serving_settings import is_address
 
 _MOST_IDS = 100  # of a request's predictions; how many there are is told besides
 _FAULT = 500
@@ -27,9 +28,16 @@ class Tracer:
         address: The collector's URL, with or without `/v1/traces`.
         environment: Whose endpoint it is.
         worker: The process's name.
+
+    Raises:
+        ConfigurationError: If the address is none, or OpenTelemetry is not installed.
     """
 
     def __init__(self, address: str, *, environment: str, worker: str) -> None:
+        if not is_address(address):
+            msg = f"expected the URL of a collector of traces, got {address!r}"
+            hint = "CD4ML_TRACES=http://127.0.0.1:4318, or [serving] traces"
+            raise ConfigurationError(msg, hint=hint)
         try:
             from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
             from opentelemetry.sdk.resources import Resource

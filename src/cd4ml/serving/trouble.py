@@ -19,6 +19,7 @@ from cd4ml.store.people import SYSTEM
 _log = logging.getLogger(__name__)
 
 _QUIET_S = 30.0  # without trouble: what comes then is another one
+_PATIENCE_S = 5.0  # of nothing but trouble, until a process says that it is not ready
 
 
 class Incident(msgspec.Struct):
@@ -39,12 +40,17 @@ class Trouble:
         self._lock = threading.Lock()
         self._incident: Incident | None = None
         self._last = 0.0
+        self._refusing_since: float | None = None
+        self._reason = ""
         self._untold: list[Incident] = []
 
     def happens(self, reason: str, *, n: int = 0, is_refused: bool = True) -> None:
         """Note that `n` rows were refused, or answered and not recorded."""
         with self._lock:
             self._last = time.monotonic()
+            self._reason = reason
+            if is_refused and self._refusing_since is None:
+                self._refusing_since = self._last
             if self._incident is None:
                 self._incident = Incident(self._clock.now(), reason)
                 self._untold.append(self._incident)
@@ -55,10 +61,11 @@ class Trouble:
                 self._incident.n_missing += n
 
     def is_over(self) -> None:
-        """Note that something was recorded; after a while of that the incident ends."""
+        """Note that something was recorded, or could be; after a while of that the incident ends."""
         if self._incident is None:
             return
         with self._lock:
+            self._refusing_since = None
             incident = self._incident
             if incident is not None and time.monotonic() - self._last > _QUIET_S:
                 self._incident = None
@@ -69,6 +76,13 @@ class Trouble:
     def is_there(self) -> bool:
         """Whether an incident has not ended."""
         return self._incident is not None
+
+    @property
+    def obstacle(self) -> str:
+        """Why no answer has been given for some seconds; "" if one was, or could be."""
+        since = self._refusing_since
+        is_long = since is not None and time.monotonic() - since >= _PATIENCE_S
+        return self._reason if is_long else ""
 
     def untold(self) -> list[Incident]:
         """The incidents about which there is no alert yet."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from importlib.resources import files
 from typing import Any
 
@@ -9,18 +10,21 @@ from cd4ml.models.leniency import is_lenient
 from cd4ml.models.violations import expected_of, is_closed, limits_of
 from cd4ml.records.contract import Field
 from cd4ml.serving.endpoint import Endpoint
-from cd4ml.serving.schemas import example_row
+from cd4ml.serving.schemas import example_of
 
 _FILES = ("try.html", "try.css", "try.js")
 _HIDDEN = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}  # JSON within a script
 
 
-def try_page(endpoint: Endpoint, *, needs_token: bool = False) -> str:
+def try_page(
+    endpoint: Endpoint, *, needs_token: bool = False, private: Collection[str] = ()
+) -> str:
     """The page, whole: style and script are in it, and nothing else is fetched but answers.
 
     Args:
         endpoint: With the contract, and a row of those that its model was packaged with.
         needs_token: Whether the form has to ask for one.
+        private: Fields of which no value of a row is shown.
     """
     import msgspec
     from jinja2 import Environment
@@ -31,7 +35,7 @@ def try_page(endpoint: Endpoint, *, needs_token: bool = False) -> str:
     )
     # a row of the training data is not for those who may not ask
     shown = {} if needs_token else endpoint.example
-    example = shown or example_row(contract)
+    example = example_of(contract, shown, private)
     known = {"names": list(contract.names), "example": example, "label": _label(endpoint)}
     data = msgspec.json.encode(known).decode()
     for character, escape in _HIDDEN.items():
@@ -44,7 +48,10 @@ def try_page(endpoint: Endpoint, *, needs_token: bool = False) -> str:
         contract=contract,
         plan=endpoint.plan,
         versions=_versions(endpoint),
-        fields=[_control(field, example.get(field.name)) for field in contract.fields],
+        fields=[
+            _control(field, example.get(field.name), is_private=field.name in private)
+            for field in contract.fields
+        ],
         unexplained=_unexplained(endpoint),
         needs_token=needs_token,
     )
@@ -74,7 +81,7 @@ def _unexplained(endpoint: Endpoint) -> str:
     return endpoint.runtimes[slow[0].arm.artifact].unexplained if slow else ""
 
 
-def _control(field: Field, value: Any) -> dict[str, Any]:
+def _control(field: Field, value: Any, *, is_private: bool) -> dict[str, Any]:
     """What the form has for a field. A closed list is a choice, unless it forgives other texts."""
     is_choice = field.type == "boolean" or (is_closed(field) and field.on_unknown == "refuse")
     choices = ("true", "false") if field.type == "boolean" else field.categories
@@ -86,7 +93,7 @@ def _control(field: Field, value: Any) -> dict[str, Any]:
         "description": field.description,
         "policy": _policy(field) if is_lenient(field) else "",
         "choices": choices if is_choice else (),
-        "hints": () if is_choice else field.categories,
+        "hints": () if is_choice or is_private else field.categories,
         "value": _text(value),
         "step": "1" if field.type == "integer" else "any",
         "limits": _limits(field),

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+from cd4ml.errors import Cd4mlError, Unavailable
 from cd4ml.models.runtime import load
 from cd4ml.models.trust import IsTrusted, trusted_in
 from cd4ml.records.plan import Plan
@@ -21,7 +22,7 @@ from cd4ml.serving.metering import metered
 from cd4ml.serving.metrics import Counts
 from cd4ml.serving.trouble import Trouble, raise_alert
 from cd4ml.serving.warming import warm
-from cd4ml.store import vouched
+from cd4ml.store import masking, vouched
 from cd4ml.store.capture_settings import absent
 from cd4ml.store.project import Project
 from cd4ml.store.rows import find, put
@@ -62,6 +63,7 @@ class Watcher:
         self.has_looked = threading.Event()  # whether what is released was asked for once
         self.trouble: Trouble | None = None  # of the capture whose alerts are raised here
         self._project = project
+        masking.hide(self.private)
         self._worker = worker
         self._address = address
         self._known = LastKnown(project.state / "serving" / environment)
@@ -69,7 +71,7 @@ class Watcher:
         self._reported_plan = -1
         self._reported_at = float("-inf")
         self._is_ending = threading.Event()
-        self._complaint = ""
+        self._complaint = self._told = ""  # for the log, and for callers
         self._newest = 0  # the plan to answer with; 0 while none is known
         self._obstacle = ""  # why it cannot be followed
         self._thread = threading.Thread(target=self._work, name="watcher", daemon=True)
@@ -78,13 +80,15 @@ class Watcher:
         """Take what the disk remembers, then follow the database."""
         try:
             self._recall()
-        except Exception:  # a damaged memory is no reason not to ask the database
-            _log.exception("the last known plan of %s cannot be used", self.environment)
+        except Exception as error:  # a damaged memory is no reason not to ask the database
+            words = "the last known plan of %s cannot be used: %s"
+            _log.warning(words, self.environment, _first_line(error))
         try:
             if self._guests is not None:
                 self._guests.recall()
-        except Exception:  # nor is this one
-            _log.exception("the last known tokens of %s cannot be used", self.environment)
+        except Exception as error:  # nor is this one
+            words = "the last known tokens of %s cannot be used: %s"
+            _log.warning(words, self.environment, _first_line(error))
         self._thread.start()
 
     def stop(self) -> None:
@@ -96,6 +100,13 @@ class Watcher:
     def needs_token(self) -> bool:
         """Whether only who shows a token is answered."""
         return self._guests is not None
+
+    @property
+    def private(self) -> frozenset[str]:
+        """Fields of which no value is shown: masked on record, or named as personal."""
+        settings = self._project.settings
+        personal = (name for dataset in settings.data.values() for name in dataset.personal)
+        return frozenset((*settings.capture.redact, *settings.capture.hash, *personal))
 
     @property
     def lag_s(self) -> float:
@@ -114,6 +125,13 @@ class Watcher:
         return f"nothing is released in {self.environment} yet"
 
     @property
+    def remedy(self) -> str:
+        """What to do while there is no endpoint yet."""
+        if self._obstacle:
+            return "the server's log has the whole reason; wait for GET /ready"
+        return "wait for GET /ready" if self._newest else "cd4ml release; then wait for GET /ready"
+
+    @property
     def is_settled(self) -> bool:
         """Whether it knows what to answer with: a plan is loaded, or nothing is released yet."""
         is_idle = self.has_looked.is_set() and not (self._newest or self._obstacle)
@@ -129,6 +147,8 @@ class Watcher:
         if known is not None:
             self._trusted.update(known.trusted)
             self.endpoint = self._load(known.plan, self._was_trusted)
+            words = "%s answers with plan %d, which it knows from before"
+            _log.info(words, self.environment, known.plan.number)
             self._say_what_is_absent(self.endpoint)
 
     def _work(self) -> None:
@@ -136,7 +156,7 @@ class Watcher:
         while True:
             is_last = self._is_ending.is_set()
             is_well = self._attempt(self._follow)
-            self._obstacle = "" if is_well else self._complaint.splitlines()[0]
+            self._obstacle = "" if is_well else self._told
             self.has_looked.set()
             is_well &= self._attempt(partial(self._report, is_last))
             is_well &= self._attempt(self._raise_alerts)
@@ -252,4 +272,22 @@ class Watcher:
         text = f"{type(error).__name__}: {error}"
         if text != self._complaint:  # once, not with every attempt
             _log.warning("%s keeps its plan: %s", self.environment, text)
-        self._complaint = text
+        self._complaint, self._told = text, _for_callers(error)
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def _for_callers(error: BaseException) -> str:
+    """What is wrong, without paths and hosts of the server.
+
+    Examples:
+        >>> _for_callers(Unavailable("the database sqlite:////srv/a.db is gone"))
+        'a store of the project is away'
+        >>> _for_callers(PermissionError(13, "Permission denied", "/srv/a"))
+        'PermissionError'
+    """
+    if isinstance(error, Unavailable):
+        return "a store of the project is away"
+    return _first_line(error) if isinstance(error, Cd4mlError) else type(error).__name__

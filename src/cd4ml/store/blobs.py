@@ -38,7 +38,10 @@ class Blobs(NamedObjects):
 
     def below(self, name: str) -> Blobs:
         """Another store of its own in a folder, or below a prefix, of this one."""
-        return open_blobs(f"{self._url.rstrip('/')}/{name}", cache=self._cache / name)
+        self._require_root()
+        there = open_blobs(f"{self._url.rstrip('/')}/{name}", cache=self._cache / name)
+        there._root = self._root
+        return there
 
     def put(self, data: bytes, *, is_settled: bool = True) -> str:
         """Store bytes; returns their address. On disk when this returns, unless `settle` sees to it."""
@@ -128,6 +131,7 @@ class Blobs(NamedObjects):
     def _create(
         self, address: str, content: bytes | Iterator[bytes], *, is_settled: bool = True
     ) -> None:
+        self._require_root()
         with self._reaching(address):
             found = self._found(address)
             if found != address and self._disk is not None and isinstance(content, bytes):

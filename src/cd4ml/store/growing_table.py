@@ -12,7 +12,7 @@ engine that reads one: `publish` brings its log up to what the database lists.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -91,6 +91,7 @@ class GrowingTable:
         marks: Mapping[str, int],
         *,
         seen: Mapping[str, int],
+        replaced: Collection[str] = (),
         beside: Callable[[sa.Connection], None] = lambda connection: None,
     ) -> None:
         """Add the rows and the marks, together or not at all.
@@ -99,6 +100,7 @@ class GrowingTable:
             rows: Columns of `schema`; may be empty, the marks count all the same.
             marks: The position from now on of each name.
             seen: The positions when the rows were read.
+            replaced: Marks that go, because others say the same.
             beside: What else is written in the transaction that adds the rows.
 
         Raises:
@@ -107,6 +109,7 @@ class GrowingTable:
         files = [self._store(place, part) for place, part in self._parts(rows).items()]
         with self._database.write() as connection:
             self._move(connection, marks, seen)
+            self._unmark(connection, replaced)
             for file in files:
                 self._add(connection, file)
             beside(connection)
@@ -312,6 +315,11 @@ class GrowingTable:
                 msg = f"another process appended the same rows to {self.name} first ({name})"
                 raise Conflict(msg, hint="repeat: what it appended will be skipped")
             records.put(connection, LogMark(log=self.name, name=name, position=position))
+
+    def _unmark(self, connection: sa.Connection, names: Collection[str]) -> None:
+        if names:
+            is_one = sa.and_(_MARKS.c.log == self.name, _MARKS.c.name.in_(names))
+            connection.execute(_MARKS.delete().where(is_one))
 
     def _marked(self, connection: sa.Connection, *names: str) -> list[LogMark]:
         statement = _MARKS.select().where(_MARKS.c.log == self.name)

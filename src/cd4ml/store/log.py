@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from cd4ml.errors import Conflict, Unavailable
+from cd4ml.errors import Conflict, NotFound, Unavailable
 from cd4ml.records.prediction import Prediction
 from cd4ml.store import answer_counts, shipped
 from cd4ml.store.growing_table import DAY, GrowingTable
 from cd4ml.store.lines import TIME_DIGITS, Line, id_time, inputs, read_lines
+from cd4ml.store.seen import beside
+from cd4ml.store.seen import is_missed as is_missed_at
 from cd4ml.store.segments import complete_lines, erase, remove_if_abandoned, segments_in
 
 if TYPE_CHECKING:
@@ -71,6 +73,7 @@ class PredictionLog:
         self._clock = clock
         self._blobs = blobs
         self.segments = segments
+        self._is_missed = False
 
     def collect(self) -> int:
         """Drain the segments into the table; returns the number of new rows.
@@ -83,6 +86,7 @@ class PredictionLog:
             Conflict: If another collector was at work at the same time; nothing is
                 counted twice, repeat.
         """
+        self._say_if_missed()
         seen = self._predictions.marks()
         drained = {path: seen.get(path.name, 0) for path in segments_in(self.segments)}
         n_rows = 0
@@ -98,6 +102,13 @@ class PredictionLog:
         n_rows += self._collect_shipped()
         self._publish(self._predictions)
         return n_rows
+
+    def _say_if_missed(self) -> None:
+        is_missed = is_missed_at(self.segments, seen=beside(self.segments))
+        if is_missed and not self._is_missed:  # once, not with every look
+            words = "%s is gone: what endpoints answered there is not collected until it is back"
+            _log.warning(words, self.segments)
+        self._is_missed = is_missed
 
     def _publish(self, table: GrowingTable) -> None:
         try:
@@ -115,10 +126,12 @@ class PredictionLog:
                 store.remove(each.name)
             if not fresh:
                 return n_rows
-            rows = self._frame(self._lines((each.worker, store.read(each.name)) for each in fresh))
-            marks = {each.mark: each.sequence for each in fresh}  # the last of each worker
+            rows = self._frame(self._lines((_aside(each), _read_of(store, each)) for each in fresh))
+            taken = shipped.taken(fresh, seen)
             count = partial(answer_counts.add, counts=answer_counts.counted(rows))
-            self._predictions.append(rows, marks, seen=seen, beside=count)
+            self._predictions.append(
+                rows, taken.marks, seen=seen, replaced=taken.replaced, beside=count
+            )
             n_rows += rows.height
 
     def predictions(
@@ -349,6 +362,18 @@ class PredictionLog:
         del schema[DAY]
         rows = pl.DataFrame(columns, schema=schema).with_columns(moment)
         return rows.with_columns(pl.col("answered_at").dt.date().alias(DAY))
+
+
+def _aside(each: shipped.Shipped) -> str:
+    return each.name.replace("/", "-")
+
+
+def _read_of(store: Blobs, each: shipped.Shipped) -> bytes:
+    try:
+        return store.read(each.name)
+    except NotFound:
+        msg = f"another collector took the answers in {each.name} first"
+        raise Conflict(msg, hint="repeat: what it took will be skipped") from None
 
 
 def _batches(drained: Mapping[Path, int]) -> Iterator[list[_Piece]]:

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from traceback import format_exception, format_tb
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from cd4ml.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from cd4ml.records.settings import CaptureSettings
 
 KEY = "cd4ml-key"  # the caller's own name for a request, beside the fields
 
 _KEY_BYTES = 32
 _DIGEST_BYTES = 16
 _INTEGER_BITS = 53  # JSON readers take integers up to here for what they are
+_HASHED = re.compile(r"[0-9a-f]{32}")
+_SHOWN = 10
+_HIDDEN: set[str] = set()  # fields whose values this process's log does not show
 
 
 class Mask:
@@ -81,6 +89,68 @@ class Mask:
         if isinstance(value, int):
             return int.from_bytes(digest[:8]) >> (64 - _INTEGER_BITS)
         return digest.hex()
+
+
+def masked_in(row: Mapping[str, Any], capture: CaptureSettings) -> dict[str, str]:
+    """Fields of a row on record that need not have what was asked: "redacted", or "hashed".
+
+    By the policy of today. What cannot be its work (a value in a redacted field, a text that is no
+    hash) was recorded before it.
+
+    Examples:
+        >>> from cd4ml.records.settings import CaptureSettings
+        >>> capture = CaptureSettings(redact=("temp",), hash=("name", "city"))
+        >>> masked_in({"temp": None, "name": "0" * 32, "city": "Bern", "hour": None}, capture)
+        {'temp': 'redacted', 'name': 'hashed'}
+    """
+    redacted = {name: "redacted" for name in capture.redact if row.get(name, "") is None}
+    hashed = {name: "hashed" for name in capture.hash if name in row and _may_be_hash(row[name])}
+    return redacted | hashed
+
+
+def _may_be_hash(value: Any) -> bool:
+    if isinstance(value, str):
+        return _HASHED.fullmatch(value) is not None
+    return value is None or (isinstance(value, int) and not isinstance(value, bool))
+
+
+def in_words(masked: Mapping[str, str]) -> str:
+    """Which fields are masked how.
+
+    Examples:
+        >>> in_words({"temp": "redacted", "hour": "redacted", "name": "hashed"})
+        'redacted: hour, temp; hashed: name'
+    """
+    ways = {way: sorted(n for n, of in masked.items() if of == way) for way in masked.values()}
+    return "; ".join(f"{way}: {listed(names)}" for way, names in ways.items())
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names in a row, ten at most."""
+    all_of_them = list(names)
+    more = len(all_of_them) - _SHOWN
+    return ", ".join(all_of_them[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def hide(names: Iterable[str]) -> None:
+    """Show no value of these fields in this process's log from here on, see `discreet`."""
+    _HIDDEN.update(names)
+
+
+def discreet(row: Any, error: BaseException) -> tuple[str, str]:
+    """A row and the error on it as a log may have them.
+
+    Values of hidden fields are "***". Where a row has such a field, what the error says is left
+    out too, since it may quote the value: its kind and where it was raised remain.
+    """
+    fields: dict[str, Any] = msgspec.to_builtins(row)
+    hidden = _HIDDEN & fields.keys()
+    shown = msgspec.json.encode({n: "***" if n in hidden else v for n, v in fields.items()})
+    if not hidden:
+        return shown.decode(), "".join(format_exception(error))
+    raised = "".join(format_tb(error.__traceback__))
+    kind = type(error).__name__
+    return shown.decode(), f"{raised}{kind}: what it says is not shown, it may quote the row"
 
 
 def secret_in(file: Path) -> bytes:

@@ -9,10 +9,11 @@ from pathlib import Path
 from threading import get_ident
 from typing import Any, NamedTuple
 
-from cd4ml.errors import NotFound
+from cd4ml.errors import NotFound, Unavailable
 from cd4ml.store.address import PREFIX, key_of
 from cd4ml.store.disk import Disk
 from cd4ml.store.object_store import reaching
+from cd4ml.store.seen import is_gone
 
 _ENTRIES = "entries"
 
@@ -43,6 +44,7 @@ class NamedObjects:
         self._folder = folder
         self._cache = cache
         self._disk = Disk(folder) if folder is not None else None
+        self._root = folder  # what is never made anew
 
     @property
     def is_remote(self) -> bool:
@@ -62,6 +64,7 @@ class NamedObjects:
         import obstore
         from obstore.exceptions import AlreadyExistsError
 
+        self._require_root()
         with self._reaching(name):
             try:
                 obstore.put(self._store, name, data, mode="create")
@@ -75,6 +78,7 @@ class NamedObjects:
         """Store bytes under a name that nobody has, without keeping the event loop waiting."""
         import obstore
 
+        self._require_root()
         with self._reaching(name):
             await obstore.put_async(self._store, name, data, mode="create")
             if self._disk is not None:
@@ -121,6 +125,7 @@ class NamedObjects:
         """
         import obstore
 
+        self._require_root()
         with self._reaching(name):
             if self._folder is None:
                 obstore.put(self._store, f"{_ENTRIES}/{name}", data)
@@ -142,6 +147,12 @@ class NamedObjects:
                 return obstore.get(self._store, f"{_ENTRIES}/{name}").bytes().to_bytes()
         except NotFound:
             return None
+
+    def _require_root(self) -> None:
+        """Writing would make the folder anew, and what was in it would look lost."""
+        if self._root is not None and is_gone(self._root):
+            msg = f"the folder of the blobs {self._root} is gone, and nothing is made in its place"
+            raise Unavailable(msg, hint="bring it back")
 
     def _reaching(self, name: str) -> AbstractContextManager[None]:
         missing = f"the blob store has nothing at {name}"

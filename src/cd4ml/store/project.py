@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from cd4ml.errors import ProjectNotFound
+from cd4ml.store.seen import FILE as SEEN
 from cd4ml.store.seen import remember, require
 from cd4ml.store.settings import read_settings
 
@@ -95,7 +96,7 @@ class Project:
 
     @property
     def _seen(self) -> Path:
-        return self.state / "stores"
+        return self.state / SEEN
 
     @property
     def _blobs_place(self) -> str:

@@ -4,6 +4,9 @@ Lines are written whole, one or many with one write: what `append` returned from
 operating system's hands and survives `kill -9` of the process. A power cut takes what was
 appended since `sync` returned last. The writer holds an advisory lock on its file as long as it lives, so the collector can
 tell a file that may still grow from one that never will.
+
+What is written to a file that was removed, or moved away with its folder, nobody collects. So
+the writer looks at times whether its file still has its name: see `Segment.look`.
 """
 
 from __future__ import annotations
@@ -19,19 +22,27 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
+from typing import NamedTuple
 
 from cd4ml.errors import InvalidInput
 from cd4ml.store.disk import sync
+from cd4ml.store.seen import is_gone, make
 
 _log = logging.getLogger(__name__)
 
 SUFFIX = ".jsonl"
 ROTATE_BYTES = 64 * 2**20
 
-_ERASED = 2**20  # bytes at once
+GONE = "the folder in which answers are recorded is gone"
+TAKEN = "a file in which answers are recorded was taken away"
 
+_ERASED = 2**20  # bytes at once
+_TRIED = b"\0" * 4096  # one page: what a full disk does not take
+_MOST_HELD = 256 * 2**20  # bytes of a removed file that are held in memory, where the disk is full
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 # after these the same file takes the next line, once there is room or it may be written again
-_PASSING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+_PASSING = {*_FULL, errno.EROFS}
 
 
 class PartlyWritten(OSError):
@@ -42,18 +53,34 @@ class PartlyWritten(OSError):
         self.n_lines = n_lines
 
 
+class FolderGone(OSError):
+    """The folder of the segments is not there, and was before: it is not made anew."""
+
+
+class _Nameless(NamedTuple):
+    """A file that was removed while it was written to."""
+
+    name: str
+    descriptor: int
+    held: bytes = b""  # all of it, where its room on the disk had to be given back
+    is_held: bool = False
+
+
 class Segment:
     """The growing end of one worker's log; appended to by one thread at a time.
 
     Each file's name is used once in the life of a project: the collector remembers by
-    name how far a file was drained. Another thread may call `sync`.
+    name how far a file was drained. Another thread may call `look` and `sync`.
 
     Args:
         folder: Where the files lie; made if it is not there.
         worker: Begins their names.
         rotate_bytes: A file of this size is followed by a new one.
         rotate_after_s: So is one that was begun so many seconds ago.
-        is_synced: Whether somebody calls `sync`: files given up wait for it.
+        is_synced: Whether somebody calls `look`, `bring_back` and `sync`: files given up wait
+            for it.
+        seen: The file that remembers folders, see `store.seen`: one that was there before and is
+            gone is not made anew.
     """
 
     def __init__(
@@ -64,6 +91,7 @@ class Segment:
         rotate_bytes: int = ROTATE_BYTES,
         rotate_after_s: float = float("inf"),
         is_synced: bool = False,
+        seen: Path | None = None,
     ) -> None:
         self._folder = folder
         self._worker = re.sub(r"[^A-Za-z0-9_.-]", "_", worker)
@@ -79,8 +107,10 @@ class Segment:
         self._syncing_since: float | None = None
         self._left: list[int] = []  # files that were given up before they were synced
         self._has_new_file = False
-        folder.mkdir(parents=True, exist_ok=True)
-        self._open()
+        self._nameless: list[_Nameless] = []  # removed ones, until they are written again
+        make(folder, seen=seen)
+        with self._closing, suppress(FolderGone):  # who appends is told
+            self._open()
 
     def append(self, line: bytes) -> None:
         """Write one line, whole; when this returns, the line survives the process.
@@ -100,6 +130,7 @@ class Segment:
         Raises:
             PartlyWritten: If only the first ones could be written. Those stay, whole: a
                 collector may have read them already.
+            FolderGone: If there is no folder to begin a file in.
             OSError: If none could be.
             InvalidInput: If a line contains a line break; nothing is written then.
         """
@@ -113,29 +144,33 @@ class Segment:
         now = time.monotonic()
         if now - self._begun >= self._rotate_after_s:
             self.close()
-        descriptor = self._open() if self._descriptor is None else self._descriptor
         try:
-            written = os.write(descriptor, data)
+            with self._closing:  # who looks does not take the file away in the middle of a line
+                descriptor = self._open() if self._descriptor is None else self._descriptor
+                written = os.write(descriptor, data)
+                whole = written if written == len(data) else data.rfind(b"\n", 0, written) + 1
+                self._size += whole
+                if whole and self._unsynced_since is None:  # a sync between would miss it
+                    self._unsynced_since = now
+                is_cut = written == len(data) or self._cut(descriptor)
         except OSError as error:
-            if error.errno not in _PASSING:
-                self.close()
+            if error.errno not in _PASSING or (error.errno in _FULL and self._size):
+                self.close()  # a collector frees the room of what it drained
             raise
-        whole = written if written == len(data) else data.rfind(b"\n", 0, written) + 1
-        self._size += whole
-        if whole and self._unsynced_since is None:  # after the write: a sync between would miss it
-            self._unsynced_since = now
         if written != len(data):
-            self._cut(descriptor)
+            if self._size or not is_cut:
+                self.close()
             reason = f"wrote {written} of {len(data)} bytes to {self._folder}"
             raise PartlyWritten(reason, n_lines=data.count(b"\n", 0, whole))
         if self._size >= self._rotate_bytes:
             self.close()
 
-    def _cut(self, descriptor: int) -> None:
+    def _cut(self, descriptor: int) -> bool:
         try:
             os.ftruncate(descriptor, self._size)
-        except OSError:
-            self.close()
+        except OSError:  # then the torn line is the last of its file, which ends here
+            return False
+        return True
 
     @property
     def position(self) -> tuple[str, int]:
@@ -176,23 +211,120 @@ class Segment:
         finally:
             self._syncing_since = None
 
+    def look(self) -> str:
+        """Whether the file can still be found by its name; costs two looks at the file system.
+
+        One that cannot is given up, and the next line begins a new one. If no name is left
+        for it, all that was written to it is written again by `bring_back`; if it was moved, its
+        lines are where it is now.
+
+        Returns:
+            What is wrong with it, for callers; "" if nothing is.
+        """
+        with self._closing:
+            descriptor = self._descriptor
+            is_away = descriptor is not None and not self._is_found(descriptor)
+            is_missed = is_away and self._size > 0
+            if is_away:
+                self._give_up()
+        if is_gone(self._folder):
+            return GONE
+        return TAKEN if is_missed else ""
+
+    def bring_back(self) -> bool:
+        """Write removed files again, under their names: what was drained of one is not again.
+
+        Returns:
+            Whether none is left; as long as one is, it exists in this process only.
+        """
+        if not self._nameless:
+            return True
+        removed = list(self._nameless)
+        left = [rest for each in removed if (rest := self._written_again(each)) is not None]
+        with self._closing:  # who appends may have given up one more
+            self._nameless = left + self._nameless[len(removed) :]
+        return not self._nameless
+
+    def _written_again(self, removed: _Nameless) -> _Nameless | None:
+        """None if it has its name again, else what is left to do."""
+        try:
+            if is_gone(self._folder) or not _write_again(self._folder / removed.name, removed):
+                return removed
+        except OSError as error:
+            return _held(removed) if error.errno in _FULL and not removed.is_held else removed
+        if not removed.is_held:
+            os.close(removed.descriptor)
+        _log.warning("%s was removed, and is written again", removed.name)
+        return None
+
+    def try_out(self) -> None:
+        """Write a page to the folder and remove it again.
+
+        Raises:
+            FolderGone: If there is no folder.
+            OSError: If the disk does not take it.
+        """
+        if is_gone(self._folder):
+            raise FolderGone(GONE)
+        path = self._folder / f".{self._worker}-{secrets.token_hex(4)}.tried"
+        try:
+            with path.open("xb", buffering=0) as file:
+                if file.write(_TRIED) != len(_TRIED):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        finally:
+            path.unlink(missing_ok=True)
+
     def close(self) -> None:
         """Give the file up; the collector removes it once it is drained."""
         with self._closing:
-            if self._descriptor is None:
-                return
-            if self._is_synced and self._unsynced_since is not None:
-                with suppress(
-                    OSError
-                ):  # no descriptor left: then the system syncs it when it likes
-                    self._left.append(_unlocked(self._descriptor))
-            os.close(self._descriptor)
-            self._descriptor = None
+            if self._descriptor is not None:
+                self._give_up()
+
+    @property
+    def n_nameless_bytes(self) -> int:
+        """What this process has of removed files, and nobody else."""
+        return sum(len(e.held) or os.fstat(e.descriptor).st_size for e in self._nameless)
+
+    def _is_found(self, descriptor: int) -> bool:
+        try:
+            named = os.stat(self._folder / self._name)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:  # who cannot look does not know
+            return True
+        return os.path.samestat(named, os.fstat(descriptor))
+
+    def _give_up(self) -> None:
+        """Let go of the open file; the caller has the lock."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is None:
+            return
+        if os.fstat(descriptor).st_nlink == 0:
+            self._has_new_file = bool(self._left)
+            if not self._left:
+                self._unsynced_since = None
+            if self._size and self._is_synced:
+                self._nameless.append(_Nameless(self._name, descriptor))
+            else:
+                os.close(descriptor)
+            return
+        if self._size and not self._is_found(descriptor):
+            words = "%s was moved: what was answered until now is in the file with inode %d, %s"
+            inode = os.fstat(descriptor).st_ino
+            _log.error(words, self._name, inode, _place_of(descriptor))
+            self._has_new_file = bool(self._left)
+        if self._is_synced and self._unsynced_since is not None:
+            with suppress(OSError):  # no descriptor left: then the system syncs it when it likes
+                self._left.append(_unlocked(descriptor))
+        os.close(descriptor)
 
     def _open(self) -> int:
         name = f"{self._worker}-{secrets.token_hex(8)}{SUFFIX}"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
-        descriptor = os.open(self._folder / name, flags, 0o644)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND
+        try:
+            descriptor = os.open(self._folder / name, flags, 0o644)
+        except (FileNotFoundError, NotADirectoryError):
+            raise FolderGone(GONE) from None
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         if os.fstat(descriptor).st_nlink == 0:  # taken for abandoned before it was locked
             os.close(descriptor)
@@ -201,6 +333,49 @@ class Segment:
         self._name = name
         self._has_new_file = True
         return descriptor
+
+
+def _place_of(descriptor: int) -> str:
+    try:
+        return os.readlink(f"/proc/self/fd/{descriptor}")
+    except OSError:
+        return "at a place that the system does not tell"
+
+
+def _write_again(path: Path, removed: _Nameless) -> bool:
+    """Write to a file's name what the file has and the name has not; whether all is there.
+
+    Whoever copied the folder back brought a part of it: both are the same up to there. No more is
+    written to a removed file, so its length is settled.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink == 0:  # a collector removed it meanwhile
+            return False
+        while data := _rest(removed, os.fstat(descriptor).st_size):
+            os.write(descriptor, data)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    sync(path.parent)
+    return True
+
+
+def _rest(removed: _Nameless, offset: int) -> bytes:
+    if removed.is_held:
+        return removed.held[offset : offset + _ERASED]
+    return os.pread(removed.descriptor, _ERASED, offset)
+
+
+def _held(removed: _Nameless) -> _Nameless:
+    """The same in memory: as safe as a file without a name, and its room is free again."""
+    size = os.fstat(removed.descriptor).st_size
+    if size > _MOST_HELD:
+        return removed
+    parts = [os.pread(removed.descriptor, _ERASED, at) for at in range(0, size, _ERASED)]
+    os.close(removed.descriptor)
+    return removed._replace(descriptor=-1, held=b"".join(parts), is_held=True)
 
 
 def _unlocked(descriptor: int) -> int:

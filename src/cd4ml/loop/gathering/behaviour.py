@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -22,6 +21,7 @@ from cd4ml.models.behaviour.promises import PROMISES, Check, compared, tally
 from cd4ml.models.behaviour.responses import response
 from cd4ml.records.behaviour import BehaviourEvidence, Load, Promise, Response
 from cd4ml.records.behaviour_gate import BehaviourGate
+from cd4ml.store.lines import Line, read_lines
 from cd4ml.store.segments import complete_lines, segments_in
 
 _AS_JUDGED = "answers over HTTP are those that were judged"
@@ -113,7 +113,7 @@ def _load(caller: Caller, rows: Sequence[Row], n_requests: int, process: Served)
 def _on_record(process: Served, caller: Caller) -> Promise:
     """Every row that was answered is in the segment, once."""
     lines = [line for path in segments_in(process.segments) for line in _lines(path)]
-    n_recorded = len({line["prediction_id"] for line in lines if line["score"] is not None})
+    n_recorded = len({line.prediction_id for line in lines if line.score is not None})
     n_missing = abs(caller.n_answered - n_recorded)
     words = f"{caller.n_answered} answered, {n_recorded} on record"
     return msgspec.structs.replace(
@@ -123,8 +123,8 @@ def _on_record(process: Served, caller: Caller) -> Promise:
     )
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
-    return [msgspec.json.decode(line) for line in complete_lines(path, 0).splitlines()]
+def _lines(path: Path) -> list[Line]:
+    return read_lines(complete_lines(path, 0)).good
 
 
 def _without_examples(seen: BehaviourEvidence) -> BehaviourEvidence:

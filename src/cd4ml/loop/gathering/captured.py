@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,7 +11,10 @@ import msgspec
 from cd4ml.gates.refusal import refused
 from cd4ml.loop.gathering.asked import Asked
 from cd4ml.loop.watch import collect
+from cd4ml.records.contract import Contract
 from cd4ml.records.gate import kind_of
+from cd4ml.records.settings import CaptureSettings
+from cd4ml.store.masking import masked_in
 
 if TYPE_CHECKING:
     import polars as pl
@@ -26,11 +30,40 @@ class Captured(NamedTuple):
 
     environment: str
     predictions: pl.DataFrame
+    capture: CaptureSettings = CaptureSettings()
 
     def requests(self) -> list[dict[str, Any]]:
-        """The requests as they came."""
+        """The requests as they are on record."""
         texts = self.predictions["inputs"].to_list()
         return [msgspec.json.decode(text) for text in texts]
+
+    def masked(self, names: Collection[str]) -> list[set[str]]:
+        """For each request, those of the fields that need not have what was asked."""
+        asked = set(names)
+        return [asked & masked_in(row, self.capture).keys() for row in self.requests()]
+
+    def whole(self, names: Collection[str]) -> Captured:
+        """The requests in which none of the fields is masked."""
+        import polars as pl
+
+        is_whole = pl.Series([not masked for masked in self.masked(names)], dtype=pl.Boolean)
+        return self._replace(predictions=self.predictions.filter(is_whole))
+
+
+def of_any(masked: Iterable[set[str]]) -> tuple[str, ...]:
+    """The fields that are masked in any of some requests.
+
+    Examples:
+        >>> of_any([{"wind"}, set(), {"hour", "wind"}])
+        ('hour', 'wind')
+    """
+    return tuple(sorted(set().union(*masked)))
+
+
+def without(contract: Contract, masked: Collection[str]) -> Contract:
+    """A contract's other fields: what is written for masked ones need not be of their type."""
+    rest = tuple(field for field in contract.fields if field.name not in masked)
+    return msgspec.structs.replace(contract, fields=rest)
 
 
 def captured(asked: Asked, gates: tuple[Any, ...]) -> Captured:
@@ -44,7 +77,8 @@ def captured(asked: Asked, gates: tuple[Any, ...]) -> Captured:
     environment = _environment(asked, gates)
     most = max(gate.requests for gate in gates)
     collect(asked.project)
-    return Captured(environment, _newest(asked, environment, most))
+    newest = _newest(asked, environment, most)
+    return Captured(environment, newest, asked.project.settings.capture)
 
 
 def _environment(asked: Asked, gates: tuple[Any, ...]) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from cd4ml.errors import InvalidInput
 from cd4ml.loop.candidate import project_modules
 from cd4ml.loop.gathering.asked import Asked
-from cd4ml.loop.gathering.captured import captured
+from cd4ml.loop.gathering.captured import Captured, captured, of_any
 from cd4ml.models.compatibility import (
     changes,
     is_raised_enough,
@@ -45,7 +45,8 @@ class _Replayed(NamedTuple):
     refusals: tuple[Refusal, ...]
     n_refused: int
     n_failed: int
-    taken: list[dict[str, Any]]
+    masked: tuple[str, ...]
+    taken: list[dict[str, Any]]  # whole: none of their fields is masked
     differences: NDArray[np.float64]  # of those that were answered
     n_flips: int
 
@@ -58,7 +59,7 @@ def gather_contract(asked: Asked, gates: tuple[Any, ...]) -> ContractEvidence:
     """
     contract = asked.runtime.contract
     found = captured(asked, gates)
-    played = _replayed(asked, found.requests(), found.predictions["score"].to_numpy())
+    played = _replayed(asked, found)
     timed = played.taken or to_rows(contract, asked.holdout)
     latency, n_timed = _latency(asked, timed) if contract.latency_ms is not None else (None, 0)
     said = _versions(asked, contract)
@@ -69,6 +70,7 @@ def gather_contract(asked: Asked, gates: tuple[Any, ...]) -> ContractEvidence:
         n_refused=played.n_refused,
         refusals=played.refusals,
         n_failed=played.n_failed,
+        masked=played.masked,
         moves=_moves(played, is_probability(contract)),
         latency_ms=latency,
         latency_budget_ms=contract.latency_ms,
@@ -124,28 +126,31 @@ def _versions(asked: Asked, contract: Contract) -> ContractEvidence:
     )
 
 
-def _replayed(
-    asked: Asked, requests: list[dict[str, Any]], recorded: NDArray[np.float64]
-) -> _Replayed:
+def _replayed(asked: Asked, found: Captured) -> _Replayed:
     compiled = CompiledContract(asked.runtime.contract)
-    broken = [compiled.check(request) for request in requests]
-    kinds = Counter(kind for found in broken for kind in {(v.field, v.expected) for v in found})
+    requests, masked = found.requests(), found.masked(asked.runtime.contract.names)
+    broken = [
+        [v for v in compiled.check(request) if v.field not in hidden]
+        for request, hidden in zip(requests, masked, strict=True)
+    ]
+    kinds = Counter(kind for wrong in broken for kind in {(v.field, v.expected) for v in wrong})
     refusals = tuple(
         Refusal(field=field, expected=expected, n_requests=n)
         for (field, expected), n in kinds.most_common(_TOLD)
     )
     blank = dict.fromkeys(asked.runtime.contract.names)
-    places = [i for i, found in enumerate(broken) if not found]
+    places = [i for i, wrong in enumerate(broken) if not wrong and not masked[i]]
     taken = [blank | requests[i] for i in places]
     with project_modules(asked.project):
         again = _scores(asked.runtime, taken)
-    was = recorded[places]
+    was = found.predictions["score"].to_numpy()[places]
     is_answered = np.isfinite(again)
     crosses = (again[is_answered] >= 0.5) != (was[is_answered] >= 0.5)
     return _Replayed(
         refusals=refusals,
-        n_refused=len(requests) - len(taken),
+        n_refused=sum(map(bool, broken)),
         n_failed=int((~is_answered).sum()),
+        masked=of_any(masked),
         taken=taken,
         differences=np.abs(again - was)[is_answered],
         n_flips=int(crosses.sum()),

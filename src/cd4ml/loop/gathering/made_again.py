@@ -12,7 +12,7 @@ from cd4ml.gates.refusal import refused
 from cd4ml.loop.access import input_of
 from cd4ml.loop.candidate import project_modules, table
 from cd4ml.loop.gathering.asked import Asked
-from cd4ml.loop.gathering.captured import Captured
+from cd4ml.loop.gathering.captured import Captured, of_any, without
 from cd4ml.loop.gathering.moments import moments
 from cd4ml.loop.refs import dataset_version_in
 from cd4ml.pipeline.graph import Input, StepDeclaration, declared_in, steps_in
@@ -21,6 +21,7 @@ from cd4ml.records.dataset import DatasetVersion
 from cd4ml.records.run import StepRun
 from cd4ml.records.skew_gate import MadeAgain
 from cd4ml.store import rows
+from cd4ml.store.masking import KEY
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -42,8 +43,17 @@ def made_again(asked: Asked, found: Captured, gate: SkewGate) -> Iterator[MadeAg
     Raises:
         ConfigurationError: If the gate names a step or an input that is not there.
     """
+    contract = asked.runtime.contract
+    masked = of_any(found.masked(contract.names))
+    if gate.key:  # its rows are those of the run: only what it is held against is not on record
+        contract = without(contract, masked)
+    elif masked:
+        found = found.whole(contract.names)
+    if _cannot_compare(asked, found, gate):
+        yield MadeAgain(step=gate.step, masked=(KEY,) if gate.key else masked)
+        return
     try:
-        seen = asked.project.log.inputs(found.predictions, asked.runtime.contract)
+        seen = asked.project.log.inputs(found.predictions, contract)
         if gate.key:
             again, seen = _stored(asked, found, seen, gate)
         else:
@@ -60,6 +70,13 @@ def made_again(asked: Asked, found: Captured, gate: SkewGate) -> Iterator[MadeAg
     for name in names:
         n = _n_different(again[name], seen[name])
         yield MadeAgain(step=gate.step, column=name, n_rows=seen.height, n_different=n)
+
+
+def _cannot_compare(asked: Asked, found: Captured, gate: SkewGate) -> bool:
+    capture = asked.project.settings.capture
+    if gate.key:
+        return KEY in (*capture.redact, *capture.hash)
+    return found.predictions.is_empty()
 
 
 def require_step(asked: Asked, gate: SkewGate) -> None:

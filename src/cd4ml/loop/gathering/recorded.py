@@ -11,6 +11,7 @@ from cd4ml.loop.gathering.spread import spread
 from cd4ml.models.behaviour.asking import Row
 from cd4ml.models.contract import CompiledContract
 from cd4ml.models.frames import to_rows
+from cd4ml.store.masking import masked_in
 
 
 class Recorded(NamedTuple):
@@ -24,6 +25,7 @@ def recorded(asked: Asked, n: int) -> Recorded:
     """The newest requests of production that the candidate's contract takes, else holdout rows.
 
     Requests that the contract refuses are no matter of behaviour: `kind = "contract"` replays them.
+    Nor are those of which a field is masked on record: nobody asked them.
 
     Args:
         asked: The candidate.
@@ -31,7 +33,9 @@ def recorded(asked: Asked, n: int) -> Recorded:
     """
     contract = asked.runtime.contract
     compiled = CompiledContract(contract)
-    requests = [row for row in _requests(asked, n) if not compiled.check(row)]
+    capture = asked.project.settings.capture
+    found = (row for row in _requests(asked, n) if not masked_in(row, capture))
+    requests = [row for row in found if not compiled.check(row)]
     if requests:
         return Recorded(requests, "production")
     return Recorded(to_rows(contract, spread(asked.holdout, n)), "holdout")

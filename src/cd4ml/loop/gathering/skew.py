@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from cd4ml.errors import Cd4mlError
 from cd4ml.loop.candidate import modules_for
 from cd4ml.loop.gathering.asked import Asked
-from cd4ml.loop.gathering.captured import Captured, captured
+from cd4ml.loop.gathering.captured import Captured, captured, of_any, without
 from cd4ml.loop.gathering.made_again import made_again, require_step
 from cd4ml.models.fitted import fitted_in
 from cd4ml.models.manifest import CONTRACT, Manifest
@@ -43,7 +43,8 @@ def gather_skew(asked: Asked, gates: tuple[Any, ...]) -> SkewEvidence:
     if found.predictions.is_empty():
         return SkewEvidence(environment=found.environment)
     times = found.predictions["answered_at"]
-    n_misfit, misfit = _misfit(asked.runtime.contract, found.requests())
+    masked = found.masked(asked.runtime.contract.names)
+    n_misfit, misfit = _misfit(asked.runtime.contract, found.requests(), masked)
     return SkewEvidence(
         environment=found.environment,
         n_requests=found.predictions.height,
@@ -51,22 +52,27 @@ def gather_skew(asked: Asked, gates: tuple[Any, ...]) -> SkewEvidence:
         last_at=times.max(),  # type: ignore[arg-type]
         n_misfit=n_misfit,
         misfit=misfit,
-        columns=() if n_misfit else tuple(_columns(asked, found)),
+        masked=of_any(masked),
+        columns=() if n_misfit else tuple(_columns(asked, found, of_any(masked))),
         answers=tuple(_answers(asked, found)),
         made=tuple(each for gate in gates if gate.step for each in made_again(asked, found, gate)),
     )
 
 
-def _columns(asked: Asked, found: Captured) -> Iterator[ServedColumn]:
-    """Each column of the candidate's contract that the training rows have, but for times."""
-    contract = asked.runtime.contract
+def _columns(asked: Asked, found: Captured, masked: Sequence[str]) -> Iterator[ServedColumn]:
+    """Each column of the candidate's contract that training and record have, but for times."""
+    contract = without(asked.runtime.contract, masked)
+    if not contract.fields:
+        return
     requests = asked.project.log.inputs(found.predictions, contract)
     for field in contract.fields:
         if field.type != "datetime" and field.name in asked.training.columns:
             yield _column(asked.training[field.name], requests[field.name])
 
 
-def _misfit(contract: Contract, requests: list[dict[str, Any]]) -> tuple[int, str]:
+def _misfit(
+    contract: Contract, requests: list[dict[str, Any]], masked: list[set[str]]
+) -> tuple[int, str]:
     """How many requests hold values of other types than the contract's fields, and in words.
 
     Limits are not asked here: of what a field may be, only the type is what training had.
@@ -74,8 +80,9 @@ def _misfit(contract: Contract, requests: list[dict[str, Any]]) -> tuple[int, st
     plain = {f.name: Field(f.name, f.type, nullable=True) for f in contract.fields}
     wrong = Counter[str]()
     n_wrong = 0
-    for request in requests:
-        names = [n for n, value in request.items() if n in plain and not keeps(plain[n], value)]
+    for request, hidden in zip(requests, masked, strict=True):
+        seen = ((n, value) for n, value in request.items() if n in plain and n not in hidden)
+        names = [n for n, value in seen if not keeps(plain[n], value)]
         wrong.update(names)
         n_wrong += bool(names)
     if not n_wrong:
@@ -130,30 +137,43 @@ def _answers(asked: Asked, found: Captured) -> Iterator[AskedAgain]:
         version = f"{model}/{number}"
         rows = found.predictions.filter(pl.col("number") == number, pl.col("artifact") == artifact)
         try:
-            differences = _differences(asked, artifact, rows)
+            yield _again(asked, version, artifact, found._replace(predictions=rows))
         except Cd4mlError as error:
             yield AskedAgain(version=version, n_answers=n, problem=error.discreet or error.message)
-            continue
-        known = differences[np.isfinite(differences)]
-        yield AskedAgain(
-            version=version,
-            n_answers=n,
-            differences=tuple(sorted(known.tolist(), reverse=True)[:_KEPT]),
-            n_undefined=n - known.size,
-        )
 
 
-def _differences(asked: Asked, artifact: str, rows: pl.DataFrame) -> np.ndarray[Any, Any]:
+def _again(asked: Asked, version: str, artifact: str, found: Captured) -> AskedAgain:
+    """The answers of one version, as far as their requests are on record."""
+    manifest = asked.project.blobs.get_record(artifact, Manifest)
+    contract = asked.project.blobs.get_record(manifest.files[CONTRACT], Contract)
+    whole = found.whole(contract.names)
+    n, n_masked = whole.predictions.height, found.predictions.height - whole.predictions.height
+    masked = of_any(found.masked(contract.names))
+    if not n:
+        return AskedAgain(version=version, n_answers=0, n_masked=n_masked, masked=masked)
+    differences = _differences(asked, manifest, contract, whole)
+    known = differences[np.isfinite(differences)]
+    return AskedAgain(
+        version=version,
+        n_answers=n,
+        differences=tuple(sorted(known.tolist(), reverse=True)[:_KEPT]),
+        n_undefined=n - known.size,
+        n_masked=n_masked,
+        masked=masked,
+    )
+
+
+def _differences(
+    asked: Asked, manifest: Manifest, contract: Contract, found: Captured
+) -> np.ndarray[Any, Any]:
     """How far the fitted estimator is from each answer on record; relative above 1."""
     blobs = asked.project.blobs
-    manifest = blobs.get_record(artifact, Manifest)
-    contract = blobs.get_record(manifest.files[CONTRACT], Contract)
     is_trusted = trusted_in(asked.project.database)
-    requests = Captured("", rows).requests()
+    requests = found.requests()
     values = [[request.get(name) for name in contract.names] for request in requests]
     with modules_for(asked.project, manifest):
         fitted = fitted_in(blobs, manifest, is_trusted=is_trusted)
         again = np.array(NativeScorer(fitted, contract).score(values))
-    recorded = rows["score"].to_numpy()
+    recorded = found.predictions["score"].to_numpy()
     differences: np.ndarray[Any, Any] = np.abs(again - recorded) / np.maximum(1.0, np.abs(again))
     return differences
