@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from cd4ml.errors import Conflict
 from cd4ml.store.answer_counts import answered_by
-from cd4ml.store.blobs import Blobs, Named
+from cd4ml.store.blobs import Blobs
 from cd4ml.store.database import Database
 from cd4ml.store.log import PredictionLog, _read_of
+from cd4ml.store.named_objects import Named
 from cd4ml.store.shipped import FOLDER, Shipped, name_of, taken, waiting
 from tests.store.answers import START, answer, line, prediction_id
 
