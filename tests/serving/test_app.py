@@ -232,6 +232,8 @@ def test_a_large_body_within_the_limit_is_read(caller: Caller) -> None:
         ("POST", "/", 405, "expected a GET of /, got POST"),
         ("POST", "/predict/", 404, "nothing answers at /predict/"),
         ("GET", "/../etc/passwd", 404, "nothing answers at /../etc/passwd"),
+        ("POST", "/v2/unknown", 404, "nothing answers at /v2/unknown"),
+        ("POST", "/v2/models/delay", 405, "expected a GET of /v2/models/delay, got POST"),
         ("GET", "/predict", 405, "expected a POST to /predict, got GET"),
         ("DELETE", "/health", 405, "expected a GET of /health, got DELETE"),
     ],

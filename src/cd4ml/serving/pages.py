@@ -30,7 +30,7 @@ _MODEL = re.compile(r"/v2/models/(?P<model>[^/]+)(/versions/(?P<version>[^/]+))?
 
 def page(watcher: Watcher, method: str, path: str) -> Response:
     """The answer to everything that is no prediction."""
-    if path not in PAGES and not path.startswith("/v2/"):
+    if path not in PAGES and path not in (*_ALIVE, *_READY) and _MODEL.fullmatch(path) is None:
         return _unknown(path)
     if method not in ("GET", "HEAD"):
         refusal = explained(405, InvalidInput(f"expected a GET of {path[:100]}, got {method}"))
