@@ -11,10 +11,8 @@ Run:
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
-from statistics import median
 from types import SimpleNamespace
 from typing import Any
 
@@ -84,18 +82,8 @@ def tell(endpoint: Endpoint, body: bytes, n: int, segments: Path) -> None:
     }
     name = "a row" if n == 1 else f"{n:,} rows"
     for what, work in parts.items():
-        contest.figure(f"{name}: {what}", seconds_of(work) * 1e6, "us")
+        contest.figure(f"{name}: {what}", contest.seconds_of(work, CALLS) * 1e6, "us")
     capture.stop()
-
-
-def seconds_of(work: Callable[[], object]) -> float:
-    """The median of many calls."""
-    took = []
-    for _ in range(CALLS):
-        began = time.perf_counter()
-        work()
-        took.append(time.perf_counter() - began)
-    return median(took)
 
 
 if __name__ == "__main__":

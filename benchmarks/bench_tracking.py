@@ -22,7 +22,7 @@ from statistics import median
 
 import contest
 import sqlalchemy as sa
-from contest import figure, peer
+from contest import figure, peer, seconds_of
 
 import cd4ml
 from cd4ml.loop import Project, open_project
@@ -110,8 +110,13 @@ def large(folder: Path) -> None:
             "group by a parameter": lambda: grouped_runs(project, ["params.p1"]),
         }
         for name, work in works.items():
-            figure(f"10,000 runs of 100 metrics: {name}", timed(work) * 1e3, "ms", "<= 200")
-        before = timed(works["list the newest 100"], 3 * ROUNDS)
+            figure(
+                f"10,000 runs of 100 metrics: {name}",
+                seconds_of(work, ROUNDS) * 1e3,
+                "ms",
+                "<= 200",
+            )
+        before = seconds_of(works["list the newest 100"], 3 * ROUNDS)
         seconds, n_bytes = a_million_points(project)
         figure(
             "a run of 1,000,000 points: logging one, ten a call",
@@ -119,11 +124,13 @@ def large(folder: Path) -> None:
             "microseconds",
         )
         figure("a run of 1,000,000 points: kept on disk", n_bytes / N_POINTS, "bytes a point")
-        after = timed(works["list the newest 100"], 3 * ROUNDS)
+        after = seconds_of(works["list the newest 100"], 3 * ROUNDS)
         figure("a list with that run beside one without", after / before, "times as long", "<= 1.2")
         newest = str(find_runs(project, limit=1).runs[0].run.number)
         figure(
-            "its curve, 500 points wide", timed(lambda: curve(project, newest, "loss")) * 1e3, "ms"
+            "its curve, 500 points wide",
+            seconds_of(lambda: curve(project, newest, "loss"), ROUNDS) * 1e3,
+            "ms",
         )
 
 
@@ -271,17 +278,6 @@ def a_million_points(project: Project) -> tuple[float, int]:
         packed = sa.text("SELECT sum(length(data)) FROM points WHERE run = :run")
         n_bytes = int(connection.execute(packed, {"run": run.number}).scalar_one())
     return took, n_bytes
-
-
-def timed(work: Callable[[], object], rounds: int = ROUNDS) -> float:
-    """The median time of a call in seconds; the first one only warms up."""
-    work()
-    took = []
-    for _ in range(rounds):
-        began = time.perf_counter()
-        work()
-        took.append(time.perf_counter() - began)
-    return median(took)
 
 
 if __name__ == "__main__":

@@ -150,6 +150,17 @@ def _cpu_s() -> float:
     return sum(used.ru_utime + used.ru_stime for used in each)
 
 
+def seconds_of(work: Callable[[], object], rounds: int) -> float:
+    """The median time of a call in seconds; the first one only warms up."""
+    work()
+    took = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        work()
+        took.append(time.perf_counter() - began)
+    return median(took)
+
+
 @contextmanager
 def awake() -> Iterator[bool]:
     """Let no core sleep (the kernel's PM QoS), so that nobody waits until one is awake again.
