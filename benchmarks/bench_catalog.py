@@ -17,11 +17,9 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from statistics import median
-from time import perf_counter
 
 import sqlalchemy as sa
-from contest import figure
+from contest import figure, seconds_of
 
 sys.path.append(str(Path(__file__).parents[1]))  # the tests' PostgreSQL server
 
@@ -158,14 +156,8 @@ def edges(width: int) -> Iterator[dict[str, str]]:
 
 
 def timed(call: Callable[[], object], repeats: int = REPEATS) -> float:
-    """The median time of a call in milliseconds; the first one only warms up."""
-    call()
-    took = []
-    for _ in range(repeats):
-        began = perf_counter()
-        call()
-        took.append((perf_counter() - began) * 1e3)
-    return median(took)
+    """The median time of a call in milliseconds."""
+    return seconds_of(call, repeats) * 1e3
 
 
 def tell(name: str, value: float, goal: float | None = None) -> None:

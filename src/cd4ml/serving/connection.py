@@ -90,7 +90,7 @@ def without_upgrade(data: bytes) -> bytes:
         b'GET / HTTP/1.1\r\nhost: x\r\n\r\n'
     """
     end = data.find(b"\r\n\r\n")
-    if end < 0 or b"pgrade:" not in data[:end].replace(b"PGRADE", b"pgrade"):
+    if end < 0 or b"\nupgrade:" not in data[:end].lower():
         return data
     return _UPGRADE.sub(b"", data[:end]) + data[end:]
 

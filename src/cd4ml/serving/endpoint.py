@@ -121,9 +121,9 @@ def scores(version: Version, rows: list[Row]) -> list[Score]:
         return []
     try:
         answered = version.score(list(map(version.values, rows)))
-    except BaseException as error:  # whatever a model raises, also what its Rust or `exit` does:
-        if isinstance(error, KeyboardInterrupt):  # one row of it must not fail the others
-            raise
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a panic and `exit`, too: one row must not fail the others
         if len(rows) > 1:
             return [score for row in rows for score in scores(version, [row])]
         _log.error("%s failed on %s\n%s", version.arm.ref, *discreet(rows[0], error))

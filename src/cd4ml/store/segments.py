@@ -22,10 +22,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
-from typing import NamedTuple
 
 from cd4ml.errors import InvalidInput
 from cd4ml.store.disk import sync
+from cd4ml.store.removed_segment import FULL, RemovedSegment
 from cd4ml.store.seen import is_gone, make
 
 _log = logging.getLogger(__name__)
@@ -38,11 +38,9 @@ TAKEN = "a file in which answers are recorded was taken away"
 
 _ERASED = 2**20  # bytes at once
 _TRIED = b"\0" * 4096  # one page: what a full disk does not take
-_MOST_HELD = 256 * 2**20  # bytes of a removed file that are held in memory, where the disk is full
 
-_FULL = {errno.ENOSPC, errno.EDQUOT}
 # after these the same file takes the next line, once there is room or it may be written again
-_PASSING = {*_FULL, errno.EROFS}
+_PASSING = {*FULL, errno.EROFS}
 
 
 class PartlyWritten(OSError):
@@ -55,15 +53,6 @@ class PartlyWritten(OSError):
 
 class FolderGone(OSError):
     """The folder of the segments is not there, and was before: it is not made anew."""
-
-
-class _Nameless(NamedTuple):
-    """A file that was removed while it was written to."""
-
-    name: str
-    descriptor: int
-    held: bytes = b""  # all of it, where its room on the disk had to be given back
-    is_held: bool = False
 
 
 class Segment:
@@ -107,7 +96,7 @@ class Segment:
         self._syncing_since: float | None = None
         self._left: list[int] = []  # files that were given up before they were synced
         self._has_new_file = False
-        self._nameless: list[_Nameless] = []  # removed ones, until they are written again
+        self._nameless: list[RemovedSegment] = []  # removed ones, until they are written again
         make(folder, seen=seen)
         with self._closing, suppress(FolderGone):  # who appends is told
             self._open()
@@ -154,7 +143,7 @@ class Segment:
                     self._unsynced_since = now
                 is_cut = written == len(data) or self._cut(descriptor)
         except OSError as error:
-            if error.errno not in _PASSING or (error.errno in _FULL and self._size):
+            if error.errno not in _PASSING or (error.errno in FULL and self._size):
                 self.close()  # a collector frees the room of what it drained
             raise
         if written != len(data):
@@ -240,22 +229,10 @@ class Segment:
         if not self._nameless:
             return True
         removed = list(self._nameless)
-        left = [rest for each in removed if (rest := self._written_again(each)) is not None]
+        left = [rest for each in removed if (rest := each.written_again(self._folder)) is not None]
         with self._closing:  # who appends may have given up one more
             self._nameless = left + self._nameless[len(removed) :]
         return not self._nameless
-
-    def _written_again(self, removed: _Nameless) -> _Nameless | None:
-        """None if it has its name again, else what is left to do."""
-        try:
-            if is_gone(self._folder) or not _write_again(self._folder / removed.name, removed):
-                return removed
-        except OSError as error:
-            return _held(removed) if error.errno in _FULL and not removed.is_held else removed
-        if not removed.is_held:
-            os.close(removed.descriptor)
-        _log.warning("%s was removed, and is written again", removed.name)
-        return None
 
     def try_out(self) -> None:
         """Write a page to the folder and remove it again.
@@ -283,7 +260,7 @@ class Segment:
     @property
     def n_nameless_bytes(self) -> int:
         """What this process has of removed files, and nobody else."""
-        return sum(len(e.held) or os.fstat(e.descriptor).st_size for e in self._nameless)
+        return sum(each.n_bytes for each in self._nameless)
 
     def _is_found(self, descriptor: int) -> bool:
         try:
@@ -304,7 +281,7 @@ class Segment:
             if not self._left:
                 self._unsynced_since = None
             if self._size and self._is_synced:
-                self._nameless.append(_Nameless(self._name, descriptor))
+                self._nameless.append(RemovedSegment(self._name, descriptor))
             else:
                 os.close(descriptor)
             return
@@ -340,42 +317,6 @@ def _place_of(descriptor: int) -> str:
         return os.readlink(f"/proc/self/fd/{descriptor}")
     except OSError:
         return "at a place that the system does not tell"
-
-
-def _write_again(path: Path, removed: _Nameless) -> bool:
-    """Write to a file's name what the file has and the name has not; whether all is there.
-
-    Whoever copied the folder back brought a part of it: both are the same up to there. No more is
-    written to a removed file, so its length is settled.
-    """
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if os.fstat(descriptor).st_nlink == 0:  # a collector removed it meanwhile
-            return False
-        while data := _rest(removed, os.fstat(descriptor).st_size):
-            os.write(descriptor, data)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    sync(path.parent)
-    return True
-
-
-def _rest(removed: _Nameless, offset: int) -> bytes:
-    if removed.is_held:
-        return removed.held[offset : offset + _ERASED]
-    return os.pread(removed.descriptor, _ERASED, offset)
-
-
-def _held(removed: _Nameless) -> _Nameless:
-    """The same in memory: as safe as a file without a name, and its room is free again."""
-    size = os.fstat(removed.descriptor).st_size
-    if size > _MOST_HELD:
-        return removed
-    parts = [os.pread(removed.descriptor, _ERASED, at) for at in range(0, size, _ERASED)]
-    os.close(removed.descriptor)
-    return removed._replace(descriptor=-1, held=b"".join(parts), is_held=True)
 
 
 def _unlocked(descriptor: int) -> int:
