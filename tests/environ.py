@@ -1,8 +1,9 @@
 """Changes of the environment that threads of libraries may read meanwhile.
 
 `setenv` may move the list of variables and free the old one, and a thread in `getenv` then reads
-freed memory. Tests change variables all the time, and Polars reads some on threads of its own:
-that has crashed whole test runs. Here every change makes a new list, and no list is ever freed.
+freed memory. Tests change variables all the time, and Polars and Delta read some on threads of
+their own: that has crashed whole test runs. Here every change makes a new list, and no list is
+ever freed, not even when the interpreter ends: those threads live a moment longer.
 """
 
 import ctypes
@@ -12,7 +13,6 @@ Text = str | bytes | os.PathLike[str] | os.PathLike[bytes]  # as `os.putenv` tak
 
 _libc = ctypes.CDLL(None)
 _environ = ctypes.c_void_p.in_dll(_libc, "environ")
-_kept: list[object] = []  # every list there has been, for who may still read it
 
 
 def change_safely() -> None:
@@ -43,5 +43,5 @@ def _without(name: bytes) -> list[bytes]:
 
 def _replace(entries: list[bytes]) -> None:
     fresh = (ctypes.c_char_p * (len(entries) + 1))(*entries, None)
-    _kept.append(fresh)
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(fresh))
     _environ.value = ctypes.addressof(fresh)

@@ -28,6 +28,29 @@ def test_libraries_and_children_see_what_was_changed(monkeypatch: pytest.MonkeyP
     assert os.putenv is environ._put
 
 
+READ_AT_THE_END = """
+import ctypes, os
+from tests import environ
+
+environ.change_safely()
+os.environ["TZ"] = "UTC"
+libc = ctypes.CDLL(None)
+libc.__cxa_atexit(libc.tzset, None, None)  # which asks for TZ, long after Python has ended
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="`__cxa_atexit` is glibc's")
+def test_who_reads_after_the_interpreter_has_ended_reads_nothing_that_was_freed() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", READ_AT_THE_END],
+        # what is freed is overwritten at once
+        env={**os.environ, "PYTHONMALLOC": "debug", "PYTHONPATH": os.getcwd()},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_who_reads_meanwhile_reads_nothing_that_was_freed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

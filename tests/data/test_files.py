@@ -174,11 +174,11 @@ def test_a_link_that_is_named_itself_may_lead_anywhere(tmp_path: Path) -> None:
     assert names(files_of(project, "one")) == ["one"]
 
 
-def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+def test_what_is_no_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lay_out(tmp_path, pipes__a=b"", sockets__a=b"")
     os.mkfifo(tmp_path / "pipes" / "b")
     with socket.socket(socket.AF_UNIX) as server:
-        os.chdir(tmp_path / "sockets")
+        monkeypatch.chdir(tmp_path / "sockets")
         server.bind("b")
 
     for pattern in ("pipes", "pipes/*", "pipes/b", "sockets"):
