@@ -43,3 +43,13 @@ def test_a_run_is_computed_in_one_place(shell: Shell) -> None:
             "hint": "cd4ml run --help",
         }
         assert shell.code == 2
+
+
+def test_keys_too_are_computed_in_one_place(shell: Shell) -> None:
+    assert shell.json("run --for-each a --in-process --on ray")["error"] == (
+        "cd4ml run: --in-process and --on ray (or --ray) go one at a time"
+    )
+    assert shell.json("run --for-each a --in-process --workers 2") == {
+        "error": "cd4ml run: --in-process takes one key at a time, not --workers",
+        "hint": "cd4ml run --help",
+    }

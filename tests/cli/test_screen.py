@@ -119,6 +119,23 @@ def test_on_a_terminal_it_is_as_wide_as_that() -> None:
     assert "".join(each.strip() for each in lines(file)[:2]).startswith("model version  blake3:0")
 
 
+def test_no_line_of_a_table_ends_in_blanks_in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    screen, file = shown(in_pipe=True)
+
+    screen.table(("run", "says"), (("run/1", "a word"), ("run/10", "several words")))
+    screen.facts((("name", "a"), ("description", "b")))
+
+    assert file.getvalue() == (
+        "run     says\n"
+        "─────────────────────\n"
+        "run/1   a word\n"
+        "run/10  several words\n"
+        "  name         a\n"
+        "  description  b\n"
+    )
+
+
 def test_colour_in_a_pipe_makes_no_terminal_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
     monkeypatch.setenv("FORCE_COLOR", "1")

@@ -17,6 +17,7 @@ from cd4ml.errors import InvalidInput
 from cd4ml.loop import Project, open_project
 from cd4ml.loop.compare import runs
 from cd4ml.loop.executors import Where
+from cd4ml.loop.partitions import train_each
 from cd4ml.loop.people import add_person
 from cd4ml.loop.search import resume, search, search_report
 from cd4ml.records.settings import SearchSettings
@@ -60,6 +61,24 @@ def evaluation(*, x: float = 0.0, do: str = "") -> Metrics:
             time.sleep(0.05)
     report(1, x)
     return {"auc": x / 10}
+"""
+
+
+BY_TOWN = """
+import os
+import signal
+
+import polars as pl
+import ray
+from cd4ml import Metrics, step
+
+
+@step
+def evaluation(sales: pl.DataFrame) -> Metrics:
+    if sales["town"][0] == "c":
+        os.kill(os.getpid(), signal.SIGKILL)
+    share = ray.get_runtime_context().get_assigned_resources()["CPU"]
+    return {"n": sales.height, "process": os.getpid(), "share": share}
 """
 
 
@@ -151,6 +170,31 @@ def test_a_trial_whose_process_dies_is_tried_once_more_and_the_others_go_on(
     ]
     assert runs(project, state="running") == []
     assert len(begun(project, 2)) == 2
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_keys_are_computed_by_the_cluster(project: Project, cluster: Any, workers: int) -> None:
+    (project.folder / "pipeline.py").write_text(BY_TOWN.replace("@step", "@step(cpus=2)"))
+    (project.folder / "sales.csv").write_text("town,n\na,1\nb,2\nc,4\nb,3\n")
+    settings = project.folder / "cd4ml.toml"
+    settings.write_text(settings.read_text() + '[data.sales]\npath = "sales.csv"\n')
+
+    with open_project(project.folder) as opened:
+        report = train_each(
+            opened, "town", workers=workers, actor="ann", where=Where(ray=cluster.address)
+        )
+
+    one, two, dead = report.runs
+    assert one.run is not None
+    assert two.run is not None
+    assert [(each.run.partition, each.metrics["n"]) for each in (one.run, two.run)] == [
+        ("town=a", 1),
+        ("town=b", 2),
+    ]
+    assert {one.run.metrics["share"], two.run.metrics["share"]} == {2}
+    assert os.getpid() not in {one.run.metrics["process"], two.run.metrics["process"]}
+    assert dead.run is None
+    assert "its process, or its node, died" in dead.reason
 
 
 @pytest.mark.crash

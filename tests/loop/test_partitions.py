@@ -1,5 +1,6 @@
 """The pipeline runs once a key, each on the rows of that key, and models are named by it."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from cd4ml.errors import InvalidInput, NotAllowed, NotFound
 from cd4ml.loop import Project, open_project
 from cd4ml.loop.compare import compare, listed_runs, run_report, runs
 from cd4ml.loop.evaluate import evaluate
+from cd4ml.loop.executors import Where
 from cd4ml.loop.ingest import ingest
 from cd4ml.loop.label import curate
 from cd4ml.loop.lineage import lineage
@@ -34,6 +36,20 @@ def constants() -> dict:
 @step
 def summary(constants: dict, evaluation: Metrics) -> dict:
     return {"above": evaluation["auc"] - constants["half"]}
+"""
+
+BY_TOWN = """
+import os
+
+import polars as pl
+from cd4ml import Metrics, step
+
+
+@step
+def evaluation(towns: pl.DataFrame) -> Metrics:
+    if towns["town"][0] == "DL":
+        os._exit(3)
+    return {"process": os.getpid()}
 """
 
 
@@ -121,6 +137,30 @@ def test_several_keys_at_a_time_take_processes_of_their_own(project: Project) ->
     report = train_each(project, "carrier", workers=2, actor=ANN)
 
     assert carriers(project, report, "examples") == {"AA": {"AA"}, "UA": {"UA"}}
+
+
+def test_the_same_worker_computes_all_keys_until_one_kills_it(project: Project) -> None:
+    names = ("AA", "DL", "UA")
+    rows = "".join(f"{name},{n}\n" for n, name in enumerate(names))
+    (project.folder / "towns.csv").write_text(f"town,n\n{rows}")
+    with (project.folder / "cd4ml.toml").open("a") as file:
+        file.write('\n[data.towns]\npath = "towns.csv"\n')
+    (project.folder / "pipeline.py").write_text(BY_TOWN)
+
+    with open_project(project.folder) as opened:
+        arguments: dict[str, Any] = {"actor": ANN, "where": Where(executor="processes")}
+        alive = train_each(opened, "town", keys=["AA", "UA"], **arguments)
+        report = train_each(opened, "town", **arguments)
+
+    processes = {each.run.metrics["process"] for each in alive.runs if each.run}
+    assert len(processes) == 1
+    assert processes.isdisjoint({os.getpid()})
+    assert [(each.key, each.run is None) for each in report.runs] == [
+        ("AA", False),
+        ("DL", True),
+        ("UA", False),
+    ]
+    assert report.runs[1].reason.endswith("it ended its process, with exit code 3")
 
 
 @pytest.mark.parametrize(

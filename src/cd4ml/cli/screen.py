@@ -153,9 +153,14 @@ class Screen:
         self._console.width = _ENDLESS
         try:
             self._console.width = max(before, self._console.measure(padded).maximum)
-            self._console.print(padded)
+            with self._console.capture() as printed:
+                self._console.print(padded)
         finally:
             self._console.width = before
+        for line in printed.get().splitlines():
+            self._console.out(
+                line.rstrip()
+            )  # filled up to the longest one, it would wrap in a page
 
 
 class PlainConsole(Console):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -15,12 +15,15 @@ import msgspec
 from cd4ml.data.partition import keys_of, known_keys, missing_keys
 from cd4ml.errors import Cd4mlError, InvalidInput
 from cd4ml.experiments.trials import DIED
-from cd4ml.experiments.workers import Outcome, Workers
+from cd4ml.experiments.workers import MakeExecutor, Outcome, Workers
 from cd4ml.loop.compare import run_report
 from cd4ml.loop.cut import Cut
+from cd4ml.loop.executors import Where, open_executor, which
 from cd4ml.loop.train import RunReport, datasets_now, pipeline_of, prepared, train
+from cd4ml.loop.trial_executors import needs_of, trial_executor
 from cd4ml.pipeline.run import DatasetInput
 from cd4ml.records.search import Trial
+from cd4ml.records.settings import SearchSettings
 from cd4ml.store.project import Project, open_project
 
 if TYPE_CHECKING:
@@ -60,6 +63,7 @@ def train_each(
     workers: int = 1,
     actor: str,
     progress: Progress | None = None,
+    where: Where = Where(),  # noqa: B008 - immutable
 ) -> PartitionReport:
     """Run the pipeline once a key, each time on the rows of that key only.
 
@@ -76,12 +80,17 @@ def train_each(
         environment: As `train`.
         as_of: As `train`.
         experiment: As `train`.
-        workers: How many keys at a time; several take processes of their own.
+        workers: How many keys at a time; several take processes of their own, or calls of a
+            Ray cluster, each with what the hungriest step asks for.
         actor: Who.
         progress: Is told of each key that ends.
+        where: Where the steps are computed, if not as `[run]` says.
 
     Raises:
-        InvalidInput: If no dataset has the column, a key has no rows, or no run could begin.
+        InvalidInput: If no dataset has the column, a key has no rows, no run could begin, or
+            no machine of the cluster has what a key asks for.
+        ConfigurationError: If Ray is not installed.
+        Unavailable: If the Ray cluster cannot be reached.
         NotAllowed: If a step takes a restricted dataset and the actor has none of its roles.
     """
     pipeline = pipeline_of(project)
@@ -110,7 +119,13 @@ def train_each(
             "actor": actor,
         },
     )
-    ended = _attempted(project, chosen, attempt, workers, progress)
+    trials = [Trial(search=0, position=i, parameters={KEY: key}) for i, key in enumerate(chosen)]
+    outcomes = (
+        _in_turn(project, trials, attempt, where)
+        if workers == 1
+        else _apart(project, pipeline, trials, attempt, workers, where)
+    )
+    ended = _settled(outcomes, progress, len(trials))
     return PartitionReport(
         column=column,
         datasets=names,
@@ -168,35 +183,63 @@ def _refuse_unknown_keys(column: str, name: str, taken: DatasetInput, keys: Sequ
     raise InvalidInput(f"no row of {taken.ref} has {column} {unknown[0]!r}", hint=hint)
 
 
-def _attempted(
-    project: Project,
-    keys: list[str],
-    attempt: functools.partial[int],
-    workers: int,
-    progress: Progress | None,
+def _settled(
+    outcomes: Iterable[tuple[Trial, Outcome]], progress: Progress | None, n: int
 ) -> list[Trial]:
-    trials = [Trial(search=0, position=i, parameters={KEY: key}) for i, key in enumerate(keys)]
-    if workers > 1:
-        apart = functools.partial(_in_process, folder=str(project.folder), attempt=attempt)
-        outcomes = _at_once(trials, apart, workers)
-    else:
-        outcomes = ((trial, _here(trial, attempt, project)) for trial in trials)
+    """The keys with what became of them, in their own order."""
     ended: dict[int, Trial] = {}
     for trial, outcome in outcomes:
         state: Literal["finished", "failed"] = "finished" if outcome.run else "failed"
         done = msgspec.structs.replace(trial, state=state, run=outcome.run, reason=outcome.reason)
         ended[trial.position] = done
         if progress is not None:
-            progress(done, len(ended), len(trials))
+            progress(done, len(ended), n)
     return [ended[position] for position in sorted(ended)]
 
 
-def _at_once(
-    trials: Sequence[Trial], attempt: Callable[[Trial], Outcome], workers: int
+def _in_turn(
+    project: Project, trials: Sequence[Trial], attempt: functools.partial[int], where: Where
 ) -> Iterator[tuple[Trial, Outcome]]:
-    """Several keys at a time; whatever was underway when a process died is tried again alone."""
+    """One key after the other; the same workers, or cluster, compute the steps of all."""
+    with open_executor(project, where) as executor:
+        for trial in trials:
+            yield trial, _here(trial, functools.partial(attempt, executor=executor), project)
+
+
+def _apart(
+    project: Project,
+    pipeline: Pipeline,
+    trials: Sequence[Trial],
+    attempt: functools.partial[int],
+    workers: int,
+    where: Where,
+) -> Iterator[tuple[Trial, Outcome]]:
+    """Several keys at a time, each in a process of this machine or of a cluster."""
+    is_ray = which(project, where) == "ray"
+    # a process of a cluster is a worker itself
+    steps = Where(executor="in-process") if is_ray else where
+    work = functools.partial(
+        _in_process,
+        folder=str(project.folder),
+        attempt=functools.partial(attempt, where=steps),
+    )
+    if not is_ray:
+        yield from _at_once(trials, work, workers)
+        return
+    needs = needs_of(SearchSettings(), pipeline)
+    with trial_executor(project, where, needs=needs, workers=workers) as executor:
+        yield from _at_once(trials, work, workers, executor)
+
+
+def _at_once(
+    trials: Sequence[Trial],
+    attempt: Callable[[Trial], Outcome],
+    workers: int,
+    executor: MakeExecutor | None = None,
+) -> Iterator[tuple[Trial, Outcome]]:
+    """As many as there are workers; whatever was underway when one died is tried again alone."""
     waiting, suspects = deque(trials), list[Trial]()
-    with Workers(attempt, workers) as processes:
+    with Workers(attempt, workers, executor) as processes:
         while waiting or processes.n_underway:
             n_free = min(workers - processes.n_underway, len(waiting))
             processes.begin([waiting.popleft() for _ in range(n_free)])
@@ -206,11 +249,11 @@ def _at_once(
                 else:
                     yield each.trial, each.outcome
     for suspect in suspects:
-        with Workers(attempt, 1) as processes:
+        with Workers(attempt, 1, executor) as processes:
             processes.begin([suspect])
             while processes.n_underway:
                 for each in processes.wait():
-                    yield each.trial, each.outcome or Outcome(reason=DIED)
+                    yield each.trial, each.outcome or Outcome(reason=each.lost or DIED)
 
 
 def _here(trial: Trial, attempt: functools.partial[int], project: Project) -> Outcome:
@@ -237,9 +280,10 @@ def _attempt(
     datasets: tuple[str, ...],
     data: dict[str, str],
     arguments: dict[str, Any],
+    **steps: Any,  # where they are computed, or by whom
 ) -> int:
     cut = Cut(column, str(parameters[KEY]), datasets)
-    return train(project, data=data, cut=cut, **arguments).run.number
+    return train(project, data=data, cut=cut, **arguments, **steps).run.number
 
 
 def _is_numbered(ref: str) -> bool:

@@ -13,7 +13,7 @@ from cd4ml.cli.words import Commands, Parser, UsageError, at_most_a_million
 
 if TYPE_CHECKING:
     from cd4ml.cli.screen import Screen
-    from cd4ml.loop.executors import Executor
+    from cd4ml.loop.executors import Executor, Where
     from cd4ml.loop.partitions import PartitionReport
     from cd4ml.loop.search import SearchReport
     from cd4ml.loop.train import RunReport
@@ -112,14 +112,17 @@ def run(
         return _search(given, grid, settings, datasets)
     if words.trials:
         raise UsageError("cd4ml run: --trials needs --grid", hint="cd4ml run --help")
-    if words.for_each:
-        return _for_each(given, settings, datasets)
     if words.in_process and is_on_ray(words):
         msg = "cd4ml run: --in-process and --on ray (or --ray) go one at a time"
         raise UsageError(msg, hint="cd4ml run --help")
+    otherwise = "in-process" if words.in_process else ""
+    if words.for_each:
+        if words.in_process and words.workers > 1:
+            msg = "cd4ml run: --in-process takes one key at a time, not --workers"
+            raise UsageError(msg, hint="cd4ml run --help")
+        return _for_each(given, settings, datasets, where_of(words, otherwise=otherwise))
     from cd4ml.loop.executors import open_executor
 
-    otherwise = "in-process" if words.in_process else ""
     where = where_of(words, otherwise=otherwise, workers=words.workers)
     with open_executor(given.project, where) as executor:
         return _run_once(given, executor, settings, datasets)
@@ -181,7 +184,7 @@ def _search(
 
 
 def _for_each(
-    given: Given, settings: dict[str, Any], datasets: dict[str, str]
+    given: Given, settings: dict[str, Any], datasets: dict[str, str], where: Where
 ) -> Answer[PartitionReport]:
     from cd4ml.cli.screen import trials
     from cd4ml.loop.partitions import train_each
@@ -201,6 +204,7 @@ def _for_each(
             workers=words.workers or 1,
             actor=given.actor,
             progress=tell,
+            where=where,
         )
     has_failed = any(each.run is None for each in report.runs)
     return Answer(report, _show_keys, exit_code=1 if has_failed else 0)
