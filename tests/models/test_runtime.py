@@ -13,7 +13,8 @@ from cd4ml.models.estimator import dump
 from cd4ml.models.estimator import load as load_estimator
 from cd4ml.models.frames import to_rows
 from cd4ml.models.manifest import ESTIMATOR, PROBES, Manifest, Probes
-from cd4ml.models.runtime import load
+from cd4ml.models.onnx import CompiledScorer
+from cd4ml.models.runtime import AnswersDiffer, load
 from cd4ml.models.trust import trusted_in
 from cd4ml.records.run import StepRun
 from cd4ml.store.database import Database
@@ -113,6 +114,16 @@ def test_a_model_that_answers_differently_here_is_refused(tmp_path: Path) -> Non
     first, hint = str(refusal.value).splitlines()
     assert first == f"the model {altered} answers differently here: by 0.25, more than 1e-05"
     assert hint == "  hint: it was packaged with numpy 1.0; install these or package it again"
+
+
+def test_so_is_one_that_answers_a_row_alone_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = packaged(tmp_path, boosted())
+    monkeypatch.setattr(CompiledScorer, "_score_one", lambda *_: [0.999])
+
+    with pytest.raises(AnswersDiffer, match="gives the same row another answer"):
+        made.load()
 
 
 def test_one_that_answers_differently_with_the_same_libraries_is_said_to_vary(

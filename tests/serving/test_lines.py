@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from cd4ml.records.plan import Arm, Plan, Role
 from cd4ml.serving.answers import Answer, Answers, Group, Version
@@ -82,8 +83,8 @@ def test_rows_of_a_request_are_one_line_and_read_as_those_of_one_row_each() -> N
 
 def test_what_a_shadow_answered_to_several_requests_is_one_line() -> None:
     requests = [
-        asked([Row("Ada", 36.5)], "order-17")._replace(ids=["a" * 32], at_us=1),
-        asked([Row("Eve", 40), Row("Bob", 41)])._replace(ids=["b" * 32, "c" * 32], at_us=2),
+        replace(asked([Row("Ada", 36.5)], "order-17"), ids=["a" * 32], at_us=1),
+        replace(asked([Row("Eve", 40), Row("Bob", 41)]), ids=["b" * 32, "c" * 32], at_us=2),
     ]
     answered = [0.1, None, 0.3]
 

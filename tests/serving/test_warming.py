@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 
 from cd4ml.serving.endpoint import Endpoint, ModelFailed, Version
@@ -32,14 +33,14 @@ def noted(version: Version, calls: list[Any]) -> Version:
         calls.append((version.arm.role, list(values)))
         return version.score(values)
 
-    return version._replace(score=score)
+    return msgspec.structs.replace(version, score=score)
 
 
 def broken(version: Version) -> Version:
     def score(values: Sequence[tuple[Any, ...]]) -> list[float]:
         raise ArithmeticError("it is cold")
 
-    return version._replace(score=score)
+    return msgspec.structs.replace(version, score=score)
 
 
 def test_every_version_answers_the_row_it_was_packaged_with(given: Endpoint) -> None:

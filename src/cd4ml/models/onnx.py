@@ -17,6 +17,8 @@ import numpy as np
 
 from cd4ml.errors import Unavailable
 from cd4ml.models.estimator import is_classifier
+from cd4ml.models.onnx_row import BoundRow
+from cd4ml.models.onnx_texts import MISSING, Texts, spoken
 from cd4ml.records.contract import Contract
 
 if TYPE_CHECKING:
@@ -24,11 +26,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _NUMERIC = ("integer", "number", "boolean")
-
-# skl2onnx turns a missing category (None) into the word "None". That very word, coming as a
-# value, must not be taken for a missing one; no contract's category begins with this character.
-_MISSING = "None"
-_SPOKEN: dict[Any, str] = {None: _MISSING, _MISSING: f"\x01{_MISSING}"}
 
 _conversion = threading.Lock()
 
@@ -111,6 +108,7 @@ class CompiledScorer:
         self._texts = [i for i, field in fields if field.type == "string"]
         self._number_names = [contract.names[i] for i in self._numbers]
         self._text_names = [contract.names[i] for i in self._texts]
+        self._known = Texts()
 
     def score(self, values: Sequence[Sequence[Any]]) -> list[float]:
         """The answer to each row of JSON values, in the order of the contract's fields."""
@@ -125,7 +123,7 @@ class CompiledScorer:
             cut = np.array(numbers, self._float).reshape(-1, n, 1)  # None becomes NaN
             feed.update(zip(self._number_names, cut, strict=True))
         if self._texts:
-            texts = [_spoken(columns[i]) for i in self._texts]
+            texts = [spoken(columns[i]) for i in self._texts]
             cut = np.array(texts, object).reshape(-1, n, 1)
             feed.update(zip(self._text_names, cut, strict=True))
         answers: list[float] = self._answers(feed).tolist()
@@ -136,17 +134,34 @@ class CompiledScorer:
         own = self._own.__dict__
         if not own:
             own.update(self._one_row())
-        own["numbers"][:] = [row[i] for i in self._numbers]  # None becomes NaN
-        own["texts"][:] = _spoken([row[i] for i in self._texts])
+        numbers, texts = [row[i] for i in self._numbers], [row[i] for i in self._texts]
+        bound: BoundRow | None = own["bound"]
+        if bound is not None and (answer := bound.answer(numbers, texts)) is not None:
+            return [answer]
+        own["numbers"][:] = numbers  # None becomes NaN
+        own["texts"][:] = spoken(texts)
         answers: list[float] = self._answers(own["feed"]).tolist()
         return answers
 
     def _one_row(self) -> dict[str, Any]:
-        numbers = np.empty((len(self._numbers), 1, 1), self._float)
-        texts = np.empty((len(self._texts), 1, 1), object)
+        numbers = np.zeros((len(self._numbers), 1, 1), self._float)
+        texts = np.full((len(self._texts), 1, 1), MISSING, object)
         feed = dict(zip(self._number_names, numbers, strict=True))
         feed.update(zip(self._text_names, texts, strict=True))
-        return {"numbers": numbers.reshape(-1), "texts": texts.reshape(-1), "feed": feed}
+        bound = self._bound(self._run(self._outputs, feed, None)[0])
+        return {
+            "numbers": numbers.reshape(-1),
+            "texts": texts.reshape(-1),
+            "feed": feed,
+            "bound": bound,
+        }
+
+    def _bound(self, answer: NDArray[Any]) -> BoundRow | None:
+        names = self._number_names, self._text_names
+        try:
+            return BoundRow(self._session, *names, self._float, self._known, answer)
+        except Exception:  # onnxruntime has other insides: arrays do as well
+            return None
 
     def score_frame(self, frame: pl.DataFrame) -> NDArray[np.float64]:
         """The answer to each row of a frame with the contract's columns.
@@ -165,7 +180,7 @@ class CompiledScorer:
             column = frame[name].cast(pl.Float64).fill_null(float("nan"))
             feed[name] = column.to_numpy().astype(self._float).reshape(-1, 1)
         for name in self._text_names:
-            texts = [_SPOKEN.get(text, text) for text in frame[name].cast(pl.String)]
+            texts = spoken(frame[name].cast(pl.String).to_list())
             feed[name] = np.array(texts, object).reshape(-1, 1)
         return self._answers(feed).astype(np.float64)
 
@@ -173,13 +188,6 @@ class CompiledScorer:
         answer = self._run(self._outputs, feed, None)[0]
         column: NDArray[np.float32] = answer[:, -1] if answer.ndim == 2 else answer
         return column
-
-
-def _spoken(texts: Sequence[str | None]) -> Sequence[str]:
-    """Texts as the compiled model takes them; nearly always they are so already."""
-    if None in texts or _MISSING in texts:
-        return [_SPOKEN.get(text, text) for text in texts]  # type: ignore[misc]
-    return texts  # type: ignore[return-value]
 
 
 def _open_session(model: bytes) -> Any:

@@ -136,22 +136,24 @@ def load(blobs: Blobs, artifact: str, *, is_trusted: IsTrusted) -> Runtime:
         explainer=_explainer(blobs, manifest, contract),
         unexplained=manifest.unexplained or "nothing was packaged that could",
     )
-    _refuse_unless_same(runtime, manifest, known)
-    _time(runtime)
+    answers = runtime.score(known.rows)
+    _refuse_unless_same(runtime, manifest, answers, known.scores)
+    _refuse_unless_same(runtime, manifest, _timed(runtime), known.scores[-1:])
     return runtime
 
 
-def _time(runtime: Runtime) -> None:
+def _timed(runtime: Runtime) -> list[float]:
     """Let its pace begin with one row: the probes are many, and the first call loads libraries.
 
     What is compiled is timed never again, so a machine that was busy just then does not count.
     """
     for _ in range(1 if runtime.kind == "native" else _TRIES):
         begun = perf_counter()
-        runtime.score([runtime.example])
+        answer = runtime.score([runtime.example])
         runtime.pace.begin(perf_counter() - begun)
         if runtime.is_quick:
-            return
+            break
+    return answer
 
 
 def _explainer(blobs: Blobs, manifest: Manifest, contract: Contract) -> Explainer | None:
@@ -173,10 +175,11 @@ def _scorer(
     return NativeScorer(fitted_in(blobs, manifest, is_trusted=is_trusted), contract)
 
 
-def _refuse_unless_same(runtime: Runtime, manifest: Manifest, known: Probes) -> None:
-    packaged = np.array(known.scores)
+def _refuse_unless_same(
+    runtime: Runtime, manifest: Manifest, answers: Sequence[float], packaged: Sequence[float]
+) -> None:
     scale = np.maximum(1.0, np.abs(packaged))
-    difference = float(np.max(np.abs(np.array(runtime.score(known.rows)) - packaged) / scale))
+    difference = float(np.max(np.abs(np.subtract(answers, packaged)) / scale))
     if not difference <= manifest.parity.tolerance:
         raise _differs(runtime, manifest, difference)
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+
+import msgspec
 
 from cd4ml.errors import Cd4mlError, NotFound
 from cd4ml.models.prediction_id import PredictionIds
@@ -47,7 +48,7 @@ def protocol_of(path: str) -> Protocol | None:
     return _PROTOCOLS.get(path)
 
 
-class Call(NamedTuple):
+class Call(msgspec.Struct, frozen=True, gc=False):
     """A request that was read; `endpoint` is what it took already (None: nothing yet)."""
 
     protocol: Protocol
@@ -56,7 +57,7 @@ class Call(NamedTuple):
     endpoint: Endpoint | None = None
 
 
-class Outcome(NamedTuple):
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What a request is answered with; without `given` it is refused.
 
     `lines` have to be shipped before the response leaves.
@@ -67,7 +68,7 @@ class Outcome(NamedTuple):
     lines: Sequence[bytes] = ()
 
 
-class UnderWay(NamedTuple):
+class UnderWay(msgspec.Struct, frozen=True, gc=False):
     """A request that keeps the contract: `Unanswered` until its rows have scores."""
 
     call: Call
@@ -78,7 +79,7 @@ class UnderWay(NamedTuple):
     is_explained: bool = False  # its caller asks what each field adds
 
 
-class Complete(NamedTuple):
+class Complete(msgspec.Struct, frozen=True, gc=False):
     """What a request is answered with, once that is recorded."""
 
     given: Given
@@ -140,10 +141,10 @@ class Answering:
         They are scored in one call and recorded by one write. Each fails by itself.
         """
         at_us = self.now_us()
-        begun = [self.begin(call, at_us) for call in calls]
-        if len(begun) == 1:
-            (only,) = begun
+        if len(calls) == 1:
+            only = self.begin(calls[0], at_us)
             return [only] if isinstance(only, Outcome) else self.finish([only], answers_to([only]))
+        begun = [self.begin(call, at_us) for call in calls]
         ready = [each for each in begun if isinstance(each, UnderWay)]
         finished = iter(self.finish(ready, answers_to(ready)))
         return [next(finished) if isinstance(each, UnderWay) else each for each in begun]
@@ -173,7 +174,8 @@ class Answering:
         if isinstance(error, RequestRefused):
             self._count_violations(error)
             response = explained(error.status, error, error.violations)
-            return Outcome(response._replace(more=_ALSO.get(error.status, ())))
+            more = _ALSO.get(error.status, ())
+            return Outcome(msgspec.structs.replace(response, more=more))
         if isinstance(error, NotFound):
             return Outcome(explained(404, error))
         if isinstance(error, ModelFailed):
@@ -188,7 +190,7 @@ class Answering:
         self.counts.requests.add(outcome.response.status)
         if outcome.given is None:
             return
-        asked, answers = outcome.given
+        asked, answers = outcome.given.asked, outcome.given.answers
         for name in asked.endpoint.reader.unknown_categories(asked.rows):
             self.counts.unknown.add(name)
         self.counts.add_request(answers, seconds)
@@ -244,9 +246,9 @@ class Answering:
             self.counts.add_violations(refusal.violations, endpoint.contract.contract.names)
 
     def _taken(self, call: Call, at_us: int) -> UnderWay:
-        protocol, path, request, endpoint = call
+        protocol, request, endpoint = call.protocol, call.request, call.endpoint
         if endpoint is None:
-            endpoint = self.endpoint_for(protocol, path, request.headers)
+            endpoint = self.endpoint_for(protocol, call.path, request.headers)
         _refuse_compressed(request)
         rows = protocol.read(endpoint, request)
         is_explained = asks_for_contributions(request.query) or protocol.asks(endpoint, request)
@@ -262,15 +264,16 @@ class Answering:
     def _given(
         self, ready: Sequence[UnderWay], answered: Sequence[Answers | BaseException]
     ) -> list[Outcome]:
-        complete = [self._complete(*pair) for pair in zip(ready, answered, strict=True)]
+        complete = list(map(self._complete, ready, answered))
         given = [each.given for each in complete if isinstance(each, Complete)]
         recorded = iter(self.capture.record_all(given))
-        return [
-            self._outcome(request, each, next(recorded))
-            if isinstance(each, Complete)
-            else self.refusal(each)
-            for request, each in zip(ready, complete, strict=True)
-        ]
+        outcomes = []
+        for request, each in zip(ready, complete, strict=True):
+            if isinstance(each, Complete):
+                outcomes.append(self._outcome(request, each, next(recorded)))
+            else:
+                outcomes.append(self.refusal(each))
+        return outcomes
 
     def _complete(
         self, request: UnderWay, answers: Answers | BaseException
@@ -289,10 +292,12 @@ class Answering:
     def _outcome(self, request: UnderWay, complete: Complete, recorded: Recorded) -> Outcome:
         if isinstance(recorded, RequestRefused):
             return self.refusal(recorded)
-        call, (given, more) = request.call, complete
+        call, given = request.call, complete.given
         answered = Answered(given.asked.ids, given.answers.by_row, given.answers.scores)
         try:
-            response = call.protocol.write(request.endpoint, call.request, answered, more)
+            response = call.protocol.write(
+                request.endpoint, call.request, answered, complete.beside
+            )
         except BaseException as error:  # the others of its turn go on
             return self.refusal(error)
         return Outcome(response, given, recorded)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, overload
+
+import msgspec
 
 from cd4ml.records.plan import Arm
 from cd4ml.serving.request import Row
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 Score = float | None
 
 
-class Version(NamedTuple):
+class Version(msgspec.Struct, frozen=True):
     """A loaded version in its role: `values` turns a row into what `score` takes.
 
     `told` is what every line of the log says about it, `said` what every prediction in a
@@ -30,14 +32,14 @@ class Version(NamedTuple):
     explainer: Explainer | None = None
 
 
-class Answer(NamedTuple):
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """One version's score of one row; None if it failed on it."""
 
     version: Version
     score: Score
 
 
-class Group(NamedTuple):
+class Group(msgspec.Struct, frozen=True, gc=False):
     """What one version answered: `rows` are the numbers of those rows, None is all of them."""
 
     version: Version

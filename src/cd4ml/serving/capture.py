@@ -8,9 +8,10 @@ import threading
 import time
 import zlib
 from collections.abc import Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
-from typing import NamedTuple
+
+import msgspec
 
 from cd4ml.errors import Unavailable
 from cd4ml.records.settings import CaptureSettings
@@ -35,7 +36,7 @@ _NOTHING = Mask()
 _ALL_THERE: tuple[bytes, ...] = ()
 
 
-class Given(NamedTuple):
+class Given(msgspec.Struct, frozen=True, gc=False):
     """A request's rows, and the answers to each that are about to leave."""
 
     asked: Asked
@@ -99,12 +100,12 @@ class Capture:
         Returns:
             For each request its lines that are still to be shipped, or why it is refused.
         """
-        lines = [self._lines(given) for given in requests]
+        lines = list(map(self._lines, requests))
         if self._shipper is not None:
             return list(lines)
         try:
             self._refuse_late()
-            self._segment.append_all([line for each in lines for line in each])
+            self._segment.append_all(list(chain.from_iterable(lines)))
             if not self._settings.sync_every_ms:
                 self._segment.sync()
                 self._refuse_lost()
@@ -114,9 +115,12 @@ class Capture:
         return [_ALL_THERE] * len(requests)
 
     def _lines(self, given: Given) -> list[bytes]:
-        asked, answers = given
+        asked, answers = given.asked, given.answers
         if self._settings.sample >= 1:
-            return [line for each in answers.groups() for line in lines_of(asked, each, self._mask)]
+            groups = answers.groups()
+            if len(groups) == 1:
+                return lines_of(asked, groups[0], self._mask)
+            return [line for each in groups for line in lines_of(asked, each, self._mask)]
         sampled = [self._sampled(asked, each) for each in answers.groups()]
         self._counts.sampled_out += answers.n - sum(len(each.scores) for each in sampled)
         return [line for each in sampled for line in lines_of(asked, each, self._mask)]

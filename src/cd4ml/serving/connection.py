@@ -97,11 +97,11 @@ def without_upgrade(data: bytes) -> bytes:
 
 def whole(response: Response, date: bytes, *, is_last: bool) -> bytes:
     """A response as it goes over the wire."""
-    status, body, (name, kind), more = response
+    body, (name, kind), more = response.body, response.kind, response.more
     others = b"".join(b"%b: %b\r\n" % pair for pair in more) if more else b""
     end = b"connection: close\r\n" if is_last else b""
     return b"%b%b%b: %b\r\ncontent-length: %d\r\n%b%b\r\n%b" % (
-        STATUS_LINE[status],
+        STATUS_LINE[response.status],
         date,
         name,
         kind,

@@ -119,8 +119,9 @@ class DirectProtocol(Connection):
 
     def _answer(self, head: Head, body: bytes) -> None:
         self._n_waiting += 1
-        _, key, kind, headers, *_ = head.request
-        self._turn.put(self, Call(head.protocol, head.path, Request(body, key, kind, headers)))
+        like = head.request
+        request = Request(body, like.key, like.kind, like.headers)
+        self._turn.put(self, Call(head.protocol, head.path, request))
 
     def respond(self, response: Response, date: bytes, now: float, *, is_draining: bool) -> None:
         """Send the response to the oldest request that waits; the process may be about to end."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -25,7 +25,7 @@ _ONE = b'{"prediction_id":"%b","answered_at":%d,%b,"score":%b,"inputs":%b,"key":
 _SEVERAL = b'{"prediction_ids":%b,"answered_at":%b,%b,"scores":%b,"inputs":%b,"key":%b'
 
 
-class Asked(NamedTuple):
+class Asked(msgspec.Struct, frozen=True, gc=False):
     """The rows of a request with their prediction ids, when and under what they were answered."""
 
     endpoint: Endpoint
@@ -65,7 +65,7 @@ def lines_of(asked: Asked, group: Group, mask: Mask) -> list[bytes]:
     Several rows are one line: the checksum, what the version says of itself and the way into the
     file cost once a line. None if there are no rows.
     """
-    version, numbers, scores = group
+    version, numbers, scores = group.version, group.rows, group.scores
     ids, rows = asked.ids, asked.rows
     if numbers is not None:
         ids, rows = [ids[i] for i in numbers], [rows[i] for i in numbers]

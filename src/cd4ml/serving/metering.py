@@ -32,9 +32,8 @@ def metered(endpoint: Endpoint, counts: Counts) -> Endpoint:
     """The same endpoint; what its models take is noted in `counts.work`."""
 
     def with_meter(version: Version) -> Version:
-        return version._replace(
-            score=_timed(version.score, label_of(version.arm), counts.work),
-        )
+        score = _timed(version.score, label_of(version.arm), counts.work)
+        return msgspec.structs.replace(version, score=score)
 
     return dataclasses.replace(
         endpoint,

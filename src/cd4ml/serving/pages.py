@@ -34,7 +34,7 @@ def page(watcher: Watcher, method: str, path: str) -> Response:
         return _unknown(path)
     if method not in ("GET", "HEAD"):
         refusal = explained(405, InvalidInput(f"expected a GET of {path[:100]}, got {method}"))
-        return refusal._replace(more=((b"allow", b"GET, HEAD"),))
+        return msgspec.structs.replace(refusal, more=((b"allow", b"GET, HEAD"),))
     if path in _ALIVE:
         return Response(200, b'{"health":"ok"}')
     if path == "/version":

@@ -122,7 +122,7 @@ def _about(method: str, path: str, status: int) -> dict[str, Any]:
 
 
 def _about_answers(given: Given) -> dict[str, Any]:
-    asked, answers = given
+    asked, answers = given.asked, given.answers
     plan, versions = asked.endpoint.plan, answers.by_row
     numbers = list(dict.fromkeys(version.arm.number for version in versions))
     return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -27,7 +27,7 @@ class ClientGone(Exception):
     """The caller left before the request was read."""
 
 
-class Response(NamedTuple):
+class Response(msgspec.Struct, frozen=True, gc=False):
     """What goes back to the caller."""
 
     status: int
@@ -36,7 +36,7 @@ class Response(NamedTuple):
     more: tuple[tuple[bytes, bytes], ...] = ()  # headers
 
 
-class Request(NamedTuple):
+class Request(msgspec.Struct, frozen=True, gc=False):
     """What came from the caller.
 
     `key` is the header `cd4ml-key`, "" without one; `encoding` how the body is said to be compressed.

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from cd4ml.serving.answers import Score, Version
 from cd4ml.serving.beside import Beside
 from cd4ml.serving.endpoint import Endpoint
@@ -15,7 +17,7 @@ from cd4ml.serving.request import Row
 from cd4ml.serving.wire import Request, Response
 
 
-class Answered(NamedTuple):
+class Answered(msgspec.Struct, frozen=True, gc=False):
     """The rows of a request, in their order: their ids, whose answers count, and which these are."""
 
     ids: Sequence[str]

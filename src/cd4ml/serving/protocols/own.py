@@ -46,7 +46,7 @@ def _asks(endpoint: Endpoint, request: Request) -> bool:
 def _write(endpoint: Endpoint, request: Request, answered: Answered, beside: Beside) -> Response:
     if request.kind.startswith(ARROW):
         return write_arrow(endpoint, answered, beside)
-    ids, versions, scores = answered
+    ids, versions, scores = answered.ids, answered.versions, answered.scores
     if len(ids) == 1 and beside is NOTHING:
         return Response(200, _ONE % (ids[0].encode(), _encode(scores[0]), versions[0].said))
     plan = endpoint.plan.number
