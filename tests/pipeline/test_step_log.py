@@ -17,7 +17,7 @@ from cd4ml.records.run_artifact import RunArtifact
 from cd4ml.store import rows
 from cd4ml.store.blobs import open_blobs
 from cd4ml.store.clock import SystemClock
-from cd4ml.store.segments import segments_in
+from cd4ml.store.segment_files import segments_in
 from cd4ml.store.tracking.history import history, metrics_of
 from cd4ml.store.tracking.recorder import FOLDER
 from tests.pipeline.projects import edit, project

@@ -26,7 +26,7 @@ from cd4ml.store import ledger
 from cd4ml.store.lines import read_lines
 from cd4ml.store.project import Project, open_project
 from cd4ml.store.rows import find, insert
-from cd4ml.store.segments import complete_lines, segments_in
+from cd4ml.store.segment_files import complete_lines, segments_in
 from tests.models.builders import AT, CONTRACT, ROW, flights
 
 BODY = json.dumps({"rows": [ROW]}).encode()

@@ -26,7 +26,7 @@ from cd4ml.store.clock import SimulatedClock, microseconds
 from cd4ml.store.database import Database
 from cd4ml.store.lines import read_lines
 from cd4ml.store.masking import Mask
-from cd4ml.store.segments import complete_lines, remove_if_abandoned, segments_in
+from cd4ml.store.segment_files import complete_lines, remove_if_abandoned, segments_in
 from tests.models.builders import AT, boosted
 from tests.serving.builders import Released, arm, server, until
 from tests.serving.small_disk import fill, small_disk

@@ -19,7 +19,8 @@ from cd4ml.store.database import Database
 from cd4ml.store.lines import seal
 from cd4ml.store.log import PredictionLog
 from cd4ml.store.seen import beside, remember
-from cd4ml.store.segments import Segment, segments_in
+from cd4ml.store.segment_files import segments_in
+from cd4ml.store.segments import Segment
 from tests.store.answers import (
     START,
     answer,
@@ -109,7 +110,7 @@ def test_a_late_collector_takes_several_commits_to_bound_its_memory(
 ) -> None:
     for i in range(3):
         append(log.segments, answer(i), answer(i + 3))
-    monkeypatch.setattr("cd4ml.store.log._BATCH_BYTES", 1)
+    monkeypatch.setattr("cd4ml.store.segment_pieces._BATCH_BYTES", 1)
 
     assert log.collect() == 6
     assert ids(log.predictions()) == [prediction_id(i) for i in range(6)]

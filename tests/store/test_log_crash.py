@@ -16,7 +16,8 @@ from deltalake import DeltaTable
 from cd4ml.store import ledger
 from cd4ml.store.answer_counts import answered_by
 from cd4ml.store.log import PredictionLog
-from cd4ml.store.segments import Segment, segments_in
+from cd4ml.store.segment_files import segments_in
+from cd4ml.store.segments import Segment
 from cd4ml.store.shipped import FOLDER, name_of
 from tests.store.answers import START, answer, append, line, log_in, prediction_id
 from tests.store.kill_collector import forget_ada

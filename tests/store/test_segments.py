@@ -12,13 +12,8 @@ from hypothesis import strategies as st
 
 from cd4ml.errors import InvalidInput
 from cd4ml.store.lines import is_sealed, seal
-from cd4ml.store.segments import (
-    PartlyWritten,
-    Segment,
-    complete_lines,
-    remove_if_abandoned,
-    segments_in,
-)
+from cd4ml.store.segment_files import complete_lines, remove_if_abandoned, segments_in
+from cd4ml.store.segments import PartlyWritten, Segment
 
 
 def only(folder: Path) -> Path:
@@ -154,34 +149,6 @@ def test_a_full_disk_is_an_error_of_append(tmp_path: Path, monkeypatch: pytest.M
     os.close(full)
 
 
-def test_a_torn_line_is_left_for_the_next_time(tmp_path: Path) -> None:
-    path = tmp_path / "worker.jsonl"
-    path.write_bytes(b"first\nsecond\nthi")
-
-    assert complete_lines(path, 0) == b"first\nsecond\n"
-    assert complete_lines(path, 6) == b"second\n"
-    assert complete_lines(path, 13) == b""
-
-
-def test_a_segment_with_a_living_writer_is_kept(tmp_path: Path) -> None:
-    segment = Segment(tmp_path, "worker")
-
-    assert not remove_if_abandoned(only(tmp_path), 0)
-
-    segment.append(b"line")
-    segment.close()
-    assert not remove_if_abandoned(only(tmp_path), 0)
-    assert remove_if_abandoned(only(tmp_path), 5)
-    assert segments_in(tmp_path) == []
-
-
-def test_a_torn_line_of_a_dead_writer_does_not_keep_the_file(tmp_path: Path) -> None:
-    path = tmp_path / "worker.jsonl"
-    path.write_bytes(b"first\ntor")
-
-    assert remove_if_abandoned(path, len(b"first\n"))
-
-
 def test_a_file_taken_away_before_it_was_locked_is_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -273,16 +240,6 @@ def test_a_file_begun_long_enough_ago_is_followed_by_a_new_one(tmp_path: Path) -
         [b"two\n", b"one\n"],
     )
     segment.close()
-
-
-def test_what_is_cut_off_of_a_dead_writers_file_is_said(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    (tmp_path / "worker.jsonl").write_bytes(b"first\ntor")
-
-    assert remove_if_abandoned(only(tmp_path), len(b"first\n"))
-
-    assert caplog.messages == ["3 bytes of a torn last line cut off: worker.jsonl"]
 
 
 @given(st.binary(min_size=1, max_size=60), st.data())

@@ -25,7 +25,7 @@ from cd4ml.pipeline.storage import Output, load, store
 from cd4ml.pipeline.usage import Usage, measured
 from cd4ml.pipeline.watch import NOTHING, Seen, Watch, watching
 from cd4ml.store.clock import open_clock
-from cd4ml.store.segments import segments_in
+from cd4ml.store.segment_files import segments_in
 from cd4ml.store.tracking.recorder import FOLDER
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ counts every line exactly once. Labels are a second table, appended batch by bat
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property, partial
 from pathlib import Path
@@ -24,7 +24,8 @@ from cd4ml.store.growing_table import DAY, GrowingTable
 from cd4ml.store.lines import TIME_DIGITS, Line, id_time, inputs, read_lines
 from cd4ml.store.seen import beside
 from cd4ml.store.seen import is_missed as is_missed_at
-from cd4ml.store.segments import complete_lines, erase, remove_if_abandoned, segments_in
+from cd4ml.store.segment_files import erase, remove_if_abandoned, segments_in
+from cd4ml.store.segment_pieces import Piece, batches
 
 if TYPE_CHECKING:
     import polars as pl
@@ -36,27 +37,12 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_BATCH_BYTES = 256 * 2**20  # of segments in one commit: bounds the memory of a late collector
-
 
 class SetAside(NamedTuple):
     """Lines of a segment that are not predictions, kept in a file of their own."""
 
     path: Path
     n_lines: int
-
-
-class _Piece(NamedTuple):
-    """What one segment has that the table has not."""
-
-    segment: Path
-    offset: int
-    data: bytes
-
-    @property
-    def end(self) -> int:
-        """Where the piece ends in its segment, in bytes."""
-        return self.offset + len(self.data)
 
 
 class PredictionLog:
@@ -90,7 +76,7 @@ class PredictionLog:
         seen = self._predictions.marks()
         drained = {path: seen.get(path.name, 0) for path in segments_in(self.segments)}
         n_rows = 0
-        for pieces in _batches(dict(drained)):
+        for pieces in batches(dict(drained)):
             rows = self._frame(self._read(pieces))
             marks = {piece.segment.name: piece.end for piece in pieces}
             count = partial(answer_counts.add, counts=answer_counts.counted(rows))
@@ -330,7 +316,7 @@ class PredictionLog:
             clock=self._clock,
         )
 
-    def _read(self, pieces: list[_Piece]) -> list[Line]:
+    def _read(self, pieces: list[Piece]) -> list[Line]:
         return self._lines((f"{each.segment.stem}@{each.offset}", each.data) for each in pieces)
 
     def _lines(self, texts: Iterable[tuple[str, bytes]]) -> list[Line]:
@@ -374,23 +360,6 @@ def _read_of(store: Blobs, each: shipped.Shipped) -> bytes:
     except NotFound:
         msg = f"another collector took the answers in {each.name} first"
         raise Conflict(msg, hint="repeat: what it took will be skipped") from None
-
-
-def _batches(drained: Mapping[Path, int]) -> Iterator[list[_Piece]]:
-    """New complete lines of all segments, in as few batches as memory allows."""
-    batch: list[_Piece] = []
-    n_bytes = 0
-    for segment, offset in drained.items():
-        piece = _Piece(segment, offset, complete_lines(segment, offset))
-        if not piece.data:
-            continue
-        batch.append(piece)
-        n_bytes += len(piece.data)
-        if n_bytes >= _BATCH_BYTES:
-            yield batch
-            batch, n_bytes = [], 0
-    if batch:
-        yield batch
 
 
 def _prediction(row: Mapping[str, Any]) -> Prediction:

@@ -15,7 +15,8 @@ from cd4ml.records.run_artifact import RunArtifact
 from cd4ml.records.run_input import RunInput
 from cd4ml.store import rows
 from cd4ml.store.database import open_database
-from cd4ml.store.segments import Segment, segments_in
+from cd4ml.store.segment_files import segments_in
+from cd4ml.store.segments import Segment
 from cd4ml.store.tracking import collection
 from cd4ml.store.tracking.collection import collect
 from cd4ml.store.tracking.history import history

@@ -22,7 +22,7 @@ from cd4ml.models.behaviour.responses import response
 from cd4ml.records.behaviour import BehaviourEvidence, Load, Promise, Response
 from cd4ml.records.behaviour_gate import BehaviourGate
 from cd4ml.store.lines import Line, read_lines
-from cd4ml.store.segments import complete_lines, segments_in
+from cd4ml.store.segment_files import complete_lines, segments_in
 
 _AS_JUDGED = "answers over HTTP are those that were judged"
 

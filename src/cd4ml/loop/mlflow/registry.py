@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cd4ml.engines.mlflow import messages
+from cd4ml.engines.mlflow import registry_messages as messages
 from cd4ml.engines.mlflow.entities import milliseconds
 from cd4ml.engines.mlflow.faults import NotOffered
+from cd4ml.engines.mlflow.messages import Search
 from cd4ml.engines.mlflow.search_language import (
     REGISTERED_MODELS,
     Comparison,
@@ -113,7 +114,7 @@ def delete_model(project: Project, asked: messages.ModelByName, actor: str) -> A
     return {}
 
 
-def search_models(project: Project, asked: messages.Search, actor: str) -> Answered:
+def search_models(project: Project, asked: Search, actor: str) -> Answered:
     """Registered models that fit, by name unless another order is asked for.
 
     Raises:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cd4ml.engines.mlflow import entities, messages
+from cd4ml.engines.mlflow import entities
+from cd4ml.engines.mlflow import registry_messages as messages
+from cd4ml.engines.mlflow.messages import Search
 from cd4ml.engines.mlflow.search_language import (
     MODEL_VERSIONS,
     Comparison,
@@ -117,7 +119,7 @@ def delete_version(project: Project, asked: messages.VersionAsked, actor: str) -
     return {}
 
 
-def search_versions(project: Project, asked: messages.Search, actor: str) -> Answered:
+def search_versions(project: Project, asked: Search, actor: str) -> Answered:
     """Versions that fit, those that changed last first unless another order is asked for.
 
     Raises:

@@ -20,7 +20,7 @@ from cd4ml.records.run import Run
 from cd4ml.records.run_artifact import RunArtifact
 from cd4ml.records.run_input import RunInput
 from cd4ml.store import rows
-from cd4ml.store.segments import complete_lines, remove_if_abandoned, segments_in
+from cd4ml.store.segment_files import complete_lines, remove_if_abandoned, segments_in
 from cd4ml.store.tables import TABLES
 from cd4ml.store.tracking.journal import Entry, encoded
 from cd4ml.store.tracking.logged import log_artifacts, log_inputs, log_metrics, log_parameters
