@@ -1,6 +1,7 @@
 """A row's violations are named all at once, with the place, what was expected and what came."""
 
 import math
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -150,11 +151,12 @@ times = st.from_regex(r"[0-2][0-9]:[0-6][0-9]:[0-6][0-9]", fullmatch=True)
 
 
 @given(st.builds("{}{}{}{}{}".format, days, st.sampled_from("Tt _"), times, fractions, zones))
-def test_times_are_read_as_msgspec_reads_them(text: str) -> None:
+def test_times_are_read_as_msgspec_reads_them_cut_to_microseconds(text: str) -> None:
     moment = Annotated[datetime, msgspec.Meta(tz=True)]
+    cut = re.sub(r"(\.[0-9]{6})[0-9]+", r"\1", text)
 
     try:
-        expected = msgspec.convert(text, moment).astimezone(UTC)
+        expected = msgspec.convert(cut, moment).astimezone(UTC)
     except (msgspec.ValidationError, OverflowError):
         assert not is_moment(text)
     else:
@@ -163,7 +165,7 @@ def test_times_are_read_as_msgspec_reads_them(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["9999-12-31T23:59:59.9999999Z", "0001-01-01T00:00:00+01:00", "\uff12013-02-01T05:00:00Z", ""],
+    ["9999-12-31T23:59:59-00:01", "0001-01-01T00:00:00+01:00", "\uff12013-02-01T05:00:00Z", ""],
 )
 def test_what_is_no_time_within_the_years_1_to_9999_is_none(text: str) -> None:
     assert not is_moment(text)
