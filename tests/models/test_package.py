@@ -45,6 +45,7 @@ from cd4ml.records.contract import Field
 from cd4ml.store.blobs import Blobs, open_blobs
 from tests.models.builders import (
     CONTRACT,
+    ROW,
     Packaged,
     bitset_boosted,
     boosted,
@@ -182,6 +183,36 @@ def test_whatever_serves_gives_the_regressors_answers(
     rows = probes(CONTRACT, to_rows(CONTRACT, flights()))
     expected = NativeScorer(fitted, CONTRACT).score([tuple(row.values()) for row in rows])
     np.testing.assert_allclose(model.load().score(rows), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_trees_that_ask_whether_a_value_is_missing_are_packaged(tmp_path: Path) -> None:
+    """scikit-learn writes that as a threshold of infinity, whose neighbour skl2onnx looked for in vain."""
+    fitted = fit(RandomForestClassifier(10, random_state=0))
+    asks = [np.isinf(tree.tree_.threshold).any() for tree in fitted[-1].estimators_]
+
+    model = packaged(tmp_path, fitted)
+
+    assert any(asks)
+    rows = probes(CONTRACT, to_rows(CONTRACT, flights()))
+    expected = NativeScorer(fitted, CONTRACT).score([tuple(row.values()) for row in rows])
+    np.testing.assert_allclose(model.load().score(rows), expected, atol=1e-5)
+
+
+def test_a_null_that_stands_for_a_default_is_packaged_as_the_default(tmp_path: Path) -> None:
+    """The rows that judge a model have such nulls; what it would make of null itself is never asked."""
+    fields = [
+        msgspec.structs.replace(field, on_null="default", default=70.0)
+        if field.name == "temp"
+        else field
+        for field in CONTRACT.fields
+    ]
+    contract = msgspec.structs.replace(CONTRACT, fields=tuple(fields))
+
+    model = packaged(tmp_path, boosted(), contract).load()
+
+    blank, warm = ({**ROW, "temp": temp} for temp in (None, 70.0))
+    assert model.score([blank]) == model.score([warm])
+    assert model.score([blank]) != packaged(tmp_path, boosted()).load().score([blank])
 
 
 @pytest.mark.parametrize("loss", ["poisson", "gamma"])

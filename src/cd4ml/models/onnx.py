@@ -54,7 +54,7 @@ def compile_estimator(estimator: Any, contract: Contract, *, is_double: bool = F
         if field.type != "datetime"
     ]
     options = {id(estimator): {"zipmap": False}} if is_classifier(estimator) else None
-    with _conversion, _plain_attributes(), warnings.catch_warnings():
+    with _conversion, _plain_attributes(), _endless_thresholds(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = convert_sklearn(estimator, "model", initial_types=inputs, options=options)
     # skl2onnx 1.20 lists the operator sets in the order of a Python set of texts, which is
@@ -84,6 +84,27 @@ def _plain_attributes() -> Iterator[None]:
         yield
     finally:
         container.make_node = original
+
+
+@contextmanager
+def _endless_thresholds() -> Iterator[None]:
+    """Let skl2onnx convert trees that ask whether a value is missing.
+
+    scikit-learn writes that question as a threshold of infinity. skl2onnx 1.20 looks for the nearest
+    other double by halving the way there, which never ends.
+    """
+    import skl2onnx.common.tree_ensemble as trees
+
+    original = trees.sklearn_threshold
+
+    def threshold(value: float, dtype: Any, mode: str) -> Any:
+        return np.float64(value) if np.isinf(value) else original(value, dtype, mode)
+
+    trees.sklearn_threshold = threshold
+    try:
+        yield
+    finally:
+        trees.sklearn_threshold = original
 
 
 def _without_booleans(value: Any) -> Any:
