@@ -1,7 +1,9 @@
 """A wheel's own code answers as the model it was made of, whatever it was compiled to."""
 
 import asyncio
+import csv
 import importlib
+import io
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,9 +11,12 @@ from types import ModuleType
 from typing import Any
 
 import httpx
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.linear_model import LinearRegression
 
 from cd4ml.loop.candidate import runtime_of
@@ -19,10 +24,12 @@ from cd4ml.models.estimator import dump
 from cd4ml.models.explain import taken_along
 from cd4ml.models.package import package
 from cd4ml.models.runtime import load
-from cd4ml.records.contract import Contract, Field
+from cd4ml.records.contract import Contract, Field, FieldType
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.serving.packaging.contents import contents_of
 from cd4ml.serving.packaging.embedded import server
+from cd4ml.serving.packaging.embedded.lines import rows_of_csv
+from cd4ml.serving.protocols.columns import rows_of_texts
 from cd4ml.store.blobs import Blobs, open_blobs
 from tests.models.builders import AT, ROW, bitset_boosted, boosted, logistic, network
 from tests.models.registered import Registered
@@ -273,3 +280,23 @@ def test_without_uvicorn_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch
     assert ended.value.code == (
         "answering over HTTP needs uvicorn, which is not installed: pip install uvicorn"
     )
+
+
+@given(
+    st.sampled_from(["integer", "number", "boolean", "string", "datetime"]),
+    st.one_of(
+        st.text(st.characters(exclude_characters="\0\r", codec="utf-8"), max_size=8),
+        st.from_regex(r"[-+ ]?[0-9_]{0,20}(\.[0-9]{0,3})?([eE][0-9]{1,2})?", fullmatch=True),
+        st.sampled_from(["true", "False", "1", "nan", "-Infinity", "\u0661", "9007199254740993.0"]),
+    ),
+)
+def test_a_container_reads_a_line_of_csv_as_an_endpoint_does(kind: FieldType, text: str) -> None:
+    written = io.StringIO()
+    csv.writer(written).writerows([["value", "beside"], [text, "x"]])
+    fields = (Field("value", kind), Field("beside", "string"))
+
+    plain = [msgspec.to_builtins(field) for field in fields]
+    (row,) = rows_of_csv(written.getvalue().encode(), plain)
+
+    assert [row] == rows_of_texts(fields, ["value", "beside"], [[text, "x"]])
+    assert type(row["value"]) in (int, float, bool, str, type(None))
