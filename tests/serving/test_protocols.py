@@ -5,6 +5,7 @@ import json
 import math
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -430,7 +431,11 @@ def test_what_cannot_be_read_is_explained(
         ({"datatype": "INT65"}, "the body is no inference request: Invalid enum value 'INT65'"),
         ({"name": "wind"}, "an input stands twice"),
         (
-            {"parameters": {"binary_data_size": 16}},
+            {"parameters": {"binary_data_size": 0}},
+            "the input 'hour' has both data and a binary_data_size",
+        ),
+        (
+            {"parameters": {"binary_data_size": 16}, "data": None},
             "the input 'hour' says a binary_data_size that the body does not have",
         ),
         ({"shape": [1], "data": [17]}, "the inputs have not all the same number of rows"),
@@ -443,6 +448,22 @@ def test_a_tensor_that_cannot_be_read_is_explained(
 
     assert reply.status == 400
     assert reply.json["error"].startswith(message)
+
+
+def test_bytes_that_belong_to_no_tensor_are_refused(caller: Caller) -> None:
+    head = tensors(hour={"parameters": {"binary_data_size": 16}, "data": None})
+    hours = np.array([17, 17], "<i8").tobytes()
+
+    def asked(body: bytes) -> Reply:
+        return caller.ask(
+            head + body, path=f"{MODEL}/infer", inference_header_content_length=str(len(head))
+        )
+
+    assert asked(hours).status == 200
+    assert (asked(hours + b"\0").status, asked(hours + b"\0").json["error"]) == (
+        400,
+        "the body has bytes that no input says are its own: 1",
+    )
 
 
 PATHS = st.sampled_from(["/predict", "/invocations", f"{MODEL}/infer"])
