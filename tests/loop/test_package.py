@@ -314,7 +314,9 @@ def test_a_row_type_cannot_be_broken_by_what_people_call_things() -> None:
     names: dict[str, Any] = {}
 
     exec(  # noqa: S102 - what a wheel would run
-        "from typing import *\n" + row_type(Contract(name="c", fields=fields)), names
+        "from datetime import datetime\nfrom typing import *\n"
+        + row_type(Contract(name="c", fields=fields)),
+        names,
     )
 
     assert names["Row"].__required_keys__ == {'"""', "class", "at"}

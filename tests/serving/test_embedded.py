@@ -31,7 +31,16 @@ from cd4ml.serving.packaging.embedded import server
 from cd4ml.serving.packaging.embedded.lines import rows_of_csv
 from cd4ml.serving.protocols.columns import rows_of_texts
 from cd4ml.store.blobs import Blobs, open_blobs
-from tests.models.builders import AT, ROW, bitset_boosted, boosted, logistic, network
+from tests.models.builders import (
+    AT,
+    CONTRACT,
+    ROW,
+    bitset_boosted,
+    boosted,
+    flights,
+    logistic,
+    network,
+)
 from tests.models.registered import Registered
 
 Taken = Callable[[Blobs, ModelVersion], ModuleType]
@@ -53,6 +62,20 @@ def taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Taken]:
         del sys.modules[each]
 
 
+def version_of(artifact: str) -> ModelVersion:
+    """A version that nobody registered."""
+    return ModelVersion(
+        model="m",
+        number=1,
+        run=0,
+        verdict=0,
+        artifact=artifact,
+        contract="",
+        created_at=AT,
+        created_by="a",
+    )
+
+
 def test_a_model_compiled_in_double_precision_answers_in_it(taken: Taken, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     at = rng.integers(0, 400, 400) + 2**30  # neighbours that single precision takes for one
@@ -65,16 +88,7 @@ def test_a_model_compiled_in_double_precision_answers_in_it(taken: Taken, tmp_pa
         blobs, estimator=estimator, contract=contract, sample=frame, is_trusted=lambda _: True
     )
     runtime = load(blobs, artifact, is_trusted=lambda _: True)
-    version = ModelVersion(
-        model="m",
-        number=1,
-        run=0,
-        verdict=0,
-        artifact=artifact,
-        contract="",
-        created_at=AT,
-        created_by="a",
-    )
+    version = version_of(artifact)
     rows = frame.head(50).to_dicts()
 
     assert runtime.kind == "onnx"
@@ -236,6 +250,27 @@ def test_what_numpy_computed_is_a_number_to_a_wheel(
         ("$.hour", "24"),
         ("$.wind", "true"),
     ]
+
+
+def test_a_moment_with_its_zone_is_a_time_to_a_wheel(taken: Taken, tmp_path: Path) -> None:
+    blobs = open_blobs(str(tmp_path / "blobs"))
+    contract = msgspec.structs.replace(CONTRACT, fields=(*CONTRACT.fields, Field("at", "datetime")))
+    artifact = package(
+        blobs,
+        estimator=blobs.put(dump(boosted())),
+        contract=contract,
+        sample=flights().with_columns(at=pl.lit(AT)),
+        is_trusted=lambda _: True,
+    )
+    module: Any = taken(blobs, version_of(artifact))
+    row, text = ROW | {"at": AT}, ROW | {"at": "2013-02-01T05:00:00Z"}
+
+    assert module.predict(row) == module.predict(text)
+    assert module.predict_many([row]) == module.predict_many([text])
+    with pytest.raises(module.ContractViolated) as refused:
+        module.predict(row | {"at": AT.replace(tzinfo=None)})
+    (found,) = refused.value.violations
+    assert (found.path, found.got) == ("$.at", '"2013-02-01 05:00:00"')
 
 
 def test_a_name_that_is_no_text_is_no_field(
