@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import polars as pl
 import pytest
-from sklearn.compose import TransformedTargetRegressor
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.ensemble import (
     BaggingClassifier,
     ExtraTreesClassifier,
@@ -40,6 +40,7 @@ from cd4ml.models.manifest import COMPILED, PROBES, Manifest, Probes
 from cd4ml.models.native import NativeScorer
 from cd4ml.models.package import package
 from cd4ml.models.parity import probes
+from cd4ml.models.runtime import load
 from cd4ml.models.violations import violations_of
 from cd4ml.records.contract import Field
 from cd4ml.store.blobs import Blobs, open_blobs
@@ -288,6 +289,51 @@ def test_what_does_not_compile_is_served_as_it_is(tmp_path: Path) -> None:
     )
     assert manifest.parity.max_difference is None
     assert manifest.parity.refusal.startswith("it does not compile: ")
+
+
+def test_a_form_that_is_tried_in_vain_says_so_in_the_manifest_only(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """ONNX Runtime writes to the process's own stderr, in colours, what it raises as well."""
+    model = packaged(tmp_path, fit(LogisticRegression(), texts=RARE, numbers=IMPUTED))
+
+    assert "ONNX" in manifest_of(model).refused
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("carrier name", "wind (mph)"),
+        ("carrier-of", "wind.speed"),
+        ("2nd carrier", "carrier \U0001f642"),
+        ("a b", "a_b"),
+        ("a_b", "a b"),
+        ("a b", "a_b0"),
+    ],
+)
+def test_a_column_may_have_any_name(text: str, number: str, tmp_path: Path) -> None:
+    """skl2onnx calls the inputs of a graph by identifiers, requests by the names of the columns."""
+    frame = flights().select(pl.col("carrier").alias(text), pl.col("wind").alias(number))
+    encoder = ColumnTransformer([("texts", OneHotEncoder(), [text])], remainder="passthrough")
+    fitted = make_pipeline(encoder, LogisticRegression()).fit(frame, flights()["late"].to_numpy())
+    fields = (
+        Field(text, "string", categories=("AA", "B6", "UA")),
+        Field(number, "number", minimum=0),
+    )
+    blobs = open_blobs(str(tmp_path))
+
+    artifact = package(
+        blobs,
+        estimator=blobs.put(dump(fitted)),
+        contract=msgspec.structs.replace(CONTRACT, fields=fields),
+        sample=frame,
+        is_trusted=lambda _: True,
+    )
+
+    assert blobs.get_record(artifact, Manifest).kind == "onnx"
+    answers = load(blobs, artifact, is_trusted=lambda _: False).score(frame.to_dicts())
+    np.testing.assert_allclose(answers, fitted.predict_proba(frame)[:, 1], atol=1e-5)
 
 
 def test_the_word_none_is_not_taken_for_a_missing_category(tmp_path: Path) -> None:
