@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cd4ml.models.contract import CompiledContract
-from cd4ml.models.violations import Violation, is_moment, keeps, moment_of, violations_of
+from cd4ml.models.violations import (
+    Violation,
+    expected_of,
+    is_moment,
+    keeps,
+    moment_of,
+    violations_of,
+)
 from cd4ml.records.contract import Contract, Field
 from tests.models.builders import CONTRACT, ROW
 
@@ -137,6 +144,21 @@ def test_long_and_unprintable_values_are_shown_short() -> None:
 
     assert all(len(violation.got) < 100 and len(violation.path) < 100 for violation in found)
     msgspec.json.encode(found)
+
+
+@pytest.mark.parametrize(
+    ("field", "expected"),
+    [
+        (Field("a", "number", maximum=59.1234567), "a number of at most 59.1234567"),
+        (Field("a", "number", minimum=-0.1, maximum=1e300), "a number from -0.1 to 1e+300"),
+        (Field("a", "integer", maximum=1_000_000.0), "an integer of at most 1000000"),
+        (Field("a", "integer", minimum=2.0**53), "an integer of at least 9007199254740992"),
+        (Field("a", "number", minimum=0, maximum=0.5), "a number from 0 to 0.5"),
+        (Field("a", "number", maximum=float("inf")), "a number of at most inf"),
+    ],
+)
+def test_a_limit_is_said_to_its_last_digit(field: Field, expected: str) -> None:
+    assert expected_of(field) == expected
 
 
 @given(st.text(max_size=30))

@@ -208,10 +208,16 @@ def _kind_of(field: Field) -> str:
 def _range_of(field: Field) -> str:
     low, high = field.minimum, field.maximum
     if low is not None and high is not None:
-        return f" from {low:g} to {high:g}"
+        return f" from {_limit(low)} to {_limit(high)}"
     if low is not None:
-        return f" of at least {low:g}"
-    return "" if high is None else f" of at most {high:g}"
+        return f" of at least {_limit(low)}"
+    return "" if high is None else f" of at most {_limit(high)}"
+
+
+def _limit(value: float) -> str:
+    """A limit to its last digit, so that what lies beyond it is not called the same."""
+    is_whole = float(value).is_integer() and abs(value) <= LARGEST_INTEGER
+    return str(int(value)) if is_whole else repr(float(value))
 
 
 def takes(field: Field, value: Any) -> bool:
