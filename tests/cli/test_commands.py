@@ -182,6 +182,11 @@ def test_a_run_is_compared_with_another(shell: Shell) -> None:
             "--min-replicas and --max-replicas say how many",
         ),
         (
+            "serve --in production --max-replicas 2",
+            "--min-replicas and --max-replicas are of a Ray cluster, and --on ray is not said",
+            "--workers says how many processes of this machine answer",
+        ),
+        (
             "demo --months x",
             "cd4ml demo: argument --months: expected 1 to 11 months, got x",
             "cd4ml demo --help",

@@ -115,8 +115,12 @@ def test_many_categories_stand_in_lines_of_their_own() -> None:
          "object contains unknown field `minimum_row`",
          "did you mean `minimum_rows`? docs/contracts.md lists every key"),
         ("maximum = 1440", 'maximum = "1440"',
-         "expected `float | null`, got `str` - at `field[...].maximum`",
+         "expected `int | float | null`, got `str` - at `field[...].maximum`",
          "docs/contracts.md lists every key"),
+        ("minimum = 1\n", "minimum = 9007199254740993\n",
+         "no row can keep the contract 'Rides': the limit 9007199254740993 of 'ride' would be"
+         " kept as another number: beyond 2^53 not every whole number can be one",
+         "correct it where it is declared"),
         ('type = "number"', 'type = "float"',
          "expected one of boolean, datetime, integer, number, string, got 'float'"
          " - at `field[...].type`",

@@ -314,7 +314,9 @@ def test_a_row_type_cannot_be_broken_by_what_people_call_things() -> None:
     names: dict[str, Any] = {}
 
     exec(  # noqa: S102 - what a wheel would run
-        "from typing import *\n" + row_type(Contract(name="c", fields=fields)), names
+        "from datetime import datetime\nfrom typing import *\n"
+        + row_type(Contract(name="c", fields=fields)),
+        names,
     )
 
     assert names["Row"].__required_keys__ == {'"""', "class", "at"}
@@ -510,9 +512,40 @@ def test_a_container_takes_lines_as_batch_transform_sends_them(
     kinds["accept"] = "*/*"
     answered = container.post("/invocations", content=lines, headers=kinds)
     assert [json.loads(line)["score"] for line in answered.text.splitlines()] == expected
-    kinds["accept"] = "application/json"
+    kinds["accept"] = "text/csv;q=0.5, application/json"
     told = container.post("/invocations", content=lines, headers=kinds).json()
     assert told["predictions"] == expected
+
+
+def test_what_each_field_adds_is_said_in_json_or_not_at_all(container: httpx.Client) -> None:
+    line, query = b"AA,BOS,17,40.5,8.0\n", {"contributions": "1"}
+    sent = {"content-type": "text/csv"}
+
+    told = container.post("/invocations", content=line, params=query, headers=sent).json()
+    refused = container.post(
+        "/invocations", content=line, params=query, headers=sent | {"accept": "text/csv"}
+    )
+
+    assert len(told["explanations"]) == len(told["predictions"]) == 1
+    assert refused.status_code == 406
+    assert refused.json()["error"] == (
+        "what each field adds is said in JSON, and text/csv is asked for"
+    )
+
+
+def test_a_container_reads_no_body_that_is_said_to_be_compressed(container: httpx.Client) -> None:
+    refused = container.post("/invocations", json=ROW, headers={"content-encoding": "gzip"})
+
+    assert refused.status_code == 415
+    assert refused.json()["error"] == "the body is compressed (gzip), which is not read"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig"])
+def test_a_container_reads_json_in_utf_8_only(container: httpx.Client, encoding: str) -> None:
+    refused = container.post("/invocations", content=json.dumps(ROW).encode(encoding))
+
+    assert refused.status_code == 400
+    assert refused.json()["error"].startswith("the body is not JSON: ")
 
 
 @pytest.mark.parametrize(
@@ -525,7 +558,7 @@ def test_a_container_takes_lines_as_batch_transform_sends_them(
             "the body is not CSV in UTF-8: line 1 has 2 values for 5 columns",
         ),
         ("text/csv", b"\xff", 400, "the body is not CSV in UTF-8: 'utf-8' codec can't decode"),
-        ("text/csv", b"", 422, "expected a list of at least one row at $.text/csv"),
+        ("text/csv", b"", 422, "expected a line with a row at least, got none"),
         ("text/csv", b'"', 400, "the body is not CSV in UTF-8: "),
         (
             "text/csv",
@@ -534,7 +567,7 @@ def test_a_container_takes_lines_as_batch_transform_sends_them(
             "the request does not keep the contract 'delay': 1 violation",
         ),
         ("application/jsonlines", b"{}\n{", 400, "the body is not JSON"),
-        ("application/jsonlines", b"\n\n", 422, "expected a list of at least one row"),
+        ("application/jsonlines", b"\n\n", 422, "expected a line with a row at least, got none"),
     ],
 )
 def test_lines_that_cannot_be_read_are_refused_in_json(

@@ -170,7 +170,7 @@ def test_what_was_written_before_a_refusal_stays_with_the_plan_it_was_written_by
 ) -> None:
     path = registered.folder / "in" / "b.parquet"
     whole = path.read_bytes()
-    pl.read_parquet(path).with_columns(hour=24).write_parquet(path)
+    pl.read_parquet(path).with_columns(hour=pl.lit(24, pl.Int64)).write_parquet(path)
     with pytest.raises(ContractViolated):
         scored(registered)
     path.write_bytes(whole)
@@ -299,6 +299,7 @@ def test_what_cannot_be_scored_is_said_before_anything_is_written(registered: Re
         ({"input": str(folder / "nowhere")}, NotFound, "there is no file"),
         ({"input": str(folder / "text.parquet")}, InvalidInput, "cannot be read"),
         ({"columns": ("gate",)}, InvalidInput, "has no column 'gate'"),
+        ({"column": ""}, InvalidInput, "expected a name for the column of the answers, got none"),
         ({"ref": "delay/99"}, NotFound, "no model version"),
         ({"dataset": "two words"}, InvalidInput, "expected a name that a step's parameter"),
     ):
@@ -309,6 +310,26 @@ def test_what_cannot_be_scored_is_said_before_anything_is_written(registered: Re
         scored(registered, input=str(missing))
     with pytest.raises(InvalidInput, match="has a column 'wind' already"):
         scored(registered, column="wind", output=str(folder / "out"))
+
+
+def test_files_that_would_be_no_dataset_are_said_before_anything_is_scored(
+    registered: Registered, tmp_path: Path
+) -> None:
+    folder = registered.folder
+    path = folder / "in" / "b.parquet"
+    pl.read_parquet(path).with_columns(gate=pl.lit("B12")).write_parquet(path)
+
+    with pytest.raises(InvalidInput) as refusal:
+        scored(registered)
+
+    assert str(refusal.value) == (
+        f"{path} has other columns than {folder / 'in' / 'a.parquet'}: it has 'gate' besides\n"
+        "  hint: the output becomes one dataset: keep what all of them have, --keep COLUMN, or"
+        " write it to a folder outside of the project"
+    )
+    assert not (folder / "scored").exists()
+    assert scored(registered, columns=("id", "hour")).dataset == "scored@1"
+    assert scored(registered, output=str(tmp_path / "elsewhere")).n_scored == 400
 
 
 def test_a_version_without_a_package_cannot_answer(registered: Registered) -> None:

@@ -172,6 +172,11 @@ def test_a_missing_column_is_named() -> None:
             (Field("a", "string", minimum=0),),
             "'a' has the type string and takes no minimum or maximum",
         ),
+        (
+            (Field("a", "integer", minimum=2**53 + 1),),
+            "the limit 9007199254740993 of 'a' would be kept as another number: beyond 2^53 not"
+            " every whole number can be one",
+        ),
     ],
 )
 def test_a_contract_that_no_row_can_keep_is_refused(fields: tuple[Field, ...], wrong: str) -> None:
@@ -279,3 +284,23 @@ def test_times_travel_as_text_in_utc() -> None:
     }
     assert to_frame(contract, [tuple(row.values())]).row(0)[:2] == (CABLE, CABLE)
     assert not CompiledContract(contract).check(row)
+
+
+@pytest.mark.parametrize("name", ['a"b', "a\\b", "a\nb", "\x00"])
+def test_a_name_that_no_request_can_have_is_said(name: str) -> None:
+    with pytest.raises(InvalidInput) as refusal:
+        CompiledContract(Contract(name="odd", fields=(Field(name, "integer"),)))
+
+    assert str(refusal.value) == (
+        f"requests cannot have a field called {name!r}: it has a quote, a backslash or a control"
+        " character\n  hint: call the column otherwise, in the step that makes the rows"
+    )
+
+
+@pytest.mark.parametrize("name", ["a b", "q'u<b>", "\u00e9\U0001f642", "rows", "\x7f"])
+def test_other_names_are_read(name: str) -> None:
+    compiled = CompiledContract(Contract(name="odd", fields=(Field(name, "integer"),)))
+
+    row = msgspec.json.decode(msgspec.json.encode({name: 7}), type=compiled.row)
+
+    assert compiled.getter([name])(row) == (7,)

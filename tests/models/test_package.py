@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import polars as pl
 import pytest
-from sklearn.compose import TransformedTargetRegressor
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.ensemble import (
     BaggingClassifier,
     ExtraTreesClassifier,
@@ -40,11 +40,13 @@ from cd4ml.models.manifest import COMPILED, PROBES, Manifest, Probes
 from cd4ml.models.native import NativeScorer
 from cd4ml.models.package import package
 from cd4ml.models.parity import probes
+from cd4ml.models.runtime import load
 from cd4ml.models.violations import violations_of
 from cd4ml.records.contract import Field
 from cd4ml.store.blobs import Blobs, open_blobs
 from tests.models.builders import (
     CONTRACT,
+    ROW,
     Packaged,
     bitset_boosted,
     boosted,
@@ -184,6 +186,36 @@ def test_whatever_serves_gives_the_regressors_answers(
     np.testing.assert_allclose(model.load().score(rows), expected, rtol=1e-5, atol=1e-5)
 
 
+def test_trees_that_ask_whether_a_value_is_missing_are_packaged(tmp_path: Path) -> None:
+    """scikit-learn writes that as a threshold of infinity, whose neighbour skl2onnx looked for in vain."""
+    fitted = fit(RandomForestClassifier(10, random_state=0))
+    asks = [np.isinf(tree.tree_.threshold).any() for tree in fitted[-1].estimators_]
+
+    model = packaged(tmp_path, fitted)
+
+    assert any(asks)
+    rows = probes(CONTRACT, to_rows(CONTRACT, flights()))
+    expected = NativeScorer(fitted, CONTRACT).score([tuple(row.values()) for row in rows])
+    np.testing.assert_allclose(model.load().score(rows), expected, atol=1e-5)
+
+
+def test_a_null_that_stands_for_a_default_is_packaged_as_the_default(tmp_path: Path) -> None:
+    """The rows that judge a model have such nulls; what it would make of null itself is never asked."""
+    fields = [
+        msgspec.structs.replace(field, on_null="default", default=70.0)
+        if field.name == "temp"
+        else field
+        for field in CONTRACT.fields
+    ]
+    contract = msgspec.structs.replace(CONTRACT, fields=tuple(fields))
+
+    model = packaged(tmp_path, boosted(), contract).load()
+
+    blank, warm = ({**ROW, "temp": temp} for temp in (None, 70.0))
+    assert model.score([blank]) == model.score([warm])
+    assert model.score([blank]) != packaged(tmp_path, boosted()).load().score([blank])
+
+
 @pytest.mark.parametrize("loss", ["poisson", "gamma"])
 def test_a_forgotten_inverse_link_is_refused(loss: str, tmp_path: Path) -> None:
     """Every one of its answers is the logarithm of the right one."""
@@ -257,6 +289,51 @@ def test_what_does_not_compile_is_served_as_it_is(tmp_path: Path) -> None:
     )
     assert manifest.parity.max_difference is None
     assert manifest.parity.refusal.startswith("it does not compile: ")
+
+
+def test_a_form_that_is_tried_in_vain_says_so_in_the_manifest_only(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """ONNX Runtime writes to the process's own stderr, in colours, what it raises as well."""
+    model = packaged(tmp_path, fit(LogisticRegression(), texts=RARE, numbers=IMPUTED))
+
+    assert "ONNX" in manifest_of(model).refused
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("carrier name", "wind (mph)"),
+        ("carrier-of", "wind.speed"),
+        ("2nd carrier", "carrier \U0001f642"),
+        ("a b", "a_b"),
+        ("a_b", "a b"),
+        ("a b", "a_b0"),
+    ],
+)
+def test_a_column_may_have_any_name(text: str, number: str, tmp_path: Path) -> None:
+    """skl2onnx calls the inputs of a graph by identifiers, requests by the names of the columns."""
+    frame = flights().select(pl.col("carrier").alias(text), pl.col("wind").alias(number))
+    encoder = ColumnTransformer([("texts", OneHotEncoder(), [text])], remainder="passthrough")
+    fitted = make_pipeline(encoder, LogisticRegression()).fit(frame, flights()["late"].to_numpy())
+    fields = (
+        Field(text, "string", categories=("AA", "B6", "UA")),
+        Field(number, "number", minimum=0),
+    )
+    blobs = open_blobs(str(tmp_path))
+
+    artifact = package(
+        blobs,
+        estimator=blobs.put(dump(fitted)),
+        contract=msgspec.structs.replace(CONTRACT, fields=fields),
+        sample=frame,
+        is_trusted=lambda _: True,
+    )
+
+    assert blobs.get_record(artifact, Manifest).kind == "onnx"
+    answers = load(blobs, artifact, is_trusted=lambda _: False).score(frame.to_dicts())
+    np.testing.assert_allclose(answers, fitted.predict_proba(frame)[:, 1], atol=1e-5)
 
 
 def test_the_word_none_is_not_taken_for_a_missing_category(tmp_path: Path) -> None:

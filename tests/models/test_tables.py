@@ -1,6 +1,7 @@
 """A table is checked and typed as a request with the same values would be."""
 
 import math
+from datetime import UTC, date, datetime
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from cd4ml.errors import InvalidInput
 from cd4ml.models.frames import as_requested, to_rows
 from cd4ml.models.tables import kept, reasons, typed
-from cd4ml.models.violations import violations_of, with_integers
+from cd4ml.models.violations import is_moment, moment_of, violations_of, with_integers
 from cd4ml.records.contract import Contract, Field
 from tests.models.builders import CONTRACT, flights
 
@@ -55,6 +56,34 @@ def test_a_row_of_a_table_keeps_what_the_same_row_of_a_request_does(values: Any)
     assert is_kept.to_list() == [not each for each in found]
     good = frame.filter(is_kept)
     assert typed(EVERY, good).equals(as_requested(EVERY, good))
+
+
+moments = st.builds(
+    "{}{}{:%H:%M:%S}{}{}".format,
+    st.dates(date(1000, 1, 2), date(9999, 12, 30)),
+    st.sampled_from("Tt "),
+    st.datetimes(),
+    st.from_regex(r"(\.[0-9]{1,12})?", fullmatch=True),
+    st.sampled_from(["Z", "z", "+02:00", "-0930", "-00:00"]),
+).filter(is_moment)
+
+
+@given(st.lists(moments, min_size=1, max_size=3))
+def test_texts_of_times_are_the_moments_that_requests_with_them_name(texts: list[str]) -> None:
+    at = Contract(name="at", fields=(Field("at", "datetime"),))
+    frame = pl.DataFrame({"at": texts})
+
+    assert kept(at, frame).all()
+    assert typed(at, frame)["at"].to_list() == [moment_of(text) for text in texts]
+
+
+@given(st.integers(-(10**18), 10**18))
+def test_nanoseconds_are_cut_off_in_a_column_as_in_a_text(ns: int) -> None:
+    at = Contract(name="at", fields=(Field("at", "datetime"),))
+    column = pl.Series("at", [ns]).cast(pl.Datetime("ns", "UTC"))
+    text = f"{datetime.fromtimestamp(ns // 10**9, UTC):%Y-%m-%dT%H:%M:%S}.{ns % 10**9:09}Z"
+
+    assert typed(at, column.to_frame())["at"].to_list() == [moment_of(text)]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """A row's violations are named all at once, with the place, what was expected and what came."""
 
 import math
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -10,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cd4ml.models.contract import CompiledContract
-from cd4ml.models.violations import Violation, is_moment, keeps, moment_of, violations_of
+from cd4ml.models.violations import (
+    Violation,
+    expected_of,
+    is_moment,
+    keeps,
+    moment_of,
+    violations_of,
+)
 from cd4ml.records.contract import Contract, Field
 from tests.models.builders import CONTRACT, ROW
 
@@ -138,6 +146,21 @@ def test_long_and_unprintable_values_are_shown_short() -> None:
     msgspec.json.encode(found)
 
 
+@pytest.mark.parametrize(
+    ("field", "expected"),
+    [
+        (Field("a", "number", maximum=59.1234567), "a number of at most 59.1234567"),
+        (Field("a", "number", minimum=-0.1, maximum=1e300), "a number from -0.1 to 1e+300"),
+        (Field("a", "integer", maximum=1_000_000.0), "an integer of at most 1000000"),
+        (Field("a", "integer", minimum=2.0**53), "an integer of at least 9007199254740992"),
+        (Field("a", "number", minimum=0, maximum=0.5), "a number from 0 to 0.5"),
+        (Field("a", "number", maximum=float("inf")), "a number of at most inf"),
+    ],
+)
+def test_a_limit_is_said_to_its_last_digit(field: Field, expected: str) -> None:
+    assert expected_of(field) == expected
+
+
 @given(st.text(max_size=30))
 def test_any_text_may_be_asked_whether_it_is_a_time(text: str) -> None:
     assert is_moment(text) in (True, False)
@@ -150,11 +173,12 @@ times = st.from_regex(r"[0-2][0-9]:[0-6][0-9]:[0-6][0-9]", fullmatch=True)
 
 
 @given(st.builds("{}{}{}{}{}".format, days, st.sampled_from("Tt _"), times, fractions, zones))
-def test_times_are_read_as_msgspec_reads_them(text: str) -> None:
+def test_times_are_read_as_msgspec_reads_them_cut_to_microseconds(text: str) -> None:
     moment = Annotated[datetime, msgspec.Meta(tz=True)]
+    cut = re.sub(r"(\.[0-9]{6})[0-9]+", r"\1", text)
 
     try:
-        expected = msgspec.convert(text, moment).astimezone(UTC)
+        expected = msgspec.convert(cut, moment).astimezone(UTC)
     except (msgspec.ValidationError, OverflowError):
         assert not is_moment(text)
     else:
@@ -163,7 +187,7 @@ def test_times_are_read_as_msgspec_reads_them(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["9999-12-31T23:59:59.9999999Z", "0001-01-01T00:00:00+01:00", "\uff12013-02-01T05:00:00Z", ""],
+    ["9999-12-31T23:59:59-00:01", "0001-01-01T00:00:00+01:00", "\uff12013-02-01T05:00:00Z", ""],
 )
 def test_what_is_no_time_within_the_years_1_to_9999_is_none(text: str) -> None:
     assert not is_moment(text)

@@ -1,7 +1,9 @@
 """A wheel's own code answers as the model it was made of, whatever it was compiled to."""
 
 import asyncio
+import csv
 import importlib
+import io
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,9 +11,12 @@ from types import ModuleType
 from typing import Any
 
 import httpx
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.linear_model import LinearRegression
 
 from cd4ml.loop.candidate import runtime_of
@@ -19,12 +24,23 @@ from cd4ml.models.estimator import dump
 from cd4ml.models.explain import taken_along
 from cd4ml.models.package import package
 from cd4ml.models.runtime import load
-from cd4ml.records.contract import Contract, Field
+from cd4ml.records.contract import Contract, Field, FieldType
 from cd4ml.records.model_version import ModelVersion
 from cd4ml.serving.packaging.contents import contents_of
 from cd4ml.serving.packaging.embedded import server
+from cd4ml.serving.packaging.embedded.lines import rows_of_csv
+from cd4ml.serving.protocols.columns import rows_of_texts
 from cd4ml.store.blobs import Blobs, open_blobs
-from tests.models.builders import AT, ROW, bitset_boosted, boosted, logistic, network
+from tests.models.builders import (
+    AT,
+    CONTRACT,
+    ROW,
+    bitset_boosted,
+    boosted,
+    flights,
+    logistic,
+    network,
+)
 from tests.models.registered import Registered
 
 Taken = Callable[[Blobs, ModelVersion], ModuleType]
@@ -46,6 +62,20 @@ def taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Taken]:
         del sys.modules[each]
 
 
+def version_of(artifact: str) -> ModelVersion:
+    """A version that nobody registered."""
+    return ModelVersion(
+        model="m",
+        number=1,
+        run=0,
+        verdict=0,
+        artifact=artifact,
+        contract="",
+        created_at=AT,
+        created_by="a",
+    )
+
+
 def test_a_model_compiled_in_double_precision_answers_in_it(taken: Taken, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     at = rng.integers(0, 400, 400) + 2**30  # neighbours that single precision takes for one
@@ -58,16 +88,7 @@ def test_a_model_compiled_in_double_precision_answers_in_it(taken: Taken, tmp_pa
         blobs, estimator=estimator, contract=contract, sample=frame, is_trusted=lambda _: True
     )
     runtime = load(blobs, artifact, is_trusted=lambda _: True)
-    version = ModelVersion(
-        model="m",
-        number=1,
-        run=0,
-        verdict=0,
-        artifact=artifact,
-        contract="",
-        created_at=AT,
-        created_by="a",
-    )
+    version = version_of(artifact)
     rows = frame.head(50).to_dicts()
 
     assert runtime.kind == "onnx"
@@ -231,6 +252,27 @@ def test_what_numpy_computed_is_a_number_to_a_wheel(
     ]
 
 
+def test_a_moment_with_its_zone_is_a_time_to_a_wheel(taken: Taken, tmp_path: Path) -> None:
+    blobs = open_blobs(str(tmp_path / "blobs"))
+    contract = msgspec.structs.replace(CONTRACT, fields=(*CONTRACT.fields, Field("at", "datetime")))
+    artifact = package(
+        blobs,
+        estimator=blobs.put(dump(boosted())),
+        contract=contract,
+        sample=flights().with_columns(at=pl.lit(AT)),
+        is_trusted=lambda _: True,
+    )
+    module: Any = taken(blobs, version_of(artifact))
+    row, text = ROW | {"at": AT}, ROW | {"at": "2013-02-01T05:00:00Z"}
+
+    assert module.predict(row) == module.predict(text)
+    assert module.predict_many([row]) == module.predict_many([text])
+    with pytest.raises(module.ContractViolated) as refused:
+        module.predict(row | {"at": AT.replace(tzinfo=None)})
+    (found,) = refused.value.violations
+    assert (found.path, found.got) == ("$.at", '"2013-02-01 05:00:00"')
+
+
 def test_a_name_that_is_no_text_is_no_field(
     taken: Taken, tmp_path: Path, sqlite_template: Path
 ) -> None:
@@ -273,3 +315,23 @@ def test_without_uvicorn_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch
     assert ended.value.code == (
         "answering over HTTP needs uvicorn, which is not installed: pip install uvicorn"
     )
+
+
+@given(
+    st.sampled_from(["integer", "number", "boolean", "string", "datetime"]),
+    st.one_of(
+        st.text(st.characters(exclude_characters="\0\r", codec="utf-8"), max_size=8),
+        st.from_regex(r"[-+ ]?[0-9_]{0,20}(\.[0-9]{0,3})?([eE][0-9]{1,2})?", fullmatch=True),
+        st.sampled_from(["true", "False", "1", "nan", "-Infinity", "\u0661", "9007199254740993.0"]),
+    ),
+)
+def test_a_container_reads_a_line_of_csv_as_an_endpoint_does(kind: FieldType, text: str) -> None:
+    written = io.StringIO()
+    csv.writer(written).writerows([["value", "beside"], [text, "x"]])
+    fields = (Field("value", kind), Field("beside", "string"))
+
+    plain = [msgspec.to_builtins(field) for field in fields]
+    (row,) = rows_of_csv(written.getvalue().encode(), plain)
+
+    assert [row] == rows_of_texts(fields, ["value", "beside"], [[text, "x"]])
+    assert type(row["value"]) in (int, float, bool, str, type(None))

@@ -84,12 +84,16 @@ def test_only_tokens_that_may_ask_here_do(staffed: Database, tmp_path: Path) -> 
             "401: the token is nobody's, or was revoked\n"
             "  hint: cd4ml token create NAME --scope predict"
         )
-    with pytest.raises(RequestRefused) as refused:
-        guests.refuse_strangers([(b"cd4ml-actor", b"ann")])
-    assert str(refused.value) == (
-        "who asks? the header authorization is missing\n"
-        "  hint: authorization: Bearer SECRET, of cd4ml token create NAME --scope predict"
-    )
+    for header, fault in (
+        ((b"cd4ml-actor", b"ann"), "is missing"),
+        ((b"authorization", b"Token cd4ml_guessed"), "shows no bearer token"),
+    ):
+        with pytest.raises(RequestRefused) as refused:
+            guests.refuse_strangers([header])
+        assert str(refused.value) == (
+            f"who asks? the header authorization {fault}\n"
+            "  hint: authorization: Bearer SECRET, of cd4ml token create NAME --scope predict"
+        )
 
 
 def test_a_revoked_token_is_refused_from_the_next_look_on(

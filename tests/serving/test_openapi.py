@@ -41,7 +41,16 @@ def test_every_path_is_described_and_answers_as_it_is_described(
     gets = {path: item["get"] for path, item in described["paths"].items() if "get" in item}
 
     assert set(described["paths"]) - set(gets) == set(PREDICTS)
-    assert {"/", "/ready", "/health", "/ping", "/v2/models/delay", "/v2/health/ready"} < set(gets)
+    assert {
+        "/",
+        "/ready",
+        "/live",
+        "/health",
+        "/v2/health/live",
+        "/ping",
+        "/v2/models/delay",
+        "/v2/health/ready",
+    } < set(gets)
     for path, operation in gets.items():
         reply = caller.get(path)
         ((kind, content),) = operation["responses"]["200"]["content"].items()

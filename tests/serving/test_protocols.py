@@ -2,8 +2,10 @@
 
 import io
 import json
+import math
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -81,6 +83,65 @@ def test_csv_is_read_as_the_contract_says(kind: str, caller: Caller) -> None:
     reply = invoke(caller, CSV.encode(), kind)
 
     assert reply.json["predictions"] == expected(caller)
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("text/csv", "text/csv"),
+        ("text/csv, */*;q=0.1", "text/csv"),
+        ("application/jsonlines", "application/jsonlines"),
+        ("text/csv;q=0.5, application/json", "application/json"),
+        ("*/*", "application/json"),
+        ("text/html", "application/json"),
+    ],
+)
+def test_scores_may_be_lines(accept: str, kind: str, caller: Caller) -> None:
+    body = json.dumps({"instances": ROWS}).encode()
+
+    reply = caller.ask(body, path="/invocations", content_type="application/json", accept=accept)
+
+    assert (reply.status, reply.headers["content-type"]) == (200, kind)
+    lines = reply.body.decode().splitlines()
+    if kind == "text/csv":
+        assert [float(line) for line in lines] == expected(caller)
+        assert reply.headers["x-amzn-sagemaker-custom-attributes"] == "cd4ml-model=delay/1"
+    elif kind == "application/jsonlines":
+        assert [json.loads(line)["score"] for line in lines] == expected(caller)
+    else:
+        assert reply.json["predictions"] == expected(caller)
+
+
+def test_what_each_field_adds_is_not_left_out_of_lines_without_a_word(
+    caller: Caller, released: Released
+) -> None:
+    before = len(released.captured())
+
+    reply = caller.ask(
+        json.dumps({"instances": ROWS}).encode(),
+        path="/invocations?contributions=1",
+        content_type="application/json",
+        accept="text/csv",
+    )
+
+    assert (reply.status, reply.json["error"]) == (
+        406,
+        "what each field adds is said in JSON, and text/csv is asked for",
+    )
+    assert len(released.captured()) == before
+
+
+@pytest.mark.parametrize("form", ["instances", "columns"])
+def test_nan_is_no_null_in_json(form: str, caller: Caller) -> None:
+    row = ROW | {"temp": math.nan}
+    content = {"instances": [row]}
+    if form == "columns":
+        content = {"inputs": {name: [value] for name, value in row.items()}}  # type: ignore[dict-item]
+
+    reply = invoke(caller, json.dumps(content).encode())
+
+    assert reply.status == 422
+    assert [each["got"] for each in reply.json["violations"]] == ["NaN"]
 
 
 def test_inputs_of_one_row_may_be_plain_values(caller: Caller) -> None:
@@ -339,7 +400,13 @@ def test_text_in_a_number_of_a_csv_is_a_violation(caller: Caller) -> None:
         (b"{}", "application/json", 400, "got none"),
         (b'{"inputs": 1, "instances": 2}', "application/json", 400, "got inputs and instances"),
         (b'{"dataframe_split": {"columns": ["hour"]}}', "application/json", 400, "needs columns"),
-        (b'{"inputs": {"hour": [1], "wind": []}}', "application/json", 400, "different lengths"),
+        (
+            b'{"inputs": {"hour": [1], "wind": []}}',
+            "application/json",
+            400,
+            "the columns of inputs have different lengths",
+        ),
+        (b'{"instances": {}}', "application/json", 400, "instances has no columns"),
         (b"hour,hour\n1,2\n", "text/csv", 400, "no line of different names"),
         (b"hour,wind\n1\n", "text/csv", 400, "row 0 of the CSV has 1 values for 2 columns"),
         (b"\xff", "text/csv", 400, "the body is not CSV in UTF-8"),
@@ -364,7 +431,11 @@ def test_what_cannot_be_read_is_explained(
         ({"datatype": "INT65"}, "the body is no inference request: Invalid enum value 'INT65'"),
         ({"name": "wind"}, "an input stands twice"),
         (
-            {"parameters": {"binary_data_size": 16}},
+            {"parameters": {"binary_data_size": 0}},
+            "the input 'hour' has both data and a binary_data_size",
+        ),
+        (
+            {"parameters": {"binary_data_size": 16}, "data": None},
             "the input 'hour' says a binary_data_size that the body does not have",
         ),
         ({"shape": [1], "data": [17]}, "the inputs have not all the same number of rows"),
@@ -377,6 +448,22 @@ def test_a_tensor_that_cannot_be_read_is_explained(
 
     assert reply.status == 400
     assert reply.json["error"].startswith(message)
+
+
+def test_bytes_that_belong_to_no_tensor_are_refused(caller: Caller) -> None:
+    head = tensors(hour={"parameters": {"binary_data_size": 16}, "data": None})
+    hours = np.array([17, 17], "<i8").tobytes()
+
+    def asked(body: bytes) -> Reply:
+        return caller.ask(
+            head + body, path=f"{MODEL}/infer", inference_header_content_length=str(len(head))
+        )
+
+    assert asked(hours).status == 200
+    assert (asked(hours + b"\0").status, asked(hours + b"\0").json["error"]) == (
+        400,
+        "the body has bytes that no input says are its own: 1",
+    )
 
 
 PATHS = st.sampled_from(["/predict", "/invocations", f"{MODEL}/infer"])

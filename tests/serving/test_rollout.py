@@ -183,6 +183,7 @@ def test_without_a_plan_the_server_waits_for_one(project: Released) -> None:
         for reply in (caller.get("/ready"), caller.ask()):
             assert reply.status == 503
             assert reply.json["error"] == "nothing is released in production yet"
+            assert reply.json["hint"] == "cd4ml release; then wait for GET /ready"
         project.plan(arm(artifact))
         running.wait_for_plan(1)
         assert caller.ask().status == 200

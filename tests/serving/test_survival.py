@@ -152,6 +152,16 @@ def test_a_port_that_is_taken_is_explained(project: Released) -> None:
     )
 
 
+def test_a_host_that_is_none_of_this_machine_is_explained(project: Released) -> None:
+    with pytest.raises(Unavailable) as refusal:
+        serve(project.project, environment="production", host="192.0.2.1", port=8499)
+
+    assert str(refusal.value) == (
+        "cannot listen on 192.0.2.1 port 8499: Cannot assign requested address\n"
+        "  hint: --host is an address of this machine; 0.0.0.0 are all that it has"
+    )
+
+
 def test_a_server_of_compiled_models_loads_no_training_library(project: Released) -> None:
     project.plan(arm(project.model(boosted())))
 

@@ -219,9 +219,10 @@ def test_no_value_of_a_real_row_is_shown_of_a_private_field(tmp_path: Path) -> N
 def test_masked_and_personal_fields_are_private(project: Released) -> None:
     (project.folder / "cd4ml.toml").write_text(
         '[project]\nname = "flights"\n[capture]\nredact = ["temp"]\nhash = ["carrier"]\n'
+        'person = "hour"\n'
         '[data.flights]\npath = "flights.csv"\npersonal = ["dest"]\n'
     )
 
     watcher = Watcher(open_project(project.folder), "production", "worker", "http://127.0.0.1:1")
 
-    assert watcher.private == {"temp", "carrier", "dest"}
+    assert watcher.private == {"temp", "carrier", "hour", "dest"}

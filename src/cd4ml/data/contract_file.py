@@ -14,7 +14,7 @@ import msgspec
 from cd4ml.data.conditions import refuse_undeclared
 from cd4ml.data.references import referenced
 from cd4ml.errors import ConfigurationError, InvalidInput
-from cd4ml.models.contract import refuse_impossible
+from cd4ml.models.contract import is_float, refuse_impossible
 from cd4ml.records.contract import Condition, Contract, Field, FieldType
 from cd4ml.store.choices import named_choices
 
@@ -30,8 +30,8 @@ class _FieldTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     type: FieldType
     name: str = ""
     nullable: bool = False
-    minimum: float | None = None
-    maximum: float | None = None
+    minimum: int | float | None = None
+    maximum: int | float | None = None
     categories: tuple[str, ...] = ()
     open: bool = False
     unit: str = ""
@@ -177,7 +177,14 @@ def _contract(file: _File) -> Contract:
 
 
 def _field(table: _FieldTable, name: str) -> Field:
-    return Field(**msgspec.structs.asdict(table) | {"name": name})
+    given = msgspec.structs.asdict(table)
+    limits = {key: _limit(given[key]) for key in ("minimum", "maximum")}
+    return Field(**given | limits | {"name": name})
+
+
+def _limit(value: float | None) -> float | None:
+    """A limit as it is kept; what no float is stays as it is, and is refused with the contract."""
+    return float(value) if value is not None and is_float(value) else value
 
 
 def _entries(record: msgspec.Struct, names: tuple[str, ...]) -> Iterator[str]:

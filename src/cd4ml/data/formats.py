@@ -74,12 +74,12 @@ def reading_of(paths: Sequence[Path], contract: Contract | None = None) -> Readi
     """
     format_ = _format_of(paths)
     if format_ == "parquet":
-        _refuse_differences(paths, [_parquet_types(path) for path in paths])
+        refuse_differences(paths, [_parquet_types(path) for path in paths])
         return Reading(format=format_)
     declared = {field.name: field for field in contract.fields} if contract else {}
     keeps_na = tuple(name for name, field in declared.items() if MISSING in field.categories)
     seen = [_seen_types(path, format_, keeps_na) for path in paths]
-    _refuse_differences(paths, [dict.fromkeys(types, "") for types in seen])
+    refuse_differences(paths, [dict.fromkeys(types, "") for types in seen])
     types = {name: _common([types[name] for types in seen]) for name in seen[0]}
     types |= dict.fromkeys(_texts(paths, format_, types, declared), "String")
     for name, field in declared.items():
@@ -337,7 +337,22 @@ def _refuse_other_separators(path: Path, names: list[str]) -> None:
             raise InvalidInput(msg, hint="write the file with commas")
 
 
-def _refuse_differences(paths: Sequence[Path], types: list[dict[str, str]]) -> None:
+def refuse_differences(
+    paths: Sequence[Path | str],
+    types: list[dict[str, str]],
+    *,
+    hint: str = "the files of one version are one table",
+) -> None:
+    """Let no files through of which one has other columns, or other types, than the first.
+
+    Args:
+        paths: The files.
+        types: Of each file, name -> type of its columns, in their order.
+        hint: What to do.
+
+    Raises:
+        InvalidInput: With the file, and what it has or lacks.
+    """
     first = types[0]
     for path, other in zip(paths, types, strict=True):
         if list(other.items()) == list(first.items()):
@@ -351,7 +366,7 @@ def _refuse_differences(paths: Sequence[Path], types: list[dict[str, str]]) -> N
         ]
         said = ", ".join(words) or "has them in another order"
         msg = f"{path} has other columns than {paths[0]}: it {said}"
-        raise InvalidInput(msg, hint="the files of one version are one table")
+        raise InvalidInput(msg, hint=hint)
 
 
 def _common(types: list[str]) -> str:

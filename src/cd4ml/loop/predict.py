@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from cd4ml.data.formats import refuse_differences
 from cd4ml.data.remote import is_remote, remote_objects
 from cd4ml.errors import InvalidInput, NotFound, Refused
 from cd4ml.loop.candidate import project_modules
@@ -45,6 +46,12 @@ if TYPE_CHECKING:
 
 PIECE_ROWS = 250_000
 IN_PROCESS = Where(executor="in-process")
+
+_COLUMN = "call it otherwise: --column NAME"
+_ONE_TABLE = (
+    "the output becomes one dataset: keep what all of them have, --keep COLUMN, or write it to"
+    " a folder outside of the project"
+)
 
 Tell = Callable[[int, int], None]  # pieces done, of how many
 
@@ -132,7 +139,7 @@ def predict(
         columns=columns,
         score=column,
     )
-    _refuse_unknown(wanted)
+    _refuse_unknown(wanted, is_dataset=bool(named))
     place = Place(output if is_remote(output) else os.path.abspath(output))
     plan = begun(place, wanted)
     batch = _Batch(str(project.folder), plan, place.url, policy)
@@ -240,13 +247,19 @@ def _n_rows(url: str) -> int:
     return int(reading(url, lambda: scan(url).select(pl.len()).collect().item()))
 
 
-def _refuse_unknown(plan: Plan) -> None:
-    """Let no batch begin whose output could not have the columns that are asked for."""
+def _refuse_unknown(plan: Plan, *, is_dataset: bool) -> None:
+    """Let no batch begin whose output could not have its columns, or not be the dataset it is to be."""
+    if not plan.score:
+        raise InvalidInput("expected a name for the column of the answers, got none", hint=_COLUMN)
+    found = []
     for source in plan.sources:
-        known = reading(source.url, scan(source.url).collect_schema).names()
+        known = reading(source.url, scan(source.url).collect_schema)
         if missing := [name for name in plan.columns if name not in known]:
             msg = f"{source.url} has no column {missing[0]!r}"
             raise InvalidInput(msg, hint=f"it has: {', '.join(known)}")
+        found.append({name: str(known[name]) for name in plan.columns or known})
+    if is_dataset:
+        refuse_differences([source.url for source in plan.sources], found, hint=_ONE_TABLE)
 
 
 def _dataset(project: Project, asked: str, output: str) -> str:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 _CATEGORIES = 200  # up to so many different strings a derived contract lists them
+_ESCAPED = re.compile(r'["\\\x00-\x1f]')  # which msgspec takes in no name
 _LISTED = 10  # kinds of violations in one message
 
 
@@ -47,11 +48,12 @@ class CompiledContract:
     threads.
 
     Raises:
-        InvalidInput: If no row can keep the contract.
+        InvalidInput: If no row can keep the contract, or no request can name one of its fields.
     """
 
     def __init__(self, contract: Contract) -> None:
         refuse_impossible(contract)
+        _refuse_unsendable(contract)
         self.contract = contract
         self.mend = mender(contract.fields)
         self._lenient = tuple(field for field in contract.fields if is_lenient(field))
@@ -233,6 +235,26 @@ def refuse_impossible(contract: Contract) -> None:
         raise InvalidInput(msg, hint="correct it where it is declared")
 
 
+def _refuse_unsendable(contract: Contract) -> None:
+    """Let no contract through with a name that JSON would have to write in another way."""
+    if odd := [name for name in contract.names if _ESCAPED.search(name)]:
+        msg = f"requests cannot have a field called {odd[0]!r}: it has a quote, a backslash or a control character"
+        raise InvalidInput(msg, hint="call the column otherwise, in the step that makes the rows")
+
+
+def is_float(number: float) -> bool:
+    """Whether a float is exactly this number, as limits are kept.
+
+    Examples:
+        >>> is_float(2**53), is_float(2**53 + 1)
+        (True, False)
+    """
+    try:
+        return float(number) == number or number != number
+    except OverflowError:
+        return False
+
+
 def _no_times(contract: Contract) -> list[str]:
     """What its `event_time` and `arrival_time` name that is no time."""
     times = {field.name for field in contract.fields if field.type == "datetime"}
@@ -313,6 +335,12 @@ def _required_annotation(field: Field) -> Any:
 def _impossible(field: Field) -> list[str]:
     wrong = []
     is_numeric = field.type in ("integer", "number")
+    wrong += [
+        f"the limit {limit} of {field.name!r} would be kept as another number: beyond 2^53 not"
+        " every whole number can be one"
+        for limit in (field.minimum, field.maximum)
+        if limit is not None and not is_float(limit)
+    ]
     low, high = limits_of(field)
     if is_numeric and not low <= high:
         wrong.append(f"{field.name!r} has no value between its minimum and its maximum")

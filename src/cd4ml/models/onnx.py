@@ -51,13 +51,27 @@ def compile_estimator(estimator: Any, contract: Contract, *, is_double: bool = F
         if field.type != "datetime"
     ]
     options = {id(estimator): {"zipmap": False}} if is_classifier(estimator) else None
-    with _conversion, _plain_attributes(), warnings.catch_warnings():
+    with _conversion, _plain_attributes(), _endless_thresholds(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = convert_sklearn(estimator, "model", initial_types=inputs, options=options)
+    _call_inputs(model.graph, [name for name, _ in inputs])
     # skl2onnx 1.20 lists the operator sets in the order of a Python set of texts, which is
     # another one in each process
     model.opset_import.sort(key=lambda opset: opset.domain)
     return bytes(model.SerializeToString(deterministic=True))
+
+
+def _call_inputs(graph: Any, names: Sequence[str]) -> None:
+    """Give the inputs of a graph the names of the fields, which they stand for one by one.
+
+    skl2onnx makes identifiers of them ("wind (mph)" is wind__mph_), each another one; names of results
+    are such too, so that none is what a field is called.
+    """
+    called = {entry.name: name for entry, name in zip(graph.input, names, strict=True)}
+    for entry in graph.input:
+        entry.name = called[entry.name]
+    for node in graph.node:
+        node.input[:] = [called.get(name, name) for name in node.input]
 
 
 @contextmanager
@@ -81,6 +95,27 @@ def _plain_attributes() -> Iterator[None]:
         yield
     finally:
         container.make_node = original
+
+
+@contextmanager
+def _endless_thresholds() -> Iterator[None]:
+    """Let skl2onnx convert trees that ask whether a value is missing.
+
+    scikit-learn writes that question as a threshold of infinity. skl2onnx 1.20 looks for the nearest
+    other double by halving the way there, which never ends.
+    """
+    import skl2onnx.common.tree_ensemble as trees
+
+    original = trees.sklearn_threshold
+
+    def threshold(value: float, dtype: Any, mode: str) -> Any:
+        return np.float64(value) if np.isinf(value) else original(value, dtype, mode)
+
+    trees.sklearn_threshold = threshold
+    try:
+        yield
+    finally:
+        trees.sklearn_threshold = original
 
 
 def _without_booleans(value: Any) -> Any:
@@ -196,7 +231,7 @@ def _open_session(model: bytes) -> Any:
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors
+    options.log_severity_level = 4  # what fails is raised: on stderr, too, it would be said twice
     try:
         return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its classes are private to the extension module

@@ -18,6 +18,7 @@ from cd4ml.models.explain.fast import NotFast, compile_explainer
 from cd4ml.models.fitted import fitted_at
 from cd4ml.models.formats import FILES, format_of
 from cd4ml.models.graph import Graph
+from cd4ml.models.leniency import mender
 from cd4ml.models.manifest import CONTRACT, EXPLAINER, PROBES, Kind, Manifest, Probes
 from cd4ml.models.native import NativeScorer
 from cd4ml.models.own_code import CODE, OwnCode
@@ -78,6 +79,7 @@ def package(
 
     rows = to_rows(contract, sample)
     CompiledContract(strict(contract)).refuse_unless_kept(rows)
+    rows = _as_scored(contract, rows)
     if not rows:
         msg = "a model cannot be packaged without a sample of the rows it will answer"
         raise CannotAnswer(msg, hint="give at least one row")
@@ -113,6 +115,14 @@ def package(
             unexplained=unexplained,
         )
     )
+
+
+def _as_scored(contract: Contract, rows: list[Row]) -> list[Row]:
+    """The rows as the model is asked them: a null that keeps the contract may stand for a default."""
+    mend = mender(contract.fields)
+    if mend is None:
+        return rows
+    return [dict(zip(contract.names, mend(v), strict=True)) for v in _values(contract, rows)]
 
 
 def _kept(asked: list[Row], answers: NDArray[np.float64]) -> Probes:

@@ -204,9 +204,16 @@ def _without_nan(column: pl.Series) -> pl.Series:
     return column.fill_nan(None) if column.dtype.is_float() else column
 
 
+def _read(texts: pl.Series) -> pl.Series:
+    """The moments that texts name; Polars reads not every way to write them that RFC 3339 knows."""
+    usual = texts.str.to_uppercase().str.replace(" ", "T", literal=True)
+    cut = usual.str.replace(r"(\.[0-9]{6})[0-9]+", "$1")
+    return cut.str.to_datetime(time_unit="us", time_zone="UTC")
+
+
 def _moments(column: pl.Series) -> pl.Series:
     if column.dtype in _TEXTS:
-        return column.cast(pl.String).str.to_datetime(time_unit="us", time_zone="UTC")
+        return _read(column.cast(pl.String))
     if column.dtype == pl.Date:
         column = column.cast(pl.Datetime("us"))
     zoned = getattr(column.dtype, "time_zone", None)

@@ -208,10 +208,16 @@ def _kind_of(field: Field) -> str:
 def _range_of(field: Field) -> str:
     low, high = field.minimum, field.maximum
     if low is not None and high is not None:
-        return f" from {low:g} to {high:g}"
+        return f" from {_limit(low)} to {_limit(high)}"
     if low is not None:
-        return f" of at least {low:g}"
-    return "" if high is None else f" of at most {high:g}"
+        return f" of at least {_limit(low)}"
+    return "" if high is None else f" of at most {_limit(high)}"
+
+
+def _limit(value: float) -> str:
+    """A limit to its last digit, so that what lies beyond it is not called the same."""
+    is_whole = float(value).is_integer() and abs(value) <= LARGEST_INTEGER
+    return str(int(value)) if is_whole else repr(float(value))
 
 
 def takes(field: Field, value: Any) -> bool:
@@ -291,7 +297,9 @@ def is_moment(value: object) -> bool:
 
 
 def moment_of(text: str) -> datetime:
-    """The moment that an ISO 8601 text names, in UTC, to the nearest microsecond.
+    """The moment that an ISO 8601 text names, in UTC; what is finer than microseconds is cut off.
+
+    So Polars, pandas and Arrow have it, and with them tables that teach a model or are scored.
 
     Raises:
         ValueError: If it is no such text, or says no zone.
@@ -311,6 +319,5 @@ def moment_of(text: str) -> datetime:
         raise ValueError(msg)
     moment = datetime.fromisoformat(f"{day}T{time}{zone.upper()}")
     if fraction:
-        digits = fraction[:7].ljust(7, "0")
-        moment += timedelta(microseconds=int(digits[:6]) + (digits[6] >= "5"))
+        moment += timedelta(microseconds=int(fraction[:6].ljust(6, "0")))
     return moment.astimezone(UTC)

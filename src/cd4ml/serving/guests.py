@@ -82,7 +82,8 @@ class Guests:
         shown = next((value for name, value in headers if name == b"authorization"), b"")
         scheme, _, secret = shown.decode("latin-1").partition(" ")
         if not shown or scheme.lower() != "bearer":
-            msg = "who asks? the header authorization is missing"
+            fault = "shows no bearer token" if shown else "is missing"
+            msg = f"who asks? the header authorization {fault}"
             raise RequestRefused(401, msg, hint=f"authorization: Bearer SECRET, of {_MAKE}")
         guest = self._known.get(digest_of(secret.strip()))
         if guest is None:

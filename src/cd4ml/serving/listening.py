@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ from collections.abc import Iterator
 from cd4ml.errors import Unavailable
 
 BACKLOG = 2048
+_OTHER_PORT = "choose another with --port; is a server running already?"
+_OTHER_HOST = "--host is an address of this machine; 0.0.0.0 are all that it has"
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -24,9 +27,8 @@ def listen(host: str, port: int) -> socket.socket:
         number = getattr(error, "errno", None) or 0
         reason = os.strerror(number) if number > 0 else str(error)  # resolving fails below 0
         msg = f"cannot listen on {host} port {port}: {reason}"
-        raise Unavailable(
-            msg, hint="choose another with --port; is a server running already?"
-        ) from None
+        is_port = number in (errno.EADDRINUSE, errno.EACCES)
+        raise Unavailable(msg, hint=_OTHER_PORT if is_port else _OTHER_HOST) from None
 
 
 def waiting_at(listening: socket.socket) -> Iterator[socket.socket]:

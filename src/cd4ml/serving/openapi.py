@@ -8,9 +8,11 @@ from typing import Any
 from cd4ml.records.contract import Contract
 from cd4ml.serving import schemas
 from cd4ml.serving.endpoint import Endpoint
+from cd4ml.serving.packaging.embedded.lines import CSV, JSON_LINES
 from cd4ml.serving.protocols.open_inference import DATATYPES
 from cd4ml.serving.schemas import Schema, ref
 
+_ALIVE = ("/live", "/health", "/v2/health/live")
 _JSON = "application/json"
 _ARROW = "application/vnd.apache.arrow.stream"
 _PLAIN = "text/plain"
@@ -20,11 +22,16 @@ _REFUSED = {
     "401": "A token is needed, and none is shown, or one that is unknown, revoked or expired",
     "403": "The token is good for something else",
     "404": "No such model, or version, answers here",
+    "406": "What is asked for cannot be written as the header accept wants it",
     "413": "The body has too many bytes or rows",
     "415": "The content type, or how the body is compressed, cannot be read",
     "422": "The rows do not keep the contract; everything that is wrong with them",
     "500": "The version in charge failed on a row that keeps its contract",
     "503": "Nothing is released yet, or the answer could not be recorded",
+}
+_LINES = {
+    kind: {"schema": schemas.TEXT | {"description": "A score a line"}}
+    for kind in (CSV, JSON_LINES[0])
 }
 _PARAMETERS = {
     "contributions": {
@@ -111,10 +118,11 @@ def _predictions(contract: Contract, example: dict[str, Any], model: str) -> dic
             "Score rows as MLflow and SageMaker ask",
             {
                 _JSON: {"schema": _forms(rows), "example": {"dataframe_records": [example]}},
-                "text/csv": {"schema": schemas.TEXT, "example": _csv(example)},
+                CSV: {"schema": schemas.TEXT, "example": _csv(example)},
                 **arrow,
             },
-            {_JSON: {"schema": ref("Scores")}, **arrow},
+            {_JSON: {"schema": ref("Scores")}, **_LINES, **arrow},
+            also=("406",),
         ),
         infer: _post(
             "Score tensors as the Open Inference Protocol (version 2) asks",
@@ -192,10 +200,10 @@ def _tensors(contract: Contract, example: dict[str, Any]) -> dict[str, Any]:
 
 
 def _pages(model: str) -> dict[str, Any]:
-    ready = "Whether a plan is loaded, so that it can answer"
+    alive, ready = "Whether the process lives", "Whether a plan is loaded, so that it can answer"
     found = {
         "/": _get("A page on which to try it", "text/html", schemas.TEXT),
-        "/health": _get("Whether the process lives", _JSON, _said("health"), can_be_absent=False),
+        **{path: _get(alive, _JSON, _said("health"), can_be_absent=False) for path in _ALIVE},
         "/ping": _get(ready, _JSON, _said("health")),
         "/ready": _get("Process, plan, and the versions that answer", _JSON, _said("plan", "arms")),
         "/contract": _get("What rows must keep", _JSON, _said("name", "version", "fields")),
@@ -203,7 +211,6 @@ def _pages(model: str) -> dict[str, Any]:
         "/metrics": _get("Counts for Prometheus", _PLAIN, schemas.TEXT, can_be_absent=False),
         "/openapi.json": _get("This description", _JSON, _said("openapi", "paths")),
         "/v2": _get("The server", _JSON, _said("name", "version"), can_be_absent=False),
-        "/v2/health/live": _get("Whether it lives", _JSON, {"type": "object"}, can_be_absent=False),
         "/v2/health/ready": _get(ready, _JSON, _said("ready")),
         f"/v2/models/{model}": _get("Its inputs and outputs", _JSON, _said("name", "inputs")),
         f"/v2/models/{model}/ready": _get(ready, _JSON, _said("ready")),

@@ -23,6 +23,7 @@ PAGES = (
 )  # fmt: skip
 
 _POSTS = ("POST /predict", "POST /invocations")
+_ASK = "POST rows to /predict"
 _ALIVE = ("/health", "/live", "/v2/health/live")
 _READY = ("/ready", "/ping", "/v2/health/ready")
 _MODEL = re.compile(r"/v2/models/(?P<model>[^/]+)(/versions/(?P<version>[^/]+))?(?P<rest>/ready)?")
@@ -33,7 +34,8 @@ def page(watcher: Watcher, method: str, path: str) -> Response:
     if path not in PAGES and path not in (*_ALIVE, *_READY) and _MODEL.fullmatch(path) is None:
         return _unknown(path)
     if method not in ("GET", "HEAD"):
-        refusal = explained(405, InvalidInput(f"expected a GET of {path[:100]}, got {method}"))
+        error = InvalidInput(f"expected a GET of {path[:100]}, got {method}", hint=_ASK)
+        refusal = explained(405, error)
         return msgspec.structs.replace(refusal, more=((b"allow", b"GET, HEAD"),))
     if path in _ALIVE:
         return Response(200, b'{"health":"ok"}')
@@ -48,7 +50,7 @@ def page(watcher: Watcher, method: str, path: str) -> Response:
     if watcher.is_draining and path in _READY:
         return explained(503, Unavailable("this process ends, and finishes what it has begun"))
     if endpoint is None:
-        return explained(503, Unavailable(watcher.absence))
+        return explained(503, Unavailable(watcher.absence, hint=watcher.remedy))
     if obstacle := _obstacle(watcher, path):
         msg = f"answers cannot be recorded, so none is given: {obstacle}"
         return explained(503, Unavailable(msg))

@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import Any
 
 from cd4ml.models.leniency import is_lenient
-from cd4ml.models.violations import expected_of, is_closed, limits_of
+from cd4ml.models.violations import expected_of, is_closed
 from cd4ml.records.contract import Field
 from cd4ml.serving.endpoint import Endpoint
 from cd4ml.serving.schemas import example_of
@@ -96,7 +96,6 @@ def _control(field: Field, value: Any, *, is_private: bool) -> dict[str, Any]:
         "hints": () if is_choice or is_private else field.categories,
         "value": _text(value),
         "step": "1" if field.type == "integer" else "any",
-        "limits": _limits(field),
         "can_be_null": field.nullable or field.on_null != "refuse",
         "is_optional": field.optional,
     }
@@ -117,17 +116,6 @@ def _done(field: Field, policy: str) -> str:
     if policy == "default":
         return f"taken for {_text(field.default)}"
     return {"warn": "taken with a warning", "clip": "clipped"}[policy]
-
-
-def _limits(field: Field) -> tuple[str, str]:
-    """The limits as a form has them; "" where the contract names none."""
-    if field.type not in ("integer", "number"):
-        return "", ""
-    low, high = limits_of(field)
-    return (
-        "" if field.minimum is None else f"{low:g}",
-        "" if field.maximum is None else f"{high:g}",
-    )
 
 
 def _text(value: Any) -> str:

@@ -103,10 +103,11 @@ class Watcher:
 
     @property
     def private(self) -> frozenset[str]:
-        """Fields of which no value is shown: masked on record, or named as personal."""
+        """Fields of which no value is shown: masked on record, whose row it is, or named as personal."""
         settings = self._project.settings
         personal = (name for dataset in settings.data.values() for name in dataset.personal)
-        return frozenset((*settings.capture.redact, *settings.capture.hash, *personal))
+        capture = settings.capture
+        return frozenset((*capture.redact, *capture.hash, capture.person, *personal))
 
     @property
     def lag_s(self) -> float:

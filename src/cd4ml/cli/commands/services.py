@@ -88,6 +88,9 @@ def serve(given: Given) -> Answer[None]:
     words = given.words
     if is_on_ray(words):
         return _serve_on_ray(given)
+    if words.min_replicas or words.max_replicas:
+        msg = "--min-replicas and --max-replicas are of a Ray cluster, and --on ray is not said"
+        raise UsageError(msg, hint="--workers says how many processes of this machine answer")
     answer_requests(
         given.project,
         environment=words.environment,

@@ -32,7 +32,7 @@ from cd4ml.store.blobs import Blobs
 
 _DISTRIBUTION = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
 _RECORDS = "from cd4ml.records.contract"
-_OF_MODELS = ("violations", "leniency", "encoding", "plain", "complaints")
+_OF_MODELS = ("violations", "texts", "leniency", "encoding", "plain", "complaints")
 _OF_EXPLAIN = ("adding", "mixtures", "tree_paths")
 _OF_SERVER = ("server", "forms", "lines", "given_wheel")
 _EMBEDDED = "cd4ml.serving.packaging.embedded"

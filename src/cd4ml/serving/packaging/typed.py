@@ -13,7 +13,7 @@ _TYPES = {
     "number": "float",
     "string": "str",
     "boolean": "bool",
-    "datetime": "str",
+    "datetime": "str | datetime",
 }
 _NAMES = (
     "ARTIFACT ContractViolated ContractWarning Contribution Damaged Explained MODEL ModelFailed"
@@ -74,6 +74,7 @@ def module(
     return f'''\
 {_docstring(ref)}
 
+from datetime import datetime
 from pathlib import Path as _Path
 from typing import Any, Literal, NotRequired, TypedDict
 
@@ -117,6 +118,7 @@ def stub(contract: Contract, *, model: str, number: int) -> str:
 {_docstring(f"{model}/{number}")}
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final, Literal, NotRequired, TypedDict, overload
 
 __version__: Final[str]

@@ -6,15 +6,13 @@ import dataclasses
 import math
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from decimal import Decimal
 from typing import Any, NamedTuple
 
-from cd4ml.models.violations import LARGEST_INTEGER, Violation, as_integer, printable
+from cd4ml.models.texts import value_of
+from cd4ml.models.violations import Violation, as_integer, printable
 from cd4ml.records.contract import Field
 from cd4ml.serving.request import LISTED, RequestRefused, refused
 
-_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")  # RFC 8259, 6
-_DIGITS = re.compile(r"-?[0-9]{1,1000}")
 _OTHERS = 100  # columns that no field is called like
 
 
@@ -54,7 +52,7 @@ def rows_of_texts(
     kinds = {field.name: field.type for field in fields}
     places = {name: i for i, name in enumerate(names)}
     read = [(name, places[name], kinds.get(name)) for name in told(kinds, names)]
-    return [{name: _read(row[i], kind) for name, i, kind in read} for row in texts]
+    return [{name: value_of(row[i], kind) for name, i, kind in read} for row in texts]
 
 
 def told(known: Collection[str], names: Iterable[str]) -> list[str]:
@@ -125,27 +123,3 @@ def _plain(value: Any, kind: str | None) -> Any:
         if kind == "integer":
             return as_integer(value)
     return value
-
-
-def _read(text: str, kind: str | None) -> Any:
-    if text == "":
-        return None
-    if kind == "boolean":
-        return {"true": True, "false": False}.get(text.lower(), text)
-    if kind not in ("integer", "number"):
-        return text
-    plain = text.strip(" \t")
-    if not _NUMBER.fullmatch(plain):
-        return text
-    return _integer_of(plain) if kind == "integer" else float(plain)
-
-
-def _integer_of(text: str) -> Any:
-    """A number as the integer that it is; itself, or its text, if it is none."""
-    value = float(text)
-    if not abs(value) <= LARGEST_INTEGER:
-        return int(text) if _DIGITS.fullmatch(text) else value
-    exact = Decimal(text) if value else Decimal(0)  # 0e999999999 is 0 at once
-    if exact == exact.to_integral_value():
-        return int(exact)
-    return text if value.is_integer() else value

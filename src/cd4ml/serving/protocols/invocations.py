@@ -2,7 +2,8 @@
 
 JSON: `dataframe_split`, `dataframe_records`, `inputs` (rows, or columns by name) or
 `instances` (rows); CSV with a line of names. The answer is `{"predictions": [score, ...]}`
-and, beside it, what MLflow's clients leave alone: `prediction_ids`, `model_version`.
+and, beside it, what MLflow's clients leave alone: `prediction_ids`, `model_version`. Who accepts
+CSV or JSON lines gets a score a line and nothing else, as of a packaged container.
 """
 
 from __future__ import annotations
@@ -11,15 +12,15 @@ import csv
 import io
 from typing import Any, TypeGuard
 
-from cd4ml.serving.beside import Beside
+from cd4ml.serving.beside import Beside, asks_for_contributions
 from cd4ml.serving.endpoint import Endpoint
+from cd4ml.serving.packaging.embedded.lines import LINES, answers_as, wanted
 from cd4ml.serving.protocols import Answered, Protocol
 from cd4ml.serving.protocols.arrow import ARROW, rows_of_arrow, write_arrow
 from cd4ml.serving.protocols.columns import (
     Places,
     by_column,
     numbered,
-    rows_of_columns,
     rows_of_texts,
     told,
 )
@@ -28,12 +29,20 @@ from cd4ml.serving.wire import Request, Response, in_json
 
 FORMS = ("dataframe_split", "dataframe_records", "inputs", "instances")
 
+_ATTRIBUTES = b"x-amzn-sagemaker-custom-attributes"  # the header that SageMaker passes on
 _CSV = b"text/csv"
 _JSON = (b"", b"application/json")
 _HINT = f"send JSON with one of {', '.join(FORMS)}, or text/csv with a line of names"
 
 
 def _read(endpoint: Endpoint, request: Request) -> list[Row]:
+    if (
+        request.query
+        and (lines := _lines_wanted(request))
+        and asks_for_contributions(request.query)
+    ):
+        msg = f"what each field adds is said in JSON, and {lines} is asked for"
+        raise RequestRefused(406, msg, hint="accept application/json, or leave the header out")
     kind = request.kind.partition(b";")[0].strip().lower()
     if kind == ARROW:
         return rows_of_arrow(endpoint, request)
@@ -50,7 +59,7 @@ def _read(endpoint: Endpoint, request: Request) -> list[Row]:
         raise RequestRefused(400, msg, hint=_HINT)
     (form,) = forms
     table = content[form]
-    rows = _split(table) if form == "dataframe_split" else _listed(endpoint, table)
+    rows = _split(table) if form == "dataframe_split" else _listed(endpoint, table, form)
     try:
         return endpoint.reader.take(rows, f"$.{form}")
     except RequestRefused as refusal:
@@ -92,20 +101,21 @@ def _are_names(names: Any) -> TypeGuard[list[str]]:
     return len(set(names)) == len(names)
 
 
-def _listed(endpoint: Endpoint, content: Any) -> Any:
-    """A list of rows as it is; columns by name as rows."""
+def _listed(endpoint: Endpoint, content: Any, form: str) -> Any:
+    """A list of rows as it is; columns by name as rows. NaN is no JSON, and no null either."""
     if not isinstance(content, dict):
         return content
-    fields = endpoint.contract.contract.fields
-    names = told({field.name for field in fields}, content)
+    names = told({field.name for field in endpoint.contract.contract.fields}, content)
     few = ((name, content[name]) for name in names)
     columns = {name: each if isinstance(each, list) else [each] for name, each in few}
-    lengths = {len(column) for column in columns.values()}
-    if len(lengths) != 1:
-        msg = "the columns of inputs have different lengths"
+    if not columns:
+        msg = f"{form} has no columns"
+        raise RequestRefused(400, msg, hint='{"hour": [17, 18], ...}, or a list of rows')
+    if len({len(column) for column in columns.values()}) != 1:
+        msg = f"the columns of {form} have different lengths"
         raise RequestRefused(400, msg, hint="give each column one value a row")
-    flat = {name: [_only(value) for value in column] for name, column in columns.items()}
-    return rows_of_columns(fields, flat)
+    flat = [[_only(value) for value in column] for column in columns.values()]
+    return [dict(zip(names, row, strict=True)) for row in zip(*flat, strict=True)]
 
 
 def _only(value: Any) -> Any:
@@ -133,16 +143,30 @@ def _rows_of_csv(endpoint: Endpoint, body: bytes) -> list[dict[str, Any]]:
 def _write(endpoint: Endpoint, request: Request, answered: Answered, beside: Beside) -> Response:
     if request.kind.startswith(ARROW):
         return write_arrow(endpoint, answered, beside)
+    refs = sorted({version.arm.ref for version in answered.versions})
+    if lines := _lines_wanted(request):
+        scores = [
+            score for score in answered.scores if score is not None
+        ]  # what counts is a number
+        who = f"cd4ml-model={','.join(refs)}".encode("ascii", "replace")
+        kind = (b"content-type", lines.encode())
+        return Response(200, answers_as(lines, scores), kind, ((_ATTRIBUTES, who),))
     content: dict[str, Any] = {
         "predictions": answered.scores,
         "prediction_ids": answered.ids,
-        "model_version": sorted({version.arm.ref for version in answered.versions}),
+        "model_version": refs,
     }
     if beside.explained is not None:
         content["explanations"] = beside.explained
     if beside.warnings:
         content["warnings"] = beside.warnings
     return in_json(content)
+
+
+def _lines_wanted(request: Request) -> str:
+    """The kind of lines in which the answers are wanted; "" if they are wanted otherwise."""
+    kind = wanted(request.header(b"accept").decode("latin-1"))
+    return kind if kind in LINES else ""
 
 
 INVOCATIONS = Protocol(_read, _write)

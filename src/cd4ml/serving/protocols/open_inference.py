@@ -117,6 +117,7 @@ def _read(endpoint: Endpoint, request: Request) -> list[Row]:
             msg = f"there is no output {wanted.name[:100]!r}"
             raise RequestRefused(400, msg, hint=f"there are {known[0]!r} and {known[1]!r}")
     columns = {tensor.name: _values(tensor, rest) for tensor in asked.inputs}
+    next(rest, None)  # nothing is left, or it is refused
     if len(columns) < len(asked.inputs):
         raise RequestRefused(400, "an input stands twice", hint=_HINT)
     if len({len(values) for values in columns.values()}) != 1:
@@ -162,10 +163,16 @@ def _cuts(tensors: list[Tensor], rest: memoryview) -> Iterator[memoryview]:
             raise RequestRefused(400, msg, hint="it is the number of bytes behind the JSON")
         yield rest[:size]
         rest = rest[size:]
+    if rest:
+        msg = f"the body has bytes that no input says are its own: {len(rest)}"
+        raise RequestRefused(400, msg, hint="binary_data_size says how many")
 
 
 def _values(tensor: Tensor, rest: Iterator[memoryview]) -> list[Any]:
     if tensor.parameters.get("binary_data_size") is not None:
+        if tensor.data is not None:
+            msg = f"the input {tensor.name!r} has both data and a binary_data_size"
+            raise RequestRefused(400, msg, hint="send its values once")
         values = _unpacked(tensor, next(rest))
     else:
         values = [each for value in tensor.data or [] for each in _flat(value)]

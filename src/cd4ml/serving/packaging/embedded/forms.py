@@ -32,13 +32,19 @@ def rows_in(body: bytes, kind: str, fields: list[dict[str, Any]]) -> tuple[Any, 
             rows = rows_of_csv(body, fields)
         except (ValueError, csv.Error) as error:
             raise Unreadable(400, f"the body is not CSV in UTF-8: {error}") from None
-        return _listed(rows, CSV), False
+        return _lines(rows), False
     if kind in JSON_LINES:
-        return _listed(rows_of_json_lines(body, _decoded), kind), False
+        return _lines(rows_of_json_lines(body, _decoded)), False
     content, names = _decoded(body), {field["name"] for field in fields}
     rows = _rows_of_json(content, names)
     has_rows = rows is not content and "rows" in content
     return rows, has_rows and _asks_to_explain(content)
+
+
+def _lines(rows: list[Any]) -> list[Any]:
+    if not rows:
+        raise Unreadable(422, "expected a line with a row at least, got none")
+    return _listed(rows, "")
 
 
 def _asks_to_explain(content: dict[str, Any]) -> bool:
@@ -54,7 +60,7 @@ def _asks_to_explain(content: dict[str, Any]) -> bool:
 
 def _decoded(text: bytes) -> Any:
     try:
-        return json.loads(text, object_pairs_hook=_object)
+        return json.loads(text.decode(), object_pairs_hook=_object)
     except Unreadable:
         raise
     except (ValueError, RecursionError) as error:

@@ -8,10 +8,12 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-CSV = "text/csv"
-JSON_LINES = ("application/jsonlines", "application/x-ndjson")
+from cd4ml.models.texts import value_of
 
-_TRUTH = {"true": True, "false": False, "1": True, "0": False}
+CSV = "text/csv"
+JSON = "application/json"
+JSON_LINES = ("application/jsonlines", "application/x-ndjson")
+LINES = (CSV, *JSON_LINES)
 
 
 def rows_of_csv(body: bytes, fields: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -30,8 +32,8 @@ def rows_of_csv(body: bytes, fields: Sequence[Mapping[str, Any]]) -> list[dict[s
         >>> fields = [{"name": "hour", "type": "integer"}, {"name": "dest", "type": "string"}]
         >>> rows_of_csv(b"17,BOS\n18,\n", fields)
         [{'hour': 17, 'dest': 'BOS'}, {'hour': 18, 'dest': None}]
-        >>> rows_of_csv(b"hour\n17.0\nnoon\n", fields)  # 17.0 is 17 to who checks it
-        [{'hour': 17.0}, {'hour': 'noon'}]
+        >>> rows_of_csv(b"hour\n17.0\nnoon\n", fields)
+        [{'hour': 17}, {'hour': 'noon'}]
     """
     text = body.decode("utf-8-sig")
     lines = [line for line in csv.reader(io.StringIO(text, newline=""), strict=True) if line]
@@ -43,7 +45,7 @@ def rows_of_csv(body: bytes, fields: Sequence[Mapping[str, Any]]) -> list[dict[s
             msg = f"line {i + 1 + has_names} has {len(row)} values for {len(names)} columns"
             raise ValueError(msg)
     pairs = (zip(names, row, strict=True) for row in rows)
-    return [{name: _value(types[name], said) for name, said in pair} for pair in pairs]
+    return [{name: value_of(said, types[name]) for name, said in pair} for pair in pairs]
 
 
 def rows_of_json_lines(body: bytes, decode: Callable[[bytes], Any]) -> list[Any]:
@@ -51,21 +53,32 @@ def rows_of_json_lines(body: bytes, decode: Callable[[bytes], Any]) -> list[Any]
     return [decode(line) for line in body.splitlines() if line.strip()]
 
 
+def wanted(accept: str) -> str:
+    """The kind of answer that a header `accept` asks for most; "" if it leaves the choice.
+
+    Examples:
+        >>> wanted("text/csv;q=0.5, application/json"), wanted("text/csv, */*;q=0.1"), wanted("*/*")
+        ('application/json', 'text/csv', '')
+    """
+    if not accept:
+        return ""
+    named = [_weighed(each) for each in accept.lower().split(",")]
+    best = max((weight for weight, _ in named), default=0.0)
+    first = next((kind for weight, kind in named if weight == best > 0), "")
+    return first if first in (JSON, *LINES) else ""
+
+
+def _weighed(said: str) -> tuple[float, str]:
+    kind, *parameters = (part.strip() for part in said.split(";"))
+    weights = (part.removeprefix("q=") for part in parameters if part.startswith("q="))
+    try:
+        return float(next(weights, "1")), kind
+    except ValueError:
+        return 0.0, kind
+
+
 def answers_as(kind: str, scores: Sequence[float]) -> bytes:
     """The answers one a line: numbers in CSV, objects in JSON lines."""
     if kind == CSV:
         return b"".join(b"%r\n" % score for score in scores)
     return b"".join(json.dumps({"score": score}).encode() + b"\n" for score in scores)
-
-
-def _value(kind: str, said: str) -> Any:
-    if said == "":
-        return None
-    try:
-        if kind == "integer":
-            return int(said) if said.lstrip("-").isdigit() else float(said)
-        if kind == "number":
-            return float(said)
-    except ValueError:
-        return said
-    return _TRUTH.get(said.lower(), said) if kind == "boolean" else said

@@ -26,7 +26,7 @@ from urllib.parse import parse_qs
 from cd4ml.models.complaints import Complaints, times
 from cd4ml.serving.packaging.embedded.forms import Unreadable, rows_in
 from cd4ml.serving.packaging.embedded.given_wheel import MODEL_DIRS, unpack, wheel_given
-from cd4ml.serving.packaging.embedded.lines import CSV, JSON_LINES, answers_as
+from cd4ml.serving.packaging.embedded.lines import JSON, LINES, answers_as, wanted
 
 PORT, WORKERS, HOST = "SAGEMAKER_BIND_TO_PORT", "CD4ML_WORKERS", "CD4ML_HOST"
 _MODULE, _UNPACKED = "CD4ML_MODEL_MODULE", "CD4ML_MODEL_UNPACKED"  # how workers know what is theirs
@@ -50,7 +50,6 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 Reply = tuple[int, dict[str, Any]]
 Write = Callable[[Any, list[float], list[dict[str, Any]]], dict[str, Any]]
-JSON = "application/json"
 
 _log = logging.getLogger("uvicorn.error")  # which uvicorn writes to stderr
 _complaints = Complaints()
@@ -96,12 +95,21 @@ def _header(scope: Message, name: bytes) -> str:
 
 def _written(status: int, content: dict[str, Any], scope: Message) -> tuple[str, bytes]:
     """The reply as the caller wants it: as it says, else as it asked, else JSON."""
-    kind = _header(scope, b"accept")
-    kind = _header(scope, b"content-type") if kind in ("", "*/*") else kind
-    if status == 200 and "predictions" in content and kind in (CSV, *JSON_LINES):
-        given = content["predictions"]
+    kind = _wanted(scope) or _header(scope, b"content-type")
+    given = content.get("predictions", [])
+    is_apart = "explanations" in content or any("explanation" in p for p in _objects(given))
+    if status == 200 and given and kind in LINES and not is_apart:
         return kind, answers_as(kind, [_score(each) for each in given])
     return JSON, json.dumps(content).encode()
+
+
+def _wanted(scope: Message) -> str:
+    said = [value for key, value in scope["headers"] if key == b"accept"]
+    return wanted(b",".join(said).decode("latin-1"))
+
+
+def _objects(predictions: list[Any]) -> list[dict[str, Any]]:
+    return [each for each in predictions if isinstance(each, dict)]
 
 
 def _score(prediction: Any) -> float:
@@ -133,11 +141,15 @@ async def _replied(model: Any, scope: Message, receive: Receive, asking: Executo
     if method == "POST" and path in ("/invocations", "/predict"):
         try:
             is_explained = _asks_for_contributions(scope)
+            _refuse_compressed(_header(scope, b"content-encoding"))
             body = await _body(receive)
             fields = model.contract()["fields"]
             rows, asks_inside = rows_in(body, _header(scope, b"content-type"), fields)
             write = _as_mlflow if path == "/invocations" else _as_own
-            answer = partial(_answer, is_explained=is_explained or asks_inside)
+            is_explained = is_explained or asks_inside
+            if is_explained:
+                _refuse_lines(_wanted(scope))
+            answer = partial(_answer, is_explained=is_explained)
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(asking, answer, model, rows, write)
         except Unreadable as error:
@@ -156,6 +168,17 @@ def _asks_for_contributions(scope: Message) -> bool:
     if asked not in ("0", "1", "false", "true"):
         raise Unreadable(400, f"expected contributions=1 or contributions=0, got {asked[:80]!r}")
     return asked in ("1", "true")
+
+
+def _refuse_lines(kind: str) -> None:
+    """Let nobody who asks what each field adds wait for it in lines, which have scores only."""
+    if kind in LINES:
+        raise Unreadable(406, f"what each field adds is said in JSON, and {kind} is asked for")
+
+
+def _refuse_compressed(encoding: str) -> None:
+    if encoding not in ("", "identity"):
+        raise Unreadable(415, f"the body is compressed ({encoding[:50]}), which is not read")
 
 
 async def _body(receive: Receive) -> bytes:
