@@ -11,6 +11,7 @@ import msgspec
 from cd4ml.pipeline.dataset_input import DatasetInput
 from cd4ml.pipeline.fingerprint import Reached, ReachedCode, fingerprint
 from cd4ml.pipeline.graph import StepDeclaration
+from cd4ml.pipeline.named_folders import digest_of_folder, folders_of_value
 from cd4ml.pipeline.sources import Sources
 from cd4ml.pipeline.storage import Kind, Output
 from cd4ml.pipeline.task import Place
@@ -46,15 +47,16 @@ class Plan(NamedTuple):
     def meant(self) -> dict[str, dict[str, str]]:
         """Step -> files of the project that its code or parameters may mean, with their addresses.
 
-        What is not there has the address "".
+        What is not there has the address "". A name that ends in "/" is a folder, with all it holds.
         """
         found = {}
         for step in self.steps:
-            paths = self.sources.named_files.of_value(self.parameters(step))
-            given = {
-                str(path.relative_to(self.sources.folder)): self.sources.digest_now(path)
-                for path in paths
-            }
+            files = self.sources.named_files.of_value(self.parameters(step))
+            folder = self.sources.folder
+            given = {str(path.relative_to(folder)): self.sources.digest_now(path) for path in files}
+            if self.code[step.name].reads_tables:
+                names = folders_of_value(folder, self.parameters(step))
+                given |= {name: digest_of_folder(folder / name) for name in names}
             found[step.name] = {**self.code[step.name].meant, **given}
         return found
 
