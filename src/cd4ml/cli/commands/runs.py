@@ -229,6 +229,11 @@ def _show_keys(screen: Screen, report: PartitionReport) -> None:
             screen.line(f"  - {each.key}: {each.reason}")
     if reports:
         _show_keyed(screen, report, metrics)
+    if report.n_without:
+        from cd4ml.cli.screen import counted
+
+        what = counted(report.n_without, "row")
+        screen.line(f"{what} of {report.datasets[0]} without a value of {report.column}: in no run")
     screen.hint(f"cd4ml compare --partition {report.column}")
 
 
