@@ -1,4 +1,4 @@
-"""Runs on data that has holes, or is no table: what is left out, and why, is said."""
+"""Runs on odd data, and without a model: what is left out, why, and what comes next, is said."""
 
 from pathlib import Path
 
@@ -41,6 +41,13 @@ def test_rows_without_a_key_are_counted(shell: Shell) -> None:
     ]
     assert shell.json("run --for-each town")["n_without"] == 2
     assert "without a value" not in shell("run --for-each town=Oslo")
+
+
+def test_a_run_without_a_model_is_not_said_to_be_judged(shell: Shell) -> None:
+    first, again = shell("run"), shell("run")
+
+    assert first.splitlines()[-1] == "  hint: cd4ml show run/1"
+    assert again.splitlines()[-1] == "  hint: cd4ml show run/2"
 
 
 def test_files_that_are_no_table_say_why(shell: Shell, tmp_path: Path) -> None:

@@ -216,7 +216,8 @@ def show_run(screen: Screen, report: RunReport) -> None:
         ((step.step, step.state, f"{step.seconds:.2f}", step.kind) for step in report.steps),
     )
     screen.facts((name, number(value)) for name, value in report.metrics.items())
-    screen.hint(f"cd4ml gate {report.run.ref}")
+    has_model = any(step.kind == "model" for step in report.steps)
+    screen.hint(f"cd4ml {'gate' if has_model else 'show'} {report.run.ref}")
 
 
 def _show_keys(screen: Screen, report: PartitionReport) -> None:
