@@ -512,8 +512,13 @@ def parts(*, also: str = "more/*.csv") -> list:
 
     import polars as pl
 
+    import json
+    import os
+
     here = Path(__file__).parent
     places = [here / "parts/*.csv", here / "whole", here / also]
+    places += [here / json.loads((here / "places.json").read_text())["said"]]
+    places += [here / os.environ["PLACE"]]
     return [pl.scan_csv(each).collect().height for each in places]
 """
 
@@ -523,14 +528,20 @@ LOOKED: dict[str, Change] = {
     "a file in a folder": lambda p: (p.folder / "whole/a.csv").write_text("x\n1\n2\n"),
     "a file more in a folder": lambda p: (p.folder / "whole/b.csv").write_text("x\n1\n"),
     "a file for a parameter": lambda p: (p.folder / "more/b.csv").write_text("x\n1\n"),
+    "a file of settings": lambda p: (p.folder / "said/a.csv").write_text("x\n1\n2\n"),
+    "a file of a variable": lambda p: (p.folder / "given/a.csv").write_text("x\n1\n2\n"),
     "a file of a parameter": lambda p: (p.folder / "more/a.csv").write_text("x\n1\n2\n"),
 }
 
 
 @pytest.mark.parametrize("name", LOOKED)
-def test_folders_that_polars_looks_through_are_compared(project: Project, name: str) -> None:
+def test_folders_that_polars_looks_through_are_compared(
+    project: Project, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLACE", "given/a.csv")
     append(project.folder / "pipeline.py", LOOKING)
-    for folder in ("parts", "whole", "more"):
+    (project.folder / "places.json").write_text('{"said": "said"}')
+    for folder in ("parts", "whole", "more", "said", "given"):
         (project.folder / folder).mkdir()
         (project.folder / folder / "a.csv").write_text("x\n1\n")
     run(project)

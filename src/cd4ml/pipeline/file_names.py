@@ -81,9 +81,17 @@ def may_be_folders(node: ast.AST) -> Iterator[str]:
             values = [*node.defaults, *filter(None, node.kw_defaults)]
         case _:
             return
-    for value in values:
+    inner = [_elements(value) for value in values if not isinstance(node, ast.Call)]
+    for value in (*values, *(each for group in inner for each in group)):
         if isinstance(value, ast.Constant) and isinstance(value.value, str):
             yield value.value
+
+
+def _elements(node: ast.AST) -> list[ast.expr]:
+    """What stands in a list, a tuple, or as the values of a table."""
+    if isinstance(node, ast.Dict):
+        return node.values
+    return node.elts if isinstance(node, ast.List | ast.Tuple | ast.Set) else []
 
 
 def _text(node: ast.AST) -> str:
