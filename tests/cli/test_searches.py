@@ -74,7 +74,11 @@ def test_what_failed_is_said_and_a_search_of_failures_fails(
     assert typed("run --grid evaluation.x=1,20 --workers 1", home) == 0
     said = capsys.readouterr().out
     assert typed("search --try evaluation.x=20 --workers 1", home) == 1
+    failed = capsys.readouterr().out
+    assert typed("run --grid evaluation.x=1,20 --workers 1 --set evaluation.kind=b", home) == 0
+    assert "looks better than it is" not in capsys.readouterr().out
 
+    assert failed.splitlines()[-1].strip() == "hint: cd4ml show run/3"
     assert "1 finished, 1 failed" in said
     assert "- trial 1: pipeline.py:8: step 'evaluation' failed: ValueError: too far" in said
     assert "auc" in said  # without a metric of its own every metric is shown

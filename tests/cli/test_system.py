@@ -80,6 +80,20 @@ def test_serving_names_the_folder_that_it_needs(folder: Path) -> None:
     )
 
 
+def test_no_standard_output_at_all_is_an_error(folder: Path) -> None:
+    for words in ("status", "status --json"):
+        ran = subprocess.run(
+            ["sh", "-c", f'"$@" {words} >&-', "sh", *CD4ML],
+            cwd=folder,
+            capture_output=True,
+            check=False,
+        )
+
+        assert ran.returncode == 1
+        assert b"the answer cannot be written: there is no standard output" in ran.stderr
+        assert b"bug" not in ran.stderr
+
+
 def test_a_full_disk_behind_standard_output_is_an_error(folder: Path) -> None:
     for words in (["status"], ["status", "--json"]):
         with Path("/dev/full").open("w") as full:

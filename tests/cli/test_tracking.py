@@ -1,5 +1,6 @@
 """Runs found, shown, described, deleted and restored from the command line."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,12 @@ def _log(folder: Path, experiment: str, depth: int, auc: float) -> None:
             run.log(loss=1 / (step + depth))
         run.log(auc=auc)
         run.log_text("so", "notes.txt")
+
+
+@pytest.fixture
+def project(tracked_folder: Path, tmp_path: Path) -> Path:
+    """The project of this test alone."""
+    return Path(shutil.copytree(tracked_folder, tmp_path / "own"))
 
 
 @pytest.fixture
@@ -84,6 +91,34 @@ def test_runs_are_grouped(shell: Shell) -> None:
         ["6", "2", "0.6100", "0.5000", "0.7200"],
         ["9", "1", "0.7000", "0.7000", "0.7000"],
     ]
+
+
+def test_metrics_that_most_runs_have_come_first(project: Path, capsys: Capture) -> None:
+    shell = Shell(project, capsys)
+    with cd4ml.run(project=project, actor=ADMIN) as run:
+        run.log({f"m{i}": i for i in range(6)})
+
+    said = shell("runs")
+
+    assert said.split()[3:11] == ["experiment", "auc", "loss", "m0", "m1", "m2", "m3", "began"]
+    assert "hint: 2 more metrics" in said
+
+
+def test_what_became_a_file_and_a_folder_is_written_both(
+    project: Path, capsys: Capture, tmp_path: Path
+) -> None:
+    for path, text in (("notes.txt/more.txt", "deeper"), ("notes.txt", "so")):
+        with cd4ml.run(resume="run/1", project=project, actor=ADMIN) as run:
+            run.log_text(text, path)
+
+    Shell(project, capsys)("runs files 1", str(tmp_path / "out"))
+
+    found = {
+        str(p.relative_to(tmp_path / "out")): p.read_text()
+        for p in tmp_path.rglob("*.txt*")
+        if p.is_file()
+    }
+    assert found == {"notes.txt/more.txt": "deeper", "notes.txt (file)": "so"}
 
 
 def test_a_run_is_shown_with_all_that_it_logged(shell: Shell, tmp_path: Path) -> None:

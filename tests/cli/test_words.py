@@ -78,6 +78,38 @@ def test_options_are_not_guessed_from_their_beginning() -> None:
         parse("run", "--exp", "x")
 
 
+@pytest.mark.parametrize(
+    ("words", "said", "hint"),
+    [
+        (("run", "--sett", "a.b=1"), "cd4ml run: unrecognized arguments: --sett a.b=1", "--set"),
+        (
+            ("runs", "show", "1", "--jsno"),
+            "cd4ml runs show: unrecognized arguments: --jsno",
+            "--json",
+        ),
+        (
+            ("run", "--experimnt=x"),
+            "cd4ml run: unrecognized arguments: --experimnt=x",
+            "--experiment",
+        ),
+    ],
+)
+def test_a_misspelt_option_is_recognised(words: tuple[str, ...], said: str, hint: str) -> None:
+    with pytest.raises(UsageError) as error:
+        parse(*words)
+
+    assert error.value.message == said
+    assert hint in error.value.hint
+    assert error.value.hint.startswith("did you mean --")
+
+
+def test_a_word_too_many_is_refused_by_its_command() -> None:
+    with pytest.raises(UsageError) as error:
+        parse("run", "foo")
+
+    assert str(error.value) == "cd4ml run: unrecognized arguments: foo\n  hint: cd4ml run --help"
+
+
 def test_a_wrong_value_says_what_was_expected() -> None:
     with pytest.raises(UsageError) as error:
         parse("run", "--set", "delay.max_iter")

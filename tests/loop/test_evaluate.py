@@ -164,7 +164,7 @@ def test_a_run_that_failed_cannot_be_judged(project: Project) -> None:
         evaluate(project, "run/1", actor=ANN)
 
     assert str(refused.value) == (
-        "run/1 is failed, so there is nothing to judge\n"
+        "run/1 failed, so there is nothing to judge\n"
         "  hint: pipeline.py:38: step 'delay' failed: ValueError: strength has to be positive"
     )
     assert verdicts(project) == []

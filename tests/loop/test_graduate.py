@@ -26,11 +26,12 @@ from cd4ml.loop.train import train
 from cd4ml.loop.trust import distrust, trust, trusted
 from cd4ml.models.onnx import compile_estimator
 from cd4ml.records.contract import Contract, Field
+from cd4ml.records.lineage import Edge
 from cd4ml.records.model_version import ModelVersion
-from cd4ml.records.run import Run
+from cd4ml.records.run import Run, StepRun
 from cd4ml.store import lineage, rows
 from tests.loop.test_evaluate import change
-from tests.loop.test_log_model import begun, fitted
+from tests.loop.test_log_model import begun, ended, fitted, logged
 from tests.loop.world import ANN, EVE, MAX, actions
 from tests.models.test_trust import Hostile
 
@@ -115,7 +116,7 @@ def test_what_did_not_finish_does_not_graduate(project: Project) -> None:
     with pytest.raises(Refused) as caught:
         graduate(project, "run/1", actor=ANN)
 
-    assert caught.value.message == "run/1 is failed, and logged no model"
+    assert caught.value.message == "run/1 failed, and logged no model"
     assert models(project) == []
 
 
@@ -128,6 +129,38 @@ def test_a_run_without_a_model_does_not_graduate(project: Project) -> None:
     assert str(caught.value) == (
         "run/1 is running, and logged no model\n  hint: wait until it ends"
     )
+
+
+@pytest.mark.parametrize(
+    ("actor", "said"),
+    [(ANN, "run/2 is running, and logged no model"), ("mallory", "nobody named 'mallory'")],
+)
+def test_a_run_that_is_refused_is_lent_no_rows(project: Project, actor: str, said: str) -> None:
+    lender, run = trained(project), begun(project)
+
+    with pytest.raises((Refused, NotFound), match=said):
+        graduate(project, run.ref, rows_of=lender.ref, actor=actor)
+
+    with project.database.read() as connection:
+        assert rows.find(connection, StepRun, run=run.number) == []
+        assert rows.find(connection, Edge, child=run.ref) == []
+
+
+def test_a_run_is_lent_the_rows_that_it_lacks(project: Project) -> None:
+    lender, run = trained(project), begun(project)
+    logged(project, run, register="")
+    ended(project, run)
+
+    version = graduate(project, run.ref, rows_of=lender.ref, actor=ANN)
+
+    assert (version.run, bool(version.artifact)) == (run.number, True)
+    with project.database.read() as connection:
+        lent = {each.step: each.output for each in rows.find(connection, StepRun, run=run.number)}
+        parents = {edge.parent for edge in rows.find(connection, Edge, child=run.ref)}
+    known = {name: lender.outputs[name] for name in ("training", "holdout")}
+    assert lent.items() >= known.items()
+    assert parents >= set(known.values())
+    assert graduate(project, run.ref, rows_of=lender.ref, actor=ANN) == version
 
 
 def test_nobody_unknown_graduates_a_run(project: Project) -> None:

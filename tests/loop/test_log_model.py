@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from cd4ml.errors import AlreadyExists, InvalidInput, NotFound, Refused
+from cd4ml.errors import AlreadyExists, ConfigurationError, InvalidInput, NotFound, Refused
 from cd4ml.loop import Project
 from cd4ml.loop.candidate import LISTED, logged_models, runtime_of
 from cd4ml.loop.evaluate import evaluate
@@ -253,8 +253,13 @@ class TestFromNotebookToProduction:
         logged(undeclared, run, register="delay")
         ended(undeclared, run)
 
-        with pytest.raises(Exception, match="run/1 has no step 'training'"):
+        with pytest.raises(ConfigurationError) as caught:
             package_version(undeclared, "delay/1", actor=ANN)
+
+        assert str(caught.value) == (
+            "run/1 has neither rows that the model learned from nor such as judge it\n"
+            "  hint: cd4ml graduate run/1 --rows run/N lends it those of another run"
+        )
 
     def test_what_the_gates_let_in_is_the_version_that_was_registered(
         self, undeclared: Project

@@ -266,7 +266,7 @@ def test_what_cannot_be_made_again_says_why(project: Project) -> None:
     with pytest.raises(InvalidInput) as unfinished:
         reproduce(project, "run/1", actor=ANN)
     assert str(unfinished.value) == (
-        "run/1 is failed, so there is no result to make again\n"
+        "run/1 failed, so there is no result to make again\n"
         "  hint: cd4ml compare lists the runs that finished"
     )
     with pytest.raises(NotFound, match="no run '9'"):

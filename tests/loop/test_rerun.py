@@ -463,3 +463,96 @@ def test_what_a_step_was_seen_to_read_is_compared(
     ran = run(project)
     assert {s.step for s in ran.steps if s.state == "computed"} == {"surroundings"}
     assert again(project).ref == "run/3"
+
+
+IMPORTING = """
+from pathlib import Path
+import os
+
+@step
+def limit(
+    *,
+    most: int = int(os.environ.get("MOST", "3")),
+    least: int = int((Path(__file__).parent / ("lea" + "st")).read_text()),
+) -> list:
+    return [least, most]
+"""
+
+IMPORTED: dict[str, Change] = {
+    "nothing": lambda p: None,
+    "a file": lambda p: (p.folder / "least").write_text("1"),
+    "a variable": lambda p: os.environ.update(MOST="5"),
+}
+
+
+@pytest.mark.parametrize("name", IMPORTED)
+def test_what_defaults_are_made_of_is_compared(
+    project: Project, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOST", "4")
+    append(project.folder / "pipeline.py", IMPORTING)
+    (project.folder / "least").write_text("0")
+    run(project)
+
+    IMPORTED[name](project)
+
+    if name == "nothing":
+        assert again(project).ref == "run/2"
+        return
+    with pytest.raises(Changed):
+        again(project)
+    given = run(project).run.parameters
+    assert (given["limit.least"], given["limit.most"]) == {"a file": (1, 4)}.get(name, (0, 5))
+
+
+LOOKING = """
+@step
+def parts(*, also: str = "more/*.csv") -> list:
+    from pathlib import Path
+
+    import polars as pl
+
+    import json
+    import os
+
+    here = Path(__file__).parent
+    places = [here / "parts/*.csv", here / "whole", here / also]
+    places += [here / json.loads((here / "places.json").read_text())["said"]]
+    places += [here / os.environ["PLACE"]]
+    return [pl.scan_csv(each).collect().height for each in places]
+"""
+
+LOOKED: dict[str, Change] = {
+    "nothing": lambda p: None,
+    "a file for a pattern": lambda p: (p.folder / "parts/b.csv").write_text("x\n1\n"),
+    "a file in a folder": lambda p: (p.folder / "whole/a.csv").write_text("x\n1\n2\n"),
+    "a file more in a folder": lambda p: (p.folder / "whole/b.csv").write_text("x\n1\n"),
+    "a file for a parameter": lambda p: (p.folder / "more/b.csv").write_text("x\n1\n"),
+    "a file of settings": lambda p: (p.folder / "said/a.csv").write_text("x\n1\n2\n"),
+    "a file of a variable": lambda p: (p.folder / "given/a.csv").write_text("x\n1\n2\n"),
+    "a file of a parameter": lambda p: (p.folder / "more/a.csv").write_text("x\n1\n2\n"),
+}
+
+
+@pytest.mark.parametrize("name", LOOKED)
+def test_folders_that_polars_looks_through_are_compared(
+    project: Project, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLACE", "given/a.csv")
+    append(project.folder / "pipeline.py", LOOKING)
+    (project.folder / "places.json").write_text('{"said": "said"}')
+    for folder in ("parts", "whole", "more", "said", "given"):
+        (project.folder / folder).mkdir()
+        (project.folder / folder / "a.csv").write_text("x\n1\n")
+    run(project)
+
+    LOOKED[name](project)
+
+    if name == "nothing":
+        assert again(project).ref == "run/2"
+        return
+    with pytest.raises(Changed):
+        again(project)
+    ran = run(project)
+    assert {s.step for s in ran.steps if s.state == "computed"} == {"parts"}
+    assert again(project).ref == "run/3"

@@ -196,6 +196,9 @@ def test_files_folders_and_figures_are_kept(project: Project, tmp_path: Path) ->
         run.log_figure(Chart(), "chart.html")
         with pytest.raises(InvalidInput) as refused:
             run.log_figure(3, "three")
+        for call in (lambda: run.note(None), lambda: run.log_text(b"so", "bytes")):
+            with pytest.raises(InvalidInput, match="expected a text, got "):
+                call()
 
     with project.database.read() as connection:
         files = rows.find(connection, RunArtifact)

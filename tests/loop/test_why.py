@@ -48,6 +48,9 @@ def test_a_version_without_a_run_says_where_it_came_from(project: Project) -> No
 
     assert said(why(project, "lab/1"), "run") == ["none of this project: s3://lab/model"]
     assert said(why(project, "lab/2"), "run") == ["none of this project: nobody says where"]
+    assert said(why(project, "lab/1"), "model version") == [
+        f"lab/1, not packaged yet, added {at:%Y-%m-%d %H:%M} by ann"
+    ]
 
 
 def test_a_prediction_leads_to_the_rows_the_code_and_the_people(released: Project) -> None:

@@ -92,12 +92,12 @@ def test_who_saw_another_version_is_told_who_was_faster(delays: Database) -> Non
 @pytest.mark.parametrize(
     ("before", "expected", "said"),
     [
-        (0, 2, "delay@champion points at no version, and not at delay/2"),
+        (0, 2, "delay@champion points nowhere, and not at delay/2"),
         (
             1,
             0,
             "delay@champion points at delay/1, moved by ann at 2013-01-01 00:00:00,"
-            " and not at no version",
+            " and it was expected to point nowhere",
         ),
     ],
 )

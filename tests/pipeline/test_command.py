@@ -141,6 +141,28 @@ def test_it_runs_again_when_what_it_is_made_of_changes(
     } == expected
 
 
+VARIABLES = {
+    "its words": ("pipeline.py", "print('counting')", "print(os.environ.get('REGION'))", "counted"),
+    "its script": ("clean.sh", "say cleaning", 'say "${REGION}"', "cleaned"),
+    "what it declares": ("lib/words.sh", "echo $1", "echo $1 $REGION", "cleaned"),
+}
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+def test_it_runs_again_when_a_variable_that_it_names_has_another_value(
+    start: Start, database: Database, folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, old, new, step = VARIABLES[name]
+    edit(folder, file, old, new)
+    monkeypatch.setenv("REGION", "north")
+    start()
+    assert set(states(database, start()).values()) == {"cached"}
+
+    monkeypatch.setenv("REGION", "south")
+
+    assert states(database, start())[step] == "computed"
+
+
 def test_without_a_list_of_its_code_every_file_counts(
     start: Start, database: Database, folder: Path
 ) -> None:

@@ -558,3 +558,12 @@ def test_a_fingerprint_covers_parameters_inputs_and_environment() -> None:
     found = {fingerprint(**{**whole, **change}) for change in [{}, *changes]}
 
     assert len(found) == 1 + len(changes)
+
+
+@pytest.mark.parametrize(("text", "may"), [("parts/*.csv", True), ("parts/*.png", False)])
+def test_a_file_may_appear_for_a_pattern_that_stands_in_code(
+    tmp_path: Path, text: str, may: bool
+) -> None:
+    project(tmp_path, pipeline=f"import polars as pl\ndef s():\n    pl.scan_csv('{text}')\n")
+
+    assert Sources(tmp_path, "pipeline").may_appear() is may

@@ -1,7 +1,11 @@
+import functools
+import inspect
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,6 +34,25 @@ def test_a_step_is_called_as_the_function_it_was() -> None:
 def test_a_step_keeps_its_name_and_docstring() -> None:
     assert (doubled.__name__, doubled.__doc__) == ("doubled", "Each number, several times.")
     assert repr(doubled) == "<step doubled>"
+
+
+def twice(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def inner(*args: Any, **kwargs: Any) -> Any:
+        return 2 * function(*args, **kwargs)
+
+    return inner
+
+
+def test_a_decorated_step_stands_where_its_own_function_does() -> None:
+    @step
+    @twice
+    def one() -> int:
+        return 1
+
+    lines, start = inspect.getsourcelines(one.function)
+    assert (one(), one.place) == (2, (__file__, start))
+    assert "def one" in "".join(lines)
 
 
 def test_a_step_may_ask_to_be_computed_every_time() -> None:

@@ -105,6 +105,7 @@ def test_slices_stand_apart() -> None:
     assert "| auc at least 0.6 | 0.7000 | 0.6800 to 0.7200 | 900 | pass |" in whole
     assert "carrier=AA" not in whole
     assert "| auc on carrier=AA | 0.6500 |" in sliced
+    assert "| auc on a weak slice: carrier=UA | 0.5500 |" in sliced
 
 
 def card_with_slices() -> Card:
@@ -113,6 +114,9 @@ def card_with_slices() -> Card:
     sliced = msgspec.structs.replace(
         finding("auc on carrier=AA", 0.65, 0.6), slice="carrier=AA", is_gated=False
     )
+    weak = msgspec.structs.replace(
+        finding("auc on a weak slice", 0.55, 0.6), slice="carrier=UA", is_gated=False
+    )
     verdict = Verdict(
         number=1,
         model="delay",
@@ -120,7 +124,7 @@ def card_with_slices() -> Card:
         artifact="",
         policy="",
         holdout="",
-        findings=(finding("auc at least 0.6", 0.7, 0.6), sliced),
+        findings=(finding("auc at least 0.6", 0.7, 0.6), sliced, weak),
         outcome="pass",
         judged_at=NOW,
         judged_by="ann",

@@ -111,6 +111,7 @@ def _text(again: Again) -> str | None:
 
     if sys.stdout.isatty() or any(name in os.environ for name in _STYLED):
         return None
+    has_model = any(kind == "model" for _, kind in again.steps)
     cells = [("step", "", "seconds", "output")]
     cells += [(step, "cached", "0.00", kind) for step, kind in again.steps]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
@@ -127,7 +128,7 @@ def _text(again: Again) -> str | None:
         "─" * len(table[0]),
         *table[1:],
         *(f"  {name:<{names}}  {value:<{values}}" for name, value in facts),
-        f"  hint: cd4ml gate {again.ref}",
+        f"  hint: cd4ml {'gate' if has_model else 'show'} {again.ref}",
     ]
     is_plain = all((line.isprintable() and line.isascii()) or set(line) == {"─"} for line in lines)
     return "\n".join(lines) + "\n" if is_plain and len(max(lines, key=len)) <= _WIDTH else None

@@ -61,6 +61,9 @@ def writing() -> Iterator[None]:
     Raises:
         Unavailable: If it cannot be written.
     """
+    if sys.stdout is None:  # closed by whoever began us
+        msg = "the answer cannot be written: there is no standard output"
+        raise Unavailable(msg, hint="the command itself was carried out")
     try:
         yield
     except BrokenPipeError:

@@ -33,9 +33,9 @@ def show_search(screen: Screen, report: SearchReport, limit: int) -> None:
         _show_mattered(screen, report.mattered)
     if report.best and report.search.state == "finished":
         n = sum(trial.state == "finished" for trial in report.trials)
-        screen.line(
-            f"The best of {n} looks better than it is: these rows have chosen it.", style="dim"
-        )
+        if n > 1:
+            said = f"The best of {n} looks better than it is: these rows have chosen it."
+            screen.line(said, style="dim")
     screen.hint(_next(report))
 
 
@@ -143,6 +143,9 @@ def _next(report: SearchReport) -> str:
         return f"cd4ml search resume {found.number}"
     if report.best:
         return f"cd4ml gate run/{report.best.run}"
+    if not any(trial.state == "finished" for trial in report.trials):
+        tried = next((trial.run for trial in report.trials if trial.run), 0)
+        return f"cd4ml show run/{tried}" if tried else ""
     return f"cd4ml compare --search {found.number} --best METRIC"
 
 

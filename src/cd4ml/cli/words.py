@@ -28,6 +28,22 @@ class Parser(argparse.ArgumentParser):
         options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(allow_abbrev=False, **options)
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """Parse words; what a command does not know is refused by it, and not by all of cd4ml.
+
+        Raises:
+            UsageError: If there is such a word.
+        """
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown and not self._commands():
+            options = [name for action in self._actions for name in action.option_strings]
+            wanted = unknown[0].partition("=")[0]
+            near = get_close_matches(wanted, options, n=2) if wanted.startswith("-") else []
+            msg = f"{self.prog}: unrecognized arguments: {' '.join(unknown)}"
+            hint = f"did you mean {' or '.join(near)}?" if near else f"{self.prog} --help"
+            raise UsageError(msg, hint=hint)
+        return found, unknown
+
     def error(self, message: str) -> NoReturn:
         """Leave with what is wrong, and where to read on.
 

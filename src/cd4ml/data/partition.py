@@ -51,6 +51,19 @@ def keys_of(frame: pl.LazyFrame, column: str, what: str) -> list[str]:
     return found
 
 
+def rows_without_key(frame: pl.LazyFrame, column: str) -> int:
+    """How many rows have no value in a column, and so belong to no key.
+
+    Examples:
+        >>> import polars as pl
+        >>> rows_without_key(pl.LazyFrame({"origin": ["EWR", None, "JFK"]}), "origin")
+        1
+    """
+    import polars as pl
+
+    return int(frame.select(pl.col(column).null_count()).collect().item())
+
+
 def missing_keys(frame: pl.LazyFrame, column: str, what: str, keys: Sequence[str]) -> list[str]:
     """Those of some keys that no row has.
 

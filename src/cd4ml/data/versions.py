@@ -169,8 +169,9 @@ def scan_version(store: FileStore, version: DatasetVersion) -> pl.LazyFrame:
     manifest = manifest_of(store.blobs, version)
     if manifest.reading is None:
         msg = f"{version.ref} consists of files that are no table"
+        _, _, why = version.note.partition("no table")  # ": ..." behind what people noted
         hint = f"cd4ml data checkout {version.ref} --to FOLDER"
-        raise InvalidInput(msg, hint=hint)
+        raise InvalidInput(f"{msg}{why}", hint=hint)
     paths = paths_of(store, version, manifest)
     return scan(openable(paths, store.cache / "names"), manifest.reading)
 

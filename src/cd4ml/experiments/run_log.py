@@ -81,8 +81,12 @@ class RunLog:
         )
 
     def note(self, text: str) -> None:
-        """Say what the run is about, in Markdown; in place of what was said."""
-        self._recorder.note(printable(text))
+        """Say what the run is about, in Markdown; in place of what was said.
+
+        Raises:
+            InvalidInput: If it is no text.
+        """
+        self._recorder.note(printable(_text(text)))
 
     def log_file(self, path: Path | str, to: str = "") -> None:
         """Keep a file, or a folder with everything in it.
@@ -104,8 +108,12 @@ class RunLog:
                 self._recorder.file(f"{to}/{each.relative_to(path).as_posix()}", each)
 
     def log_text(self, text: str, path: str) -> None:
-        """Keep a text as a file."""
-        self._recorder.file(path, text.encode("utf-8", "backslashreplace"))
+        """Keep a text as a file.
+
+        Raises:
+            InvalidInput: If it is no text, or the path is not one within the run.
+        """
+        self._recorder.file(path, _text(text).encode("utf-8", "backslashreplace"))
 
     def log_figure(self, figure: Any, path: str) -> None:
         """Keep a figure of Matplotlib, Plotly or Altair, or an image of Pillow.
@@ -161,3 +169,9 @@ class RunLog:
         self._is_ending.set()
         if self._sampler is not None:
             self._sampler.join()
+
+
+def _text(text: Any) -> str:
+    if not isinstance(text, str):
+        raise InvalidInput(f"expected a text, got {type(text).__name__}")
+    return text

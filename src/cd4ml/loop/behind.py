@@ -27,7 +27,7 @@ def of_version(
 ) -> list[Sentence]:
     """A version, its releases (those to one environment, if one is named), and how it was made."""
     added = f"{version.created_at:%Y-%m-%d %H:%M} by {version.created_by}"
-    text = f"{version.ref}, {version.artifact}, added {added}"
+    text = f"{version.ref}, {version.artifact or 'not packaged yet'}, added {added}"
     of_version = rows.find(connection, Release, model=version.model, version=version.number)
     released = [
         sentence

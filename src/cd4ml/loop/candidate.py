@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -70,7 +71,14 @@ class _Offered(NamedTuple):
     models: list[str]  # steps
 
 
-def candidate_of(project: Project, number: int, *, model: str = "", step: str = "") -> Candidate:
+def candidate_of(
+    project: Project,
+    number: int,
+    *,
+    model: str = "",
+    step: str = "",
+    lent: Mapping[str, StepRun] = MappingProxyType({}),
+) -> Candidate:
     """What a run offers.
 
     Args:
@@ -79,13 +87,14 @@ def candidate_of(project: Project, number: int, *, model: str = "", step: str = 
         model: What its versions are called; by default as the step is.
         step: The step that made it, or the name under which it was logged; by default
             `[model] step`, or the only one that is a model.
+        lent: Steps of another run, whose outputs stand for those that this one lacks.
 
     Raises:
         NotFound: If there is no such run.
         Refused: If it did not finish.
         ConfigurationError: If its steps are not those that `[model]` names.
     """
-    offered, logged = _offered(project, number), logged_models(project, number)
+    offered, logged = _offered(project, number, lent), logged_models(project, number)
     estimators = {name: each.files.estimator for name, each in logged.items()}
     estimators |= offered.outputs
     made = step or project.settings.model.step or _only_model(sorted({*offered.models, *logged}))
@@ -163,15 +172,24 @@ def logged_models(project: Project, run: int) -> dict[str, Logged]:
     return found
 
 
-def _offered(project: Project, number: int) -> _Offered:
+def unfinished(run: Run, so: str) -> Refused:
+    """The refusal of a run that failed, or goes on: with what that means here, and why it failed."""
+    if run.state == "failed":
+        reason = next(iter(run.reason.splitlines()), "")
+        return Refused(f"{run.ref} failed, {so}", hint=reason or f"cd4ml show {run.ref}")
+    return Refused(f"{run.ref} is {run.state}, {so}", hint="wait until it ends")
+
+
+def _offered(
+    project: Project, number: int, lent: Mapping[str, StepRun] = MappingProxyType({})
+) -> _Offered:
     with project.database.read() as connection:
         run = rows.get(connection, Run, number)
         steps = rows.find(connection, StepRun, run=number)
     if run.state != "finished":
-        msg = f"{run.ref} is {run.state}, so there is nothing to judge"
-        raise Refused(msg, hint=run.reason.splitlines()[0] if run.reason else "wait until it ends")
+        raise unfinished(run, "so there is nothing to judge")
     models = [each.step for each in steps if each.kind == "model"]
-    return _Offered(run, {each.step: each.output for each in steps}, models)
+    return _Offered(run, {each.step: each.output for each in (*lent.values(), *steps)}, models)
 
 
 def _candidate(
@@ -184,6 +202,10 @@ def _candidate(
     is_joblib: bool,
 ) -> Candidate:
     settings = project.settings.model
+    if offered.outputs.keys().isdisjoint((settings.training, settings.holdout)):
+        msg = f"{offered.run.ref} has neither rows that the model learned from nor such as judge it"
+        hint = f"cd4ml graduate {offered.run.ref} --rows run/N lends it those of another run"
+        raise ConfigurationError(msg, hint=hint)
     for name, key in ((settings.training, "training"), (settings.holdout, "holdout")):
         if name not in offered.outputs:
             raise _without(offered, name, key)

@@ -22,6 +22,7 @@ from cd4ml.loop.candidate import (
     packaged,
     packaged_estimator,
     table,
+    unfinished,
     without_estimator,
 )
 from cd4ml.loop.refs import number_in
@@ -81,15 +82,16 @@ def graduate(
         InvalidInput: If the estimator fails on a row the contract allows, or a name is no name.
     """
     number = number_in(run, "run")
-    if rows_of:
-        with project.database.write() as connection:
-            take_rows(connection, project, number, number_in(rows_of, "run"))
+    rows_from = number_in(rows_of, "run") if rows_of else 0
     with project.database.read() as connection:
         people.actor(connection, actor)
+        lent = _lent(connection, project, number, rows_from) if rows_from else {}
     card = written_card(project)
-    made = _made(project, number, model, step)
+    made = _made(project, number, model, step, lent)
     at = project.clock.now()
     with project.database.write() as connection:
+        if rows_from:
+            take_rows(connection, project, number, rows_from)
         known = _known(connection, number, made)
         if known is not None:
             return known
@@ -145,29 +147,41 @@ def take_rows(connection: sa.Connection, project: Project, run: int, rows_of: in
         NotFound: If there is no such run.
         ConfigurationError: If the other run has none either.
     """
+    for step in _lent(connection, project, run, rows_of).values():
+        position = rows.count(connection, StepRun, run=run)
+        taken = msgspec.structs.replace(
+            step, run=run, position=position, fingerprint="", state="cached"
+        )
+        rows.insert(connection, taken)
+        lineage.link(connection, f"run/{run}", taken.output, "input")
+
+
+def _lent(
+    connection: sa.Connection, project: Project, run: int, rows_of: int
+) -> dict[str, StepRun]:
+    """The steps of the other run whose rows this one lacks."""
     settings = project.settings.model
     taker = rows.get(connection, Run, run)
     rows.get(connection, Run, rows_of)
+    lent = {}
     for name in (settings.training, settings.holdout):
         found = rows.find(connection, StepRun, run=rows_of, step=name)
         if not found:
             known = ", ".join(each.step for each in rows.find(connection, StepRun, run=rows_of))
             msg = f"run/{rows_of} has no step {name!r}, whose rows could judge {taker.ref}"
             raise ConfigurationError(msg, hint=f"its steps: {known or 'none'}")
-        if rows.find(connection, StepRun, run=run, step=name):
-            continue
-        position = rows.count(connection, StepRun, run=run)
-        taken = msgspec.structs.replace(
-            found[0], run=run, position=position, fingerprint="", state="cached"
-        )
-        rows.insert(connection, taken)
-        lineage.link(connection, taker.ref, taken.output, "input")
+        if not rows.find(connection, StepRun, run=run, step=name):
+            lent[name] = found[0]
+    return lent
 
 
-def _made(project: Project, number: int, model: str, step: str) -> _Made:
+def _made(
+    project: Project, number: int, model: str, step: str, lent: Mapping[str, StepRun]
+) -> _Made:
     with project.database.read() as connection:
         run = rows.get(connection, Run, number)
-        steps = {each.step for each in rows.find(connection, StepRun, run=number)}
+        own = {each.step for each in rows.find(connection, StepRun, run=number)}
+    steps = {*own, *lent}
     logged = logged_models(project, number)
     if run.deleted_at is not None:
         msg = f"{run.ref} was deleted on {run.deleted_at:%Y-%m-%d}"
@@ -175,7 +189,7 @@ def _made(project: Project, number: int, model: str, step: str) -> _Made:
     settings = project.settings.model
     has_rows = {settings.training, settings.holdout} <= steps
     if has_rows and run.state == "finished":
-        candidate = candidate_of(project, number, model=model, step=step)
+        candidate = candidate_of(project, number, model=model, step=step, lent=lent)
         contract = contract_of(project, candidate)
         return _Made(
             model=candidate.model,
@@ -204,8 +218,7 @@ def _only(run: Run, logged: Mapping[str, Logged]) -> str:
 
 def _refuse_without_rows(project: Project, run: Run, steps: set[str]) -> _Made:
     if run.state != "finished":
-        msg = f"{run.ref} is {run.state}, and logged no model"
-        raise Refused(msg, hint=run.reason.splitlines()[0] if run.reason else "wait until it ends")
+        raise unfinished(run, "and logged no model")
     settings = project.settings.model
     missing = sorted({settings.training, settings.holdout} - steps)
     msg = f"{run.ref} logged no model, and has no step {' and no step '.join(map(repr, missing))}"

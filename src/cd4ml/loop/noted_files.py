@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from cd4ml.data.refs import find_version
 from cd4ml.data.versions import newest_version
 from cd4ml.pipeline import notes, signs
 from cd4ml.pipeline.dependencies import digest_of_place, places_of
+from cd4ml.pipeline.named_folders import files_in_folder
 from cd4ml.pipeline.origin import revision_for
 from cd4ml.pipeline.signs import Sign
 from cd4ml.pipeline.status import Asked
@@ -63,20 +64,32 @@ def code_of(project: Project, pipeline: Pipeline, begun_ns: int) -> dict[str, Si
 
 
 def read_beside(
-    project: Project, report: RunReport, known: Mapping[str, Sign], begun_ns: int
+    project: Project, read: Iterable[Mapping[str, str]], known: Mapping[str, Sign], begun_ns: int
 ) -> dict[str, Sign]:
-    """What the steps were seen to read, beside what their code tells."""
+    """What importing the pipeline, and its steps, were seen to read beside what code tells."""
     found = {}
-    for name, (kind, digest) in places_of(step.beside for step in report.steps).items():
+    for name, (kind, digest) in places_of(read).items():
         path = str(project.folder / name)
         if kind == "folder":
             found[path] = signs.sign(path, "folder")
+        elif kind == "tree":
+            found |= _tree(Path(path), begun_ns)
         elif path not in known:
             found[path] = signs.sign(path, "file" if digest else "absent")
         if digest_of_place(kind, path) != digest:
             raise Unclear(path)
         if digest and max(signs.stamp_of(path)[1:3], default=begun_ns) >= begun_ns:
             raise Unclear(path)  # written to since
+    return found
+
+
+def _tree(top: Path, begun_ns: int) -> dict[str, Sign]:
+    """A folder with all that it holds."""
+    found = {str(file): signs.sign(str(file), "file") for file in files_in_folder(top)}
+    if any(max(each.stamp[1:3], default=begun_ns) >= begun_ns for each in found.values()):
+        raise Unclear(top)  # written to since
+    for folder, _, _ in os.walk(top):
+        found[folder] = signs.sign(folder, "folder")
     return found
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from cd4ml.data.partition import keys_of, known_keys, missing_keys
+from cd4ml.data.partition import keys_of, known_keys, missing_keys, rows_without_key
 from cd4ml.errors import Cd4mlError, InvalidInput
 from cd4ml.experiments.trials import DIED
 from cd4ml.experiments.workers import MakeExecutor, Outcome, Workers
@@ -43,11 +43,15 @@ class KeyRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PartitionReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The runs of a partition, in the order of its keys."""
+    """The runs of a partition, in the order of its keys.
+
+    `n_without` are rows of the first dataset that have no key, and were taken by none of the runs.
+    """
 
     column: str
     datasets: tuple[str, ...]  # of which a key's run takes only that key's rows
     runs: tuple[KeyRun, ...]
+    n_without: int = 0
 
 
 def train_each(
@@ -129,6 +133,7 @@ def train_each(
     return PartitionReport(
         column=column,
         datasets=names,
+        n_without=0 if keys else rows_without_key(inputs[names[0]].scan(), column),
         runs=tuple(
             KeyRun(
                 key=trial.parameters[KEY],

@@ -104,7 +104,8 @@ def _note(
         **data_of(project, report.run, pinned),
         **outputs_of(project, report),
     }
-    found |= read_beside(project, report, found, began.begun_ns)
+    read = [pipeline.declared.places, *(step.beside for step in report.steps)]
+    found |= read_beside(project, read, found, began.begun_ns)
     status, differing = git_of(project, pipeline, report.run)
     found |= differing
     if len(found) > notes.MOST:

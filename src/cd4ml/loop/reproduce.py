@@ -129,7 +129,8 @@ def _asked(project: Project, ref: str, actor: str) -> tuple[Run, ModelVersion | 
 
 def _steps_of(project: Project, run: Run) -> list[StepRun]:
     if run.state != "finished":
-        msg = f"{run.ref} is {run.state}, so there is no result to make again"
+        state = "failed" if run.state == "failed" else f"is {run.state}"
+        msg = f"{run.ref} {state}, so there is no result to make again"
         raise InvalidInput(msg, hint="cd4ml compare lists the runs that finished")
     with project.database.read() as connection:
         steps = rows.find(connection, StepRun, run=run.number)

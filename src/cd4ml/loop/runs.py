@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -254,12 +254,18 @@ def file_of(project: Project, ref: str, path: str) -> bytes:
 def save_files(project: Project, ref: str, folder: Path) -> list[Path]:
     """Write the files that a run logged into a folder; returns where they are.
 
+    A file that has the name of a folder of the run is written as `NAME (file)`.
+
     Raises:
         NotFound: If there is no such run, or a file's bytes are gone.
         AlreadyExists: If a file is there already; then nothing is written.
     """
     details = run_details(project, ref)
-    wanted = {folder / file.path: file for file in details.files}
+    within = {parent for file in details.files for parent in PurePosixPath(file.path).parents}
+    wanted = {
+        folder / (f"{file.path} (file)" if PurePosixPath(file.path) in within else file.path): file
+        for file in details.files
+    }
     for path in wanted:
         if path.exists():
             msg = f"{path} exists already, and is left as it is"

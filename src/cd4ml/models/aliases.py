@@ -164,10 +164,10 @@ def _refuse_unless_expected(model: str, name: str, now: Alias | None, expected: 
     found = now.number if now else 0
     if expected is None or found == expected:
         return
-    points = f"points at {model}/{found}" if found else "points at no version"
+    points = f"points at {model}/{found}" if found else "points nowhere"
     moved = f", moved by {now.moved_by} at {now.moved_at:%Y-%m-%d %H:%M:%S}" if now else ""
-    believed = f"{model}/{expected}" if expected else "no version"
-    msg = f"{model}@{name} {points}{moved}, and not at {believed}"
+    believed = f"not at {model}/{expected}" if expected else "it was expected to point nowhere"
+    msg = f"{model}@{name} {points}{moved}, and {believed}"
     raise Conflict(msg, hint=f"look at cd4ml model history {model}@{name}, and decide again")
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from cd4ml.pipeline.file_names import lists_folders, pattern_of
+from cd4ml.pipeline.file_names import lists_folders, may_be_folders, pattern_of
 from cd4ml.pipeline.known_pure import CHANGING
 from cd4ml.store.address import address_of, address_of_file
 
@@ -42,6 +42,7 @@ class Statement:
         changed: Dotted names of what it sets, deletes, or fills, beside its own variables.
         variables: Environment variables that it reads by name.
         patterns: What names of files may look like that it makes up from parts.
+        folders: Of the strings those that may say where a folder is.
         optional: Top-level modules whose import it tries, and does without.
         members: What the bodies of classes import, which are attributes then.
     """
@@ -58,6 +59,7 @@ class Statement:
         self.modules: set[str] = set()
         self.variables: set[str] = set()
         self.patterns: set[str] = set()
+        self.folders: set[str] = set()
         self.in_order: list[str] = []  # what it imports
         self._read(node)
         self.members = list(_members(node, module))
@@ -97,8 +99,11 @@ class Statement:
             self.patterns.add(pattern)
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             self.strings.add(node.value)
+            self.folders.update([node.value] if "/" in node.value else [])
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
             self.strings.add(_joined(node))
+            self.folders.add(_joined(node))
+        self.folders.update(may_be_folders(node))
         if isinstance(node, ast.Import | ast.ImportFrom):
             self.imports.update(bindings_of(node, self.module))
             self.modules.update(modules_of(node, self.module))

@@ -5,8 +5,13 @@ from __future__ import annotations
 import ast
 import copy
 import shlex
+from pathlib import Path
 
 from cd4ml.pipeline.code import Module, chain_of
+
+_SCRIPTS = frozenset(
+    [".awk", ".bash", ".jl", ".js", ".mjs", ".pl", ".py", ".r", ".rb", ".sh", ".sql", ".ts", ".zsh"]
+)
 
 
 def command_call(node: ast.stmt, module: Module) -> ast.Call | None:
@@ -55,6 +60,11 @@ def code_patterns(call: ast.Call) -> list[str] | None:
         e.value for e in value.elts if isinstance(e, ast.Constant) and isinstance(e.value, str)
     ]
     return found if len(found) == len(value.elts) else None
+
+
+def is_script(path: Path) -> bool:
+    """Whether a file is the source of a program, by its ending."""
+    return path.suffix.lower() in _SCRIPTS
 
 
 def _split(text: str) -> list[str]:

@@ -24,10 +24,19 @@ from cd4ml.store.address import address_of_record
 FILE = "steps.json"
 
 
-class _Kept(msgspec.Struct, frozen=True):
+class Declared(msgspec.Struct, frozen=True):
+    """What a project declares, and what its declarations are made of beside code.
+
+    Attributes:
+        key: Address of everything that importing it may have read by name.
+        steps: In the order of the module.
+        places: What the import read, "file NAME" or "folder NAME" -> digest.
+        variables: Environment variables that it asked for, with the digests of their values.
+    """
+
     key: str
     steps: tuple[StepDeclaration, ...]
-    places: dict[str, str]  # that the import read, with their digests
+    places: dict[str, str]
     variables: dict[str, str]
 
 
@@ -37,8 +46,8 @@ def declared_steps(
     environment: str,
     state: Path,
     declare: Callable[[], tuple[tuple[StepDeclaration, ...], Seen]],
-) -> tuple[StepDeclaration, ...]:
-    """The steps that the project declares now.
+) -> Declared:
+    """The steps that the project declares now, and what that depends on.
 
     Args:
         sources: The project's files.
@@ -52,28 +61,29 @@ def declared_steps(
     key = address_of_record([sources.start, environment, sources.state()])
     kept = _read(state / FILE)
     if kept is not None and kept.key == key and _holds(kept, sources.folder):
-        return kept.steps
+        return kept
     steps, seen = declare()
     variables = {name: digest_of_variable(name) for name in sorted(seen.variables | seen.asked)}
-    _write(state / FILE, _Kept(key, steps, dict(seen.places), variables))
-    return steps
+    declared = Declared(key, steps, dict(seen.places), variables)
+    _write(state / FILE, declared)
+    return declared
 
 
-def _holds(kept: _Kept, folder: Path) -> bool:
+def _holds(kept: Declared, folder: Path) -> bool:
     return not unlike(kept.variables) and all(
         digest_of_place(place.partition(" ")[0], str(folder / place.partition(" ")[2])) == digest
         for place, digest in kept.places.items()
     )
 
 
-def _read(path: Path) -> _Kept | None:
+def _read(path: Path) -> Declared | None:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=_Kept)
+        return msgspec.json.decode(path.read_bytes(), type=Declared)
     except (OSError, msgspec.MsgspecError):
         return None  # not there yet, or of another version of cd4ml: import again
 
 
-def _write(path: Path, kept: _Kept) -> None:
+def _write(path: Path, kept: Declared) -> None:
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
     with contextlib.suppress(OSError):  # a read-only state costs time, not correctness
         path.parent.mkdir(parents=True, exist_ok=True)

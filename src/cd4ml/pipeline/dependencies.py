@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from cd4ml.pipeline import signs
 from cd4ml.pipeline.deciding import whole
 from cd4ml.pipeline.fingerprint import Reached, ReachedCode
+from cd4ml.pipeline.named_folders import digest_of_folder, is_folder
 from cd4ml.pipeline.notes import digest_of_variable
 from cd4ml.pipeline.sources import Sources
 from cd4ml.pipeline.watch import Seen
@@ -25,7 +26,7 @@ from cd4ml.pipeline.watch import Seen
 if TYPE_CHECKING:
     from cd4ml.pipeline.graph import StepDeclaration
 
-PLACES = ("file", "folder", "python")  # kinds of what is kept, beside "variable"
+PLACES = ("file", "folder", "tree", "python")  # kinds of what is kept, beside "variable"
 
 
 class Dependencies:
@@ -108,7 +109,7 @@ class Dependencies:
         """Whether a file that the step used was changed while it was computed."""
         there = (name for name, digest in self._meant[step.name].items() if digest)
         named = {*there, *self._code[step.name].files} - seen.written
-        at = (self._sources.folder / name for name in named if not name.endswith(".py"))
+        at = (self._sources.folder / name for name in named if not name.endswith((".py", "/")))
         if any(not self._sources.is_as_read(path) for path in at):
             return True
         loaded = (self._sources.folder / name for name in self._beyond(seen))
@@ -134,9 +135,21 @@ class Dependencies:
         meant = {
             f"file {name}": digest
             for name, digest in self._meant[step.name].items()
-            if name not in seen.written and (digest or not (self._sources.folder / name).exists())
+            if not is_folder(name)
+            and name not in seen.written
+            and (digest or not (self._sources.folder / name).exists())
         }
-        return dict(sorted({**meant, **places, **loaded, **variables}.items()))
+        trees = self._looked_through(step)
+        return dict(sorted({**meant, **trees, **places, **loaded, **variables}.items()))
+
+    def _looked_through(self, step: StepDeclaration) -> dict[str, str]:
+        """The folders it may look through, without those that it, or somebody, writes to."""
+        found = {
+            f"tree {name}": digest
+            for name, digest in self._meant[step.name].items()
+            if is_folder(name)
+        }
+        return {tree: digest for tree, digest in found.items() if self._digest(tree) == digest}
 
     def hold(self, kept: Mapping[str, str]) -> bool:
         """Whether all of that is as it was."""
@@ -147,6 +160,8 @@ class Dependencies:
         if kind == "variable":
             return digest_of_variable(name, self._environment)
         path = str(self._sources.folder / name)
+        if kind == "tree":  # whose stamp does not tell what its files hold
+            return digest_of_place(kind, path)
         key = (each, signs.stamp_of(path))
         if key not in self._digests:
             self._digests[key] = digest_of_place(kind, path)
@@ -167,6 +182,8 @@ def digest_of_place(kind: str, path: str) -> str:
     try:
         if kind == "python":
             return whole(Path(path))
+        if kind == "tree":
+            return digest_of_folder(Path(path))
         return signs.content_of(path, "folder" if kind == "folder" else "file")
     except OSError:
         return ""

@@ -14,7 +14,7 @@ from cd4ml.errors import Cd4mlError, PipelineError, TimedOut, WorkerLost
 from cd4ml.pipeline.cache import find_output
 from cd4ml.pipeline.dependencies import Dependencies
 from cd4ml.pipeline.graph import StepDeclaration
-from cd4ml.pipeline.interruption import terminated_in_order, undisturbed
+from cd4ml.pipeline.interruption import in_one_piece, interrupted_in_order, undisturbed
 from cd4ml.pipeline.logged_steps import collect_logged, keep_lines
 from cd4ml.pipeline.logs import StepLogs
 from cd4ml.pipeline.plan import Outputs, Plan
@@ -96,8 +96,9 @@ class Execution:
         life = self._recorder.begin()
         self._logs = self._open_logs(self._recorder.run)
         try:
-            with terminated_in_order():
-                self._recorder.began()
+            with interrupted_in_order():
+                with in_one_piece():
+                    self._recorder.began()
                 self._do_all()
         except BaseException as error:  # also Ctrl-C: what is not running must not say so
             with undisturbed():
@@ -244,6 +245,7 @@ class Execution:
                 self._working.remove(work)
                 self._settle(work)
 
+    @in_one_piece()
     def _collect(self) -> None:
         """Let what the steps log be seen while they are computed."""
         collect_logged(self._database, self._plan.state, self._recorder.run.number)
@@ -348,6 +350,7 @@ class Execution:
         self._telling.note(work.step.name, "failed", record.seconds or work.seconds)
         self._failure = self._failure or PipelineError(failure.message, hint=hint)
 
+    @in_one_piece()
     def _record(self) -> None:
         """Write down what has ended, in one transaction."""
         if not self._ended:

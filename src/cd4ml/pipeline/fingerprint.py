@@ -43,6 +43,7 @@ class Reached(NamedTuple):
     environment: str = ""  # address of what it runs in
     remembers: bool = False  # whether it may use what other steps have read in its process
     meant: Mapping[str, str] = MappingProxyType({})  # files it may mean -> address, "" if not there
+    reads_tables: bool = False  # whether it may look through folders unseen
 
     @property
     def address(self) -> str:
@@ -136,4 +137,5 @@ class ReachedCode:
             environment=environment,
             meant={n: address for n, address in walk.meant.items() if n not in walk.files},
             remembers=bool(walk.unseen) or walk.remembers,
+            reads_tables=bool(walk.unseen) or walk.reads_tables,
         )

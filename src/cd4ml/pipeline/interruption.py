@@ -1,10 +1,15 @@
-"""Asked to end (SIGTERM), a run ends as it does on Ctrl-C: its work stops, and it says so."""
+"""How a run is interrupted: on Ctrl-C and SIGTERM its work stops, and it says so.
+
+An exception that comes between any two lines may come where a transaction has begun and its
+block has not: it then stays open as long as the exception is being handled, and what is to be
+written about the end waits for it, in vain. What writes is therefore done in one piece.
+"""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -16,24 +21,54 @@ class Terminated(SystemExit):
         super().__init__(128 + signal.SIGTERM)
 
 
-@contextmanager
-def terminated_in_order() -> Iterator[None]:
-    """While the block lasts SIGTERM raises `Terminated` in it, unless somebody handles it already.
+class _Held:
+    """What came while something was done in one piece; signals are the main thread's alone."""
 
+    depth = 0
+    come: type[BaseException] | None = None
+
+
+_RAISED: dict[int, type[BaseException]] = {
+    signal.SIGINT: KeyboardInterrupt,
+    signal.SIGTERM: Terminated,
+}
+_DEFAULTS = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+
+
+@contextmanager
+def interrupted_in_order() -> Iterator[None]:
+    """While the block lasts Ctrl-C and SIGTERM raise in it, but for what is done in one piece.
+
+    Ctrl-C raises `KeyboardInterrupt`, SIGTERM `Terminated`, unless somebody handles them already.
     Only the main thread hears of signals; in others nothing changes.
     """
-    if not _hears_signals() or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+    if not _hears_signals():
         yield
         return
-
-    def end(_signal: int, _frame: FrameType | None) -> None:
-        raise Terminated
-
-    signal.signal(signal.SIGTERM, end)
+    ours = {each: old for each, old in _DEFAULTS.items() if signal.getsignal(each) is old}
+    for each in ours:
+        signal.signal(each, _raising(_RAISED[each]))
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for each, before in ours.items():
+            signal.signal(each, before)
+
+
+@contextmanager
+def in_one_piece() -> Iterator[None]:
+    """What interrupts the block counts when it has ended."""
+    if not _hears_signals():
+        yield
+        return
+    _Held.depth += 1
+    try:
+        yield
+    finally:
+        _Held.depth -= 1
+        if not _Held.depth and _Held.come is not None:
+            come, _Held.come = _Held.come, None
+            raise come
 
 
 @contextmanager
@@ -50,6 +85,15 @@ def undisturbed() -> Iterator[None]:
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+def _raising(error: type[BaseException]) -> Callable[[int, FrameType | None], None]:
+    def handle(_signal: int, _frame: FrameType | None) -> None:
+        if not _Held.depth:
+            raise error
+        _Held.come = error
+
+    return handle
 
 
 def _hears_signals() -> bool:

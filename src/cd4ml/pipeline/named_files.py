@@ -62,13 +62,13 @@ class NamedFiles:
             for path in self._perhaps(text, statement.module.path)
         }
         found |= self._made_up(statement)
-        return sorted(path for path in found if self._is_own(path) and _is_read(path.name))
+        return sorted(path for path in found if self._is_own(path) and is_read(path.name))
 
     def of_value(self, value: Any) -> list[Path]:
         """Those that the value of a parameter names, or may mean."""
         if isinstance(value, str):
             found = {*self.named(value, self.folder / "_"), *self._perhaps(value, self.folder)}
-            return sorted(path for path in found if self._is_own(path) and _is_read(path.name))
+            return sorted(path for path in found if self._is_own(path) and is_read(path.name))
         if isinstance(value, dict):
             value = [*value.keys(), *value.values()]
         inner = value if isinstance(value, list | tuple) else ()
@@ -79,10 +79,13 @@ class NamedFiles:
         return (
             statement.lists_folders
             or bool(statement.attributes & _ANOTHER_ENDING)
-            or any(_ENDING.search(each) and _is_read(each) for each in statement.patterns)
+            or any(
+                _ENDING.search(each) and is_read(each)
+                for each in (*statement.patterns, *filter(MAGIC.search, statement.strings))
+            )
             or any(
                 _FILE_NAME.fullmatch(text)
-                and _is_read(text)
+                and is_read(text)
                 and not any(p.is_file() for p in self._direct(text, statement.module.path))
                 for text in filter(_is_possible, statement.strings)
             )
@@ -98,7 +101,7 @@ class NamedFiles:
         return self._known[key]
 
     def _meant(self, text: str, beside: Path) -> Iterator[Path]:
-        if not _is_possible(text) or not _is_read(text):
+        if not _is_possible(text) or not is_read(text):
             return
         is_name = _FILE_NAME.fullmatch(text) is not None
         if not is_name and not any(
@@ -116,7 +119,7 @@ class NamedFiles:
         beside = statement.module.path.parent
         found: set[Path] = set()
         for pattern in (*statement.patterns, *filter(MAGIC.search, statement.strings)):
-            if _ENDING.search(pattern) and _is_read(pattern) and not pattern.startswith("/"):
+            if _ENDING.search(pattern) and is_read(pattern) and not pattern.startswith("/"):
                 for start in (self.folder, beside):
                     found.update(start.glob(pattern))
                 if "/" not in pattern:  # below a folder that nobody can tell
@@ -167,6 +170,6 @@ def _is_possible(text: str) -> bool:
     return 0 < len(text) < _NAME_LENGTH and "\0" not in text
 
 
-def _is_read(pattern: str) -> bool:
-    lower = pattern.lower()
-    return not lower.endswith((*_WRITTEN, "*", "/"))
+def is_read(name: str) -> bool:
+    """Whether code reads from a file of such a name, or pattern, rather than writes to it."""
+    return not name.lower().endswith((*_WRITTEN, "*", "/"))

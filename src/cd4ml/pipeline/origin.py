@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from cd4ml.pipeline.environment import Environment, present_variables
 from cd4ml.pipeline.kept_files import archive, small_files
 from cd4ml.pipeline.lock import kept_lock
+from cd4ml.pipeline.named_folders import files_in_folder, is_folder
 from cd4ml.pipeline.revision import Revision, committed_at, revision_of
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def origin_of(
     """
     is_data = _data_files(also, data)
     revision = revision_for(sources.folder, also=also, data=data)
-    needed = {*also, *_own(sources, reached)}
+    needed = {*also, *_own(sources, reached, is_data)}
     if not revision.commit:
         needed.update(small_files(sources.folder, leave_out=is_data))
     files = _beyond(sources.folder, revision, needed)
@@ -87,11 +88,19 @@ def _data_files(also: Collection[str], data: Collection[str]) -> Callable[[str],
     return lambda name: name not in also and any(_is_in(name, pattern) for pattern in data)
 
 
-def _own(sources: Sources, reached: Iterable[Reached]) -> set[str]:
+def _own(
+    sources: Sources, reached: Iterable[Reached], leave_out: Callable[[str], bool]
+) -> set[str]:
     """The project's files that its steps reach, below its folder."""
     modules = {module.path.relative_to(sources.folder).as_posix() for module in sources.modules()}
     named = {name for each in reached for name in each.named if not Path(name).is_absolute()}
-    return modules | named
+    within = {
+        file.relative_to(sources.folder).as_posix()
+        for name in named
+        if is_folder(name)
+        for file in files_in_folder(sources.folder / name)
+    }
+    return modules | named | {name for name in within if not leave_out(name)}
 
 
 def _beyond(folder: Path, revision: Revision, needed: Iterable[str]) -> list[str]:

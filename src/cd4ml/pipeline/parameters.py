@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, Optional, Union
 
 import msgspec
@@ -95,15 +95,34 @@ def _convert(name: str, value: Any, parameter: Parameter) -> Any:
 
 
 def _as_text(name: str, value: Any, parameter: Parameter) -> str:
-    """How a value is written that was read as a number, and is wanted as text."""
+    """How a value is written that was read as a number, and is wanted as text; and the other way."""
     if isinstance(value, str):
-        return ""
+        meant = next((each for each in _meant(value) if _fits(each, parameter)), value)
+        return "" if meant is value else f"; it is written --set '{name}={json.dumps(meant)}'"
     text = json.dumps(value)
-    try:
-        msgspec.convert(text, _type_of(parameter))
-    except msgspec.ValidationError:
+    if not _fits(text, parameter):
         return ""
     return f"; as text it is written --set '{name}={json.dumps(text)}'"
+
+
+def _meant(text: str) -> Iterator[Any]:
+    """What a text may have been meant as, by somebody who writes it as in Python or a shell."""
+    words = {"none": None, "true": True, "yes": True, "false": False, "no": False}
+    if text.lower() in words:
+        yield words[text.lower()]
+    parts = [part.strip(" '\"") for part in text.strip("[]()").split(",")]
+    try:
+        yield [json.loads(part) for part in parts]
+    except ValueError:
+        yield parts
+
+
+def _fits(value: Any, parameter: Parameter) -> bool:
+    try:
+        msgspec.convert(value, _type_of(parameter))
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def _type_of(parameter: Parameter) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
@@ -11,6 +12,8 @@ import msgspec
 from cd4ml.pipeline.dataset_input import DatasetInput
 from cd4ml.pipeline.fingerprint import Reached, ReachedCode, fingerprint
 from cd4ml.pipeline.graph import StepDeclaration
+from cd4ml.pipeline.named_folders import digest_of_folder, folders_of_value, is_folder
+from cd4ml.pipeline.said_values import texts_said_in
 from cd4ml.pipeline.sources import Sources
 from cd4ml.pipeline.storage import Kind, Output
 from cd4ml.pipeline.task import Place
@@ -46,17 +49,27 @@ class Plan(NamedTuple):
     def meant(self) -> dict[str, dict[str, str]]:
         """Step -> files of the project that its code or parameters may mean, with their addresses.
 
-        What is not there has the address "".
+        What is not there has the address "". A name that ends in "/" is a folder, with all it holds.
         """
-        found = {}
-        for step in self.steps:
-            paths = self.sources.named_files.of_value(self.parameters(step))
-            given = {
-                str(path.relative_to(self.sources.folder)): self.sources.digest_now(path)
-                for path in paths
-            }
-            found[step.name] = {**self.code[step.name].meant, **given}
-        return found
+        return {
+            step.name: {**self.code[step.name].meant, **self._given(step)} for step in self.steps
+        }
+
+    def _given(self, step: StepDeclaration) -> dict[str, str]:
+        """What parameters mean; where tables are read unseen, also what settings and variables do."""
+        reached, folder, values = self.code[step.name], self.sources.folder, self.parameters(step)
+        files = self.sources.named_files.of_value(values)
+        names: set[str] = set()
+        if reached.reads_tables:
+            own = (folder / name for name in sorted(reached.named) if not is_folder(name))
+            said = [text for path in own for text in texts_said_in(path)]
+            said += [os.environ.get(name, "") for name in sorted(reached.variables)]
+            files += self.sources.files_in(said)
+            names = folders_of_value(folder, [values, said])
+        return {
+            **{str(path.relative_to(folder)): self.sources.digest_now(path) for path in files},
+            **{name: digest_of_folder(folder / name) for name in names},
+        }
 
 
 class Outputs:

@@ -106,7 +106,7 @@ class Pipeline:
         self.environment = present_environment()
         self.place = Place(self.folder, module, token=os.urandom(8).hex())
         environment = address_of_record(self.environment)
-        steps = declared_steps(
+        self.declared = declared_steps(
             self.sources,
             environment=environment,
             state=state,
@@ -115,7 +115,7 @@ class Pipeline:
         if executor is not None and executor.keeps_output:
             # what it imports is there when the data are; a run that computes nothing ends it
             executor.submit(prepare, self.place)
-        self.graph: Graph = build(steps, datasets)
+        self.graph: Graph = build(self.declared.steps, datasets)
         distributions = Distributions(self.environment, state)
         self.reached = ReachedCode(self.sources, distributions, variables)
 
@@ -151,7 +151,7 @@ class Pipeline:
         """The environment variables that count, with the digests of their values."""
         reached = [self.reached.by(step.module, step.function) for step in self.graph.steps]
         names = sorted(set[str]().union(*(each.variables for each in reached)))
-        return {name: digest_of_variable(name) for name in names}
+        return {**self.declared.variables, **{name: digest_of_variable(name) for name in names}}
 
 
 def run_pipeline(

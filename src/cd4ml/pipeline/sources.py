@@ -115,7 +115,8 @@ class Sources:
 
     def files_in(self, words: Iterable[str]) -> list[Path]:
         """The project's files that these words name."""
-        found = ((self.folder / word).resolve() for word in words if len(word) < _NAME_LENGTH)
+        possible = (word for word in words if 0 < len(word) < _NAME_LENGTH and "\0" not in word)
+        found = ((self.folder / word).resolve() for word in possible)
         return [path for path in found if self._is_own(path) and path.is_file()]
 
     def matching(self, patterns: Iterable[str]) -> list[Path]:

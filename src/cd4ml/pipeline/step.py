@@ -52,8 +52,11 @@ class Step(Generic[P, R]):
 
     @property
     def place(self) -> tuple[str, int]:
-        """File and line of its function."""
-        code = self.function.__code__
+        """File and line of its function, below what decorates it."""
+        function: Any = self.function
+        while hasattr(function, "__wrapped__"):
+            function = function.__wrapped__
+        code = function.__code__
         return code.co_filename, code.co_firstlineno
 
     def __repr__(self) -> str:

@@ -6,6 +6,8 @@ import ast
 import builtins
 import re
 
+from cd4ml.pipeline.notes import is_of_the_machine
+
 EVERYWHERE = frozenset(["__file__", "__name__", "__package__", *dir(builtins)])
 UNSEEN_NAMES = frozenset(
     [
@@ -68,9 +70,27 @@ UNSEEN_IMPORTS = frozenset(
 ASKING = frozenset(["environ", "environb", "expandvars", "getenv", "getenvb"])
 VARIABLE = re.compile(r"[A-Z][A-Z0-9_]+")
 EXPANDED = re.compile(r"\$\{?(\w+)")
+SHELLS = frozenset(["os.popen", "os.system", "subprocess"])
+_ASKS = re.compile(r"environ|getenv|\benv\b|\bENV\b")
+_QUOTED = re.compile(r"[\"'`]([A-Z][A-Z0-9_]+)[\"'`]|\benv\.(\w+)")
 KEEPING = frozenset(["cache", "cached_property", "lru_cache"])
 _UNSEEN_METHODS = frozenset(["__init_subclass__", "__set_name__"])
 _EMPTY_CALLS = frozenset(["dict", "list", "set", "OrderedDict", "Counter", "deque", "defaultdict"])
+
+
+def variables_in(text: str) -> set[str]:
+    """The environment variables that a program in any language may read by name.
+
+    Examples:
+        >>> sorted(variables_in("echo ${REGION} $1"))
+        ['REGION']
+        >>> sorted(variables_in("os.environ['REGION']"))
+        ['REGION']
+    """
+    found = {name for name in EXPANDED.findall(text) if not name.isdigit()}
+    if _ASKS.search(text):
+        found |= {name for pair in _QUOTED.findall(text) for name in pair if name}
+    return {name for name in found if not is_of_the_machine(name)}
 
 
 def told_or_filled(node: ast.stmt, names: list[str]) -> set[str]:

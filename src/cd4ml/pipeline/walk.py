@@ -11,21 +11,26 @@ from cd4ml.pipeline.code import Import, Module, Statement
 from cd4ml.pipeline.command_call import (
     code_patterns,
     command_call,
+    is_script,
     program_words,
     without_parameters,
 )
 from cd4ml.pipeline.deciding import in_one_order, whole, without_what_decides_nothing
+from cd4ml.pipeline.file_names import reads_tables
+from cd4ml.pipeline.named_folders import digest_of_folder, folders_named
 from cd4ml.pipeline.sources import Sources
 from cd4ml.pipeline.unseen import (
     ASKING,
     EVERYWHERE,
     EXPANDED,
     KEEPING,
+    SHELLS,
     UNSEEN_ATTRIBUTES,
     UNSEEN_IMPORTS,
     UNSEEN_NAMES,
     VARIABLE,
     told_or_filled,
+    variables_in,
 )
 
 if TYPE_CHECKING:
@@ -59,7 +64,9 @@ class Walk:
         self.foreign: set[str] = set()  # modules of Python, and of others
         self.is_beyond = False  # whether code is reached that imports what it likes
         self._strings: set[str] = set()
+        self._folders: set[tuple[str, Path]] = set()  # texts that may name some, and beside what
         self._is_asking = False  # whether the environment is mentioned
+        self.reads_tables = False  # and whoever does may look through folders
         self.remembers = False  # whether something reached keeps results of functions
         self.variables: set[str] = set()  # of the environment, by name
         self._stars: set[tuple[str, str]] = set()
@@ -88,6 +95,12 @@ class Walk:
         if self._is_asking:  # every name in sight may be the one that is asked for
             self.variables |= {text for text in self._strings if VARIABLE.fullmatch(text)}
             self.variables |= {n for text in self._strings for n in EXPANDED.findall(text)}
+        if not SHELLS.isdisjoint(
+            self.unseen
+        ):  # which put values of variables into what they are told
+            self.variables |= set[str]().union(*map(variables_in, self._strings))
+        if self.reads_tables:
+            self._take_folders()
 
     def follow(self, statement: Statement) -> None:
         """Follow a statement to all it reaches."""
@@ -116,6 +129,9 @@ class Walk:
         own = self.sources.everything() if patterns is None else self.sources.matching(patterns)
         for path in {*named, *own}:
             self.files[str(path.relative_to(self.sources.folder))] = self.sources.digest(path)
+        scripts = {*named, *(each for each in own if patterns is not None or is_script(each))}
+        texts = [*program_words(call), *(p.read_text("utf-8", errors="replace") for p in scripts)]
+        self.variables |= set[str]().union(*map(variables_in, texts))
         self._read_waiting()
 
     def code(self) -> dict[str, Any]:
@@ -202,6 +218,8 @@ class Walk:
         words = statement.attributes | {chain[0] for chain in statement.chains}
         self._is_asking = self._is_asking or not ASKING.isdisjoint(words)
         self.remembers = self.remembers or not KEEPING.isdisjoint(words)
+        self._folders |= {(text, statement.module.path.parent) for text in statement.folders}
+        self.reads_tables = self.reads_tables or reads_tables(words)
 
     def _look_for_unseen(self, statement: Statement) -> None:
         found = UNSEEN_ATTRIBUTES & statement.attributes
@@ -305,6 +323,12 @@ class Walk:
         self._enter(module)
         for statement in module.statements:
             self._visit(statement)
+
+    def _take_folders(self) -> None:
+        folder = self.sources.folder
+        for text, beside in self._folders:
+            for name in folders_named(folder, text, beside):
+                self.meant[name] = digest_of_folder(folder / name)
 
     def _take_file(self, text: str, module: Module) -> None:
         """A string that names a file of the project: its content counts."""

@@ -78,8 +78,8 @@ class StepRun(msgspec.Struct, frozen=True, kw_only=True):
     (bytes) its own process. `worker` is that process, "host:pid"; `log` the address of all that it
     printed, "" for nothing. What is taken from the cache took and printed nothing.
 
-    `beside` is what it was seen to read ("file NAME", "folder NAME", "python NAME", "variable
-    NAME"): its output is taken again only while that is the same. A `fingerprint` of "" says that
+    `beside` is what it was seen to read ("file NAME", "folder NAME", "tree NAME",
+    "python NAME", "variable NAME"): its output is taken again only while that is the same. A `fingerprint` of "" says that
     the output is never taken again, because what it is of was changed meanwhile.
     """
 

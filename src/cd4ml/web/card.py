@@ -224,7 +224,7 @@ def _findings(findings: Sequence[Finding]) -> str:
     columns = ("asked", "value", "interval", "rows", "outcome")
     rows = [
         (
-            each.gate or f"{each.metric} on {each.slice}",
+            _asked(each),
             number(each.value),
             f"{number(each.low)} to {number(each.high)}"
             if each.low is not None and each.high is not None
@@ -235,6 +235,14 @@ def _findings(findings: Sequence[Finding]) -> str:
         for each in findings
     ]
     return _table(columns, rows)
+
+
+def _asked(finding: Finding) -> str:
+    """What was asked, and of which rows."""
+    if not finding.gate:
+        return f"{finding.metric} on {finding.slice}"
+    is_named = finding.slice and finding.slice not in finding.gate
+    return f"{finding.gate}: {finding.slice}" if is_named else finding.gate
 
 
 def _releases(card: Card) -> str:

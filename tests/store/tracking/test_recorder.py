@@ -154,6 +154,10 @@ def test_a_file_is_stored_before_it_is_logged(
             "this cannot be logged: expected a finite number, got nan - at `parameters['rate']`",
         ),
         (
+            lambda r: r.parameters({"rate": 1, "": 2}),
+            "a parameter cannot be named so: expected a name, got none",
+        ),
+        (
             lambda r: r.tags({"a": "\0"}),
             "this cannot be logged: expected text without NUL characters, got '\\x00'"
             " - at `tags['a']`",
@@ -287,3 +291,21 @@ def test_the_innermost_run_is_the_current_one(recorder: Recorder, tmp_path: Path
         assert current() is inner
     assert seen == [inner]
     assert current() is None
+
+
+@pytest.mark.parametrize(
+    ("paths", "both"),
+    [(("out/a.txt", "out"), "out"), (("out", "out/deep/a.txt"), "out"), (("a/b/c", "a/b"), "a/b")],
+)
+def test_nothing_is_a_file_and_a_folder(
+    recorder: Recorder, paths: tuple[str, str], both: str
+) -> None:
+    recorder.file(paths[0], b"1")
+
+    with pytest.raises(InvalidInput) as refused:
+        recorder.file(paths[1], b"2")
+
+    assert str(refused.value) == (
+        f"{both!r} would be a file and a folder of run/1\n  hint: log it under another name"
+    )
+    recorder.file(paths[0], b"3")

@@ -220,7 +220,8 @@ def show_run(screen: Screen, report: RunReport) -> None:
         ((step.step, step.state, f"{step.seconds:.2f}", step.kind) for step in report.steps),
     )
     screen.facts((name, number(value)) for name, value in report.metrics.items())
-    screen.hint(f"cd4ml gate {report.run.ref}")
+    has_model = any(step.kind == "model" for step in report.steps)
+    screen.hint(f"cd4ml {'gate' if has_model else 'show'} {report.run.ref}")
 
 
 def _show_keys(screen: Screen, report: PartitionReport) -> None:
@@ -233,6 +234,11 @@ def _show_keys(screen: Screen, report: PartitionReport) -> None:
             screen.line(f"  - {each.key}: {each.reason}")
     if reports:
         _show_keyed(screen, report, metrics)
+    if report.n_without:
+        from cd4ml.cli.screen import counted
+
+        what = counted(report.n_without, "row")
+        screen.line(f"{what} of {report.datasets[0]} without a value of {report.column}: in no run")
     screen.hint(f"cd4ml compare --partition {report.column}")
 
 

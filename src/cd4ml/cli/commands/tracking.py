@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from cd4ml.cli import assignments
@@ -214,7 +215,8 @@ def _show_page(screen: Screen, page: RunPage, only: Sequence[str]) -> None:
     if not page.runs:
         screen.line("no run")
         return
-    there = list(dict.fromkeys(name for report in page.runs for name in report.metrics))
+    counted = Counter(name for report in page.runs for name in report.metrics)
+    there = [name for name, _ in counted.most_common()]
     metrics = _columns(there, only)
     has_names = any(report.run.name for report in page.runs)
     screen.table(
@@ -240,7 +242,10 @@ def _show_page(screen: Screen, page: RunPage, only: Sequence[str]) -> None:
 
 
 def _columns(there: Sequence[str], only: Sequence[str]) -> list[str]:
-    """The metrics to show: those asked for, else the first few that are not the machine's."""
+    """The metrics to show: those asked for, else the first few that are not the machine's.
+
+    Those that most runs have come first.
+    """
     if only:
         return list(only)
     return [name for name in there if not name.startswith("system/")][:_MOST_COLUMNS]
@@ -254,7 +259,7 @@ def _show_groups(
     if not groups:
         screen.line("no run")
         return
-    there = list(dict.fromkeys(name for group in groups for name in group.metrics))
+    there = [n for n, _ in Counter(n for group in groups for n in group.metrics).most_common()]
     metrics = _columns(there, only)
     titles = [f"{name} {what}" for name in metrics for what in ("mean", "low", "high")]
 

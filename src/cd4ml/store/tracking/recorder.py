@@ -66,6 +66,8 @@ class Recorder:
         self._watches = watches
         self._last_ms = 0
         self._steps: dict[str, int] = {}
+        self._paths: set[str] = set()  # of files
+        self._folders: set[str] = set()
         self._begin()
 
     def _begin(self) -> None:
@@ -119,6 +121,8 @@ class Recorder:
         Raises:
             InvalidInput: If one cannot be stored; nothing is logged then.
         """
+        if "" in values:
+            raise InvalidInput("a parameter cannot be named so: expected a name, got none")
         _refuse(dict(values), "parameters")
         with self._mine():
             self._append(Entry(self.run, self._moment(), self._by, parameters=dict(values)))
@@ -151,12 +155,14 @@ class Recorder:
             content: The bytes, or the file that has them.
 
         Raises:
-            InvalidInput: If the path is not one within the run, or the file cannot be read.
+            InvalidInput: If the path is not one within the run, or both a file and a folder by
+                now, or the file cannot be read.
         """
         if not path or any(part in ("", ".", "..") for part in path.split("/")):
             msg = f"expected a path within the run, got {path!r}"
             raise InvalidInput(msg, hint="as in figures/curve.json")
         _refuse(path, "path")
+        self._refuse_file_and_folder(path)
         if self._blobs is None:
             raise Unavailable(f"no file can be logged here: run/{self.run} has no blob store")
         blobs = self._blobs()
@@ -167,6 +173,16 @@ class Recorder:
         with self._mine():
             file = File(path, address, n_bytes)
             self._append(Entry(self.run, self._moment(), self._by, files=(file,)))
+
+    def _refuse_file_and_folder(self, path: str) -> None:
+        """Refuse a file where a folder is, or within a file: one of them could not be written."""
+        above = {path[:end] for end, sign in enumerate(path) if sign == "/"}
+        if path in self._folders or not above.isdisjoint(self._paths):
+            both = path if path in self._folders else min(above & self._paths)
+            msg = f"{both!r} would be a file and a folder of run/{self.run}"
+            raise InvalidInput(msg, hint="log it under another name")
+        self._paths.add(path)
+        self._folders |= above
 
     def data(self, data: Data) -> None:
         """Log what data the run uses.
