@@ -10,9 +10,13 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 
 from cd4ml.models import onnx, onnx_texts
 from cd4ml.models.onnx import CompiledScorer, compile_estimator
+from cd4ml.records.contract import Contract, Field
 from tests.models.builders import CONTRACT, boosted, flights, logistic
 
 Row = tuple[Any, ...]
@@ -105,13 +109,19 @@ def test_another_onnxruntime_answers_from_arrays(monkeypatch: pytest.MonkeyPatch
     assert [model.score([row])[0] for row in rows] == model.score(rows)
 
 
+def test_a_model_that_knows_its_texts_only_is_bound_by_the_first_row_that_it_answers() -> None:
+    text = Contract(name="t", fields=(Field("x", "string"),), output=Field("y", "number"))
+    letters = make_pipeline(OneHotEncoder(sparse_output=False), LinearRegression())
+    letters.fit(np.array([["a"], ["b"]]), [1.0, 3.0])
+    model = CompiledScorer(compile_estimator(letters, text), text)
+
+    for _ in range(2):
+        with pytest.raises(Exception, match="Unknown Category"):
+            model.score([("z",)])
+        assert [model.score([(x,)])[0] for x in ("a", "b")] == pytest.approx([1, 3])
+
+
 def test_a_model_of_numbers_or_of_texts_alone_is_bound_as_well() -> None:
-    from sklearn.linear_model import LinearRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import OneHotEncoder
-
-    from cd4ml.records.contract import Contract, Field
-
     number = Contract(name="n", fields=(Field("x", "number"),), output=Field("y", "number"))
     text = Contract(name="t", fields=(Field("x", "string"),), output=Field("y", "number"))
     line = LinearRegression().fit(np.array([[0.0], [1.0]]), [1.0, 3.0])

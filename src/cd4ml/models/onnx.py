@@ -18,7 +18,7 @@ import numpy as np
 from cd4ml.errors import Unavailable
 from cd4ml.models.estimator import is_classifier
 from cd4ml.models.onnx_row import BoundRow
-from cd4ml.models.onnx_texts import MISSING, Texts, spoken
+from cd4ml.models.onnx_texts import Texts, spoken
 from cd4ml.records.contract import Contract
 
 if TYPE_CHECKING:
@@ -170,26 +170,23 @@ class CompiledScorer:
         if not own:
             own.update(self._one_row())
         numbers, texts = [row[i] for i in self._numbers], [row[i] for i in self._texts]
-        bound: BoundRow | None = own["bound"]
+        bound: BoundRow | None = own.get("bound")
         if bound is not None and (answer := bound.answer(numbers, texts)) is not None:
             return [answer]
         own["numbers"][:] = numbers  # None becomes NaN
         own["texts"][:] = spoken(texts)
-        answers: list[float] = self._answers(own["feed"]).tolist()
+        answer = self._run(self._outputs, own["feed"], None)[0]
+        if "bound" not in own:  # what an answer looks like is known by now
+            own["bound"] = self._bound(answer)
+        answers: list[float] = _column(answer).tolist()
         return answers
 
     def _one_row(self) -> dict[str, Any]:
-        numbers = np.zeros((len(self._numbers), 1, 1), self._float)
-        texts = np.full((len(self._texts), 1, 1), MISSING, object)
+        numbers = np.empty((len(self._numbers), 1, 1), self._float)
+        texts = np.empty((len(self._texts), 1, 1), object)
         feed = dict(zip(self._number_names, numbers, strict=True))
         feed.update(zip(self._text_names, texts, strict=True))
-        bound = self._bound(self._run(self._outputs, feed, None)[0])
-        return {
-            "numbers": numbers.reshape(-1),
-            "texts": texts.reshape(-1),
-            "feed": feed,
-            "bound": bound,
-        }
+        return {"numbers": numbers.reshape(-1), "texts": texts.reshape(-1), "feed": feed}
 
     def _bound(self, answer: NDArray[Any]) -> BoundRow | None:
         names = self._number_names, self._text_names
@@ -220,9 +217,12 @@ class CompiledScorer:
         return self._answers(feed).astype(np.float64)
 
     def _answers(self, feed: dict[str, Any]) -> NDArray[np.float32]:
-        answer = self._run(self._outputs, feed, None)[0]
-        column: NDArray[np.float32] = answer[:, -1] if answer.ndim == 2 else answer
-        return column
+        return _column(self._run(self._outputs, feed, None)[0])
+
+
+def _column(answer: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The last column of what a model gave: of two probabilities that of the second class."""
+    return answer[:, -1] if answer.ndim == 2 else answer
 
 
 def _open_session(model: bytes) -> Any:
