@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.environ import change_safely
 from tests.services import postgres, s3
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
 
 
 change_safely()  # before any library has threads
+
+# how long one example took says how busy the machine is, and a test has a timeout
+settings.register_profile("cd4ml", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("cd4ml")
 
 
 @pytest.fixture(autouse=True)
