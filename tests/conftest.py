@@ -49,6 +49,8 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
     # a worker process a run would import scikit-learn a thousand times
     monkeypatch.setenv("CD4ML_EXECUTOR", "in-process")
+    for name in ("COLUMNS", "LINES"):  # of a terminal, or of readline, which pytest imports
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     for role in ("AUTHOR", "COMMITTER"):
