@@ -40,7 +40,7 @@ test: install ## Run every test, on SQLite and files, and on PostgreSQL and S3 i
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not alone"; shared=$$?; \
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 1 -m "not alone"; shared=$$?; \
 	  $(BIN)/python -m pytest -m alone && exit $$shared
 endif
 
