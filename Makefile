@@ -3,6 +3,7 @@ PYTHON ?= python3
 MONTHS ?= 4
 PORT ?= 8400
 SOAK_S ?= 600
+WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -11,6 +12,8 @@ COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hash
 # Two cores: threads of OpenMP and Polars in parallel processes only wait for each other.
 export OMP_NUM_THREADS ?= 1
 export POLARS_MAX_THREADS ?= 2
+# Tests start a thousand processes, each of which would compile cd4ml.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test fuzz soak check format size bench lock clean
@@ -33,8 +36,13 @@ $(INSTALLED): requirements/dev.txt pyproject.toml
 demo: install ## Run the whole loop on a year of New York flights (MONTHS=4, PORT=8400; ONCE=1 ends by itself)
 	$(BIN)/cd4ml demo $(if $(ONCE),--once) --months $(MONTHS) --port $(PORT)
 
-test: install ## Run every test on what is there: SQLite and files, PostgreSQL and S3 if they can be started
+test: install ## Run every test, on SQLite and files, and on PostgreSQL and S3 if there (ARGS=tests/store: some of them)
+ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
+else
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 1 -m "not alone"; shared=$$?; \
+	  $(BIN)/python -m pytest -m alone && exit $$shared
+endif
 
 fuzz: install ## Send an endpoint ten thousand requests that nobody should (REQUESTS=10000); `make test` sends 800
 	CD4ML_FUZZ=$(or $(REQUESTS),10000) $(BIN)/python -m pytest tests/serving/test_fuzz.py -q

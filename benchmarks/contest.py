@@ -5,6 +5,7 @@ Only the standard library, so that programs in a peer's environment can import i
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -209,13 +210,23 @@ def environment(name: str, *requirements: str) -> Path:
     """
     key = hashlib.sha256(repr((requirements, sys.version_info[:2])).encode()).hexdigest()[:8]
     folder = CACHE / f"{name}-{key}"
-    if not (folder / "made").exists():
-        print(f"making an environment for {name} in {folder}", file=sys.stderr)
-        venv.create(folder, clear=True, with_pip=True)
-        pip = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--quiet"]
-        subprocess.run([*pip, "--disable-pip-version-check", *requirements], check=True)
-        (folder / "made").touch()
+    with one_at_a_time(folder):
+        if not (folder / "made").exists():
+            print(f"making an environment for {name} in {folder}", file=sys.stderr)
+            venv.create(folder, clear=True, with_pip=True)
+            pip = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--quiet"]
+            subprocess.run([*pip, "--disable-pip-version-check", *requirements], check=True)
+            (folder / "made").touch()
     return folder / "bin"
+
+
+@contextmanager
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """Make a folder that other processes may want too: they wait until it is made."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def debian(package: str, command: str) -> str:

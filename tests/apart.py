@@ -9,7 +9,7 @@ import venv
 from pathlib import Path
 from typing import Any
 
-from benchmarks.contest import CACHE
+from benchmarks.contest import CACHE, one_at_a_time
 
 _QUIET = ("--quiet", "--disable-pip-version-check")
 
@@ -24,12 +24,13 @@ def environment_of(requirements: str, *, install: tuple[str, ...]) -> Path:
     key = hashlib.sha256(f"{requirements}{install}{sys.version_info[:2]}".encode()).hexdigest()
     folder = CACHE / f"packaged-{key[:8]}"
     python = folder / "bin" / "python"
-    if not (folder / "made").exists():
-        venv.create(folder, clear=True, with_pip=True)
-        (folder / "requirements.txt").write_text(requirements)
-        command = [python, "-m", "pip", "install", *_QUIET, *install, "-r", "requirements.txt"]
-        subprocess.run(command, cwd=folder, check=True)
-        (folder / "made").touch()
+    with one_at_a_time(folder):
+        if not (folder / "made").exists():
+            venv.create(folder, clear=True, with_pip=True)
+            (folder / "requirements.txt").write_text(requirements)
+            command = [python, "-m", "pip", "install", *_QUIET, *install, "-r", "requirements.txt"]
+            subprocess.run(command, cwd=folder, check=True)
+            (folder / "made").touch()
     return python
 
 

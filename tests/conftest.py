@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.environ import change_safely
 from tests.services import postgres, s3
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 
 change_safely()  # before any library has threads
 
+# how long one example took says how busy the machine is, and a test has a timeout
+settings.register_profile("cd4ml", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("cd4ml")
+
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,6 +49,8 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
     # a worker process a run would import scikit-learn a thousand times
     monkeypatch.setenv("CD4ML_EXECUTOR", "in-process")
+    for name in ("COLUMNS", "LINES"):  # of a terminal, or of readline, which pytest imports
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     for role in ("AUTHOR", "COMMITTER"):

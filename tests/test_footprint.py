@@ -25,10 +25,12 @@ def cpu_s(program: str) -> float:
     return min(seconds)
 
 
+@pytest.mark.alone
 def test_importing_it_costs_a_fifth_of_a_second_of_cpu_at_most() -> None:
     assert cpu_s("import cd4ml") - cpu_s("pass") <= 0.2
 
 
+@pytest.mark.alone
 def test_its_help_is_there_in_two_fifths_of_a_second() -> None:
     seconds = []
     for _ in range(5):

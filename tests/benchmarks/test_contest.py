@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,7 @@ def test_contestants_take_turns_and_medians_count() -> None:
     assert median == {"a": Cost(2.0, 0.5), "b": Cost(4.0, 0.5)}
 
 
+@pytest.mark.alone
 def test_a_cost_counts_waiting_as_time_but_not_as_work() -> None:
     cost = cost_of(lambda: time.sleep(0.2))
 
@@ -122,6 +124,21 @@ def test_a_link_to_a_folder_is_removed_and_the_folder_is_not(tmp_path: Path) -> 
     contest.remove(tmp_path / "nothing")
 
     assert [path.name for path in tmp_path.iterdir()] == ["there"]
+
+
+def test_who_wants_a_folder_that_is_being_made_waits_until_it_is_there(tmp_path: Path) -> None:
+    folder = tmp_path / "cache" / "tiny-1.0"
+
+    def make(n: int) -> bool:
+        with contest.one_at_a_time(folder):
+            is_first = not folder.exists()
+            if is_first:
+                time.sleep(0.05)
+                folder.mkdir()
+        return is_first
+
+    with ThreadPoolExecutor(4) as makers:
+        assert sorted(makers.map(make, range(4))) == [False, False, False, True]
 
 
 @pytest.mark.slow

@@ -98,6 +98,7 @@ def test_half_of_what_waited_may_arrive(tmp_path: Path) -> None:
     assert seen.events == [event(1), event(2), event(3), event(4)]
 
 
+@pytest.mark.alone
 def test_a_server_that_never_answers_costs_no_more_than_the_patience(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"

@@ -31,6 +31,7 @@ from cd4ml.records.settings import ReplicaSettings
 from cd4ml.serving.protocols.arrow import ARROW
 from tests.models.builders import ROW, boosted, flights, logistic
 from tests.models.registered import Registered
+from tests.services.processes import free_ports
 from tests.serving.builders import Caller, Released, Reply, arm, server, until
 
 pytest.importorskip("pyarrow")
@@ -97,7 +98,7 @@ def begun(folder: Path, cluster: Any, port: int) -> Iterator[subprocess.Popen[st
 
 @pytest.fixture(scope="module")
 def command(cluster: Any, released: Released) -> Iterator[subprocess.Popen[str]]:
-    with begun(released.folder, cluster, free_port()) as process:
+    with begun(released.folder, cluster, free_ports(1)) as process:
         yield process
 
 
@@ -121,11 +122,6 @@ def serving(folder: Path) -> list[str]:
 
 def building(released: Released, endpoint: Any) -> Any:
     return partial(answering, str(released.folder), "production", endpoint.url, False)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
 
 
 def kill_node(cluster: Any) -> None:
@@ -320,7 +316,7 @@ def test_a_cluster_answers_for_one_environment_at_one_port(
 ) -> None:
     from cd4ml.engines.ray.endpoint import start
 
-    elsewhere = endpoint._replace(port=free_port())
+    elsewhere = endpoint._replace(port=free_ports(1))
     another = endpoint._replace(environment="staging")
 
     with pytest.raises(Conflict) as other_port:

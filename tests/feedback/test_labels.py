@@ -264,6 +264,7 @@ def test_the_same_batch_twice_at_once_is_kept_once(
     assert values(log) == {prediction_id(1): 1.0}
 
 
+@pytest.mark.alone
 def test_a_month_of_labels_is_accepted_within_three_seconds(
     database: Database, log: PredictionLog
 ) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -36,22 +35,3 @@ def cd4ml(*words: str, folder: Path, actor: str = "ann", **environment: str) -> 
         env={**os.environ, "CD4ML_ACTOR": actor, **environment},
     )
     return Ran(done.returncode, done.stdout, done.stderr)
-
-
-def free_ports(n: int) -> int:
-    """The first of `n` neighbouring ports on which nobody listens now."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            first: int = probe.getsockname()[1]
-        if all(is_free(first + i) for i in range(n)):
-            return first
-
-
-def is_free(port: int) -> bool:
-    """Whether nobody listens on a port."""
-    try:
-        socket.create_server(("127.0.0.1", port)).close()
-    except (OSError, OverflowError):
-        return False
-    return True

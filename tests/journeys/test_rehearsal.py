@@ -21,7 +21,8 @@ from cd4ml.loop.rehearsal.production import months_of
 from cd4ml.loop.rehearsal.stage import load_world
 from cd4ml.loop.releases import release_details, releases
 from cd4ml.loop.watch import alerts
-from tests.journeys.command_line import CD4ML, Ran, cd4ml, free_ports, is_free
+from tests.journeys.command_line import CD4ML, Ran, cd4ml
+from tests.services.processes import free_ports, is_free
 
 pytestmark = [pytest.mark.journey, pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -18,9 +18,9 @@ from cd4ml.loop.people import people
 from cd4ml.loop.rehearsal.processes import process
 from cd4ml.loop.rehearsal.traffic import Application
 from cd4ml.loop.watch import collect
-from tests.journeys.command_line import free_ports
 from tests.journeys.writer import RUNS_EACH
 from tests.loop.world import ANN, BEGIN, flights, lay_out, release_first
+from tests.services.processes import free_ports
 
 HERE = Path(__file__).parent
 HOST = "127.0.0.1"

@@ -42,6 +42,17 @@ def wait_for(url: str, ref: str, *, timeout_s: float = 30.0) -> dict[str, Any]:
     raise AssertionError(f"no {ref} after {timeout_s:g} s: {answer.text}")
 
 
+def wait_for_a_failure(url: str, *, timeout_s: float = 30.0) -> None:
+    """Until rides could not be read."""
+    end = time.monotonic() + timeout_s
+    while time.monotonic() < end:
+        pulls = httpx.get(f"{url}/api/pulls", params={"name": "rides"}).json()
+        if "failed" in {each["job"]["state"] for each in pulls}:
+            return
+        time.sleep(0.2)
+    raise AssertionError(f"no pull failed within {timeout_s:g} s: {pulls}")
+
+
 def test_rows_come_in_while_it_is_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = lay_out(tmp_path / "shop", SETTINGS, is_simulated=False)
     (folder / "in").mkdir()
@@ -61,7 +72,7 @@ def test_rows_come_in_while_it_is_up(tmp_path: Path, monkeypatch: pytest.MonkeyP
                 time.sleep(0.3)
         first = wait_for(url, "rides@1")
         (folder / "in" / "2.csv").write_text(f"{HEAD}9,Prak,1,2013-02-01\n")
-        time.sleep(7)
+        wait_for_a_failure(url)
         (folder / "in" / "2.csv").write_text(f"{HEAD}9,Park,1,2013-02-01\n")
         second = wait_for(url, "rides@2")
 

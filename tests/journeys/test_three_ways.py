@@ -13,7 +13,8 @@ import polars as pl
 import pytest
 
 from tests.apart import bare, environment_of, installed, said
-from tests.journeys.command_line import CD4ML, cd4ml, free_ports
+from tests.journeys.command_line import CD4ML, cd4ml
+from tests.services.processes import free_ports
 from tests.serving.builders import until
 
 pytestmark = [pytest.mark.journey, pytest.mark.slow, pytest.mark.timeout(300)]

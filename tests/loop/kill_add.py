@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import polars  # noqa: F401  # imported before the forks, which then cost next to nothing
+import obstore  # noqa: F401  # imported before the forks, which then cost next to nothing
+import polars  # noqa: F401
 
 from cd4ml.data import removal, taking
 from cd4ml.loop import open_project

@@ -46,6 +46,7 @@ def reply(status: str, body: str) -> bytes:
     return f"{head}\r\n\r\n{body}".encode()
 
 
+@pytest.mark.alone
 def test_who_hangs_is_not_asked_again() -> None:
     with server(b"", b"") as address, Caller(address, timeout_s=0.2) as caller:
         began = time.monotonic()

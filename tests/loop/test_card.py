@@ -11,8 +11,8 @@ from cd4ml.loop.log_model import log_model
 from cd4ml.loop.registry import describe, models, tag
 from cd4ml.loop.train import train
 from cd4ml.loop.trust import trust
+from tests.loop import test_graduate as graduates
 from tests.loop.test_evaluate import change
-from tests.loop.test_graduate import TestModelsMadeElsewhere
 from tests.loop.test_log_model import begun, fitted
 from tests.loop.world import ANN, BEGIN, EVE, MAX, actions, flights
 
@@ -75,7 +75,7 @@ def test_a_model_that_was_logged_has_a_card_before_it_is_packaged(project: Proje
 
 def test_who_answers_for_a_model_made_elsewhere_is_on_its_card(project: Project) -> None:
     train(project, actor=ANN)
-    TestModelsMadeElsewhere().brought(project, fitted())
+    graduates.TestModelsMadeElsewhere().brought(project, fitted())
     assert (card(project, "lab/1").is_ours, card(project, "lab/1").trust) == (False, None)
 
     word = trust(project, "lab/1", why="the lab's", actor=ANN)

@@ -29,9 +29,9 @@ from cd4ml.serving.packaging.typed import row_type
 from cd4ml.serving.request import RequestReader, RequestRefused
 from cd4ml.store import rows
 from tests.apart import bare, environment_of, installed, said
-from tests.journeys.command_line import free_ports
 from tests.models.builders import CONTRACT, ROW, bitset_boosted, boosted, flights, fragile, logistic
 from tests.models.registered import Registered
+from tests.services.processes import free_ports
 from tests.serving.builders import until
 
 ASK = """

@@ -149,6 +149,7 @@ def test_a_search_that_is_killed_leaves_no_process_behind(project: Project) -> N
     train(project, actor=ANN)
 
 
+@pytest.mark.alone
 @pytest.mark.crash
 @pytest.mark.parametrize("is_for_all", [True, False], ids=["terminal", "parent alone"])
 def test_ctrl_c_ends_a_search_at_once(project: Project, is_for_all: bool) -> None:

@@ -1,8 +1,10 @@
 """A run computes what has not been computed before, on data that has a version."""
 
 import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import polars as pl
@@ -15,6 +17,7 @@ from cd4ml.loop.ingest import ingest, show_dataset
 from cd4ml.loop.label import curate
 from cd4ml.loop.train import RunReport, train
 from cd4ml.loop.watch import collect
+from cd4ml.pipeline.module import imported
 from tests.loop.test_ingest import add_flights, traces
 from tests.loop.world import ANN, actions, live
 
@@ -188,6 +191,24 @@ def test_whoever_is_not_known_runs_nothing(project: Project) -> None:
         train(project, actor="mallory")
 
     assert runs(project) == []
+
+
+def test_a_run_that_cannot_begin_here_keeps_no_other_thread_from_importing(
+    project: Project,
+) -> None:
+    with pytest.raises(NotFound):  # after the pipeline was imported, in this process
+        train(project, data={"flights": "flights@9"}, actor=ANN)
+
+    def look() -> None:
+        with imported(project.folder, "contracts"):
+            pass
+
+    other = Thread(target=look, daemon=True)
+    other.start()
+    other.join(10)
+
+    assert not other.is_alive()
+    assert "pipeline" not in sys.modules
 
 
 def test_runs_are_listed_newest_first_or_best_first(project: Project) -> None:

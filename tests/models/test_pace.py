@@ -15,6 +15,8 @@ from cd4ml.serving.endpoint import build
 from tests.models.builders import AT, CONTRACT, ROW, bitset_boosted, boosted, packaged
 from tests.serving.builders import arm
 
+pytestmark = pytest.mark.alone  # a call that waits for a core is a slow one
+
 FAILS_S = 0.0625
 
 

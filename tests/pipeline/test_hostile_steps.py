@@ -137,6 +137,7 @@ def loud() -> int:
     assert world.step("before").log == ""
 
 
+@pytest.mark.alone
 def test_what_a_step_prints_is_heard_while_it_runs(world: World) -> None:
     heard: list[float] = []
     world.run(
@@ -176,6 +177,7 @@ def after(forking: int) -> int:
     assert world.calls() == ["before", "child"]
 
 
+@pytest.mark.alone
 def test_a_step_that_leaks_memory_is_ended_at_its_limit(world: World) -> None:
     message = world.fails("""
 @step(memory="400MB")
@@ -207,11 +209,12 @@ def victim(before: int) -> int:
 
 def test_a_step_that_hangs_is_ended_with_all_it_started(world: World) -> None:
     began = time.monotonic()
+    sleep = ["sleep", f"600.{os.getpid()}"]  # nobody else's
 
-    message = world.fails("""
+    message = world.fails(f"""
 @step(timeout="500ms")
 def hanging(before: int) -> int:
-    subprocess.Popen(["sleep", "600"])
+    subprocess.Popen({sleep})
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     print("waiting")
     time.sleep(600)
@@ -222,9 +225,7 @@ def hanging(before: int) -> int:
     )
     assert time.monotonic() - began < 30
     assert world.log("hanging") == b"waiting\n"
-    assert not [
-        p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "600"]
-    ]
+    assert not [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == sleep]
 
 
 @pytest.mark.parametrize(
@@ -483,6 +484,7 @@ def third(second: int) -> int: return os.getpid()
     assert world.step("third").log == ""
 
 
+@pytest.mark.alone
 def test_what_steps_take_is_recorded(world: World) -> None:
     world.run("""
 @step

@@ -18,7 +18,7 @@ from sqlalchemy.engine import make_url
 from tests.services.processes import (
     ServiceUnavailable,
     ends_with_parent,
-    free_port,
+    free_ports,
     start,
     stop,
     wait_until,
@@ -96,7 +96,7 @@ def _unprivileged_user() -> str | None:
 
 @contextmanager
 def _running(folder: Path, *, user: str | None) -> Iterator[str]:
-    data, log, port = folder / "data", folder / "log", free_port()
+    data, log, port = folder / "data", folder / "log", free_ports(1)
     initdb = [str(programs() / "initdb"), "--pgdata", str(data), "--username=cd4ml"]
     initdb += ["--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
     made = subprocess.run(

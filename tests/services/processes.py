@@ -1,6 +1,7 @@
 """Child processes of a test run: started on a free port, never outliving the run."""
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -14,12 +15,28 @@ class ServiceUnavailable(Exception):
     """A service that tests can use cannot run here; the message says why."""
 
 
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 on which nobody listens now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+_PORTS = range(20_000, 30_000)  # a system that is asked for any port gives higher ones
+_chance = random.SystemRandom()  # not the one that tests seed
+
+
+def free_ports(n: int) -> int:
+    """The first of `n` neighbouring TCP ports of 127.0.0.1 on which nobody listens now.
+
+    None is given to who asks for port 0, as servers and connections of other tests do.
+    """
+    while True:
+        first = _chance.choice(_PORTS)
+        if all(is_free(first + i) for i in range(n)):
+            return first
+
+
+def is_free(port: int) -> bool:
+    """Whether nobody listens on a port."""
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
 
 
 def ends_with_parent(command: Sequence[str], *, user: str | None = None) -> list[str]:

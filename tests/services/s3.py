@@ -13,7 +13,7 @@ from uuid import uuid4
 from tests.services.processes import (
     ServiceUnavailable,
     ends_with_parent,
-    free_port,
+    free_ports,
     start,
     stop,
     wait_until,
@@ -30,7 +30,7 @@ def server() -> Iterator[str]:
     if importlib.util.find_spec("moto") is None:
         msg = "moto is not installed (pip install 'moto[server]')"
         raise ServiceUnavailable(msg)
-    port = free_port()
+    port = free_ports(1)
     endpoint = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     with tempfile.TemporaryDirectory(prefix="cd4ml-s3-") as name:

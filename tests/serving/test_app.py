@@ -194,7 +194,7 @@ def test_who_closes_the_connection_reads_why_a_large_body_is_refused(running: Se
     assert json.load(refusal.value)["error"] == "the body is larger than 10 MB"
 
 
-@pytest.mark.parametrize("body", [gzip.compress(BODY), BODY])
+@pytest.mark.parametrize("body", [gzip.compress(BODY), BODY], ids=["compressed", "not"])
 def test_a_compressed_body_is_refused_as_that_whatever_is_in_it(
     body: bytes, caller: Caller
 ) -> None:

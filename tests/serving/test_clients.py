@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from benchmarks.contest import environment
 from tests.mlflow_clients import NEW, python_with
 from tests.models.builders import ROW
+from tests.services.processes import free_ports
 from tests.serving.builders import Caller, Released, Server, until
 
 HERE = Path(__file__).parent
@@ -62,7 +62,7 @@ def test_mlflows_client_asks(running: Server, expected: list[float]) -> None:
 
 @pytest.mark.slow
 def test_sagemaker_names_the_port(released: Released) -> None:
-    port = free_port()
+    port = free_ports(1)
     variables = {**os.environ, "SAGEMAKER_BIND_TO_PORT": str(port)}
     command = [sys.executable, "-m", "cd4ml", "serve", "--in", "production"]
     settings = released.folder / "cd4ml.toml"
@@ -75,11 +75,6 @@ def test_sagemaker_names_the_port(released: Released) -> None:
             assert len(reply.json["predictions"]) == len(ROWS)
         finally:
             process.terminate()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
 
 
 def is_healthy(port: int) -> bool:

@@ -254,6 +254,7 @@ def test_what_many_connections_send_is_answered_to_each_and_recorded_once(
     assert len({line["prediction_id"] for line in lines}) == len(lines) == 2 * len(bodies)
 
 
+@pytest.mark.alone
 def test_a_connection_on_which_nothing_comes_is_closed_after_a_while(here: Local) -> None:
     with socket.create_connection(("127.0.0.1", here.port), timeout=20) as connection:
         for _ in range(3):
@@ -303,6 +304,7 @@ def test_the_next_request_of_a_connection_has_to_end(
         assert look(here, patience, 201 + limit_s) == 1
 
 
+@pytest.mark.alone
 def test_a_slow_model_keeps_nobody_else_waiting(project: Released) -> None:
     project.plan(arm(project.model(fragile())))
     slow = json.dumps(ROW | {"wind": 99.25}).encode()

@@ -25,8 +25,9 @@ from jsonschema import Draft202012Validator
 from schemathesis import GenerationMode
 
 from cd4ml.serving.protocols.arrow import ARROW
-from tests.journeys.command_line import CD4ML, free_ports
+from tests.journeys.command_line import CD4ML
 from tests.models.builders import ROW, boosted
+from tests.services.processes import free_ports
 from tests.serving.builders import Caller, Released, arm, until
 from tests.serving.fuzzing import GOOD, INFER, REQUESTS, Sent, Wire
 from tests.serving.streams import mutated

@@ -355,6 +355,7 @@ def test_appenders_at_once_give_one_unbroken_chain(database_url: str) -> None:
     database.close()
 
 
+@pytest.mark.alone
 def test_five_thousand_entries_are_verified_in_seconds_and_not_all_at_once(
     database: Database,
 ) -> None:

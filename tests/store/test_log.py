@@ -457,6 +457,7 @@ def test_requests_of_another_contract_are_named(
     )
 
 
+@pytest.mark.alone
 def test_thirty_thousand_lines_are_drained_within_two_seconds(log: PredictionLog) -> None:
     columns = {f"column_{k}": k * 1.5 for k in range(18)}
     append(log.segments, *(answer(i, moment(i / 40), inputs=columns) for i in range(30_000)))

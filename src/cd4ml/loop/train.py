@@ -29,6 +29,7 @@ from cd4ml.loop.pull import newest_or_pulled
 from cd4ml.loop.remember import beginning, remember
 from cd4ml.loop.run_report import RunReport as RunReport
 from cd4ml.pipeline.run import DatasetInput, Hooks, Pipeline, run_pipeline
+from cd4ml.pipeline.task import leaving
 from cd4ml.records.run import Metric, Run, StepRun
 from cd4ml.store import people, rows
 from cd4ml.store.address import address_of_record
@@ -100,7 +101,7 @@ def train(
     policy_of(project.settings.gate)  # a gate that cannot be asked is said before the work
     announced = announcements(project)
     opened = nullcontext(executor) if executor else open_executor(project, where)
-    with opened as computing:
+    with opened as computing, leaving():
         pipeline = pipeline_of(project, computing)
         wanted = prepared(
             project,

@@ -181,6 +181,15 @@ def leave() -> None:
         imports.close()
 
 
+@contextmanager
+def leaving() -> Iterator[None]:
+    """Forget at the end of the block, however it ends, what this thread has imported meanwhile."""
+    try:
+        yield
+    finally:
+        leave()
+
+
 class _Imports(threading.local):
     """The project that this thread has imported; projects of several threads take turns."""
 

@@ -49,6 +49,7 @@ def test_what_is_taken_is_delivered() -> None:
     assert receiver.received[0].id == "entry_1"
 
 
+@pytest.mark.alone
 def test_a_server_that_drips_is_left_in_time() -> None:
     began = time.monotonic()
 

@@ -63,6 +63,7 @@ def latest(database: "Database") -> dict[str, float | None]:
         return {metric.name: metric.value for metric in metrics_of(connection, [1])}
 
 
+@pytest.mark.alone
 def test_what_was_logged_can_be_queried_a_moment_later(
     recorder: Recorder, begun: "Database"
 ) -> None:
