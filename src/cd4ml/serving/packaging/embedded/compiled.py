@@ -22,7 +22,7 @@ def open_scorer(folder: Path, fields: Sequence[Any]) -> Score:
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # what it cannot do it raises
+    options.log_severity_level = 4  # what it cannot do it raises
     session = ort.InferenceSession(
         (folder / "model.onnx").read_bytes(), options, providers=["CPUExecutionProvider"]
     )
