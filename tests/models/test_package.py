@@ -10,18 +10,26 @@ import msgspec
 import numpy as np
 import polars as pl
 import pytest
+from sklearn.base import clone
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.ensemble import (
     BaggingClassifier,
     ExtraTreesClassifier,
     GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
     RandomForestClassifier,
     RandomForestRegressor,
     VotingClassifier,
 )
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge, RidgeClassifier
+from sklearn.linear_model import (
+    LinearRegression,
+    LogisticRegression,
+    PoissonRegressor,
+    Ridge,
+    RidgeClassifier,
+)
 from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
@@ -299,6 +307,32 @@ def test_a_form_that_is_tried_in_vain_says_so_in_the_manifest_only(
 
     assert "ONNX" in manifest_of(model).refused
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        LogisticRegression(),
+        LinearRegression(),
+        HistGradientBoostingClassifier(max_iter=10),
+        RandomForestRegressor(5, random_state=0),
+    ],
+)
+def test_an_estimator_without_a_pipeline_is_compiled(estimator: Any, tmp_path: Path) -> None:
+    frame = flights().select("hour", "wind")
+    fitted = clone(estimator).fit(frame, flights()["late"])
+    fields = tuple(field for field in CONTRACT.fields if field.name in frame.columns)
+    blobs = open_blobs(str(tmp_path))
+
+    artifact = package(
+        blobs,
+        estimator=blobs.put(dump(fitted)),
+        contract=msgspec.structs.replace(CONTRACT, fields=fields, output=Field("late", "number")),
+        sample=frame,
+        is_trusted=lambda _: True,
+    )
+
+    assert blobs.get_record(artifact, Manifest).kind == "onnx"
 
 
 @pytest.mark.parametrize(

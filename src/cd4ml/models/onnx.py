@@ -40,7 +40,6 @@ def compile_estimator(estimator: Any, contract: Contract, *, is_double: bool = F
     Raises:
         Exception: Of skl2onnx, of many classes, if it has no conversion for a part.
     """
-    from skl2onnx import convert_sklearn
     from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, StringTensorType
 
     number = DoubleTensorType if is_double else FloatTensorType
@@ -53,12 +52,29 @@ def compile_estimator(estimator: Any, contract: Contract, *, is_double: bool = F
     options = {id(estimator): {"zipmap": False}} if is_classifier(estimator) else None
     with _conversion, _plain_attributes(), _endless_thresholds(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model = convert_sklearn(estimator, "model", initial_types=inputs, options=options)
+        model = _converted(estimator, inputs, options)
     _call_inputs(model.graph, [name for name, _ in inputs])
     # skl2onnx 1.20 lists the operator sets in the order of a Python set of texts, which is
     # another one in each process
     model.opset_import.sort(key=lambda opset: opset.domain)
     return bytes(model.SerializeToString(deterministic=True))
+
+
+def _converted(estimator: Any, inputs: Sequence[tuple[str, Any]], options: Any) -> Any:
+    """The graph of an estimator; a classifier or regressor by itself takes one input, not many."""
+    from skl2onnx import convert_sklearn
+    from sklearn.pipeline import Pipeline, make_pipeline
+    from sklearn.preprocessing import FunctionTransformer
+
+    def graph_of(whole: Any) -> Any:
+        return convert_sklearn(whole, "model", initial_types=inputs, options=options)
+
+    if isinstance(estimator, Pipeline) or len(inputs) == 1:
+        return graph_of(estimator)
+    try:
+        return graph_of(estimator)
+    except Exception:  # one that changes nothing makes one matrix of many inputs
+        return graph_of(make_pipeline(FunctionTransformer(), estimator))
 
 
 def _call_inputs(graph: Any, names: Sequence[str]) -> None:
