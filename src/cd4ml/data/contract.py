@@ -13,7 +13,7 @@ from cd4ml.data.pandera_schema import PanderaContract, pandera_findings
 from cd4ml.data.places import Places
 from cd4ml.data.rules import Context, Rule, rules_of
 from cd4ml.errors import ContractViolated
-from cd4ml.models.contract import refuse_impossible
+from cd4ml.models.impossible import refuse_impossible
 from cd4ml.records.contract import Contract
 from cd4ml.records.finding import Finding
 

@@ -14,7 +14,7 @@ import msgspec
 from cd4ml.data.conditions import refuse_undeclared
 from cd4ml.data.references import referenced
 from cd4ml.errors import ConfigurationError, InvalidInput
-from cd4ml.models.contract import is_float, refuse_impossible
+from cd4ml.models.impossible import is_float, refuse_impossible
 from cd4ml.records.contract import Condition, Contract, Field, FieldType
 from cd4ml.store.choices import named_choices
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from cd4ml.data.contract_file import read_contract
 from cd4ml.errors import ConfigurationError
-from cd4ml.models.contract import refuse_wrong_types
+from cd4ml.models.impossible import refuse_wrong_types
 from cd4ml.records.contract import Contract
 from cd4ml.store.project import Project
 
