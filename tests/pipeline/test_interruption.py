@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from threading import Thread
 
 import pytest
@@ -9,6 +10,16 @@ import pytest
 from cd4ml.pipeline.interruption import Terminated, in_one_piece, interrupted_in_order, undisturbed
 
 SIGNALS = [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)]
+UNHANDLED = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+
+
+@pytest.fixture(autouse=True)
+def _nobody_handles_them() -> Iterator[None]:
+    """Ray, for one, leaves a handler of its own in a process that it once was in."""
+    before = {each: signal.signal(each, handler) for each, handler in UNHANDLED.items()}
+    yield
+    for each, handler in before.items():
+        signal.signal(each, handler)
 
 
 @pytest.mark.parametrize(("sign", "error"), SIGNALS)
