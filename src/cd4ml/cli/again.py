@@ -131,4 +131,5 @@ def _text(again: Again) -> str | None:
         f"  hint: cd4ml {'gate' if has_model else 'show'} {again.ref}",
     ]
     is_plain = all((line.isprintable() and line.isascii()) or set(line) == {"─"} for line in lines)
-    return "\n".join(lines) + "\n" if is_plain and len(max(lines, key=len)) <= _WIDTH else None
+    text = "\n".join(line.rstrip() for line in lines) + "\n"
+    return text if is_plain and len(max(lines, key=len)) <= _WIDTH else None
