@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Generic, ParamSpec, TypeVar, overload
 
@@ -53,10 +54,7 @@ class Step(Generic[P, R]):
     @property
     def place(self) -> tuple[str, int]:
         """File and line of its function, below what decorates it."""
-        function: Any = self.function
-        while hasattr(function, "__wrapped__"):
-            function = function.__wrapped__
-        code = function.__code__
+        code = inspect.unwrap(self.function).__code__
         return code.co_filename, code.co_firstlineno
 
     def __repr__(self) -> str:
