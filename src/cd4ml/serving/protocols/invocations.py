@@ -145,9 +145,8 @@ def _write(endpoint: Endpoint, request: Request, answered: Answered, beside: Bes
         return write_arrow(endpoint, answered, beside)
     refs = sorted({version.arm.ref for version in answered.versions})
     if lines := _lines_wanted(request):
-        scores = [
-            score for score in answered.scores if score is not None
-        ]  # what counts is a number
+        # none is None: a version that failed does not count
+        scores = [score for score in answered.scores if score is not None]
         who = f"cd4ml-model={','.join(refs)}".encode("ascii", "replace")
         kind = (b"content-type", lines.encode())
         return Response(200, answers_as(lines, scores), kind, ((_ATTRIBUTES, who),))
